@@ -1,0 +1,62 @@
+// swift-tools-version: 6.3
+import PackageDescription
+
+/// Every module of ours: Swift 6 mode, strict memory safety, and its diagnostics are errors.
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .strictMemorySafety(),
+    .treatWarning("StrictMemorySafety", as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+let package = Package(
+    name: "brim",
+    products: [
+        .executable(name: "brim", targets: ["brim"]),
+        .executable(name: "brim-bench", targets: ["brim-bench"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(
+            url: "https://github.com/apple/swift-configuration", from: "1.4.0",
+            traits: [.trait(name: "YAML")]),
+    ],
+    targets: [
+        .target(name: "CPrimitives"),
+        .target(name: "Primitives", dependencies: ["CPrimitives"], swiftSettings: strict),
+        .target(
+            name: "CUring", linkerSettings: [.linkedLibrary("uring")]),
+        .target(name: "Uring", dependencies: ["CUring", "Primitives"], swiftSettings: strict),
+        .systemLibrary(name: "CLMDB", pkgConfig: "lmdb", providers: [.apt(["liblmdb-dev"])]),
+        .target(name: "LMDB", dependencies: ["CLMDB"], swiftSettings: strict),
+        .target(name: "Memcache", dependencies: ["Primitives"], swiftSettings: strict),
+        .target(name: "SegmentLog", dependencies: ["Primitives"], swiftSettings: strict),
+        .target(
+            name: "Store", dependencies: ["SegmentLog", "LMDB", "Primitives"],
+            swiftSettings: strict),
+        .target(
+            name: "Server", dependencies: ["Store", "Memcache", "Uring", "Primitives", "SegmentLog"],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "brim",
+            dependencies: [
+                "Server", "Store", "Uring", "Primitives",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "Configuration", package: "swift-configuration"),
+            ],
+            swiftSettings: strict),
+        .target(
+            name: "Load", dependencies: ["Memcache", "Uring", "Primitives"], path: "Bench/Load",
+            swiftSettings: strict),
+        .executableTarget(
+            name: "brim-bench",
+            dependencies: [
+                "Load", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Bench/brim-bench", swiftSettings: strict),
+    ]
+)

@@ -1,0 +1,127 @@
+#define _GNU_SOURCE
+#include "CPrimitives.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Table for the reflected polynomial 0x82F63B78, made once before main runs. */
+static uint32_t crc_table[256];
+
+__attribute__((constructor)) static void crc_prepare(void) {
+    for (uint32_t i = 0; i < 256; i++) {
+        uint32_t c = i;
+        for (int k = 0; k < 8; k++) c = c & 1 ? (c >> 1) ^ 0x82F63B78u : c >> 1;
+        crc_table[i] = c;
+    }
+}
+
+static uint32_t crc_software(uint32_t crc, const uint8_t *p, size_t n) {
+    while (n--) crc = (crc >> 8) ^ crc_table[(crc ^ *p++) & 0xff];
+    return crc;
+}
+
+#if defined(__x86_64__)
+__attribute__((target("sse4.2"))) static uint32_t crc_hardware(uint32_t crc, const uint8_t *p,
+                                                               size_t n) {
+    uint64_t c = crc;
+    while (n >= 8) {
+        uint64_t word;
+        memcpy(&word, p, 8);
+        c = __builtin_ia32_crc32di(c, word);
+        p += 8;
+        n -= 8;
+    }
+    while (n--) c = __builtin_ia32_crc32qi((uint32_t)c, *p++);
+    return (uint32_t)c;
+}
+#endif
+
+uint32_t cprim_crc32c(uint32_t crc, const void *bytes, size_t count) {
+    crc = ~crc;
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("sse4.2")) return ~crc_hardware(crc, bytes, count);
+#endif
+    return ~crc_software(crc, bytes, count);
+}
+
+int cprim_futex_wait(uint32_t *word, uint32_t expected, int64_t timeout_nanoseconds) {
+    struct timespec t, *timeout = NULL;
+    if (timeout_nanoseconds >= 0) {
+        t.tv_sec = timeout_nanoseconds / 1000000000;
+        t.tv_nsec = timeout_nanoseconds % 1000000000;
+        timeout = &t;
+    }
+    long r = syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, timeout, NULL, 0);
+    return r == 0 ? 0 : -errno;
+}
+
+int cprim_futex_wake(uint32_t *word, int count) {
+    long r = syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
+    return r >= 0 ? (int)r : -errno;
+}
+
+void *cprim_map(size_t count, int huge_pages) {
+    void *p = mmap(NULL, count, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                   -1, 0);
+    if (p == MAP_FAILED) return NULL;
+    madvise(p, count, huge_pages ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+    return p;
+}
+
+int cprim_discard(void *address, size_t count) {
+    return madvise(address, count, MADV_DONTNEED) == 0 ? 0 : -errno;
+}
+
+int cprim_thread_start(cprim_thread *thread, const char *name, size_t stack_bytes,
+                       void (*body)(void *), void *context) {
+    pthread_attr_t attributes;
+    pthread_t handle;
+    int code = pthread_attr_init(&attributes);
+    if (code != 0) return code;
+    pthread_attr_setstacksize(&attributes, stack_bytes);
+    code = pthread_create(&handle, &attributes, (void *(*)(void *))body, context);
+    pthread_attr_destroy(&attributes);
+    if (code != 0) return code;
+    pthread_setname_np(handle, name);
+    thread->handle = (unsigned long)handle;
+    return 0;
+}
+
+int cprim_thread_join(cprim_thread thread) { return pthread_join((pthread_t)thread.handle, NULL); }
+
+int cprim_core_count(void) {
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+    int count = CPU_COUNT(&set);
+    return count > 0 ? count : 1;
+}
+
+int cprim_thread_id(void) { return (int)syscall(SYS_gettid); }
+
+static uint64_t nanoseconds(clockid_t clock) {
+    struct timespec t;
+    clock_gettime(clock, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+uint64_t cprim_monotonic_nanoseconds(void) { return nanoseconds(CLOCK_MONOTONIC); }
+uint64_t cprim_unix_nanoseconds(void) { return nanoseconds(CLOCK_REALTIME); }
+
+int cprim_random(void *bytes, size_t count) {
+    while (count > 0) {
+        ssize_t n = getrandom(bytes, count, 0);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return -errno;
+        bytes = (char *)bytes + n;
+        count -= (size_t)n;
+    }
+    return 0;
+}

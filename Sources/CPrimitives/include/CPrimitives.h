@@ -1,0 +1,49 @@
+/* What Swift has no word for: prefetch, CRC-32C, futex, thread names and affinity.
+ * Pure helpers; knows nothing of caching. Unsafe entry points are wrapped by Primitives. */
+#ifndef CPRIMITIVES_H
+#define CPRIMITIVES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+static inline void cprim_prefetch(const void *address) { __builtin_prefetch(address, 0, 3); }
+
+/* Spin hint for a core that waits on another one. */
+static inline void cprim_pause(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+/* CRC-32C (Castagnoli), RFC 3720 appendix B.4. Chain by passing the previous result; start with 0. */
+uint32_t cprim_crc32c(uint32_t crc, const void *bytes, size_t count);
+
+/* futex(2), private. Wait returns 0, or -errno (EAGAIN, EINTR, ETIMEDOUT).
+ * A negative timeout waits without bound. */
+int cprim_futex_wait(uint32_t *word, uint32_t expected, int64_t timeout_nanoseconds);
+int cprim_futex_wake(uint32_t *word, int count);
+
+/* Anonymous private mapping of `count` bytes without swap reservation; NULL when refused. */
+void *cprim_map(size_t count, int huge_pages);
+/* Gives the pages back to the kernel; the range stays mapped and reads as zero. */
+int cprim_discard(void *address, size_t count);
+
+/* Thread without a Swift runtime object: runs body(context), returns 0 or an errno value. */
+typedef struct cprim_thread { unsigned long handle; } cprim_thread;
+int cprim_thread_start(cprim_thread *thread, const char *name, size_t stack_bytes,
+                       void (*body)(void *), void *context);
+int cprim_thread_join(cprim_thread thread);
+/* Cores this process may run on. */
+int cprim_core_count(void);
+int cprim_thread_id(void);
+
+/* Nanoseconds of CLOCK_MONOTONIC; seconds of CLOCK_REALTIME. */
+uint64_t cprim_monotonic_nanoseconds(void);
+uint64_t cprim_unix_nanoseconds(void);
+
+/* Fills with bytes from the kernel's random source; 0 or -errno. */
+int cprim_random(void *bytes, size_t count);
+
+#endif

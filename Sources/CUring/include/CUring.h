@@ -1,0 +1,4 @@
+#ifndef CURING_H
+#define CURING_H
+#include <liburing.h>
+#endif

@@ -1,0 +1,105 @@
+// ByteWriter: appends bytes to a stretch of a region, never past its end.
+//
+// Replies and requests are encoded through it. It is a value: keep it in a local, and read
+// `count` when done. An append that does not fit writes nothing and sets `overflowed`; callers
+// reserve the longest reply beforehand, so an overflow is our own mistake and is checked there.
+
+/// A bounded cursor over memory that it does not own.
+@safe public struct ByteWriter: BitwiseCopyable {
+    @usableFromInline let base: UnsafeMutablePointer<UInt8>
+    /// Bytes that fit in all.
+    public let capacity: Int
+    @usableFromInline var filled: Int
+    @usableFromInline var refused: Bool
+
+    /// Bytes written so far.
+    @inlinable public var count: Int { filled }
+    /// Whether an append was refused.
+    @inlinable public var overflowed: Bool { refused }
+
+    /// A writer over `capacity` bytes of `region` from `offset` on.
+    @inlinable public init(_ region: Region, at offset: Int, capacity: Int) {
+        // SAFETY: bounds are checked by the region; its memory is never unmapped.
+        unsafe self.init(
+            base: region.uncheckedAddress(at: offset, count: capacity)
+                .assumingMemoryBound(to: UInt8.self), capacity: capacity)
+    }
+
+    @usableFromInline init(base: UnsafeMutablePointer<UInt8>, capacity: Int) {
+        unsafe self.base = base
+        self.capacity = capacity
+        filled = 0
+        refused = false
+    }
+
+    /// Bytes that still fit.
+    @inlinable public var room: Int { capacity &- count }
+
+    @inlinable @inline(__always)
+    mutating func reserve(_ bytes: Int) -> Bool {
+        guard bytes <= capacity &- count else {
+            refused = true
+            return false
+        }
+        return true
+    }
+    @inlinable @inline(__always) mutating func advance(_ bytes: Int) { filled &+= bytes }
+
+    @inlinable @inline(__always)
+    public mutating func append(_ byte: UInt8) {
+        guard reserve(1) else { return }
+        // SAFETY (all appends): `reserve` checked that the bytes fit.
+        unsafe base[count] = byte
+        advance(1)
+    }
+
+    /// Appends an ASCII literal.
+    @inlinable @inline(__always)
+    public mutating func append(_ text: StaticString) {
+        let bytes = text.utf8CodeUnitCount
+        guard reserve(bytes) else { return }
+        unsafe UnsafeMutableRawPointer(base + count).copyMemory(
+            from: text.utf8Start, byteCount: bytes)
+        advance(bytes)
+    }
+
+    @inlinable @inline(__always)
+    public mutating func append(_ source: Span<UInt8>) {
+        let bytes = source.count
+        guard bytes > 0, reserve(bytes) else { return }
+        unsafe source.withUnsafeBufferPointer { buffer in
+            unsafe UnsafeMutableRawPointer(base + count).copyMemory(
+                from: buffer.baseAddress.unsafelyUnwrapped, byteCount: bytes)
+        }
+        advance(bytes)
+    }
+
+    /// Appends bytes of a region.
+    @inlinable @inline(__always)
+    public mutating func append(_ region: Region, _ offset: Int, _ bytes: Int) {
+        guard bytes > 0, reserve(bytes) else { return }
+        unsafe UnsafeMutableRawPointer(base + count).copyMemory(
+            from: region.uncheckedAddress(at: offset, count: bytes), byteCount: bytes)
+        advance(bytes)
+    }
+
+    /// Appends `value` in decimal, 1 to 20 digits.
+    @inlinable
+    public mutating func append(decimal value: UInt64) {
+        var digits = 1
+        var bound: UInt64 = 10
+        while digits < 20, value >= bound {
+            digits &+= 1
+            bound = digits < 20 ? bound &* 10 : .max
+        }
+        guard reserve(digits) else { return }
+        var rest = value
+        var position = count &+ digits
+        repeat {
+            position &-= 1
+            unsafe base[position] = UInt8(truncatingIfNeeded: 48 &+ rest % 10)
+            rest /= 10
+        } while rest != 0
+        advance(digits)
+    }
+}
