@@ -1,0 +1,84 @@
+// Ring: what a worker may ask of the kernel, and what comes back.
+//
+// Two implementations: `KernelRing` drives io_uring; `SimulatedRing` misbehaves on purpose. The
+// worker is generic over this protocol, so tests run the production loop. No constant of io_uring
+// passes this border: results are bytes or a negated errno, flags are properties.
+
+public import Primitives
+
+/// An open socket, by descriptor. A plain value: who closes it is the connection's business.
+public struct Socket: BitwiseCopyable, Equatable, Sendable {
+    public var descriptor: Int32
+    @inlinable public init(descriptor: Int32) { self.descriptor = descriptor }
+}
+
+/// What became of one operation.
+public struct Completion: BitwiseCopyable, Sendable {
+    public var token: Token
+    /// Bytes, a descriptor (accept), or a negated errno.
+    public var result: Int32
+    /// The provided buffer that holds the received bytes, if one was taken; the receiver owns it
+    /// until `lendBuffer`.
+    public var buffer: UInt16?
+    /// Whether a multishot operation stays armed. False means: arm it again if you want more.
+    public var isArmed: Bool
+    @inlinable public init(token: Token, result: Int32, buffer: UInt16?, isArmed: Bool) {
+        self.token = token
+        self.result = result
+        self.buffer = buffer
+        self.isArmed = isArmed
+    }
+}
+
+/// One ring, used by one thread only, the one that made it.
+///
+/// Operations queue up; `submit` hands them all over in one system call. When the submission
+/// queue is full an implementation submits by itself, without waiting. An operation never fails
+/// at the call; what went wrong arrives as a completion with its token (also for a skip-success
+/// send). Completions come in any order.
+public protocol Ring: ~Copyable {
+    /// Memory of the provided receive buffers; buffer `id` begins at `bufferOffset(id)`.
+    var buffers: Region { get }
+    /// Bytes in each provided buffer.
+    var bufferBytes: Int { get }
+    func bufferOffset(_ id: UInt16) -> Int
+    /// Gives a provided buffer back; takes effect at once or at the next submit.
+    mutating func lendBuffer(_ id: UInt16)
+
+    /// Multishot accept: one completion per connection.
+    mutating func accept(_ listener: Socket, token: Token)
+    /// Multishot receive into provided buffers. Result 0 is the end of the stream; -ENOBUFS ends
+    /// the multishot (not armed) when no buffer is left.
+    mutating func receive(_ socket: Socket, token: Token)
+    /// One receive straight into memory, which the ring owns until the completion.
+    mutating func receive(
+        _ socket: Socket, into region: Region, at offset: Int, count: Int, token: Token)
+    /// An immediate send that never waits: no completion when all bytes went out; otherwise one
+    /// with the bytes that did (maybe -EAGAIN), within the same `submit`. The memory is free
+    /// again once that submit's completions have been taken.
+    mutating func sendNow(
+        _ socket: Socket, from region: Region, at offset: Int, count: Int, token: Token)
+    /// A send that waits for room in the socket and always completes, with the bytes sent.
+    mutating func send(
+        _ socket: Socket, from region: Region, at offset: Int, count: Int, token: Token)
+    /// One buffered read from a file.
+    mutating func read(
+        _ descriptor: Int32, at fileOffset: UInt64, into region: Region, at offset: Int,
+        count: Int, token: Token)
+    /// Cancels the operation that was started with `target`; both complete, in either order.
+    mutating func cancel(_ target: Token, token: Token)
+    /// Both directions; later receives see the end of the stream.
+    mutating func shutdown(_ socket: Socket, token: Token)
+    mutating func close(_ socket: Socket, token: Token)
+    /// Completes once, -ETIME, after that many nanoseconds.
+    mutating func timeout(nanoseconds: UInt64, token: Token)
+    /// Completes once, after another thread has called the waker of this ring. Arm again.
+    mutating func armWake(token: Token)
+    /// What another thread calls to wake this ring out of a waiting `submit`.
+    var waker: Waker { get }
+
+    /// Hands over everything queued; if `waiting`, until at least one completion is there.
+    /// Always takes what has completed into reach of `nextCompletion`.
+    mutating func submit(waiting: Bool) throws(RingError)
+    mutating func nextCompletion() -> Completion?
+}
