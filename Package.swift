@@ -58,5 +58,6 @@ let package = Package(
                 "Load", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Bench/brim-bench", swiftSettings: strict),
+        .testTarget(name: "MemcacheTests", dependencies: ["Memcache", "Primitives"]),
     ]
 )
