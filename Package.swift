@@ -59,5 +59,7 @@ let package = Package(
             ],
             path: "Bench/brim-bench", swiftSettings: strict),
         .testTarget(name: "MemcacheTests", dependencies: ["Memcache", "Primitives"]),
+        .testTarget(name: "PrimitivesTests", dependencies: ["Primitives"]),
+        .testTarget(name: "UringTests", dependencies: ["Uring", "Primitives"]),
     ]
 )
