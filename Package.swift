@@ -61,5 +61,7 @@ let package = Package(
         .testTarget(name: "MemcacheTests", dependencies: ["Memcache", "Primitives"]),
         .testTarget(name: "PrimitivesTests", dependencies: ["Primitives"]),
         .testTarget(name: "UringTests", dependencies: ["Uring", "Primitives"]),
+        .executableTarget(name: "lmdb-probe", dependencies: ["LMDB"], path: "Tests/LMDBProbe"),
+        .testTarget(name: "LMDBTests", dependencies: ["LMDB", "lmdb-probe"]),
     ]
 )
