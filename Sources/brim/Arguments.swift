@@ -19,6 +19,8 @@ enum Arguments {
         case value(String)
         /// Not supported yet; the words say what it is for.
         case later(String)
+        /// Supported with this value only, which is what holds anyway.
+        case only(String, String)
         /// Tuning of something Brim does not have: read, warned about, without effect.
         case idle(String, hasValue: Bool)
     }
@@ -84,6 +86,11 @@ enum Arguments {
             return true
         case .later(let purpose):
             throw UsageError("\(spelling) (\(purpose)) is not supported yet")
+        case .only(let allowed, let purpose):
+            guard try value(of: spelling, joined, &rest) == allowed else {
+                throw UsageError("\(spelling) (\(purpose)) other than \(allowed) is not supported yet")
+            }
+            return true
         case .idle(let purpose, let hasValue):
             if hasValue { _ = try value(of: spelling, joined, &rest) }
             expansion.warnings.append("\(spelling) (\(purpose)) has no effect: there are no slabs")
@@ -136,7 +143,7 @@ enum Arguments {
     /// What memcached has and Brim has not.
     private static let foreign: [(letter: Character, name: String, meaning: Meaning)] = [
         ("A", "enable-shutdown", .later("the shutdown command")),
-        ("B", "protocol", .later("choosing the protocol")),
+        ("B", "protocol", .only("ascii", "protocol")),
         ("D", "stat-prefix", .later("statistics by key prefix")),
         ("F", "disable-flush-all", .later("disabling flush_all")),
         ("L", "enable-largepages", .idle("large pages for slabs", hasValue: false)),

@@ -39,9 +39,8 @@ enum ConfigFile {
         ).enumerated() {
             let place = "\(path) line \(index + 1)"
             let bare = line.drop { $0 == " " }
-            if bare.isEmpty || bare.hasPrefix("#") || bare.hasPrefix("- ") || line == "---" {
-                continue
-            }
+            if bare.isEmpty || bare.hasPrefix("#") || line == "---" { continue }
+            if bare.hasPrefix("- "), !names.isEmpty { continue }
             guard bare.count == line.count, let colon = line.firstIndex(of: ":") else {
                 throw UsageError("\(place): allowed is `name: value`, without indentation")
             }

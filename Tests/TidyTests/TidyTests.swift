@@ -1,0 +1,2 @@
+// TidyTests
+import Testing
