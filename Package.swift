@@ -38,7 +38,8 @@ let package = Package(
             name: "Store", dependencies: ["SegmentLog", "LMDB", "Primitives"],
             swiftSettings: strict),
         .target(
-            name: "Server", dependencies: ["Store", "Memcache", "Uring", "Primitives", "SegmentLog"],
+            name: "Server",
+            dependencies: ["Store", "Memcache", "Uring", "Primitives", "SegmentLog"],
             swiftSettings: strict),
         .executableTarget(
             name: "brim",

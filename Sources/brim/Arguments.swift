@@ -88,7 +88,8 @@ enum Arguments {
             throw UsageError("\(spelling) (\(purpose)) is not supported yet")
         case .only(let allowed, let purpose):
             guard try value(of: spelling, joined, &rest) == allowed else {
-                throw UsageError("\(spelling) (\(purpose)) other than \(allowed) is not supported yet")
+                throw UsageError(
+                    "\(spelling) (\(purpose)) other than \(allowed) is not supported yet")
             }
             return true
         case .idle(let purpose, let hasValue):

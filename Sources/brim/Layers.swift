@@ -34,7 +34,10 @@ struct Layers {
         }
         var layers: [(Origin, any ConfigSnapshot)] = [
             (.flags, InMemoryProvider(values: values).snapshot()),
-            (.environment, EnvironmentVariablesProvider(environmentVariables: variables).snapshot()),
+            (
+                .environment,
+                EnvironmentVariablesProvider(environmentVariables: variables).snapshot()
+            ),
         ]
         let fromEnvironment = variables["BRIM_CONFIG"].flatMap { $0.isEmpty ? nil : $0 }
         if let path = flags.config ?? fromEnvironment {
