@@ -59,7 +59,7 @@ let package = Package(
                 "Load", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Bench/brim-bench", swiftSettings: strict),
-        .testTarget(name: "BrimTests", dependencies: ["brim"]),
+        .testTarget(name: "BrimTests", dependencies: ["brim", "Server", "Primitives"]),
         .testTarget(name: "TidyTests"),
     ]
 )
