@@ -6,6 +6,8 @@
 internal import FoundationEssentials
 internal import Glibc
 
+// A log reader that went away must cost lines, not the server.
+signal(SIGPIPE, SIG_IGN)
 exit(
     Command.run(
         arguments: Array(CommandLine.arguments.dropFirst()),

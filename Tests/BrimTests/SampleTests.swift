@@ -25,3 +25,27 @@ private let sample = packageFolder.appending(path: "config/brim.yaml")
         }
     }
 }
+
+@Suite struct ManualTests {
+    private let manual = packageFolder.appending(path: "docs/operating.md")
+
+    @Test func theManualNamesEveryFlag() throws {
+        let text = try String(contentsOf: manual, encoding: .utf8)
+        let help = try Brim.run(["-h"]).output
+        let flags = help.matches(of: /--[a-z][a-z-]+/).map { String($0.output) }
+        #expect(flags.count > 20)
+        for flag in flags { #expect(text.contains("`\(flag)`"), "\(flag)") }
+    }
+
+    @Test func theManualsRefusedFlagsAreRefused() throws {
+        let text = try String(contentsOf: manual, encoding: .utf8)
+        let row = try #require(text.firstMatch(of: /\| `([^`]*)` \| refused: not supported yet/)?.1)
+        let flags = row.split(separator: " ").map(String.init)
+        #expect(flags.count > 10)
+        for flag in flags {
+            let run = try Brim.run([flag, "--check-config"])
+            #expect(run.exitCode == 64)
+            #expect(run.errors.contains("\(flag) (") && run.errors.contains("not supported yet"))
+        }
+    }
+}

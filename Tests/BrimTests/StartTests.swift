@@ -35,4 +35,18 @@ import Testing
         }
         #expect(run.errors.contains("Z warning -n (least slab chunk) has no effect"))
     }
+
+    @Test func aLogReaderThatWentAwayDoesNotEndTheProcess() throws {
+        let process = Process()
+        process.executableURL = Brim.executable
+        process.arguments = ["--check-config", "-n", "1"]
+        let errors = Pipe()
+        process.standardOutput = FileHandle.nullDevice
+        process.standardError = errors
+        try errors.fileHandleForReading.close()
+        try process.run()
+        process.waitUntilExit()
+        #expect(process.terminationReason == .exit)
+        #expect(process.terminationStatus == 0)
+    }
 }
