@@ -38,7 +38,8 @@ let package = Package(
             name: "Store", dependencies: ["SegmentLog", "LMDB", "Primitives"],
             swiftSettings: strict),
         .target(
-            name: "Server", dependencies: ["Store", "Memcache", "Uring", "Primitives", "SegmentLog"],
+            name: "Server",
+            dependencies: ["Store", "Memcache", "Uring", "Primitives", "SegmentLog"],
             swiftSettings: strict),
         .executableTarget(
             name: "brim",
@@ -63,5 +64,7 @@ let package = Package(
         .testTarget(name: "UringTests", dependencies: ["Uring", "Primitives"]),
         .executableTarget(name: "lmdb-probe", dependencies: ["LMDB"], path: "Tests/LMDBProbe"),
         .testTarget(name: "LMDBTests", dependencies: ["LMDB", "lmdb-probe"]),
+        .testTarget(name: "BrimTests", dependencies: ["brim", "Server", "Primitives"]),
+        .testTarget(name: "TidyTests"),
     ]
 )
