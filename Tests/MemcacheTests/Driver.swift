@@ -62,8 +62,10 @@ struct Driver {
 
     private mutating func step() {
         var parser = parser
+        let header = parser.storageHeader(rest.span)
         let parsed = parser.next(rest.span)
         self.parser = parser
+        if let header { check(header.0, header.consumed, parsed) }
         switch parsed {
         case .request(var request, let consumed):
             guard consumed > 0, consumed <= rest.count else {
@@ -101,6 +103,19 @@ struct Driver {
         case .needMore(let count):
             if count <= rest.count { complaints.append("needMore \(count) of \(rest.count)") }
             wanted = count
+        }
+    }
+
+    /// A header must be what `next` reads, or would read if the value were there.
+    private mutating func check(_ header: Request, _ consumed: Int, _ parsed: Parsed) {
+        let end = consumed + Int(header.valueBytes) + 2
+        switch parsed {
+        case .request(var request, end):
+            request.value = .empty
+            if request != header { complaints.append("\(header) is not \(request)") }
+        case .needMore(end): break
+        case .fault(let fault) where fault.kind == .badDataChunk && fault.consumed == end: break
+        default: complaints.append("a header of \(parsed)")
         }
     }
 
