@@ -1,3 +1,5 @@
+// The eight-bytes-at-a-time searches against the plain ones.
+
 import Primitives
 import Testing
 

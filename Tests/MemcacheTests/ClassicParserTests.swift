@@ -1,3 +1,5 @@
+// Single lines and what they are read as, lengths at their limits, lines longer than a window.
+
 import Memcache
 import Testing
 

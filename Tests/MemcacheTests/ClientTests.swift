@@ -1,3 +1,5 @@
+// The client's side: replies read in parts, requests encoded and parsed back.
+
 import Memcache
 import Testing
 

@@ -1,3 +1,5 @@
+// Reply lines byte for byte, and the rule for expiries.
+
 import Memcache
 import Primitives
 import Testing

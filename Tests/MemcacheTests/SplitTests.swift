@@ -1,3 +1,5 @@
+// The parser on transcripts and on random bytes: cut anywhere, on every prefix, never trapping.
+
 import Memcache
 import Testing
 
