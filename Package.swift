@@ -59,6 +59,11 @@ let package = Package(
                 "Load", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Bench/brim-bench", swiftSettings: strict),
+        .testTarget(name: "MemcacheTests", dependencies: ["Memcache", "Primitives"]),
+        .testTarget(name: "PrimitivesTests", dependencies: ["Primitives"]),
+        .testTarget(name: "UringTests", dependencies: ["Uring", "Primitives"]),
+        .executableTarget(name: "lmdb-probe", dependencies: ["LMDB"], path: "Tests/LMDBProbe"),
+        .testTarget(name: "LMDBTests", dependencies: ["LMDB", "lmdb-probe"]),
         .testTarget(name: "BrimTests", dependencies: ["brim", "Server", "Primitives"]),
         .testTarget(name: "TidyTests"),
     ]
