@@ -3,7 +3,6 @@
 // It opens what is there, or moves it aside and begins anew. Writing is the committer's business,
 // reading back the recovery's.
 
-internal import Glibc
 internal import LMDB
 internal import Primitives
 internal import Synchronization
@@ -103,9 +102,9 @@ final class Disk: Sendable {
         meta = opened.1
         isFound = opened.2
         let path = directory + "/" + DataFile.name
-        readDescriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
+        readDescriptor = SmallFile.openForReading(path)
         guard readDescriptor >= 0 else {
-            throw .directory(directory, reason: LMDBError.io(errno: errno).description)
+            throw .directory(directory, reason: "\(DataFile.name) cannot be read")
         }
     }
 
@@ -126,7 +125,7 @@ final class Disk: Sendable {
     func close() {
         current.withLock { $0 = nil }
         lock.withLock { $0 = nil }
-        _ = Glibc.close(readDescriptor)
+        SmallFile.close(readDescriptor)
     }
 
     static func randomSecret() -> (UInt64, UInt64, UInt64, UInt64) {
@@ -207,9 +206,11 @@ final class Disk: Sendable {
     private static func writeMeta(_ files: DiskFiles) throws(LMDBError) -> Meta {
         let meta = Meta(secret: randomSecret())
         var transaction = try files.environment.beginWrite()
-        let words = [meta.secret.0, meta.secret.1, meta.secret.2, meta.secret.3]
-        try transaction.put(
-            files.meta, key: MetaKey.secret.rawValue, bytes: words.flatMap(\.bytes).span)
+        var bytes: [UInt8] = []
+        for word in [meta.secret.0, meta.secret.1, meta.secret.2, meta.secret.3] {
+            bytes += word.bytes
+        }
+        try transaction.put(files.meta, key: MetaKey.secret.rawValue, bytes: bytes.span)
         try transaction.put(files.meta, .format, Self.format)
         try transaction.commit()
         return meta
@@ -219,11 +220,12 @@ final class Disk: Sendable {
     private static func moveAside(_ directory: String, _ reason: String, _ journal: Journal) {
         let path = directory + "/" + DataFile.name
         let target = path + ".unusable-\(Clock.unixSeconds())"
-        let isMoved = rename(path, target) == 0
-        _ = unlink(directory + "/lock.mdb")
+        let isMoved = SmallFile.rename(path, to: target)
+        SmallFile.remove(directory + "/lock.mdb")
         StartMarker(directory).clear()
         guard isMoved else { return }
-        journal.warning("the store cannot be used and was moved aside reason=\"\(reason)\" to=\(target)")
+        journal.warning(
+            "the store cannot be used and was moved aside reason=\"\(reason)\" to=\(target)")
     }
 }
 
@@ -235,22 +237,10 @@ struct StartMarker {
 
     init(_ directory: String) { path = directory + "/starting" }
 
-    func count() -> Int {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return 0 }
-        defer { _ = close(descriptor) }
-        return Int(lseek(descriptor, 0, SEEK_END))
-    }
-
+    func count() -> Int { SmallFile.byteCount(path) }
     /// One byte for every start.
-    func raise() {
-        let descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { return }
-        _ = ftruncate(descriptor, off_t(lseek(descriptor, 0, SEEK_END) + 1))
-        _ = close(descriptor)
-    }
-
-    func clear() { _ = unlink(path) }
+    func raise() { SmallFile.lengthen(path) }
+    func clear() { SmallFile.remove(path) }
 }
 
 extension Span<UInt8> {
@@ -269,6 +259,7 @@ extension UInt64 {
 
 extension WriteTransaction {
     mutating func put(_ database: Database, _ key: MetaKey, _ word: UInt64) throws(LMDBError) {
-        try put(database, key: key.rawValue, bytes: word.bytes.span)
+        let bytes = word.bytes
+        try put(database, key: key.rawValue, bytes: bytes.span)
     }
 }
