@@ -112,7 +112,8 @@ extension Committer {
                     log.hasher.hash($0)
                 }
                 let place = Place(segment: segment, offset: position)
-                leave(record, hash, place, victim, mustMark: doubtful.has(hash, below: record.order))
+                let mustMark = doubtful.has(hash, below: record.order)
+                leave(record, hash, place, victim, mustMark: mustMark)
             }
             position += length
         }
