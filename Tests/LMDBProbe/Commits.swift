@@ -85,7 +85,8 @@ func commit(
     try transaction.put(tables.counter, key: 0, bytes: counter.span)
     for part: UInt32 in 0..<3 {
         try PairKey(number, part).withBytes { key throws(LMDBError) in
-            try transaction.put(tables.pairs, key: key, bytes: value(number &* 5 &+ UInt64(part)).span)
+            let bytes = value(number &* 5 &+ UInt64(part))
+            try transaction.put(tables.pairs, key: key, bytes: bytes.span)
         }
     }
     if number > window {

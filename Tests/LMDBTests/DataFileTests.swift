@@ -30,7 +30,8 @@ import Testing
 
     @Test func aFileThatIsSomethingElseIsInvalid() throws {
         let scratch = Scratch()
-        for bytes in [[1], pattern(1, 100), pattern(2, 100_000), [UInt8](repeating: 0, count: 8192)] {
+        let zeros = [UInt8](repeating: 0, count: 8192)
+        for bytes in [[1], pattern(1, 100), pattern(2, 100_000), zeros] {
             writeFile(scratch.dataFile, bytes)
             #expect(throws: LMDBError.invalid) { _ = try DataFile.check(directory: scratch.path) }
             #expect(throws: LMDBError.invalid) { _ = try opened(scratch) }
@@ -214,7 +215,9 @@ import Testing
         let scratch = Scratch()
         let fifo = scratch.path + "/input"
         #expect(mkfifo(fifo, 0o600) == 0)
-        let child = Child(["sh", "-c", "exec \"$0\" lock \"$1\" < \"$2\"", probe, scratch.path, fifo])
+        let child = Child([
+            "sh", "-c", "exec \"$0\" lock \"$1\" < \"$2\"", probe, scratch.path, fifo,
+        ])
         let input = open(fifo, O_WRONLY)
         defer { close(input) }
         #expect(child.line() == "locked")
@@ -236,5 +239,36 @@ import Testing
         #expect(throws: LMDBError.io(errno: ENOTDIR)) {
             try StoreDirectory.make(scratch.path + "/file/below")
         }
+    }
+
+    @Test func aBadFileIsMovedAsideAndANewOneBegins() throws {
+        let scratch = Scratch()
+        #expect(try DataFile.moveAside(directory: scratch.path) == nil)
+        for round in 1...2 {
+            let bad = pattern(UInt64(round), 9000)
+            writeFile(scratch.dataFile, bad)
+            #expect(throws: LMDBError.invalid) { _ = try opened(scratch) }
+            let aside = try #require(try DataFile.moveAside(directory: scratch.path))
+            #expect(wholeFile(aside) == bad)
+            let (environment, table) = try opened(scratch)
+            try environment.store(table, [(1, pattern(1, 5000))])
+            let place = try #require(try environment.beginRead().fileOffset(table, key: 1))
+            let descriptor = try DataFile.openForReading(directory: scratch.path)
+            defer { close(descriptor) }
+            var value = [UInt8](repeating: 0, count: 5000)
+            #expect(pread(descriptor, &value, 5000, off_t(place.offset)) == 5000)
+            #expect(value == pattern(1, 5000))
+        }
+    }
+
+    @Test func marksComeAndGo() throws {
+        let scratch = Scratch()
+        #expect(!StoreDirectory.hasMark("beginning", in: scratch.path))
+        try StoreDirectory.set(mark: "beginning", in: scratch.path)
+        try StoreDirectory.set(mark: "beginning", in: scratch.path)
+        #expect(StoreDirectory.hasMark("beginning", in: scratch.path))
+        try StoreDirectory.clear(mark: "beginning", in: scratch.path)
+        try StoreDirectory.clear(mark: "beginning", in: scratch.path)
+        #expect(!StoreDirectory.hasMark("beginning", in: scratch.path))
     }
 }

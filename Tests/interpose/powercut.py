@@ -29,7 +29,8 @@ import tempfile
 HEAD = struct.Struct("<IBBHQQ")
 MAGIC = 0x54435750
 WRITE, TRUNCATE, ALLOCATE, SYNC, CREATE, RENAME, UNLINK, NOTE, SYNC_FOLDER = range(1, 10)
-NAMES = dict(enumerate("write truncate allocate sync create rename unlink note sync-folder".split(), 1))
+NAMES = dict(enumerate(
+    "write truncate allocate sync create rename unlink note sync-folder".split(), 1))
 
 
 class Event:
