@@ -3,8 +3,6 @@
 // All of them are plain coordinates; what they point to is memory of `Door.memory` or a place on
 // disk. None may be kept longer than its comment says.
 
-public import Primitives
-
 /// A value that was found in memory. The key's shard is locked until `Door.release`.
 public struct Found: BitwiseCopyable {
     /// Where the value begins in `Door.memory`; meaningless if `isChained`.

@@ -1,98 +1,100 @@
 // Door: one worker's way into the store. All a worker's requests pass here.
+//
+// This file holds the door itself and its turns; reading, changing and reading from disk are in
+// its extensions. A door knows commands and their outcomes, but nothing of the wire.
 
 public import Primitives
+public import SegmentLog
 
 /// One worker's door; made by the store, used by that worker's thread only.
 ///
 /// A turn is bracketed by `beginTurn` and `endTurn`; between them the worker may hold a `Found`,
-/// outside it is quiescent and frames may be reused. Nothing here waits or makes a system call.
+/// outside it is quiescent and frames may be reused. Nothing here waits or makes a system call,
+/// but for a futex wake when another thread of the store sleeps and has something to do.
 public struct Door: ~Copyable {
+    @usableFromInline var writer: Writer
+    @usableFromInline let log: SegmentLog
+    @usableFromInline let worker: Int
+    let signals: Signals
+    let loads: SlotQueue
+    /// Unix seconds of this turn.
+    @usableFromInline var now: UInt32 = 0
+    let itemBytesMax: Int
+    let pinsMax: Int
+    private let lowMark: Int
+
     /// The memory that offsets of `Found`, `Pin` and `Staging` refer to.
     public let memory: Region
     /// The file to read from, or -1 without a disk tier.
-    public let diskDescriptor: Int32 = -1
+    public let diskDescriptor: Int32
+    /// Whether replies to changes wait for their commit.
+    public let isAcknowledging: Bool
+
     /// Size of a first read; buffers for disk reads have at least this many bytes.
     public static var firstReadBytes: Int { 4096 }
     /// Values above this are pinned, not copied under the lock.
     public static var copyBytesMax: Int { 16 << 10 }
-    /// Whether replies to changes wait for their commit.
-    public let isAcknowledging: Bool = false
 
-    public init(memory: Region) { self.memory = memory }
+    init(
+        _ log: SegmentLog, worker: Int, signals: Signals, loads: SlotQueue, itemBytesMax: Int,
+        diskDescriptor: Int32, isAcknowledging: Bool
+    ) {
+        self.log = log
+        self.worker = worker
+        self.signals = signals
+        self.loads = loads
+        self.itemBytesMax = itemBytesMax
+        self.diskDescriptor = diskDescriptor
+        self.isAcknowledging = isAcknowledging
+        writer = Writer(log, number: worker)
+        memory = log.frames.memory
+        pinsMax = max(log.geometry.frameCount / 8, 2)
+        lowMark = min(max(2 * log.geometry.writers, log.geometry.frameCount / 32), 24)
+    }
 
     // MARK: Turns
-    public mutating func beginTurn(now: UInt32) {}
-    public mutating func endTurn() {}
-    public func news() -> News { News() }
-    /// The commit that will cover every change made so far by this worker.
-    public func barrier() -> UInt64 { 0 }
 
-    // MARK: Reading
-    public func hash(_ key: Span<UInt8>) -> UInt64 { 0 }
-    public func prefetchBucket(_ hash: UInt64) {}
-    public func prefetchRecord(_ hash: UInt64) {}
-    public mutating func find(_ key: Span<UInt8>, hash: UInt64, except: Differing) -> Lookup {
-        .miss
+    /// The worker begins a turn; `now` is unix seconds.
+    @inlinable public mutating func beginTurn(now: UInt32) {
+        self.now = now
+        log.frames.beginTurn(worker)
     }
-    public mutating func release(_ found: Found) {}
-    /// Keeps a large value's memory beyond the turn; the caller still releases `found`.
-    /// Nil when too much is pinned already: release, and try again in a later turn.
-    public mutating func pin(_ found: Found) -> Pin? { nil }
-    /// The contiguous bytes of the value from `index` on, as offset and count in `memory`.
-    public func piece(_ pin: Pin, from index: Int) -> (offset: Int, count: Int) { (0, 0) }
-    public mutating func unpin(_ pin: Pin) {}
 
-    // MARK: Reads from disk
-    /// Looks at what a read brought: `count` bytes (or a negated errno) at `offset` of `region`.
-    public mutating func examine(
-        _ read: DiskRead, key: Span<UInt8>, in region: Region, at offset: Int, count: Int
-    ) -> Examined { .dead }
-    /// Ends a read for a get: the record may be promoted, if its slot is unchanged.
-    public mutating func finish(_ read: DiskRead, _ record: DiskRecord?, in region: Region) {}
-    /// Ends a read for a change: brings the record into memory. False: no room now, the read has
-    /// not ended; call again when `News.frames` has changed, or `finish` it.
-    public mutating func bring(_ read: DiskRead, _ record: DiskRecord, in region: Region) -> Bool {
-        true
+    /// The worker ends its turn; it holds nothing but pins, stagings and reads from disk.
+    public mutating func endTurn() {
+        writer.answerCut()
+        log.frames.endTurn(worker)
+        if log.frames.freeCount < lowMark || log.frames.wanted.loadRelaxed() != 0 {
+            signals.maintenance.ring()
+        }
     }
-    /// Ends a read whose record is dead or damaged: the slot goes, if it is unchanged.
-    public mutating func drop(_ read: DiskRead, isDamaged: Bool) {}
-    /// Asks for a value that spans segments to be loaded into memory in the background; ends
-    /// the read.
-    public mutating func requestLoad(_ read: DiskRead) {}
-    /// Contiguous memory (of `memory`) for reading a record of more than `firstReadBytes`.
-    /// Nil: none now, try again when `News.frames` has changed. End with `closeReadRoom`.
-    public mutating func openReadRoom(bytes: Int) -> Staging? { nil }
-    public func readRoomOffset(_ room: Staging) -> Int { 0 }
-    public mutating func closeReadRoom(_ room: Staging) {}
 
-    // MARK: Changes
-    /// A storage command whose value is at hand. `expiry`: absolute seconds, 0 for never;
-    /// `isExpired`: the value is dead on arrival (it still replaces).
-    public mutating func store(
-        _ mode: StoreMode, key: Span<UInt8>, hash: UInt64, value: Span<UInt8>, flags: UInt32,
-        expiry: UInt32, isExpired: Bool, cas: UInt64, except: Differing
-    ) -> Outcome { .notStored }
-    /// Room for a value that will arrive in pieces. Nil: none now (see `News.frames`).
-    public mutating func openStaging(
-        key: Span<UInt8>, hash: UInt64, valueBytes: Int, flags: UInt32, expiry: UInt32
-    ) -> Staging? { nil }
-    /// Where the value's bytes from `index` on go: offset and contiguous count in `memory`.
-    public func piece(_ staging: Staging, from index: Int) -> (offset: Int, count: Int) { (0, 0) }
-    /// Executes the storage command of a staged value that is complete.
-    public mutating func store(
-        _ mode: StoreMode, staging: Staging, isExpired: Bool, cas: UInt64, except: Differing
-    ) -> Outcome { .notStored }
-    public mutating func abandon(_ staging: Staging) {}
-    /// delete; also what a refused set leaves behind.
-    public mutating func remove(_ key: Span<UInt8>, hash: UInt64, except: Differing) -> Outcome {
-        .notFound
+    /// What has happened that a waiting connection may care about.
+    public func news() -> News {
+        var news = News()
+        news.commits = signals.completed.loadAcquire()
+        news.failedCommits = signals.failed.loadAcquire()
+        news.frames = log.frames.news.loadAcquire()
+        news.loads = signals.loads.loadAcquire()
+        return news
     }
-    public mutating func add(
-        _ delta: UInt64, isDecrement: Bool, key: Span<UInt8>, hash: UInt64, except: Differing
-    ) -> Outcome { .notFound }
-    public mutating func touch(
-        _ key: Span<UInt8>, hash: UInt64, expiry: UInt32, isExpired: Bool, except: Differing
-    ) -> Outcome { .notFound }
-    /// flush_all: at once (nil), or at that absolute second.
-    public mutating func flushAll(at second: UInt32?) {}
+
+    /// The commit that will cover every change made so far by this worker. Asks for it.
+    public func barrier() -> UInt64 {
+        let barrier = signals.begun.add(0) + 1
+        if signals.awaited.loadRelaxed() < barrier {
+            signals.awaited.storeRelaxed(barrier)
+            signals.committer.ring()
+        }
+        return barrier
+    }
+
+    // MARK: Hashes
+
+    /// The keyed hash of a key: compute it once per request.
+    @inlinable public func hash(_ key: Span<UInt8>) -> UInt64 { log.hasher.hash(key) }
+    /// Asks the core for what a look at this key will touch first.
+    @inlinable public func prefetchBucket(_ hash: UInt64) { log.index.prefetch(hash) }
+    /// Asks the core for the record; the bucket should have arrived.
+    @inlinable public func prefetchRecord(_ hash: UInt64) { writer.prefetchRecord(hash) }
 }

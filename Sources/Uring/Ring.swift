@@ -6,12 +6,6 @@
 
 public import Primitives
 
-/// An open socket, by descriptor. A plain value: who closes it is the connection's business.
-public struct Socket: BitwiseCopyable, Equatable, Sendable {
-    public var descriptor: Int32
-    @inlinable public init(descriptor: Int32) { self.descriptor = descriptor }
-}
-
 /// What became of one operation.
 public struct Completion: BitwiseCopyable, Sendable {
     public var token: Token

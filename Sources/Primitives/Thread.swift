@@ -1,0 +1,78 @@
+// Thread and Clock: what the system has of threads and time, fenced.
+//
+// A thread here is a plain pthread with a name and a stack size of our choice, outside the
+// runtime's pools: a worker owns its core's ring and must not share its thread with tasks.
+
+internal import CPrimitives
+
+/// A thread that could not be started: the errno.
+public struct ThreadError: Error, Equatable {
+    public var errno: Int32
+    public init(errno: Int32) { self.errno = errno }
+}
+
+/// A running thread; `join` ends the value. One that is not joined runs on by itself.
+public struct Thread: ~Copyable, Sendable {
+    private let handle: UInt
+
+    /// What the new thread runs, kept alive until it has.
+    private final class Body: Sendable {
+        let run: @Sendable () -> Void
+        init(_ run: @escaping @Sendable () -> Void) { self.run = run }
+    }
+
+    /// Starts a thread.
+    ///
+    /// - Parameters:
+    ///   - name: Shown by the system's tools; what exceeds 15 bytes is cut off.
+    ///   - stackBytes: At least 64 KiB; untouched pages cost nothing.
+    public init(
+        name: String, stackBytes: Int = 1 << 20, body: @escaping @Sendable () -> Void
+    ) throws(ThreadError) {
+        precondition(stackBytes >= 64 << 10)
+        let context = unsafe Unmanaged.passRetained(Body(body))
+        var thread = cprim_thread(handle: 0)
+        let short = String(decoding: name.utf8.prefix(15), as: UTF8.self)
+        // SAFETY: the name is copied by the call; the context is released by the thread, exactly
+        // once, or below if there is no thread.
+        let code = unsafe cprim_thread_start(
+            &thread, short, stackBytes,
+            { pointer in
+                guard let pointer = unsafe pointer else { return }
+                let body = unsafe Unmanaged<Body>.fromOpaque(pointer).takeRetainedValue()
+                body.run()
+            }, context.toOpaque())
+        guard code == 0 else {
+            unsafe context.release()
+            throw ThreadError(errno: code)
+        }
+        handle = thread.handle
+    }
+
+    /// Waits until the thread has returned.
+    public consuming func join() {
+        let code = cprim_thread_join(cprim_thread(handle: handle))
+        precondition(code == 0)
+    }
+
+    /// The system's number for the calling thread, as tools show it.
+    public static var currentID: Int32 { cprim_thread_id() }
+}
+
+/// The machine as the process may use it.
+public enum Machine {
+    /// Cores that the process may run on, at least 1.
+    public static var coreCount: Int { Int(cprim_core_count()) }
+}
+
+/// The two clocks. Reading one costs some 20 ns: read it once per turn and pass the value on.
+public enum Clock {
+    /// Nanoseconds since some moment before the process began; never goes back.
+    public static func monotonicNanoseconds() -> UInt64 { cprim_monotonic_nanoseconds() }
+
+    /// Nanoseconds since 1970, as the system's clock has them; may be set back.
+    public static func unixNanoseconds() -> UInt64 { cprim_unix_nanoseconds() }
+
+    /// Seconds since 1970, as the system's clock has them; may be set back.
+    public static func unixSeconds() -> UInt64 { cprim_unix_nanoseconds() / 1_000_000_000 }
+}
