@@ -121,7 +121,7 @@ class Conversation:
                 break
             self.received = rest
         if not match:
-            raise Difference(f"came: {line + b'%n'!r}".replace("%n", "\\n"))
+            raise Difference(f"came: {line!r}")
         self.received = rest
         for (name, other), value in zip(fresh, match.groups()):
             if other and self.names[other] == value:
