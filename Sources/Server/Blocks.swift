@@ -50,11 +50,13 @@ struct Blocks: ~Copyable {
     private static var bytes: Int { ServerLimits.blockBytes }
 
     init(received: Region, receivedCount: Int, poolCount: Int) throws(MemoryError) {
+        let pool = try Region.map(byteCount: poolCount * Self.bytes)
+        let blocks = try Table<Block>(count: receivedCount + poolCount)
         self.received = received
         self.receivedCount = receivedCount
         self.poolCount = poolCount
-        pool = try Region.map(byteCount: poolCount * Self.bytes)
-        blocks = try Table(count: receivedCount + poolCount)
+        self.pool = pool
+        self.blocks = blocks
         free = nobody
         freeCount = poolCount
         for index in (0..<poolCount).reversed() {

@@ -114,9 +114,12 @@ extension Worker where Network: ~Copyable {
         let table = connections
         guard table[slot].phase == .open else { return }
         switch table[slot].wait {
-        case .frames, .loads, .readSlot, .pin:
+        case .frames, .loads, .readSlot:
             // Executed once more, the request is answered with what there is.
             if hasWaitedTooLong(slot) { endWait(slot) }
+        case .pin:
+            // Another worker may have given one back.
+            endWait(slot)
         case .change:
             if hasWaitedTooLong(slot), table[slot].changeRead != nobody {
                 abandonRead(Int(table[slot].changeRead))

@@ -65,6 +65,7 @@ extension Worker where Network: ~Copyable {
     mutating func endLarge(_ slot: Int) {
         if let pin = connections[slot].pin {
             door.unpin(pin)
+            isPinFreed = true
             connections[slot].pin = nil
         }
         if let room = connections[slot].room {

@@ -48,4 +48,10 @@ enum ServerLimits {
     static let idleScanMax = 1 << 16
     /// Longest counted send.
     static let sendBytesMax = 1 << 20
+
+    /// Parts of deferred replies that a worker has: a commit and a text for every connection, and
+    /// some around each read.
+    static func partCount(connectionsMax: Int) -> Int {
+        2 * connectionsMax + 4 * readSlots
+    }
 }

@@ -45,6 +45,30 @@ public struct WorkerConfiguration: BitwiseCopyable, Sendable {
     }
 }
 
+/// The tables and buffers of one worker. Copies name the same memory.
+private struct WorkerTables: BitwiseCopyable {
+    let connections: Table<Connection>
+    let batch: Table<Entry>
+    let parts: Table<Part>
+    let partBytes: Region
+    let reads: Table<ReadSlot>
+    let readBytes: Region
+    let keys: Region
+    let output: Region
+
+    init(connectionsMax: Int) throws(MemoryError) {
+        let partCount = ServerLimits.partCount(connectionsMax: connectionsMax)
+        connections = try Table(count: connectionsMax)
+        batch = try Table(count: ServerLimits.batchEntriesMax)
+        parts = try Table(count: partCount)
+        partBytes = try Region.map(byteCount: partCount * ServerLimits.partInlineBytes)
+        reads = try Table(count: ServerLimits.readSlots)
+        readBytes = try Region.map(byteCount: ServerLimits.readSlots * ReadSlot.memoryBytes)
+        keys = try Region.map(byteCount: connectionsMax * ServerLimits.keyBytes)
+        output = try Region.map(byteCount: ServerLimits.outputBytes)
+    }
+}
+
 /// One worker. Made, used and let go on one thread.
 public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
     var ring: Network
@@ -56,15 +80,8 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
     let roll: ConnectionRoll
     let clock: TimeSource
 
-    // Tables.
-    let connections: Table<Connection>
-    let batch: Table<Entry>
-    let parts: Table<Part>
-    let partBytes: Region
-    let reads: Table<ReadSlot>
-    let readBytes: Region
-    let keys: Region
-    let output: Region
+    // Memory.
+    private let tables: WorkerTables
     var blocks: Blocks
 
     // Where the lists begin and end.
@@ -96,6 +113,8 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
     var isReadSlotFreed = false
     /// Some reads brought another key's record.
     var hasReadsAgain = false
+    /// A pin was given back.
+    var isPinFreed = false
     var isDraining = false
     var drainDeadline: UInt64 = 0
     var lastTick: UInt64 = 0
@@ -108,18 +127,12 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
         let slots = configuration.connectionsMax
         precondition(ring.bufferBytes == ServerLimits.blockBytes)
         precondition(ring.bufferOffset(1) == ServerLimits.blockBytes)
-        connections = try Table(count: slots)
-        batch = try Table(count: ServerLimits.batchEntriesMax)
-        let partCount = Self.partCount(connectionsMax: slots)
-        parts = try Table(count: partCount)
-        partBytes = try Region.map(byteCount: partCount * ServerLimits.partInlineBytes)
-        reads = try Table(count: ServerLimits.readSlots)
-        readBytes = try Region.map(byteCount: ServerLimits.readSlots * ReadSlot.memoryBytes)
-        keys = try Region.map(byteCount: slots * ServerLimits.keyBytes)
-        output = try Region.map(byteCount: ServerLimits.outputBytes)
-        blocks = try Blocks(
+        let tables = try WorkerTables(connectionsMax: slots)
+        let blocks = try Blocks(
             received: ring.buffers, receivedCount: configuration.receiveBuffers,
             poolCount: configuration.poolBlocks)
+        self.tables = tables
+        self.blocks = blocks
         self.configuration = configuration
         self.mailbox = mailbox
         self.office = office
@@ -136,9 +149,14 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
             nanoseconds: 1_000_000_000, token: Token(.timeout, slot: 0, generation: 0))
     }
 
-    static func partCount(connectionsMax: Int) -> Int {
-        2 * connectionsMax + 4 * ServerLimits.readSlots
-    }
+    @inline(__always) var connections: Table<Connection> { tables.connections }
+    @inline(__always) var batch: Table<Entry> { tables.batch }
+    @inline(__always) var parts: Table<Part> { tables.parts }
+    @inline(__always) var partBytes: Region { tables.partBytes }
+    @inline(__always) var reads: Table<ReadSlot> { tables.reads }
+    @inline(__always) var readBytes: Region { tables.readBytes }
+    @inline(__always) var keys: Region { tables.keys }
+    @inline(__always) var output: Region { tables.output }
 
     /// Turns until the worker was ordered to stop and has nothing left to answer.
     public mutating func run() throws(RingError) {
@@ -160,7 +178,7 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
     /// Enters the kernel. Between turns the worker holds nothing of the store but pins, stagings
     /// and begun reads.
     private mutating func enter() throws(RingError) {
-        let mayWait = readyCount == 0 && !isReadSlotFreed && mailbox.fallAsleep()
+        let mayWait = readyCount == 0 && !isReadSlotFreed && !isPinFreed && mailbox.fallAsleep()
         door.endTurn()
         try ring.submit(waiting: mayWait)
         mailbox.wakeUp()
@@ -208,12 +226,13 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
     /// What the store has done since the last turn.
     private mutating func hearNews() {
         let latest = door.news()
-        guard latest != news || isReadSlotFreed else { return }
+        guard latest != news || isReadSlotFreed || isPinFreed else { return }
         let before = news
         news = latest
         let freed = isReadSlotFreed
         if freed { isReadSlotWanted = false }
         isReadSlotFreed = false
+        defer { isPinFreed = false }
         if before.frames != news.frames { resumeReads() }
         var index = firstWatched
         while index != nobody {
@@ -227,7 +246,8 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
     private mutating func hear(_ slot: Int, before: News, freedReadSlot: Bool) {
         let isOver =
             switch connections[slot].wait {
-            case .frames, .pin: before.frames != news.frames
+            case .frames: before.frames != news.frames
+            case .pin: isPinFreed || before.frames != news.frames
             case .loads: before.loads != news.loads
             case .readSlot: freedReadSlot
             case .nothing, .reads, .parts, .change: false

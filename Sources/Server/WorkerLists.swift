@@ -4,6 +4,7 @@
 // connection is in each list at most once.
 
 internal import Memcache
+internal import Primitives
 
 extension Worker where Network: ~Copyable {
     // MARK: Slots
