@@ -100,7 +100,6 @@ public enum Daemon {
         _ settings: Settings, _ journal: Journal
     ) throws(Failure) {
         guard let user = settings.user else {
-            if Account.isRoot { journal.warning("runs as root; -u names whom to become") }
             return
         }
         do {

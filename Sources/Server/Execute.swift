@@ -186,36 +186,66 @@ extension Worker where Network: ~Copyable {
     @inline(__always)
     private func shownCas(_ cas: UInt64) -> UInt64 { configuration.isCasDisabled ? 0 : cas }
 
-    /// gat and gats: a touch, then a get.
+    /// gat and gats: the value as it is, then a touch, which may be the end of it.
     private mutating func executeTouchedGet(_ index: Int) -> Bool {
         let slot = Int(batch[index].slot)
-        guard let outcome = change(index, { door, key, hash, except, request, expiry in
+        let sendsCas = batch[index].request.verb == .gats
+        switch look(index, sendsCas: sendsCas) {
+        case .written(let writer):
+            guard let outcome = touch(index) else { return false }
+            if case .touched = outcome {
+                commitChange(slot, writer)
+                countTouchedGet(isHit: true)
+                return true
+            }
+        case .large(let found):
+            return executeTouchedLarge(index, found)
+        case .disk(let read):
+            // The touch asks for a read of its own, and brings the record into memory.
+            door.finish(read, nil, in: readBytes)
+            guard let outcome = touch(index) else { return false }
+            if case .touched = outcome { return executeTouchedGet(index) }
+        case .miss:
+            break
+        }
+        countTouchedGet(isHit: false)
+        return answerNothing(index)
+    }
+
+    private mutating func touch(_ index: Int) -> Outcome? {
+        change(index) { door, key, hash, except, _, expiry in
             door.touch(
                 key, hash: hash, expiry: expiry.second, isExpired: expiry.isExpired,
                 except: except)
-        }) else { return false }
-        guard case .touched = outcome else {
-            counters.add(.getCommands)
-            counters.add(.touchCommands)
-            counters.add(.touchMisses)
-            counters.add(.getMisses)
-            return answerNothing(index)
         }
-        switch look(index, sendsCas: batch[index].request.verb == .gats) {
-        case .written(let writer):
-            commitChange(slot, writer)
-        case .miss:
-            _ = answerNothing(index)
-        case .large(let found):
+    }
+
+    /// A value that is pinned first if the touch ends it, and touched first if not.
+    private mutating func executeTouchedLarge(_ index: Int, _ found: Found) -> Bool {
+        if absolute(batch[index].request.expiry).isExpired {
             guard beginLarge(index, found) else { return false }
-        case .disk(let read):
-            guard getFromDisk(index, read) else { return false }
+            _ = touch(index)
+        } else {
+            door.release(found)
+            guard let outcome = touch(index) else { return false }
+            guard case .touched = outcome,
+                case .large(let found) = look(
+                    index, sendsCas: batch[index].request.verb == .gats)
+            else {
+                countTouchedGet(isHit: false)
+                return answerNothing(index)
+            }
+            guard beginLarge(index, found) else { return false }
         }
+        countTouchedGet(isHit: true)
+        return true
+    }
+
+    private func countTouchedGet(isHit: Bool) {
         counters.add(.getCommands)
         counters.add(.touchCommands)
-        counters.add(.touchHits)
-        counters.add(.getHits)
-        return true
+        counters.add(isHit ? .getHits : .getMisses)
+        counters.add(isHit ? .touchHits : .touchMisses)
     }
 
     // MARK: Statistics

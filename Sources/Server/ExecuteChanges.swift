@@ -149,7 +149,8 @@ extension Worker where Network: ~Copyable {
         case .stored: Reply.stored(to: &writer)
         case .exists: Reply.exists(to: &writer)
         case .notFound: Reply.notFound(to: &writer)
-        case .tooLarge: Reply.tooLarge(to: &writer)
+        case .tooLarge where request.verb != .append && request.verb != .prepend:
+            Reply.tooLarge(to: &writer)
         default: Reply.notStored(to: &writer)
         }
         if case .stored = outcome {
