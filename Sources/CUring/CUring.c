@@ -69,7 +69,8 @@ struct curing *curing_make(uint32_t entries, uint32_t completions, int32_t *code
     c->wake_descriptor = eventfd(0, EFD_CLOEXEC);
     if (c->wake_descriptor < 0) *code = -errno;
     c->times = calloc(c->ring.sq.ring_entries, sizeof *c->times);
-    if (c->times == NULL) *code = -ENOMEM;
+    c->endings = calloc(c->ring.sq.ring_entries, sizeof *c->endings);
+    if (c->times == NULL || c->endings == NULL) *code = -ENOMEM;
     if (*code < 0) {
         curing_end(c);
         return NULL;
@@ -84,6 +85,7 @@ void curing_end(struct curing *c) {
     io_uring_queue_exit(&c->ring);
     if (c->wake_descriptor >= 0) close(c->wake_descriptor);
     free(c->times);
+    free(c->endings);
     free(c);
 }
 
@@ -124,8 +126,7 @@ static int anything_to_take(struct curing *c) {
     return (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
 }
 
-int curing_submit(struct curing *c, int waiting) {
-    if (c->failure != 0) return c->failure;
+static int submit_all(struct curing *c, int waiting) {
     unsigned queued = publish(c);
     for (int refused = 0;;) {
         int awaited = waiting && io_uring_cq_ready(&c->ring) == 0;
@@ -141,6 +142,27 @@ int curing_submit(struct curing *c, int waiting) {
         /* Everything must have been taken: a send that never waits is promised to happen now. */
         if (queued == 0 && (!waiting || io_uring_cq_ready(&c->ring) != 0)) return 0;
     }
+}
+
+/* Shuts down what is to be, once everything queued before has been handed over. */
+static int end_sockets(struct curing *c) {
+    int code = submit_all(c, 0);
+    for (unsigned i = 0; i < c->ending_count && code == 0; i++) {
+        /* A peer that is gone already is as good. */
+        (void)shutdown(c->endings[i].descriptor, SHUT_RDWR);
+        struct io_uring_sqe *sqe = io_uring_get_sqe(&c->ring);
+        if (sqe == NULL) return c->failure = -EBUSY; /* cannot be: there are as many slots */
+        io_uring_prep_rw(IORING_OP_NOP, sqe, -1, NULL, 0, 0);
+        sqe->user_data = c->endings[i].user_data;
+    }
+    c->ending_count = 0;
+    return code;
+}
+
+int curing_submit(struct curing *c, int waiting) {
+    if (c->failure != 0) return c->failure;
+    int code = c->ending_count != 0 ? end_sockets(c) : 0;
+    return code == 0 ? submit_all(c, waiting) : code;
 }
 
 void curing_make_room(struct curing *c) {

@@ -58,7 +58,8 @@ enum Command: BitwiseCopyable {
             return .classic(.flushAll)
         case (9, 0x7469_736f_6272_6576) where input[start &+ 8] == UInt8(ascii: "y"):
             return .classic(.verbosity)
-        case (14, 0x656d_5f65_6863_6163) where ByteScan.word(in: input, at: start &+ 6) == 0x7469_6d69_6c6d_656d:
+        case (14, 0x656d_5f65_6863_6163)
+        where ByteScan.word(in: input, at: start &+ 6) == 0x7469_6d69_6c6d_656d:
             return .classic(.cacheMemlimit)  // "cache_me" and "memlimit"
         default:
             return .unknown

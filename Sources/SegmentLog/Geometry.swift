@@ -38,12 +38,17 @@ public struct Geometry: BitwiseCopyable, Sendable, Equatable {
     /// Below this a log cannot hold its open segments.
     public static let memoryBytesMin = 4 << 20
 
-    public init(memoryBytes requested: Int, writers: Int, diskSegmentsMax: Int) {
+    /// - Parameter frameBytesWanted: the frame size that a store on disk was written with; kept
+    ///   if the memory holds enough of them, so that every record fits where it came from.
+    public init(
+        memoryBytes requested: Int, writers: Int, diskBytes: Int,
+        frameBytesWanted: Int? = nil
+    ) {
         precondition(writers > 0)
         let memory = max(requested, Self.memoryBytesMin)
         memoryBytes = memory
         self.writers = writers
-        hasDisk = diskSegmentsMax > 0
+        hasDisk = diskBytes > 0
 
         // Shards: about one per 256 KiB, so that a lock covers few keys.
         var shardBits = 4
@@ -66,13 +71,17 @@ public struct Geometry: BitwiseCopyable, Sendable, Equatable {
         let available = memory - start * rowBytes - ghostBytes
         var frame = Self.frameBytesMax
         while frame > Self.frameBytesMin, available / frame / 10 < 3 * writers { frame /= 2 }
+        if let wanted = frameBytesWanted, wanted > frame, available / wanted >= 6 * writers {
+            frame = wanted
+        }
         frameBytes = frame
         segmentBytes = frame - Self.diskPrefixBytes
         let frames = max(available / frame - 1, 4 * writers)
         frameCount = frames
         logFrames = max(frames / 10, 2 * writers)
 
-        let disk = min(diskSegmentsMax, 1 << 20)
+        // Segments that were sealed early are smaller than a frame: some numbers more.
+        let disk = diskBytes > 0 ? min(diskBytes / frame * 5 / 4 + 256, 1 << 20) : 0
         segmentCount = frames + disk + 64
         var bits = 8
         while (1 << bits) < segmentCount + 2 { bits += 1 }

@@ -82,7 +82,7 @@ public struct Index: BitwiseCopyable, Sendable {
     @inlinable public func items(_ shard: Int) -> Int {
         Int(truncatingIfNeeded: heads.atomic64(at: shard &<< 6 &+ 24).loadRelaxed())
     }
-    @inlinable func addItems(_ shard: Int, _ change: Int) {
+    @inlinable public func addItems(_ shard: Int, _ change: Int) {
         heads.atomic64(at: shard &<< 6 &+ 24).addOwned(UInt64(bitPattern: Int64(change)))
     }
     /// Live keys in all shards, approximately; takes no lock.

@@ -244,18 +244,10 @@ public struct Reclaimer: ~Copyable {
                 position += bytes
             }
             for (place, hash) in batch {
-                guard let hits = currentHits(hash, place) else { continue }
+                guard let hits = log.hits(hash, place) else { continue }
                 body(&writer, place, hash, hits)
             }
         }
-    }
-
-    private func currentHits(_ hash: UInt64, _ place: Place) -> UInt64? {
-        let index = log.index
-        let shard = index.shard(hash)
-        index.lock(shard)
-        defer { index.unlock(shard) }
-        return index.find(hash, place).map { SlotLayout.hits($0.slot) }
     }
 
     // MARK: Expiry

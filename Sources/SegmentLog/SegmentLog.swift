@@ -22,7 +22,7 @@ public struct SegmentLog: BitwiseCopyable, Sendable {
     @usableFromInline let common: Region
 
     // common: 0 flush mark, 8 order limit, 16 recovering, 24 earliest expiry seen,
-    // 64 + 64 w: writer w's cut: 0 asked, 4 answered, 8 open segment, 16 cut.
+    // 64 + 64 w: writer w's cut: 0 asked, 4 answered, 8 open segment, 16 dirty.
     // then counters, see `LogCounter`.
 
     public init(
@@ -103,6 +103,27 @@ public struct SegmentLog: BitwiseCopyable, Sendable {
         record.order > flushMark.loadRelaxed() && !record.isExpired(at: now)
     }
 
+    // MARK: Records and slots
+
+    /// The record that a slot names, in the memory of its segment's frame (plus one).
+    @inlinable public func record(_ frame: UInt32, _ slot: UInt64) -> Record {
+        Record(frames.memory, at: frames.offset(Int(frame) &- 1) &+ index.layout.offset(slot))
+    }
+
+    /// Notes that a slot no longer names its record (and its home, if it was promoted). The
+    /// shard is locked.
+    @inlinable public func bury(_ slot: UInt64) {
+        let segment = index.layout.segment(slot)
+        segments.dead(segment).add(1)
+        if segments.kind(segment) == .promotion { buryHome(slot, segment) }
+    }
+    @usableFromInline func buryHome(_ slot: UInt64, _ segment: Int) {
+        let frame = segments.frame(segment).loadAcquire()
+        guard frame != 0 else { return }
+        let home = record(frame, slot).home
+        if segments.stands(home) { segments.dead(home.place.segment).add(1) }
+    }
+
     // MARK: Cuts
 
     @inlinable func cutOffset(_ writer: Int) -> Int { 64 &+ writer &<< 6 }
@@ -114,6 +135,15 @@ public struct SegmentLog: BitwiseCopyable, Sendable {
     }
     @inlinable func cutSegment(_ writer: Int) -> AtomicWord64 {
         common.atomic64(at: cutOffset(writer) &+ 8)
+    }
+
+    /// Whether the writer's open segment holds what no cut covers; as of the end of its last turn.
+    @inlinable public func isDirty(_ writer: Int) -> AtomicWord64 {
+        common.atomic64(at: cutOffset(writer) &+ 16)
+    }
+    /// Whether the writer has closed its pen for good and answers no more.
+    public func isClosed(_ writer: Int) -> AtomicWord64 {
+        common.atomic64(at: cutOffset(writer) + 24)
     }
 
     /// Committer: asks a writer to publish how far its open segment is complete.

@@ -74,6 +74,29 @@ public struct Segments: BitwiseCopyable, Sendable {
         freeNumbers.push(UInt32(segment))
     }
 
+    /// Takes a number off a segment that nothing names any more.
+    public func free(number segment: Int) { free(segment) }
+
+    /// A segment that was found on disk; nil if no number is free.
+    public func restore(
+        _ kind: SegmentKind, sequence: UInt64, filled: Int, records: Int, overlap: UInt64,
+        earliest: UInt32, latest: UInt32, fileOffset: UInt64?
+    ) -> Int? {
+        guard let segment = open(kind, sequence: sequence) else { return nil }
+        self.filled(segment).storeRelaxed(UInt32(filled))
+        cut(segment).storeRelaxed(UInt32(filled))
+        self.records(segment).storeRelaxed(UInt32(records))
+        self.overlap(segment).storeRelaxed(overlap)
+        earliestExpiry(segment).storeRelaxed(earliest)
+        latestExpiry(segment).storeRelaxed(latest)
+        self.fileOffset(segment).storeRelease(fileOffset ?? Self.noFileOffset)
+        setState(segment, .resting)
+        return segment
+    }
+
+    /// On disk, but not where a ring could read it: must be loaded.
+    public static let noFileOffset: UInt64 = 1
+
     var nextSequence: AtomicWord64 { table.atomic64(at: count * 64) }
     /// Sequences below this may have been used before.
     public func startSequences(at sequence: UInt64) { nextSequence.storeRelease(sequence) }

@@ -80,6 +80,7 @@ extension Writer {
     }
 
     private func want(_ frames: Int) {
+        log.count(.waits)
         if log.frames.wanted.loadRelaxed() < UInt64(frames) {
             log.frames.wanted.storeRelaxed(UInt64(frames))
         }

@@ -89,9 +89,7 @@ public struct Writer: ~Copyable {
     }
 
     @inlinable func record(_ frame: UInt32, _ slot: UInt64) -> Record {
-        Record(
-            log.frames.memory,
-            at: log.frames.offset(Int(frame) &- 1) &+ log.index.layout.offset(slot))
+        log.record(frame, slot)
     }
 
     /// Notes a hit in the slot; writes nothing once the bits are full. The shard is locked.
@@ -243,21 +241,18 @@ public struct Writer: ~Copyable {
         log.index.remove(log.index.shard(hash), at: at)
     }
 
-    /// Notes that a slot no longer names its record (and its home, if it was promoted).
-    @inlinable public func bury(_ slot: UInt64) {
-        let segment = log.index.layout.segment(slot)
-        log.segments.dead(segment).add(1)
-        guard log.segments.kind(segment) == .promotion else { return }
-        buryHome(slot, segment)
-    }
-    @usableFromInline func buryHome(_ slot: UInt64, _ segment: Int) {
-        let frame = log.segments.frame(segment).loadAcquire()
-        guard frame != 0 else { return }
-        let home = record(frame, slot).home
-        if log.segments.stands(home) { log.segments.dead(home.place.segment).add(1) }
-    }
+    /// Notes that a slot no longer names its record.
+    @inlinable public func bury(_ slot: UInt64) { log.bury(slot) }
 
     // MARK: Sealing
+
+    /// Seals what is open and says so: the writer will append no more.
+    public mutating func close() {
+        seal()
+        sealPromotion()
+        answerCut()
+        log.isClosed(number).storeRelease(1)
+    }
 
     /// Closes the open segment, if one is open, and hands it on.
     public mutating func seal() {
@@ -299,6 +294,7 @@ public struct Writer: ~Copyable {
 
     /// Answers the committer's question, if it asked one: call between turns.
     @inlinable public mutating func answerCut() {
+        log.isDirty(number).storeRelaxed(main.tail > main.cut ? 1 : 0)
         let asked = log.cutAsked(number).loadAcquire()
         guard asked != log.cutAnswered(number).loadRelaxed() else { return }
         publishCut(asked)

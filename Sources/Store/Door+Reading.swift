@@ -68,10 +68,11 @@ extension Door {
         let segments = log.segments
         segments.reads(place.segment).add(1)
         let filled = Int(segments.filled(place.segment).loadRelaxed())
+        let base = segments.fileOffset(place.segment).loadRelaxed()
         return DiskRead(
-            fileOffset: segments.fileOffset(place.segment).loadRelaxed() + UInt64(place.offset),
+            fileOffset: base &+ UInt64(place.offset),
             firstBytes: max(min(Self.firstReadBytes, filled - place.offset), 0),
-            isLoad: segments.kind(place.segment) == .chain, hash: hash, slot: slot,
+            isLoad: base == Segments.noFileOffset, hash: hash, slot: slot,
             mark: log.flushMark.loadRelaxed(), now: now)
     }
 

@@ -22,6 +22,8 @@ public struct Door: ~Copyable {
     let itemBytesMax: Int
     let pinsMax: Int
     private let lowMark: Int
+    /// Sealed segments that are worth a commit of their own.
+    private let sealedMark: Int
 
     /// The memory that offsets of `Found`, `Pin` and `Staging` refer to.
     public let memory: Region
@@ -49,6 +51,7 @@ public struct Door: ~Copyable {
         writer = Writer(log, number: worker)
         memory = log.frames.memory
         pinsMax = max(log.geometry.frameCount / 8, 2)
+        sealedMark = max(min(8, log.geometry.frameCount / 16), 1)
         lowMark = min(max(2 * log.geometry.writers, log.geometry.frameCount / 32), 24)
     }
 
@@ -67,6 +70,13 @@ public struct Door: ~Copyable {
         if log.frames.freeCount < lowMark || log.frames.wanted.loadRelaxed() != 0 {
             signals.maintenance.ring()
         }
+        if log.geometry.hasDisk, log.sealed.count >= sealedMark { signals.committer.ring() }
+    }
+
+    /// The worker ends: what it has written will be committed. Call it last, outside a turn.
+    public mutating func close() {
+        writer.close()
+        signals.committer.ring()
     }
 
     /// What has happened that a waiting connection may care about.

@@ -5,8 +5,15 @@ internal import Primitives
 /// Words that all threads of one store share; a handle.
 struct Signals: BitwiseCopyable, Sendable {
     private let region: Region
+    /// Segments that recovery has restored, for the committer to keep count of.
+    let restored: SlotQueue
 
-    init() throws(MemoryError) { region = try Region.map(byteCount: 4096) }
+    init(segmentCount: Int) throws(MemoryError) {
+        let queue = 4096
+        region = try Region.map(
+            byteCount: queue + SlotQueue.byteCount(capacity: segmentCount))
+        restored = SlotQueue(region, at: queue, capacity: segmentCount)
+    }
 
     /// Commits begun: a change made now is covered by the commit after this one.
     var begun: AtomicWord64 { region.atomic64(at: 0) }
@@ -26,6 +33,12 @@ struct Signals: BitwiseCopyable, Sendable {
     var flushAt: AtomicWord64 { region.atomic64(at: 112) }
     /// Reads from disk that failed or whose checksum was wrong.
     var damagedReads: AtomicWord64 { region.atomic64(at: 128) }
+    /// Monotonic nanoseconds by which the threads must have ended.
+    var deadline: AtomicWord64 { region.atomic64(at: 136) }
+    /// The committer has begun: requests may come.
+    var ready: AtomicWord64 { region.atomic64(at: 144) }
+    /// While recovery runs: sequences below this have been gone through.
+    var recoveredUpTo: AtomicWord64 { region.atomic64(at: 152) }
     /// Threads end.
     var stopping: AtomicWord64 { region.atomic64(at: 120) }
 

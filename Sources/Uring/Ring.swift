@@ -61,7 +61,8 @@ public protocol Ring: ~Copyable {
         count: Int, token: Token)
     /// Cancels the operation that was started with `target`; both complete, in either order.
     mutating func cancel(_ target: Token, token: Token)
-    /// Both directions; later receives see the end of the stream.
+    /// Both directions, after what was queued before; receives then see the end of the stream.
+    /// Completes with 0, also if the peer was gone already.
     mutating func shutdown(_ socket: Socket, token: Token)
     mutating func close(_ socket: Socket, token: Token)
     /// Completes once, -ETIME, after that many nanoseconds.

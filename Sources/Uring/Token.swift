@@ -6,7 +6,7 @@
 /// bit 63       56 55      32 31                     0
 ///     | operation | generation |         slot          |
 /// ```
-public struct Token: BitwiseCopyable, Equatable, Sendable {
+public struct Token: BitwiseCopyable, Hashable, Sendable {
     public enum Operation: UInt8, BitwiseCopyable, Sendable {
         case none = 0
         case accept, receive, receiveInto, send, read, cancel, shutdown, close, wake, timeout

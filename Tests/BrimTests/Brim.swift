@@ -4,6 +4,7 @@
 // itself: `/proc/self/exe` names the folder, whatever the build configuration or scratch path.
 
 import Foundation
+import Testing
 
 /// One finished run of `brim`.
 struct Brim {
@@ -34,24 +35,12 @@ struct Brim {
     static func run(
         _ arguments: [String], environment: [String: String] = [:]
     ) throws -> Brim {
-        let process = Process()
-        process.executableURL = executable
-        process.arguments = arguments
-        process.environment = ["HOME": "/nonexistent"].merging(environment) { $1 }
-        let output = Pipe()
-        let errors = Pipe()
-        process.standardOutput = output
-        process.standardError = errors
-        process.standardInput = FileHandle.nullDevice
-        try process.run()
-        // Both are shorter than a pipe holds, so one after the other cannot block the process.
-        let outputData = output.fileHandleForReading.readDataToEndOfFile()
-        let errorData = errors.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
+        let child = try Child.run(
+            executable.path, arguments,
+            environment: ["HOME": "/nonexistent"].merging(environment) { $1 })
         return Brim(
-            exitCode: process.terminationStatus,
-            output: String(decoding: outputData, as: UTF8.self),
-            errors: String(decoding: errorData, as: UTF8.self))
+            exitCode: try #require(child.exitCode, "ended by a signal"), output: child.output,
+            errors: child.errors)
     }
 
     /// Runs `brim --check-config` with `arguments`, given as one line.

@@ -62,8 +62,15 @@ struct Driver {
 
     private mutating func step() {
         var parser = parser
+<<<<<<< HEAD
         let parsed = parser.next(rest.span)
         self.parser = parser
+=======
+        let header = parser.storageHeader(rest.span)
+        let parsed = parser.next(rest.span)
+        self.parser = parser
+        if let header { check(header.0, header.consumed, parsed) }
+>>>>>>> main
         switch parsed {
         case .request(var request, let consumed):
             guard consumed > 0, consumed <= rest.count else {
@@ -104,6 +111,22 @@ struct Driver {
         }
     }
 
+<<<<<<< HEAD
+=======
+    /// A header must be what `next` reads, or would read if the value were there.
+    private mutating func check(_ header: Request, _ consumed: Int, _ parsed: Parsed) {
+        let end = consumed + Int(header.valueBytes) + 2
+        switch parsed {
+        case .request(var request, end):
+            request.value = .empty
+            if request != header { complaints.append("\(header) is not \(request)") }
+        case .needMore(end): break
+        case .fault(let fault) where fault.kind == .badDataChunk && fault.consumed == end: break
+        default: complaints.append("a header of \(parsed)")
+        }
+    }
+
+>>>>>>> main
     private mutating func drop() {
         let count = Int(min(swallow, UInt64(rest.count)))
         rest.removeFirst(count)

@@ -1,3 +1,8 @@
+<<<<<<< HEAD
+=======
+// The parser on transcripts and on random bytes: cut anywhere, on every prefix, never trapping.
+
+>>>>>>> main
 import Memcache
 import Testing
 
@@ -30,6 +35,39 @@ private let sections = Transcript.all.flatMap { file in
     }
 }
 
+<<<<<<< HEAD
+=======
+/// The error lines of a text that a parser alone can answer with.
+private func errorLines(_ expected: [UInt8]) -> [String] {
+    let lines = Fault.Kind.allCases.map { kind in written { Reply.fault(kind, to: &$0) } }
+    return String(decoding: expected, as: UTF8.self).split(separator: "\r\n")
+        .map { $0 + "\r\n" }.filter { lines.contains($0) }
+}
+
+@Test func faultsAndClosesAreThoseOfTheTranscripts() {
+    for file in Transcript.all where file.name != "stats.txt" {
+        for section in file.sections {
+            guard let expected = section.expected else { continue }
+            var (lines, closes) = ([String](), false)
+            for event in events(section.sent).events {
+                switch event {
+                case .fault(let kind, _, let quiet, let closing):
+                    closes = closing
+                    let line = quiet ? "" : written { Reply.fault(kind, to: &$0) }
+                    if !line.isEmpty { lines.append(line) }
+                case .request(let request, _, _, _) where request.verb == .quit:
+                    closes = true
+                default: break
+                }
+                if closes { break }
+            }
+            #expect(lines == errorLines(expected), "\(file.name) [\(section.name)]")
+            #expect(closes == section.closes, "\(file.name) [\(section.name)]")
+        }
+    }
+}
+
+>>>>>>> main
 /// Whether `needMore` on every prefix of what stands at the start of `bytes` asks for something
 /// that has not come, and never for more than the whole.
 private func checkPrefixes(_ parser: ClassicParser, _ bytes: [UInt8], _ name: String) {

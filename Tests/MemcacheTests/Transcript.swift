@@ -9,6 +9,8 @@ struct Transcript {
         var sent: [UInt8] = []
         /// What must come back; nil if it is not written out byte for byte.
         var expected: [UInt8]? = []
+        /// Whether the server must close.
+        var closes = false
     }
 
     var name: String
@@ -60,6 +62,7 @@ struct Transcript {
             case "<": section.expected?.append(contentsOf: Self.bytes(rest) + [13, 10])
             case "<<": section.expected?.append(contentsOf: Self.bytes(rest))
             case "<~": section.expected = nil
+            case "!": section.closes = true
             default: break
             }
         }

@@ -18,13 +18,15 @@ import Testing
     let here = Thread.currentID
     let thread = try Thread(name: "a name that is too long", stackBytes: 64 << 10) {
         region.store(UInt32(bitPattern: Thread.currentID), at: 32)
-        var text = [CChar](repeating: 0, count: 32)
+        var text = [UInt8](repeating: 0, count: 32)
         // Set by the starter just after the start; wait for it.
         repeat {
-            pthread_getname_np(pthread_self(), &text, 32)
-        } while text[0] != 97 || text[1] != 32
-        for (index, byte) in text.enumerated() {
-            region.store(UInt8(bitPattern: byte), at: index)
+            let file = open("/proc/thread-self/comm", O_RDONLY)
+            _ = read(file, &text, 32)
+            close(file)
+        } while !text.starts(with: Array("a name".utf8))
+        for (index, byte) in text.enumerated() where byte != 10 {
+            region.store(byte, at: index)
         }
     }
     thread.join()

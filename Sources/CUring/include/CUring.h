@@ -33,6 +33,12 @@ enum curing_feature {
     CURING_HAS_MULTISHOT = 1 << 9,
 };
 
+/* A socket to shut down, and the completion that it is to have. */
+struct curing_ending {
+    uint64_t user_data;
+    int32_t descriptor;
+};
+
 struct curing {
     struct io_uring ring;
     /* Provided buffers: the ring of entries, and the memory that they name. */
@@ -52,6 +58,9 @@ struct curing {
     uint64_t enters;
     /* One per submission slot: the kernel reads it when the slot is submitted. */
     struct __kernel_timespec *times;
+    /* As many as there are submission slots. */
+    struct curing_ending *endings;
+    uint32_t ending_count;
     /* Takes the writes of an operation that could not be queued. */
     struct io_uring_sqe spare;
 };
@@ -171,13 +180,17 @@ static inline void curing_cancel(struct curing *c, uint64_t target, uint64_t use
     sqe->user_data = user_data;
 }
 
+/* A shutdown in the kernel's ring always costs a worker thread of the kernel, and may reach the
+ * descriptor after a close that was queued behind it. So it is a plain system call, made by the
+ * next submit after what was queued before; the completion is that of an empty operation. */
 static inline void curing_shutdown(struct curing *c, int fd, uint64_t user_data) {
-    struct io_uring_sqe *sqe = curing_take(c);
-    io_uring_prep_rw(IORING_OP_SHUTDOWN, sqe, fd, NULL, SHUT_RDWR, 0);
-    sqe->user_data = user_data;
+    if (c->ending_count == c->ring.sq.ring_entries) curing_make_room(c);
+    if (c->failure != 0) return;
+    c->endings[c->ending_count++] = (struct curing_ending){user_data, fd};
 }
 
 static inline void curing_close(struct curing *c, int fd, uint64_t user_data) {
+    if (c->ending_count != 0) curing_make_room(c);
     struct io_uring_sqe *sqe = curing_take(c);
     io_uring_prep_rw(IORING_OP_CLOSE, sqe, fd, NULL, 0, 0);
     sqe->user_data = user_data;
