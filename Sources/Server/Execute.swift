@@ -192,7 +192,7 @@ extension Worker where Network: ~Copyable {
         let sendsCas = batch[index].request.verb == .gats
         switch look(index, sendsCas: sendsCas) {
         case .written(let writer):
-            guard let outcome = touch(index) else { return false }
+            guard let outcome = touchKey(index) else { return false }
             if case .touched = outcome {
                 commitChange(slot, writer)
                 countTouchedGet(isHit: true)
@@ -203,7 +203,7 @@ extension Worker where Network: ~Copyable {
         case .disk(let read):
             // The touch asks for a read of its own, and brings the record into memory.
             door.finish(read, nil, in: readBytes)
-            guard let outcome = touch(index) else { return false }
+            guard let outcome = touchKey(index) else { return false }
             if case .touched = outcome { return executeTouchedGet(index) }
         case .miss:
             break
@@ -212,7 +212,7 @@ extension Worker where Network: ~Copyable {
         return answerNothing(index)
     }
 
-    private mutating func touch(_ index: Int) -> Outcome? {
+    private mutating func touchKey(_ index: Int) -> Outcome? {
         change(index) { door, key, hash, except, _, expiry in
             door.touch(
                 key, hash: hash, expiry: expiry.second, isExpired: expiry.isExpired,
@@ -224,10 +224,10 @@ extension Worker where Network: ~Copyable {
     private mutating func executeTouchedLarge(_ index: Int, _ found: Found) -> Bool {
         if absolute(batch[index].request.expiry).isExpired {
             guard beginLarge(index, found) else { return false }
-            _ = touch(index)
+            _ = touchKey(index)
         } else {
             door.release(found)
-            guard let outcome = touch(index) else { return false }
+            guard let outcome = touchKey(index) else { return false }
             guard case .touched = outcome,
                 case .large(let found) = look(
                     index, sendsCas: batch[index].request.verb == .gats)
