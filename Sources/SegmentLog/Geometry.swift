@@ -56,13 +56,15 @@ public struct Geometry: BitwiseCopyable, Sendable, Equatable {
         self.shardBits = shardBits
         let rowBytes = Self.bucketBytes << shardBits
 
-        // The index may take half; of that, an eighth is for overflow buckets.
-        let rows = max(memory / 2 * 8 / 9 / rowBytes, 2)
+        // The index may take half. Linear hashing leaves the buckets that are not split yet twice
+        // as full as the others: at 81 % load about 22 % of the buckets have an overflow bucket,
+        // so a quarter of the index is kept for these.
+        let rows = max(memory / 2 * 3 / 4 / rowBytes, 2)
         rowsMax = rows
         var start = 1
         while start * 32 <= rows { start *= 2 }
         rowsAtStart = start
-        overflowBuckets = max(rows * rowBytes / 8 / Self.bucketBytes, 64)
+        overflowBuckets = max(rows * rowBytes / 3 / Self.bucketBytes, 64)
 
         // Ghosts only without a disk: four bytes for about each item that memory holds.
         ghostCount = hasDisk ? 0 : max(memory / 64 / 4 / 16 * 16, 1024)
