@@ -1,5 +1,8 @@
+<<<<<<< HEAD
+=======
 // The eight-bytes-at-a-time searches against the plain ones.
 
+>>>>>>> main
 import Primitives
 import Testing
 

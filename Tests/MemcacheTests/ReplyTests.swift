@@ -1,5 +1,8 @@
+<<<<<<< HEAD
+=======
 // Reply lines byte for byte, and the rule for expiries.
 
+>>>>>>> main
 import Memcache
 import Primitives
 import Testing

@@ -288,7 +288,8 @@ import Uring
         #expect(seen.count == 1000)
         // And many timeouts keep their times apart although the slots are few.
         for slot in 0..<100 {
-            ring.timeout(nanoseconds: UInt64(1 + slot % 3) * 1000, token: token(.timeout, UInt32(slot)))
+            let time = UInt64(1 + slot % 3) * 1000
+            ring.timeout(nanoseconds: time, token: token(.timeout, UInt32(slot)))
         }
         for _ in 0..<100 { #expect(try ring.await().result == -ETIME) }
     }
@@ -305,7 +306,9 @@ import Uring
         #expect(ring.enterCount == before)
         try far.say("x")
         before = ring.enterCount
-        for _ in 0..<50 { ring.sendNow(near, from: ring.buffers, at: 0, count: 8, token: token(.send)) }
+        for _ in 0..<50 {
+            ring.sendNow(near, from: ring.buffers, at: 0, count: 8, token: token(.send))
+        }
         try ring.submit(waiting: true)
         #expect(ring.enterCount == before + 1)
         #expect(ring.nextCompletion()?.token == token(.receive))

@@ -202,7 +202,11 @@ import Uring
 @Suite struct RingErrorTests {
     @Test func refusalNamesTheErrorAndTheCure() {
         #expect(RingError.denied(errno: EPERM).explanation.contains("(EPERM)"))
-        #expect(RingError.denied(errno: EPERM).explanation.contains("io_uring_disabled"))
+        let refused = RingError.denied(errno: EPERM)
+        #expect(refused.explanation(sysctl: 2).contains("io_uring_disabled is 2, for nobody"))
+        #expect(refused.explanation(sysctl: 1).contains("io_uring_group"))
+        #expect(refused.explanation(sysctl: 0).contains("seccomp"))
+        #expect(refused.explanation(sysctl: nil).contains("seccomp"))
         #expect(RingError.denied(errno: ENOSYS).explanation.contains("6.1"))
         #expect(RingError.memory.explanation.contains("memlock"))
         #expect(RingError.kernelLacks("multishot (6.0)").explanation.contains("multishot (6.0)"))

@@ -56,7 +56,9 @@ extension Socket {
         let bytes = Array(text.utf8)
         var sent = 0
         while sent < bytes.count {
-            let count = bytes[sent...].withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+            let count = bytes[sent...].withUnsafeBytes {
+                Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+            }
             try #require(count > 0)
             sent += count
         }
@@ -72,17 +74,6 @@ extension Socket {
             bytes += chunk[..<n]
         }
         return String(decoding: bytes, as: UTF8.self)
-    }
-
-    /// Fills the socket until it takes no more; the number of bytes it took.
-    func fill() -> Int {
-        let chunk = [UInt8](repeating: 0x78, count: 4096)
-        var sent = 0
-        while true {
-            let n = Glibc.send(descriptor, chunk, chunk.count, Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL))
-            guard n > 0 else { return sent }
-            sent += n
-        }
     }
 }
 
