@@ -2,10 +2,13 @@
 #define _GNU_SOURCE
 #include "CUring.h"
 
+#include <linux/capability.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* How often a submission that the kernel refuses for want of memory is tried again. */
@@ -79,6 +82,20 @@ struct curing *curing_make(uint32_t entries, uint32_t completions, int32_t *code
     for (unsigned i = 0; i < c->ring.sq.ring_entries; i++) c->ring.sq.array[i] = i;
     probe(c);
     return c;
+}
+
+uint64_t curing_raise_locked_limit(int32_t *exempt) {
+    struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+    struct __user_cap_data_struct held[2];
+    *exempt = syscall(SYS_capget, &header, held) == 0 &&
+              (held[0].effective & (1U << CAP_IPC_LOCK)) != 0;
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0) return 0;
+    if (limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        if (setrlimit(RLIMIT_MEMLOCK, &limit) != 0) getrlimit(RLIMIT_MEMLOCK, &limit);
+    }
+    return (uint64_t)limit.rlim_cur;
 }
 
 void curing_end(struct curing *c) {

@@ -76,6 +76,9 @@ struct curing_completion {
 /* Makes a ring with `entries` submission slots and at least `completions` completion slots.
  * NULL when refused, and then *code is the negated errno. */
 struct curing *curing_make(uint32_t entries, uint32_t completions, int32_t *code);
+/* Raises the soft limit of locked memory to the hard one; returns the limit in bytes.
+ * *exempt: whether this process has the capability to lock more, as far as it can see. */
+uint64_t curing_raise_locked_limit(int32_t *exempt);
 /* Ends the ring; what is in flight is cancelled by the kernel. */
 void curing_end(struct curing *c);
 /* Registers `count` (a power of two) buffers of `bytes` each, with `ring_memory` (page aligned,
