@@ -38,7 +38,8 @@ let package = Package(
             name: "Store", dependencies: ["SegmentLog", "LMDB", "Primitives"],
             swiftSettings: strict),
         .target(
-            name: "Server", dependencies: ["Store", "Memcache", "Uring", "Primitives", "SegmentLog"],
+            name: "Server",
+            dependencies: ["Store", "Memcache", "Uring", "Primitives", "SegmentLog"],
             swiftSettings: strict),
         .executableTarget(
             name: "brim",
@@ -58,7 +59,12 @@ let package = Package(
                 "Load", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Bench/brim-bench", swiftSettings: strict),
+        .testTarget(name: "MemcacheTests", dependencies: ["Memcache", "Primitives"]),
         .testTarget(name: "PrimitivesTests", dependencies: ["Primitives"]),
         .testTarget(name: "UringTests", dependencies: ["Uring", "Primitives"]),
+        .executableTarget(name: "lmdb-probe", dependencies: ["LMDB"], path: "Tests/LMDBProbe"),
+        .testTarget(name: "LMDBTests", dependencies: ["LMDB", "lmdb-probe"]),
+        .testTarget(name: "BrimTests", dependencies: ["brim", "Server", "Primitives"]),
+        .testTarget(name: "TidyTests"),
     ]
 )

@@ -1,1 +1,2 @@
+// main: placeholder for the bundled load generator.
 print("brim-bench")

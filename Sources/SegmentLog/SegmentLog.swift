@@ -1,1 +1,216 @@
-// SegmentLog
+// SegmentLog: the memory tier as a whole: frames, segments, index, and the queues between them.
+//
+// This file assembles the parts and holds what is common to all writers: the flush mark, the
+// order reservation, the cuts. Appending is `Writer`'s business, letting go is `Reclaimer`'s.
+
+public import Primitives
+
+/// A log; a handle to memory that all threads share.
+public struct SegmentLog: BitwiseCopyable, Sendable {
+    public let geometry: Geometry
+    public let frames: Frames
+    public let segments: Segments
+    public let index: Index
+    public let ghosts: Ghosts
+    public let hasher: KeyHasher
+    /// Sealed segments that wait for their commit (with a disk only).
+    public let sealed: SlotQueue
+    /// Clean log segments in memory, oldest first.
+    public let logRegion: SlotQueue
+    /// Sealed promotion segments, oldest first.
+    public let promotionRegion: SlotQueue
+    @usableFromInline let common: Region
+
+    // common: 0 flush mark, 8 order limit, 16 recovering, 24 earliest expiry seen,
+    // 64 + 64 w: writer w's cut: 0 asked, 4 answered, 8 open segment, 16 dirty.
+    // then counters, see `LogCounter`.
+
+    public init(
+        _ geometry: Geometry, workers: Int, secret: (UInt64, UInt64, UInt64, UInt64)
+    ) throws(MemoryError) {
+        self.geometry = geometry
+        frames = try Frames(geometry, workers: workers)
+        segments = try Segments(geometry)
+        index = try Index(geometry)
+        ghosts = try Ghosts(geometry)
+        hasher = KeyHasher(secret: secret)
+        let bytes = SlotQueue.byteCount(capacity: geometry.segmentCount)
+        let queues = try Region.map(byteCount: 3 * bytes)
+        sealed = SlotQueue(queues, at: 0, capacity: geometry.segmentCount)
+        logRegion = SlotQueue(queues, at: bytes, capacity: geometry.segmentCount)
+        promotionRegion = SlotQueue(queues, at: 2 * bytes, capacity: geometry.segmentCount)
+        common = try Region.map(byteCount: 64 + 64 * geometry.writers + 8 * LogCounter.count)
+        orderLimit.storeRelease(Record.orderMax)
+        earliestExpiry.storeRelease(.max)
+    }
+
+    // MARK: Order and flushes
+
+    /// Records at or below this order are dead.
+    @inlinable public var flushMark: AtomicWord64 { common.atomic64(at: 0) }
+    /// No order above this may be given out (it is not reserved on disk yet).
+    @inlinable public var orderLimit: AtomicWord64 { common.atomic64(at: 8) }
+    /// Whether recovery still runs: removals leave marks.
+    @inlinable public var recovering: AtomicWord64 { common.atomic64(at: 16) }
+    /// No record in memory expires before this second.
+    @inlinable public var earliestExpiry: AtomicWord64 { common.atomic64(at: 24) }
+
+    @inlinable func noteExpiry(_ expiry: UInt32) {
+        if expiry != 0, UInt64(expiry) < earliestExpiry.loadRelaxed() {
+            lowerEarliestExpiry(UInt64(expiry))
+        }
+    }
+    @usableFromInline func lowerEarliestExpiry(_ expiry: UInt64) {
+        while true {
+            let seen = earliestExpiry.loadRelaxed()
+            if expiry >= seen || earliestExpiry.replace(seen, with: expiry) { return }
+        }
+    }
+
+    /// The highest order given out in any shard. Takes every shard's lock in turn.
+    public func highestOrder() -> UInt64 {
+        var highest: UInt64 = 0
+        for shard in 0..<index.shardCount {
+            index.lock(shard)
+            highest = max(highest, index.order(shard))
+            index.unlock(shard)
+        }
+        return highest
+    }
+
+    /// Every shard's next order will be above `order`.
+    public func raiseOrders(above order: UInt64) {
+        for shard in 0..<index.shardCount {
+            index.lock(shard)
+            if index.order(shard) < order { index.setOrder(shard, order) }
+            index.unlock(shard)
+        }
+    }
+
+    /// Makes everything written so far dead; returns the mark. What is written while this runs
+    /// may fall on either side; what is written after it lives.
+    public func flushAll() -> UInt64 {
+        let mark = highestOrder()
+        raiseOrders(above: mark)
+        while true {
+            let seen = flushMark.loadRelaxed()
+            if seen >= mark || flushMark.replace(seen, with: mark) { return mark }
+        }
+    }
+
+    /// Whether a record counts: newer than the flush mark, not expired.
+    @inlinable public func isAlive(_ record: Record, at now: UInt32) -> Bool {
+        record.order > flushMark.loadRelaxed() && !record.isExpired(at: now)
+    }
+
+    // MARK: Records and slots
+
+    /// The record that a slot names, in the memory of its segment's frame (plus one).
+    @inlinable public func record(_ frame: UInt32, _ slot: UInt64) -> Record {
+        Record(frames.memory, at: frames.offset(Int(frame) &- 1) &+ index.layout.offset(slot))
+    }
+
+    /// Notes that a slot no longer names its record (and its home, if it was promoted). The
+    /// shard is locked.
+    @inlinable public func bury(_ slot: UInt64) {
+        let segment = index.layout.segment(slot)
+        segments.dead(segment).add(1)
+        if segments.kind(segment) == .promotion { buryHome(slot, segment) }
+    }
+    @usableFromInline func buryHome(_ slot: UInt64, _ segment: Int) {
+        let frame = segments.frame(segment).loadAcquire()
+        guard frame != 0 else { return }
+        let home = record(frame, slot).home
+        if segments.stands(home) { segments.dead(home.place.segment).add(1) }
+    }
+
+    // MARK: Cuts
+
+    @inlinable func cutOffset(_ writer: Int) -> Int { 64 &+ writer &<< 6 }
+    @inlinable func cutAsked(_ writer: Int) -> AtomicWord32 {
+        common.atomic32(at: cutOffset(writer))
+    }
+    @inlinable func cutAnswered(_ writer: Int) -> AtomicWord32 {
+        common.atomic32(at: cutOffset(writer) &+ 4)
+    }
+    @inlinable func cutSegment(_ writer: Int) -> AtomicWord64 {
+        common.atomic64(at: cutOffset(writer) &+ 8)
+    }
+
+    /// Whether the writer's open segment holds what no cut covers; as of the end of its last turn.
+    @inlinable public func isDirty(_ writer: Int) -> AtomicWord64 {
+        common.atomic64(at: cutOffset(writer) &+ 16)
+    }
+    /// Whether the writer has closed its pen for good and answers no more.
+    public func isClosed(_ writer: Int) -> AtomicWord64 {
+        common.atomic64(at: cutOffset(writer) + 24)
+    }
+
+    /// Committer: asks a writer to publish how far its open segment is complete.
+    public func askCut(_ writer: Int) { cutAsked(writer).add(1) }
+    /// Committer: the writer's open segment, once it has answered the last question (0 for none).
+    public func answeredCut(_ writer: Int) -> Int? {
+        guard cutAnswered(writer).loadAcquire() == cutAsked(writer).loadAcquire() else {
+            return nil
+        }
+        return Int(cutSegment(writer).loadAcquire())
+    }
+
+    // MARK: Counters
+
+    @inlinable public func counter(_ counter: LogCounter) -> AtomicWord64 {
+        common.atomic64(at: 64 &+ geometry.writers &* 64 &+ counter.rawValue &* 8)
+    }
+    @inlinable public func count(_ counter: LogCounter, _ amount: Int = 1) {
+        self.counter(counter).add(UInt64(amount))
+    }
+
+    // MARK: Size
+
+    /// Bytes of live records in memory and on disk, estimated from each segment's average.
+    public func liveBytes() -> UInt64 {
+        var sum: UInt64 = 0
+        for segment in 1..<segments.count {
+            let state = segments.state(segment)
+            guard state != .free, segments.kind(segment) != .promotion else { continue }
+            let records = UInt64(segments.records(segment).loadRelaxed())
+            let filled = UInt64(segments.filled(segment).loadRelaxed())
+            guard records > 0 else {
+                sum &+= filled
+                continue
+            }
+            sum &+= filled * UInt64(segments.liveRecords(segment)) / records
+        }
+        return sum
+    }
+
+    /// Frames that may be kept, given what the index has grown to.
+    public func framesAllowed() -> Int {
+        let start = geometry.rowsAtStart * geometry.rowBytes
+        let grown = max(index.touchedBytes() - start, 0)
+        return max(
+            geometry.frameCount - (grown + geometry.frameBytes - 1) / geometry.frameBytes,
+            4 * geometry.writers)
+    }
+}
+
+/// What the log counts, over all threads; monotonous.
+public enum LogCounter: Int, CaseIterable, Sendable {
+    /// Live records that left memory and disk for want of room, and of those the never read.
+    case evictions, evictedUnfetched
+    /// Expired records whose place was taken back, and of those the never read.
+    case expired, expiredUnfetched
+    /// Records copied to the promotion region, and within it.
+    case promotions, recirculations
+    /// Records appended again so that they stay on disk.
+    case rescues
+    /// Records overwritten in place; slots taken unread.
+    case overwrites, takenUnread
+    /// Segments let go from memory, promotion segments among them, mostly dead ones among them.
+    case segmentsDropped, promotionsDropped, segmentsCleaned
+    /// Times a change had to wait for memory.
+    case waits
+    /// Misses of keys whose fingerprint was a ghost.
+    case ghostHits
+    @usableFromInline static var count: Int { allCases.count }
+}

@@ -17,7 +17,8 @@ static inline void cprim_pause(void) {
 #endif
 }
 
-/* CRC-32C (Castagnoli), RFC 3720 appendix B.4. Chain by passing the previous result; start with 0. */
+/* CRC-32C (Castagnoli), RFC 3720 appendix B.4. Chain by passing the previous result; start
+ * with 0. */
 uint32_t cprim_crc32c(uint32_t crc, const void *bytes, size_t count);
 
 /* futex(2), private. Wait returns 0, or -errno (EAGAIN, EINTR, ETIMEDOUT).

@@ -1,0 +1,73 @@
+# Makefile: the commands of README.md, from a fresh machine on.
+#
+#   make run     install what is missing, build the release, serve with the store
+#   make build   the release alone: .build/static/release/brim
+#   make test    install what the tests need, build, run everything
+#   make bench   build the bundled load generator
+#
+# Packages are installed only when missing, so a second run does not touch the network.
+# ARGS are flags for `make run`: make run ARGS="-m 1g -vv".
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+# What the build links, and what the tests run besides: clients, an oracle, tools.
+BUILD_PACKAGES := liblmdb-dev liburing-dev pkg-config
+TEST_PACKAGES := $(BUILD_PACKAGES) gcc make memcached libmemcached-tools netcat-openbsd \
+	python3 python3-pymemcache python3-pylibmc python3-memcache strace valgrind
+
+# The release links Swift's library statically. Its objects are not those of the tests, so it has
+# a folder of its own: sharing one would rebuild everything at each change from one to the other.
+STATIC := --configuration release --static-swift-stdlib --scratch-path .build/static
+BRIM := .build/static/release/brim
+
+.PHONY: run build test bench swift build-packages test-packages interpose clean
+
+run: build
+	exec $(BRIM) $(ARGS)
+
+build: swift build-packages
+	swift build $(STATIC) --product brim
+
+test: swift test-packages build interpose
+	$(BRIM) -V
+	swift build --configuration release --build-tests
+	swift test --configuration release --skip-build --disable-xctest
+
+bench: swift build-packages
+	swift build $(STATIC) --product brim-bench
+
+# Libraries that tests load before the server's own, where there are any.
+interpose:
+	if [ -f Tests/interpose/Makefile ]; then $(MAKE) -C Tests/interpose; fi
+
+swift:
+	@command -v swift >/dev/null || \
+		{ echo "make: Swift 6.3 is needed: https://www.swift.org/install/linux/" >&2; exit 1; }
+
+build-packages:
+	@$(call install,$(BUILD_PACKAGES))
+
+test-packages:
+	@$(call install,$(TEST_PACKAGES))
+
+clean:
+	rm -rf .build
+
+# Installs the packages of $(1) that are not there, by name, through apt-get.
+define install
+missing=(); \
+if ! command -v dpkg-query >/dev/null; then \
+	echo "make: not a Debian system; needed are the counterparts of: $(1)" >&2; exit 0; \
+fi; \
+for package in $(1); do \
+	state=$$(dpkg-query -W -f='$${Status}' "$$package" 2>/dev/null || true); \
+	[[ $$state == *" installed" ]] || missing+=("$$package"); \
+done; \
+if (( $${#missing[@]} == 0 )); then exit 0; fi; \
+echo "make: installing $${missing[*]}"; \
+root=(); if (( $$(id -u) != 0 )); then root=(sudo); fi; \
+export DEBIAN_FRONTEND=noninteractive; \
+install=("$${root[@]}" apt-get install --yes --no-install-recommends "$${missing[@]}"); \
+"$${install[@]}" || { "$${root[@]}" apt-get update && "$${install[@]}"; }
+endef

@@ -1,0 +1,184 @@
+// ClassicParser: memcached's classic text protocol, from bytes to requests.
+//
+// It looks at the start of some input and says what stands there: a request, a fault, or too
+// little. It moves nothing and keeps no bytes: only that a retrieval line is being read, because
+// such a line is parsed key by key and may be longer than any buffer. The answer never depends on
+// how the bytes were cut on their way. Storage lines are in StorageLine.swift, lists of keys in
+// KeyLine.swift. Not here: what a request does, replies (Reply.swift), the meta commands.
+
+import Primitives
+
+/// A parser for one connection's input.
+///
+/// A trivially copyable value that is owned by its connection; no call allocates. The spans it is
+/// given must be shorter than 4 GiB.
+///
+/// Keys: memcached itself forbids only blanks and line ends. Here a key holds no byte below 0x21
+/// and no 0x7f either, as the protocol's text asks for: control characters in a key come from
+/// clients that were tricked (line ends smuggled into keys), and echoing them would pass the trick
+/// on. Every byte from 0x80 on is allowed, so keys in UTF-8 work.
+public struct ClassicParser: BitwiseCopyable, Sendable {
+    /// Where in a line the input begins.
+    enum Place: UInt8, BitwiseCopyable {
+        /// At the start of a line.
+        case line
+        /// In a list of keys, before the next one.
+        case keys
+        /// In a line that was answered already.
+        case rest
+    }
+
+    /// Expiry of a `gat` line, for each of its keys.
+    var expiry: Int64 = 0
+    /// Largest value that is accepted, in bytes.
+    public let valueBytesMax: UInt32
+    /// The verb of the retrieval line being read.
+    var verb: Verb = .get
+    var place: Place = .line
+
+    /// A parser that answers `tooLarge` to values of more than `valueBytesMax` bytes.
+    public init(valueBytesMax: UInt32) {
+        self.valueBytesMax = valueBytesMax
+    }
+
+    /// Whether the input that comes next belongs to a line that was begun already.
+    public var isInsideLine: Bool { place != .line }
+
+    /// Parses what stands at the start of `input`.
+    ///
+    /// The caller passes what follows the bytes consumed (and swallowed) next time, or, after
+    /// `needMore`, the same start with more bytes.
+    public mutating func next(_ input: Span<UInt8>) -> Parsed {
+        precondition(input.count < Int(UInt32.max))
+        guard input.count > 0 else { return .needMore(atLeast: 1) }
+        switch place {
+        case .line: return nextLine(input)
+        case .keys: return nextKey(input)
+        case .rest: return dropRest(input)
+        }
+    }
+
+    /// The storage command at the start of `input` whose line is complete, its value or not.
+    ///
+    /// For a value too long to wait for in a buffer: the request with an empty `value` and with
+    /// `valueBytes` set, and the bytes of its line. The value follows, then `\r\n`, which the
+    /// caller checks. Nil for anything else, a faulty line included (`next` tells).
+    public func storageHeader(_ input: Span<UInt8>) -> (Request, consumed: Int)? {
+        precondition(input.count < Int(UInt32.max))
+        guard place == .line, input.count > 0 else { return nil }
+        let first = ByteScan.nonBlank(in: input, from: 0)
+        guard case .whole(let end, let consumed) = wholeLine(input, from: first) else {
+            return nil
+        }
+        var words = Words(from: first, to: end)
+        guard case .classic(let verb) = Command(input, words.next(input).slice),
+            verb.carriesValue,
+            case .request(let request) = storageLine(input, verb, words, consumed)
+        else { return nil }
+        return (request, consumed: consumed)
+    }
+
+    // MARK: Lines
+
+    private mutating func nextLine(_ input: Span<UInt8>) -> Parsed {
+        let first = ByteScan.nonBlank(in: input, from: 0)
+        guard first <= Limits.lineBytesMax else { return tooLong(input) }
+        let head = ByteScan.word(in: input, at: first)
+        if head & 0xffff_ffff == 0x2074_6567 {  // "get "
+            return beginKeys(input, .get, at: first &+ 4)
+        }
+        if head & 0xff_ffff_ffff == 0x20_7374_6567 {  // "gets "
+            return beginKeys(input, .gets, at: first &+ 5)
+        }
+        if head & 0xffff_ffff == 0x2074_6167 {  // "gat "
+            return beginKeys(input, .gat, at: first &+ 4)
+        }
+        if head & 0xff_ffff_ffff == 0x20_7374_6167 {  // "gats "
+            return beginKeys(input, .gats, at: first &+ 5)
+        }
+        if head & 0xff == 0x80 { return binary(input) }
+        switch wholeLine(input, from: first) {
+        case .pending: return .needMore(atLeast: input.count &+ 1)
+        case .tooLong: return tooLong(input)
+        case .whole(let end, let consumed):
+            var words = Words(from: first, to: end)
+            let name = words.next(input)
+            switch Command(input, name.slice) {
+            case .classic(let verb) where verb.carriesValue:
+                return storage(input, verb, words, consumed)
+            case .classic(let verb):
+                return plainLine(input, verb, words, consumed)
+            case .metaSet:
+                return metaSet(input, words, consumed)
+            case .unknown:
+                return unknown(input, name.slice, words, consumed)
+            }
+        }
+    }
+
+    /// Whether a line is there, and where it ends.
+    enum Extent: BitwiseCopyable {
+        case pending
+        case tooLong
+        /// `end` lies before the line end, `consumed` behind it.
+        case whole(end: Int, consumed: Int)
+    }
+
+    /// Looks for the end of the line in which `start` lies.
+    @inline(__always)
+    func wholeLine(_ input: Span<UInt8>, from start: Int) -> Extent {
+        let reach = min(input.count, Limits.lineBytesMax &+ 1)
+        guard start < reach else {
+            return input.count > Limits.lineBytesMax ? .tooLong : .pending
+        }
+        let newline = ByteScan.newline(in: input.extracting(0..<reach), from: start)
+        guard newline < reach else {
+            return input.count > Limits.lineBytesMax ? .tooLong : .pending
+        }
+        let hasReturn = newline > start && input[newline &- 1] == UInt8(ascii: "\r")
+        return .whole(end: hasReturn ? newline &- 1 : newline, consumed: newline &+ 1)
+    }
+
+    /// Drops what has arrived of a line that was answered already.
+    mutating func dropRest(_ input: Span<UInt8>) -> Parsed {
+        .fault(restOfLine(input, from: 0, .rest))
+    }
+
+    /// A fault of `kind` that takes the rest of its line with it, now and from later input.
+    mutating func restOfLine(_ input: Span<UInt8>, from start: Int, _ kind: Fault.Kind) -> Fault {
+        let newline = ByteScan.newline(in: input, from: start)
+        place = newline < input.count ? .line : .rest
+        var fault = Fault(kind, consumed: min(newline &+ 1, input.count))
+        fault.isQuiet = kind == .rest
+        return fault
+    }
+
+    func tooLong(_ input: Span<UInt8>) -> Parsed {
+        var fault = Fault(.lineTooLong, consumed: input.count)
+        fault.closes = true
+        return .fault(fault)
+    }
+
+    /// The magic byte of the binary protocol, which is not served: answered by closing.
+    private func binary(_ input: Span<UInt8>) -> Parsed {
+        var fault = Fault(.otherProtocol, consumed: input.count)
+        fault.closes = true
+        return .fault(fault)
+    }
+
+    /// An unknown command, or a browser that was sent here to do harm: its request line ends in
+    /// the name of its protocol.
+    private func unknown(
+        _ input: Span<UInt8>, _ name: Slice, _ words: Words, _ consumed: Int
+    ) -> Parsed {
+        var words = words
+        let last = words.last(input)
+        let word = ByteScan.word(in: input, at: Int(last.isEmpty ? name.offset : last.offset))
+        guard word & 0xff_ffff_ffff == 0x2f_5054_5448 else {  // "HTTP/"
+            return .fault(Fault(.unknownCommand, consumed: consumed))
+        }
+        var fault = Fault(.otherProtocol, consumed: consumed)
+        fault.closes = true
+        return .fault(fault)
+    }
+}

@@ -1,0 +1,62 @@
+// Decimal: numbers of the text protocol, read without overflow.
+//
+// memcached reads with strtol and friends: an optional sign and any number of leading zeros pass,
+// anything after the digits does not. A number that its field cannot hold is refused here, where
+// memcached 1.6 cuts the upper bits off.
+
+/// Reads the decimal numbers of a line.
+enum Decimal {
+    /// The number in `word`, or nil if it is not one or exceeds 64 bits.
+    @inline(__always)
+    static func unsigned(_ input: Span<UInt8>, _ word: Slice) -> UInt64? {
+        let start = Int(word.offset)
+        let isSigned = word.count > 1 && input[start] == UInt8(ascii: "+")
+        return digits(input, isSigned ? start &+ 1 : start, word.end)
+    }
+
+    /// The number in `word`, or nil if it is not one or exceeds 64 signed bits.
+    @inline(__always)
+    static func signed(_ input: Span<UInt8>, _ word: Slice) -> Int64? {
+        let start = Int(word.offset)
+        guard word.count > 1, input[start] == UInt8(ascii: "-") else {
+            return unsigned(input, word).flatMap { Int64(exactly: $0) }
+        }
+        guard let magnitude = digits(input, start &+ 1, word.end) else { return nil }
+        guard magnitude <= 1 << 63 else { return nil }
+        return Int64(truncatingIfNeeded: 0 &- magnitude)
+    }
+
+    /// Whether `word` is a sign, or none, and digits: a number, though maybe one beyond 64 bits.
+    static func isNumber(_ input: Span<UInt8>, _ word: Slice) -> Bool {
+        guard !word.isEmpty else { return false }
+        var index = Int(word.offset)
+        if input[index] == UInt8(ascii: "+") || input[index] == UInt8(ascii: "-") { index &+= 1 }
+        guard index < word.end else { return false }
+        while index < word.end {
+            guard input[index] &- 48 <= 9 else { return false }
+            index &+= 1
+        }
+        return true
+    }
+
+    @inline(__always)
+    private static func digits(_ input: Span<UInt8>, _ start: Int, _ end: Int) -> UInt64? {
+        guard start < end else { return nil }
+        var value: UInt64 = 0
+        var index = start
+        while index < end {
+            let digit = input[index] &- 48
+            guard digit <= 9 else { return nil }
+            if index &- start < 19 {
+                value = value &* 10 &+ UInt64(digit)  // 19 digits always fit.
+            } else {
+                let (tens, carry) = value.multipliedReportingOverflow(by: 10)
+                let (sum, overflow) = tens.addingReportingOverflow(UInt64(digit))
+                guard !carry, !overflow else { return nil }
+                value = sum
+            }
+            index &+= 1
+        }
+        return value
+    }
+}

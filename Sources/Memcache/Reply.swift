@@ -1,0 +1,208 @@
+// Reply: every line that the classic text protocol answers with, byte for byte.
+//
+// Each function appends one line (or the head of a value) to a writer; the caller has made sure
+// of the room: Limits.headerLineBytesMax for a hit, Limits.statusLineBytesMax for the rest.
+// Statistics have lines of their own (StatLine.swift). Whether to answer at all is the caller's
+// question.
+
+public import Primitives
+
+/// Appends reply lines. Threads: values in, values out. Errors: a writer that is full refuses.
+public enum Reply {
+    // MARK: Values
+
+    /// `VALUE <key> <flags> <bytes>\r\n`; the value and `\r\n` follow.
+    @inlinable @inline(__always)
+    public static func value(
+        _ key: Span<UInt8>, flags: UInt32, bytes: Int, to writer: inout ByteWriter
+    ) {
+        begin(key, flags: flags, bytes: bytes, to: &writer)
+        lineEnd(to: &writer)
+    }
+
+    /// `VALUE <key> <flags> <bytes> <cas>\r\n`; the value and `\r\n` follow.
+    @inlinable @inline(__always)
+    public static func value(
+        _ key: Span<UInt8>, flags: UInt32, bytes: Int, cas: UInt64, to writer: inout ByteWriter
+    ) {
+        begin(key, flags: flags, bytes: bytes, to: &writer)
+        writer.append(UInt8(ascii: " "))
+        writer.append(decimal: cas)
+        lineEnd(to: &writer)
+    }
+
+    @inlinable @inline(__always)
+    static func begin(
+        _ key: Span<UInt8>, flags: UInt32, bytes: Int, to writer: inout ByteWriter
+    ) {
+        writer.append("VALUE ")
+        writer.append(key)
+        if flags == 0 {
+            writer.append(" 0 ")
+        } else {
+            writer.append(UInt8(ascii: " "))
+            writer.append(decimal: UInt64(flags))
+            writer.append(UInt8(ascii: " "))
+        }
+        writer.append(decimal: UInt64(truncatingIfNeeded: bytes))
+    }
+
+    /// What ends a line, and a value.
+    @inlinable @inline(__always)
+    public static func lineEnd(to writer: inout ByteWriter) { writer.append("\r\n") }
+
+    /// The result of incr or decr.
+    @inlinable
+    public static func number(_ value: UInt64, to writer: inout ByteWriter) {
+        writer.append(decimal: value)
+        lineEnd(to: &writer)
+    }
+
+    // MARK: One line each
+
+    /// A value was stored.
+    @inlinable
+    public static func stored(to writer: inout ByteWriter) {
+        writer.append("STORED\r\n")
+    }
+
+    /// The condition of add, replace, append or prepend was not met.
+    @inlinable
+    public static func notStored(to writer: inout ByteWriter) {
+        writer.append("NOT_STORED\r\n")
+    }
+
+    /// The CAS of the item is another.
+    @inlinable
+    public static func exists(to writer: inout ByteWriter) {
+        writer.append("EXISTS\r\n")
+    }
+
+    /// There is no such item.
+    @inlinable
+    public static func notFound(to writer: inout ByteWriter) {
+        writer.append("NOT_FOUND\r\n")
+    }
+
+    /// An item is gone.
+    @inlinable
+    public static func deleted(to writer: inout ByteWriter) {
+        writer.append("DELETED\r\n")
+    }
+
+    /// An item has a new expiry.
+    @inlinable
+    public static func touched(to writer: inout ByteWriter) {
+        writer.append("TOUCHED\r\n")
+    }
+
+    /// Done, where there is nothing else to say.
+    @inlinable
+    public static func ok(to writer: inout ByteWriter) {
+        writer.append("OK\r\n")
+    }
+
+    /// The statistics begin anew.
+    @inlinable
+    public static func reset(to writer: inout ByteWriter) {
+        writer.append("RESET\r\n")
+    }
+
+    /// Everything before `mn` is answered.
+    @inlinable
+    public static func noop(to writer: inout ByteWriter) {
+        writer.append("MN\r\n")
+    }
+
+    /// No more values or statistics.
+    @inlinable
+    public static func end(to writer: inout ByteWriter) {
+        writer.append("END\r\n")
+    }
+
+    /// Unknown command, or one that is not served.
+    @inlinable
+    public static func error(to writer: inout ByteWriter) {
+        writer.append("ERROR\r\n")
+    }
+
+    /// `VERSION <text>\r\n`; clients take `text` apart as x.y.z.
+    public static func version(_ text: StaticString, to writer: inout ByteWriter) {
+        writer.append("VERSION ")
+        writer.append(text)
+        lineEnd(to: &writer)
+    }
+
+    // MARK: Errors
+
+    /// A line that cannot be read.
+    public static func badFormat(to writer: inout ByteWriter) {
+        writer.append("CLIENT_ERROR bad command line format\r\n")
+    }
+
+    /// incr or decr on a value that is no number.
+    public static func nonNumeric(to writer: inout ByteWriter) {
+        writer.append("CLIENT_ERROR cannot increment or decrement non-numeric value\r\n")
+    }
+
+    /// flush_all is switched off.
+    public static func flushNotAllowed(to writer: inout ByteWriter) {
+        writer.append("CLIENT_ERROR flush_all not allowed\r\n")
+    }
+
+    /// shutdown with a word other than `graceful`.
+    public static func badShutdown(to writer: inout ByteWriter) {
+        writer.append("CLIENT_ERROR invalid shutdown mode\r\n")
+    }
+
+    /// shutdown is switched off.
+    public static func shutdownNotEnabled(to writer: inout ByteWriter) {
+        writer.append("SERVER_ERROR: shutdown not enabled\r\n")
+    }
+
+    /// No room could be made for a value.
+    public static func outOfMemory(to writer: inout ByteWriter) {
+        writer.append("SERVER_ERROR out of memory storing object\r\n")
+    }
+
+    /// A value beyond the limit; clients know this line by heart.
+    public static func tooLarge(to writer: inout ByteWriter) {
+        writer.append("SERVER_ERROR object too large for cache\r\n")
+    }
+
+    /// cache_memlimit below 8.
+    public static func memlimitTooSmall(to writer: inout ByteWriter) {
+        writer.append("MEMLIMIT_TOO_SMALL cannot set maxbytes to less than 8m\r\n")
+    }
+
+    /// cache_memlimit above 1,000,000,000.
+    public static func memlimitNotMebibytes(to writer: inout ByteWriter) {
+        writer.append("MEMLIMIT_ADJUST_FAILED input value is megabytes not bytes\r\n")
+    }
+
+    /// cache_memlimit beyond what can be had.
+    public static func memlimitRefused(to writer: inout ByteWriter) {
+        writer.append("MEMLIMIT_ADJUST_FAILED out of bounds or unable to adjust\r\n")
+    }
+
+    /// The connection limit is reached; then close.
+    public static func tooManyConnections(to writer: inout ByteWriter) {
+        writer.append("ERROR Too many open connections\r\n")
+    }
+
+    /// The line of a fault; none for a kind that has none. Not for faults that are quiet.
+    public static func fault(_ kind: Fault.Kind, to writer: inout ByteWriter) {
+        switch kind {
+        case .unknownCommand: error(to: &writer)
+        case .badFormat: badFormat(to: &writer)
+        case .badDelete:
+            writer.append("CLIENT_ERROR bad command line format.  ")
+            writer.append("Usage: delete <key> [noreply]\r\n")
+        case .badExpiry: writer.append("CLIENT_ERROR invalid exptime argument\r\n")
+        case .badDelta: writer.append("CLIENT_ERROR invalid numeric delta argument\r\n")
+        case .badDataChunk: writer.append("CLIENT_ERROR bad data chunk\r\n")
+        case .tooLarge: tooLarge(to: &writer)
+        case .lineTooLong, .otherProtocol, .rest: break
+        }
+    }
+}

@@ -1,0 +1,112 @@
+// Chains: checksums over a record that is cut into frames, and segments that come back from disk.
+
+internal import Primitives
+
+extension SegmentLog {
+    /// The checksum of a record that lies in a chain of frames; the header is in the first.
+    private func checksum(chain first: Int, filled: Int) -> UInt32 {
+        let record = Record(frames.memory, at: frames.offset(first))
+        var crc = CRC32C.of(record.word & ~(Record.Form.home << 56))
+        crc = frames.memory.crc32c(record.at + 12, 2, seed: crc)
+        let content = min(record.contentBytes, filled)
+        var position = 16
+        while position < content {
+            let (offset, count) = piece(chain: first, at: position)
+            guard count > 0 else { break }
+            let part = min(count, content - position)
+            crc = frames.memory.crc32c(offset, part, seed: crc)
+            position += part
+        }
+        return crc
+    }
+
+    /// Fills in the checksum of a chain's record.
+    public func fillChecksum(chain first: Int, filled: Int) {
+        frames.memory.store(
+            checksum(chain: first, filled: filled), at: frames.offset(first) + 8)
+    }
+
+    /// Whether a chain that was read from disk holds one sound record.
+    public func isSound(chain first: Int, filled: Int) -> Bool {
+        let record = Record(frames.memory, at: frames.offset(first))
+        guard record.isPlausible(limit: filled), !record.isFiller else { return false }
+        return record.storedChecksum == checksum(chain: first, filled: filled)
+    }
+
+    /// Whether bytes that were read from disk are sound records from end to end.
+    public func isSound(_ offset: Int, filled: Int) -> Bool {
+        var position = 0
+        while position < filled {
+            let record = Record(frames.memory, at: offset + position)
+            guard record.isPlausible(limit: filled - position) else { return false }
+            if !record.isFiller, record.checksum() != record.storedChecksum { return false }
+            position += record.totalBytes
+        }
+        return position == filled
+    }
+}
+
+extension SegmentLog {
+    /// The hit bits of the slot that names exactly this place; nil if none does.
+    public func hits(_ hash: UInt64, _ place: Place) -> UInt64? {
+        let shard = index.shard(hash)
+        index.lock(shard)
+        defer { index.unlock(shard) }
+        return index.find(hash, place).map { SlotLayout.hits($0.slot) }
+    }
+}
+
+extension Frames {
+    /// Gives back a frame that only this thread ever knew.
+    public func giveBack(_ frame: Int) { give(frame) }
+    /// Takes a frame (or chain) out of use; it is free after quiescence.
+    public func retireNow(_ first: Int) { retire(first) }
+}
+
+extension Writer {
+    /// A free frame, for a segment that comes back from disk.
+    public func takeFrame() -> Int? { log.frames.take() }
+
+    /// A segment that rests on disk is in memory again, in this frame.
+    public func adopt(_ frame: Int, as segment: Int) {
+        log.segments.frame(segment).storeRelease(UInt32(frame + 1))
+        log.segments.setState(segment, .clean)
+    }
+
+    /// The same for a record in a chain.
+    public func adopt(_ room: Room, as segment: Int) {
+        log.frames.stagedFrames.subtract(UInt64(log.geometry.framesNeeded(room.bytes)))
+        adopt(room.frame, as: segment)
+    }
+
+    /// Whether the open segment holds bytes that no cut covers.
+    public var hasUncut: Bool { main.tail > main.cut }
+
+    /// Takes the cut itself: for the committer's own pen.
+    public mutating func cutNow() {
+        guard main.segment != 0 else { return }
+        publishCut(log.cutAsked(number).loadRelaxed())
+    }
+
+    /// Appends a copy of a record as it is, with its order and cas; nil if there is no room.
+    public mutating func appendCopy(_ image: Record) -> Place? {
+        let bytes = Record.aligned(image.contentBytes)
+        guard bytes <= log.geometry.segmentBytes, makeRoom(bytes) else { return nil }
+        let target = tail
+        target.region.copy(from: image.region, at: image.at, to: target.at, count: bytes)
+        target.clearHome()
+        if image.isTombstone { return advanceDead(bytes) }
+        return advance(bytes, expiry: image.expiry)
+    }
+
+    /// Appends a tombstone with an order of the past; nil if there is no room.
+    public mutating func appendTombstone(_ key: Span<UInt8>, order: UInt64) -> Place? {
+        let fields = RecordFields(isTombstone: true)
+        let total = fields.totalBytes(keyBytes: key.count, valueBytes: 0)
+        guard makeRoom(total) else { return nil }
+        let target = tail
+        let at = target.write(fields, order: order, keyBytes: key.count, valueBytes: 0)
+        target.region.store(key, at: at)
+        return advanceDead(total)
+    }
+}

@@ -1,0 +1,170 @@
+// Frames: the memory that segments live in, and when a frame may be used again.
+//
+// A frame that was taken from its segment may still be read by a worker that looked before: it is
+// kept in quarantine until every worker has ended its turn or is parked (quiescence), and until
+// nothing pins it. Frames are handed out again in no particular order.
+
+public import Primitives
+
+/// All frames of a log; a handle to memory that all threads share.
+public struct Frames: BitwiseCopyable, Sendable {
+    /// The bytes of all frames: frame n begins at n * frameBytes.
+    public let memory: Region
+    @usableFromInline let table: Region
+    @usableFromInline let turns: Region
+    private let free: SlotQueue
+    private let quarantine: SlotQueue
+    public let frameBytes: Int
+    public let count: Int
+    @usableFromInline let workers: Int
+
+    // A frame's entry, 16 bytes: 0 pins, 4 next frame of a chain + 1, 8 staged records.
+    // Behind the entries: 0 pinned frames, 8 staged frames, 16 wanted, 24 surrendered,
+    // 32 freed (news).
+
+    init(_ geometry: Geometry, workers: Int) throws(MemoryError) {
+        frameBytes = geometry.frameBytes
+        count = geometry.frameCount
+        self.workers = workers
+        memory = try Region.map(byteCount: count * frameBytes, hugePages: true)
+        table = try Region.map(byteCount: count * 16 + 64)
+        turns = try Region.map(byteCount: (workers + 1) * 64)
+        let bytes = SlotQueue.byteCount(capacity: count)
+        let queues = try Region.map(byteCount: 2 * bytes)
+        free = SlotQueue(queues, at: 0, capacity: count)
+        quarantine = SlotQueue(queues, at: bytes, capacity: count)
+        for frame in 0..<count { free.push(UInt32(frame + 1)) }
+    }
+
+    @inlinable var common: Int { count &* 16 }
+
+    // MARK: Turns
+
+    /// A worker begins a turn: from now on it may look at frames.
+    @inlinable public func beginTurn(_ worker: Int) {
+        _ = turns.atomic64(at: worker &<< 6).add(1)
+    }
+    /// A worker ends its turn: it holds nothing but pins. Parked until it begins the next.
+    @inlinable public func endTurn(_ worker: Int) {
+        _ = turns.atomic64(at: worker &<< 6).add(1)
+    }
+
+    /// The turns of all workers at one moment.
+    public struct Snapshot {
+        var turns: [UInt64]
+    }
+
+    /// Notes where every worker is. Not for a worker's thread: allocates.
+    public func snapshot() -> Snapshot {
+        Snapshot(turns: (0..<workers).map { turns.atomic64(at: $0 << 6).add(0) })
+    }
+    /// Whether every worker has ended the turn that it was in, if it was in one.
+    public func isQuiet(since snapshot: Snapshot) -> Bool {
+        for worker in 0..<workers where snapshot.turns[worker] & 1 == 1 {
+            if turns.atomic64(at: worker << 6).add(0) == snapshot.turns[worker] { return false }
+        }
+        return true
+    }
+
+    // MARK: Taking and giving back
+
+    /// Frames that can be had at once.
+    public var freeCount: Int { free.count }
+    public var quarantinedCount: Int { quarantine.count }
+
+    /// A frame, zeroed or not; nil if none is free.
+    func take() -> Int? {
+        guard let number = free.pop() else { return nil }
+        let frame = Int(number) - 1
+        setNext(frame, nil)
+        return frame
+    }
+
+    /// Gives back a frame that only this thread ever knew.
+    func give(_ frame: Int) {
+        free.push(UInt32(frame + 1))
+        news.add(1)
+    }
+
+    /// Takes a frame (or chain) out of use; it becomes free after `release(quarantined:)`.
+    func retire(_ first: Int) {
+        var frame: Int? = first
+        while let here = frame {
+            frame = next(here)
+            quarantine.push(UInt32(here + 1))
+        }
+    }
+
+    /// Moves the unpinned among the `limit` frames that have been in quarantine longest to the
+    /// free ones. Returns how many.
+    func release(quarantined limit: Int) -> Int {
+        var moved = 0
+        while moved < limit,
+            let number = quarantine.take(
+                limit: limit - moved, where: { pins(Int($0) - 1) == 0 })
+        {
+            free.push(number)
+            moved += 1
+        }
+        if moved > 0 { news.add(1) }
+        return moved
+    }
+
+    /// Gives free frames back to the system for good (the index needs the memory).
+    func surrender() -> Bool {
+        guard let number = free.pop() else { return false }
+        memory.discard((Int(number) - 1) * frameBytes, frameBytes)
+        table.atomic64(at: common + 24).add(1)
+        return true
+    }
+    public var surrenderedCount: Int { Int(table.atomic64(at: common + 24).loadRelaxed()) }
+
+    /// Free frames that somebody waits for; the maintenance thread sees to it and clears it.
+    public var wanted: AtomicWord64 { table.atomic64(at: common + 16) }
+    /// Grows whenever frames become free.
+    @inlinable public var news: AtomicWord64 { table.atomic64(at: common &+ 32) }
+
+    // MARK: Chains and pins
+
+    @inlinable public func next(_ frame: Int) -> Int? {
+        let word = table.atomic32(at: frame &<< 4 &+ 4).loadRelaxed()
+        return word == 0 ? nil : Int(word) &- 1
+    }
+    @inlinable func setNext(_ frame: Int, _ next: Int?) {
+        table.atomic32(at: frame &<< 4 &+ 4).storeRelaxed(UInt32((next ?? -1) &+ 1))
+    }
+    @inlinable public func offset(_ frame: Int) -> Int { frame &* frameBytes }
+
+    func pins(_ frame: Int) -> UInt32 { table.atomic32(at: frame << 4).loadAcquire() }
+
+    /// Keeps a frame, and the chain behind it, from being used again. False when so many pins are
+    /// out that it is refused.
+    public func pin(_ first: Int, pinsMax: Int) -> Bool {
+        let pinned = table.atomic64(at: common)
+        guard pinned.add(1) < UInt64(pinsMax) else {
+            pinned.subtract(1)
+            return false
+        }
+        var frame: Int? = first
+        while let here = frame {
+            table.atomic32(at: here << 4).add(1)
+            frame = next(here)
+        }
+        return true
+    }
+    public func unpin(_ first: Int) {
+        var frame: Int? = first
+        while let here = frame {
+            frame = next(here)
+            table.atomic32(at: here << 4).subtract(1)
+        }
+        table.atomic64(at: common).subtract(1)
+    }
+    public var pinCount: Int { Int(table.atomic64(at: common).loadRelaxed()) }
+
+    // MARK: Staging
+
+    /// Values being received share a frame; it is free again when the last of them has left.
+    func stagedCount(_ frame: Int) -> AtomicWord32 { table.atomic32(at: frame << 4 + 8) }
+    var stagedFrames: AtomicWord64 { table.atomic64(at: common + 8) }
+}

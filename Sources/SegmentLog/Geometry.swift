@@ -1,0 +1,99 @@
+// Geometry: how memory is divided, computed once from what the process may use.
+//
+// Everything is a sum written out here, so that `-m` can be held: frames, index, segment table
+// and ghosts come out of one number of bytes.
+
+/// Sizes and counts of one log; never change while it lives.
+public struct Geometry: BitwiseCopyable, Sendable, Equatable {
+    /// Bytes that frames, index, tables and ghosts may use together.
+    public let memoryBytes: Int
+    /// Threads that append: the workers, then the maintenance thread, then the committer.
+    public let writers: Int
+    public let hasDisk: Bool
+    /// Frame size, a power of two.
+    public let frameBytes: Int
+    /// What a segment holds: LMDB puts 16 bytes in front of a value, so that with them a full
+    /// segment is whole pages.
+    public let segmentBytes: Int
+    /// Frames if the index stays at its smallest.
+    public let frameCount: Int
+    /// Frames the log region may keep once memory is full.
+    public let logFrames: Int
+    /// Segment numbers, 1 ..< segmentCount.
+    public let segmentCount: Int
+    public let segmentBits: Int
+    public let shardBits: Int
+    /// Rows of buckets (one bucket per shard) at the start and at most; the first is a power of 2.
+    public let rowsAtStart: Int
+    public let rowsMax: Int
+    public let overflowBuckets: Int
+    public let ghostCount: Int
+
+    public static let slotsPerBucket = 8
+    public static let bucketBytes = 64
+    public static let offsetBits = 17
+    public static let frameBytesMax = 1 << 20
+    public static let frameBytesMin = 64 << 10
+    public static let diskPrefixBytes = 16
+    /// Below this a log cannot hold its open segments.
+    public static let memoryBytesMin = 4 << 20
+
+    /// - Parameter frameBytesWanted: the frame size that a store on disk was written with; kept
+    ///   if the memory holds enough of them, so that every record fits where it came from.
+    public init(
+        memoryBytes requested: Int, writers: Int, diskBytes: Int,
+        frameBytesWanted: Int? = nil
+    ) {
+        precondition(writers > 0)
+        let memory = max(requested, Self.memoryBytesMin)
+        memoryBytes = memory
+        self.writers = writers
+        hasDisk = diskBytes > 0
+
+        // Shards: about one per 256 KiB, so that a lock covers few keys.
+        var shardBits = 4
+        while shardBits < 12, (256 << 10) << (shardBits + 1) <= memory { shardBits += 1 }
+        self.shardBits = shardBits
+        let rowBytes = Self.bucketBytes << shardBits
+
+        // The index may take half. Linear hashing leaves the buckets that are not split yet twice
+        // as full as the others: at 81 % load about 22 % of the buckets have an overflow bucket,
+        // so a quarter of the index is kept for these.
+        let rows = max(memory / 2 * 3 / 4 / rowBytes, 2)
+        rowsMax = rows
+        var start = 1
+        while start * 32 <= rows { start *= 2 }
+        rowsAtStart = start
+        overflowBuckets = max(rows * rowBytes / 3 / Self.bucketBytes, 64)
+
+        // Ghosts only without a disk: four bytes for about each item that memory holds.
+        ghostCount = hasDisk ? 0 : max(memory / 64 / 4 / 16 * 16, 1024)
+        let ghostBytes = ghostCount * 4
+
+        let available = memory - start * rowBytes - ghostBytes
+        var frame = Self.frameBytesMax
+        while frame > Self.frameBytesMin, available / frame / 10 < 3 * writers { frame /= 2 }
+        if let wanted = frameBytesWanted, wanted > frame, available / wanted >= 6 * writers {
+            frame = wanted
+        }
+        frameBytes = frame
+        segmentBytes = frame - Self.diskPrefixBytes
+        let frames = max(available / frame - 1, 4 * writers)
+        frameCount = frames
+        logFrames = max(frames / 10, 2 * writers)
+
+        // Segments that were sealed early are smaller than a frame: some numbers more.
+        let disk = diskBytes > 0 ? min(diskBytes / frame * 5 / 4 + 256, 1 << 20) : 0
+        segmentCount = frames + disk + 64
+        var bits = 8
+        while (1 << bits) < segmentCount + 2 { bits += 1 }
+        segmentBits = bits
+    }
+
+    public var shardCount: Int { 1 << shardBits }
+    public var rowBytes: Int { Self.bucketBytes << shardBits }
+    /// The largest record that shares a segment with others; larger ones get frames of their own.
+    public var sharedRecordBytesMax: Int { segmentBytes / 2 }
+    /// Frames that a record of so many bytes needs if it does not share.
+    public func framesNeeded(_ bytes: Int) -> Int { (bytes + segmentBytes - 1) / segmentBytes }
+}

@@ -1,0 +1,397 @@
+// Index: from a key's hash to the slots that may be its own.
+//
+// Shards, each behind its own lock; in each a table of 64-byte buckets that grows bucket by
+// bucket (linear hashing; Litwin 1980). Bucket b of all shards lies in row b, so that shards
+// which grow alike touch memory from the front on. A full bucket links to overflow buckets.
+// What it does not know: keys, records, or where a place resides.
+
+public import Primitives
+
+/// Where one slot lies: an offset in the index's memory. Valid while the shard stays locked.
+public typealias SlotOffset = Int
+
+/// The hash index; a handle to memory that all threads share.
+///
+/// Every method that names a shard must be called with that shard locked, unless it says not.
+public struct Index: BitwiseCopyable, Sendable {
+    @usableFromInline let buckets: Region
+    @usableFromInline let heads: Region
+    public let layout: SlotLayout
+    @usableFromInline let shardShift: UInt64
+    @usableFromInline let rowShift: Int
+    @usableFromInline let overflowStart: Int
+    let rowsAtStart: Int
+    let rowsMax: Int
+    let overflowBuckets: Int
+
+    // A shard's head, 64 bytes: 0 lock, 4 hidden, 8 order, 16 buckets, 24 items, 32 slots used.
+    // Behind the heads: 0 rows touched, 8 overflow lock, 16 overflow buckets ever used,
+    // 24 first free overflow bucket + 1, 32 overflow buckets in use, 40 slots displaced.
+    @usableFromInline let common: Int
+
+    public init(_ geometry: Geometry) throws(MemoryError) {
+        let shards = geometry.shardCount
+        rowShift = geometry.shardBits + 6
+        overflowStart = geometry.rowsMax << rowShift
+        overflowBuckets = geometry.overflowBuckets
+        rowsAtStart = geometry.rowsAtStart
+        rowsMax = geometry.rowsMax
+        buckets = try Region.map(
+            byteCount: overflowStart + overflowBuckets * 64, hugePages: geometry.rowsMax > 64)
+        heads = try Region.map(byteCount: shards * 64 + 64)
+        common = shards * 64
+        shardShift = UInt64(64 - geometry.shardBits)
+        layout = SlotLayout(
+            segmentBits: geometry.segmentBits,
+            rowBitsAtStart: geometry.rowsAtStart.trailingZeroBitCount)
+        for shard in 0..<shards {
+            heads.store(UInt64(1), at: shard * 64 + 8)
+            heads.store(UInt64(rowsAtStart), at: shard * 64 + 16)
+        }
+        heads.store(UInt64(rowsAtStart), at: common)
+    }
+
+    public var shardCount: Int { common / 64 }
+
+    // MARK: Shards
+
+    @inlinable public func shard(_ hash: UInt64) -> Int {
+        Int(truncatingIfNeeded: hash &>> shardShift)
+    }
+    @inlinable @inline(__always) public func lock(_ shard: Int) {
+        Lock(heads, at: shard &<< 6).lock()
+    }
+    @inlinable @inline(__always) public func unlock(_ shard: Int) {
+        Lock(heads, at: shard &<< 6).unlock()
+    }
+
+    /// The last order number that was given out in the shard.
+    @inlinable public func order(_ shard: Int) -> UInt64 { heads.uint64(at: shard &<< 6 &+ 8) }
+    @inlinable public func setOrder(_ shard: Int, _ order: UInt64) {
+        heads.store(order, at: shard &<< 6 &+ 8)
+    }
+    /// Whether a slot was ever taken unread in this shard, so that the disk may hold records of
+    /// keys that the index does not know.
+    @inlinable public func mayHide(_ shard: Int) -> Bool {
+        heads.uint32(at: shard &<< 6 &+ 4) != 0
+    }
+    @inlinable public func setMayHide(_ shard: Int) {
+        heads.store(UInt32(1), at: shard &<< 6 &+ 4)
+    }
+    /// Live keys of the shard; readable without the lock, then approximate.
+    @inlinable public func items(_ shard: Int) -> Int {
+        Int(truncatingIfNeeded: heads.atomic64(at: shard &<< 6 &+ 24).loadRelaxed())
+    }
+    @inlinable public func addItems(_ shard: Int, _ change: Int) {
+        heads.atomic64(at: shard &<< 6 &+ 24).addOwned(UInt64(bitPattern: Int64(change)))
+    }
+    /// Live keys in all shards, approximately; takes no lock.
+    public func itemCount() -> Int {
+        var sum = 0
+        for shard in 0..<shardCount { sum &+= items(shard) }
+        return max(sum, 0)
+    }
+
+    // MARK: Buckets
+
+    @inlinable func bucketCount(_ shard: Int) -> Int {
+        Int(truncatingIfNeeded: heads.atomic64(at: shard &<< 6 &+ 16).loadRelaxed())
+    }
+    @inlinable func bucket(_ shard: Int, _ hash: UInt64) -> Int {
+        let count = bucketCount(shard)
+        let level = 63 &- count.leadingZeroBitCount
+        var number = Int(truncatingIfNeeded: hash) & ((2 &<< level) &- 1)
+        if number >= count { number &= (1 &<< level) &- 1 }
+        return number
+    }
+    @inlinable func offset(_ shard: Int, _ bucket: Int) -> Int {
+        bucket &<< rowShift &+ shard &<< 6
+    }
+    @inlinable func overflowOffset(_ bucket: Int) -> Int { overflowStart &+ bucket &<< 6 }
+    /// The first bucket of a hash's chain, as an offset. Exact only under the lock.
+    @inlinable public func start(_ hash: UInt64) -> Int {
+        let shard = shard(hash)
+        return offset(shard, bucket(shard, hash))
+    }
+
+    /// Without the lock: asks the core for the bucket.
+    @inlinable public func prefetch(_ hash: UInt64) { buckets.prefetch(start(hash)) }
+
+    @inlinable public func load(_ slot: SlotOffset) -> UInt64 {
+        buckets.atomic64(at: slot).loadRelaxed()
+    }
+    @inlinable public func store(_ value: UInt64, at slot: SlotOffset) {
+        buckets.atomic64(at: slot).storeRelaxed(value)
+    }
+
+    /// Without the lock: the first slot whose tag matches, maybe torn from its chain; good for a
+    /// prefetch only.
+    @inlinable public func peek(_ hash: UInt64) -> UInt64? {
+        let start = start(hash)
+        let tag = layout.tag(hash)
+        for number in 0..<8 {
+            let slot = load(start &+ number &<< 3)
+            if slot != 0, layout.matches(slot, tag) { return slot }
+        }
+        return nil
+    }
+
+    /// A walk over the slots of a chain whose tag matches the hash.
+    public struct Matches: BitwiseCopyable {
+        @usableFromInline var next: Int
+        @usableFromInline var end: Int
+        @usableFromInline let tag: UInt64
+        @usableFromInline init(next: Int, tag: UInt64) {
+            self.next = next
+            end = next &+ 64
+            self.tag = tag
+        }
+    }
+
+    @inlinable public func matches(_ hash: UInt64) -> Matches {
+        Matches(next: start(hash), tag: layout.tag(hash))
+    }
+
+    /// The next matching slot: where it lies and what it holds.
+    @inlinable public func next(_ walk: inout Matches) -> (at: SlotOffset, slot: UInt64)? {
+        while walk.next < walk.end {
+            let at = walk.next
+            let slot = load(at)
+            walk.next = at &+ 8
+            if walk.next == walk.end, layout.isLink(slot) {
+                walk.next = overflowOffset(layout.linked(slot))
+                walk.end = walk.next &+ 64
+                continue
+            }
+            if slot != 0, layout.matches(slot, walk.tag) { return (at, slot) }
+        }
+        return nil
+    }
+
+    /// The slot that names exactly this place.
+    public func find(_ hash: UInt64, _ place: Place) -> (at: SlotOffset, slot: UInt64)? {
+        var walk = matches(hash)
+        while let found = next(&walk) {
+            if layout.place(found.slot) == place { return found }
+        }
+        return nil
+    }
+
+    // MARK: Changes
+
+    /// Adds a slot to the hash's chain. If neither the bucket nor the overflow has room, the
+    /// last slot gives way and is returned: its key becomes a miss.
+    @inlinable public func insert(_ hash: UInt64, _ slot: UInt64, isItem: Bool = true) -> UInt64? {
+        let shard = shard(hash)
+        var at = offset(shard, bucket(shard, hash))
+        var displaced: UInt64?
+        search: while true {
+            for number in 0..<8 {
+                let here = at &+ number &<< 3
+                let old = load(here)
+                if old == 0 {
+                    store(slot, at: here)
+                    break search
+                }
+                if number == 7 {
+                    if layout.isLink(old) {
+                        at = overflowOffset(layout.linked(old))
+                        continue search
+                    }
+                    displaced = extend(here, old, slot)
+                    if displaced != nil { setMayHide(shard) }
+                    break search
+                }
+            }
+        }
+        if isItem, displaced == nil { addItems(shard, 1) }
+        if displaced == nil { didInsert(shard) }
+        return displaced
+    }
+
+    /// Hangs an overflow bucket on a full one. Without any left, `old` gives way.
+    @usableFromInline func extend(_ last: SlotOffset, _ old: UInt64, _ slot: UInt64) -> UInt64? {
+        guard let bucket = takeOverflow() else {
+            store(slot, at: last)
+            heads.atomic64(at: common + 40).add(1)
+            return old
+        }
+        let at = overflowOffset(bucket)
+        store(old, at: at)
+        store(slot, at: at + 8)
+        store(layout.link(to: bucket), at: last)
+        return nil
+    }
+
+    /// Empties a slot.
+    @inlinable public func remove(_ shard: Int, at slot: SlotOffset, isItem: Bool = true) {
+        store(0, at: slot)
+        if isItem { addItems(shard, -1) }
+        let used = heads.uint64(at: shard &<< 6 &+ 32)
+        heads.store(used &- 1, at: shard &<< 6 &+ 32)
+    }
+
+    @inlinable func didInsert(_ shard: Int) {
+        let used = heads.uint64(at: shard &<< 6 &+ 32) &+ 1
+        heads.store(used, at: shard &<< 6 &+ 32)
+        // 13/16 of the slots, 81 %.
+        if Int(truncatingIfNeeded: used) &* 2 > bucketCount(shard) &* 13 { grow(shard) }
+    }
+
+    func takeOverflow() -> Int? {
+        let lock = Lock(heads, at: common + 8)
+        lock.lock()
+        defer { lock.unlock() }
+        let free = Int(heads.uint64(at: common + 24))
+        let inUse = heads.uint64(at: common + 32)
+        if free != 0 {
+            let at = overflowOffset(free - 1)
+            heads.store(load(at), at: common + 24)
+            buckets.zero(at, 64)
+            heads.store(inUse + 1, at: common + 32)
+            return free - 1
+        }
+        let fresh = Int(heads.uint64(at: common + 16))
+        guard fresh < overflowBuckets else { return nil }
+        heads.store(UInt64(fresh + 1), at: common + 16)
+        heads.store(inUse + 1, at: common + 32)
+        return fresh
+    }
+
+    func giveOverflow(_ bucket: Int) {
+        let lock = Lock(heads, at: common + 8)
+        lock.lock()
+        store(heads.uint64(at: common + 24), at: overflowOffset(bucket))
+        heads.store(UInt64(bucket + 1), at: common + 24)
+        heads.store(heads.uint64(at: common + 32) - 1, at: common + 32)
+        lock.unlock()
+    }
+
+    /// Splits one bucket of the shard in two, if the rows allow.
+    @usableFromInline func grow(_ shard: Int) {
+        let count = bucketCount(shard)
+        guard count < rowsMax else { return }
+        let level = 63 - count.leadingZeroBitCount
+        let source = offset(shard, count - (1 << level))
+        var chain = source
+        var low = ChainWriter(at: source)
+        var high = ChainWriter(at: offset(shard, count))
+        // Slots are read a bucket ahead of what is written, so a chain can be rewritten in place;
+        // overflow buckets that it held are given back first and taken again at need.
+        var isFirst = true
+        while true {
+            let link = load(chain + 56)
+            let hasLink = layout.isLink(link)
+            let slots = (
+                load(chain), load(chain + 8), load(chain + 16), load(chain + 24),
+                load(chain + 32), load(chain + 40), load(chain + 48), hasLink ? 0 : link
+            )
+            if isFirst {
+                buckets.zero(source, 64)
+            } else {
+                giveOverflow((chain - overflowStart) / 64)
+            }
+            isFirst = false
+            place(slots.0, level, &low, &high)
+            place(slots.1, level, &low, &high)
+            place(slots.2, level, &low, &high)
+            place(slots.3, level, &low, &high)
+            place(slots.4, level, &low, &high)
+            place(slots.5, level, &low, &high)
+            place(slots.6, level, &low, &high)
+            place(slots.7, level, &low, &high)
+            guard hasLink else { break }
+            chain = overflowOffset(layout.linked(link))
+        }
+        let lost = low.lost + high.lost
+        if lost > 0 {
+            let used = heads.uint64(at: shard << 6 + 32)
+            heads.store(used &- UInt64(lost), at: shard << 6 + 32)
+            addItems(shard, -lost)
+            setMayHide(shard)
+        }
+        heads.atomic64(at: shard << 6 + 16).storeRelaxed(UInt64(count + 1))
+        let rows = heads.atomic64(at: common)
+        while true {
+            let seen = rows.loadRelaxed()
+            guard seen < UInt64(count + 1) else { break }
+            if rows.replace(seen, with: UInt64(count + 1)) { break }
+        }
+    }
+
+    /// Where a split puts its next slot.
+    private struct ChainWriter {
+        var at: Int
+        var number = 0
+        var lost = 0
+        init(at offset: Int) { at = offset }
+    }
+
+    private func place(
+        _ slot: UInt64, _ level: Int, _ low: inout ChainWriter, _ high: inout ChainWriter
+    ) {
+        guard slot != 0 else { return }
+        if layout.hashBit(slot, level: level) { append(slot, &high) } else { append(slot, &low) }
+    }
+
+    private func append(_ slot: UInt64, _ chain: inout ChainWriter) {
+        if chain.number < 8 {
+            store(slot, at: chain.at + chain.number * 8)
+            chain.number += 1
+            return
+        }
+        guard let bucket = takeOverflow() else {
+            heads.atomic64(at: common + 40).add(1)
+            chain.lost += 1
+            return
+        }
+        let next = overflowOffset(bucket)
+        store(load(chain.at + 56), at: next)
+        store(slot, at: next + 8)
+        store(layout.link(to: bucket), at: chain.at + 56)
+        chain.at = next
+        chain.number = 2
+    }
+
+    // MARK: Size
+
+    /// Memory that the buckets may have touched, in bytes.
+    public func touchedBytes() -> Int {
+        let rows = Int(heads.atomic64(at: common).loadRelaxed())
+        let overflow = Int(heads.atomic64(at: common + 16).loadRelaxed()) * 64
+        return (rows << rowShift) + overflow
+    }
+    /// Share of the slots that may ever be had which are used, in percent.
+    public func filledPercent() -> Int {
+        var used = 0
+        for shard in 0..<shardCount {
+            used &+= Int(heads.atomic64(at: shard << 6 + 32).loadRelaxed())
+        }
+        return used * 100 / (rowsMax * shardCount * 8)
+    }
+    /// Slots lost because the index was full.
+    public func displacedCount() -> UInt64 { heads.atomic64(at: common + 40).loadRelaxed() }
+
+    /// Buckets of a shard, without their overflow.
+    public func buckets(_ shard: Int) -> Int { bucketCount(shard) }
+
+    /// Calls `body` with every used slot of some buckets of a shard, which the caller has locked.
+    public func forEach(
+        _ shard: Int, buckets: Range<Int>, _ body: (SlotOffset, UInt64) -> Void
+    ) {
+        for bucket in buckets.clamped(to: 0..<bucketCount(shard)) {
+            var at = offset(shard, bucket)
+            chain: while true {
+                for number in 0..<8 {
+                    let slot = load(at + number * 8)
+                    if number == 7, layout.isLink(slot) {
+                        at = overflowOffset(layout.linked(slot))
+                        continue chain
+                    }
+                    if slot != 0 { body(at + number * 8, slot) }
+                }
+                break
+            }
+        }
+    }
+}

@@ -1,0 +1,302 @@
+// Reclaimer: keeps frames free. Run by the maintenance thread only.
+//
+// While frames are free nothing leaves memory. Below the low mark, in this order: segments that
+// are mostly dead are cleaned; the log region, if it holds more than its share, loses its oldest
+// segment (what was hit is promoted); else the promotion region loses its oldest (what was hit
+// since goes to its head again). A frame is handed out again only after quiescence.
+
+internal import Primitives
+
+/// The policy of the memory tier, and the thread that carries it out.
+public struct Reclaimer: ~Copyable {
+    public var writer: Writer
+    private var quarantineMark: Frames.Snapshot?
+    private var leaving: [UInt32] = []
+    private var crawlShard = 0
+    private var crawlBucket = 0
+    private var batch: [(place: Place, hash: UInt64)] = []
+
+    private var log: SegmentLog { writer.log }
+
+    public init(_ log: SegmentLog, number: Int) {
+        writer = Writer(log, number: number)
+        batch.reserveCapacity(Self.batchMax)
+    }
+
+    private static let batchMax = 16
+    private static let victimsMax = 8
+
+    /// Frames to keep free: enough for every writer to open both its segments, and some.
+    public var lowMark: Int {
+        min(max(2 * log.geometry.writers, log.geometry.frameCount / 32), 24)
+    }
+    public var target: Int { max(lowMark, Int(log.frames.wanted.loadRelaxed())) }
+
+    /// Whether frames are short.
+    public var isNeeded: Bool { log.frames.freeCount < target || mustSurrender }
+
+    private var mustSurrender: Bool {
+        log.geometry.frameCount - log.frames.surrenderedCount > log.framesAllowed()
+    }
+
+    /// One round: frees what is quiet, then lets go of as much as is missing. Returns whether it
+    /// did anything; if not, and frames are still short, all that is left is not yet on disk.
+    public mutating func step(now: UInt32) -> Bool {
+        var didWork = releaseQuiet()
+        while mustSurrender, log.frames.freeCount > log.geometry.writers {
+            guard log.frames.surrender() else { break }
+            didWork = true
+        }
+        if log.frames.freeCount >= target { log.frames.wanted.storeRelaxed(0) }
+        let missing =
+            target + (mustSurrender ? 1 : 0) - log.frames.freeCount - log.frames.quarantinedCount
+        if log.geometry.hasDisk {
+            var rounds = min(missing, Self.victimsMax)
+            while rounds > 0, let (segment, keepsAll) = chooseVictim() {
+                drop(Int(segment), keepsAll: keepsAll, now: now)
+                didWork = true
+                rounds -= 1
+            }
+        } else {
+            didWork = reclaimWithoutDisk(missing, now: now) || didWork
+        }
+        return didWork
+    }
+
+    /// Without a disk workers overwrite in place: a segment is first marked as leaving, and
+    /// walked only when no worker can still be writing in it.
+    private mutating func reclaimWithoutDisk(_ missing: Int, now: UInt32) -> Bool {
+        var chosen: [(UInt32, Bool)] = []
+        while chosen.count < min(missing, Self.victimsMax), let victim = chooseVictim() {
+            log.segments.setState(Int(victim.0), .leaving)
+            chosen.append(victim)
+        }
+        guard !chosen.isEmpty else { return false }
+        let mark = log.frames.snapshot()
+        while !log.frames.isQuiet(since: mark) { Pause.short() }
+        for (segment, keepsAll) in chosen { drop(Int(segment), keepsAll: keepsAll, now: now) }
+        return true
+    }
+
+    private mutating func releaseQuiet() -> Bool {
+        guard log.frames.quarantinedCount > 0 else { return false }
+        // A snapshot covers what was retired before it was taken; later ones wait for the next.
+        guard let mark = quarantineMark else {
+            quarantineMark = log.frames.snapshot()
+            quarantineCount = log.frames.quarantinedCount
+            return false
+        }
+        guard log.frames.isQuiet(since: mark) else { return false }
+        quarantineMark = nil
+        return log.frames.release(quarantined: quarantineCount) > 0
+    }
+    private var quarantineCount = 0
+
+    // MARK: Choosing
+
+    private func chooseVictim() -> (UInt32, Bool)? {
+        let segments = log.segments
+        let isMostlyDead: (UInt32) -> Bool = { number in
+            let records = Int(segments.records(Int(number)).loadRelaxed())
+            return segments.liveRecords(Int(number)) * 4 <= records
+        }
+        if let number = log.logRegion.take(where: isMostlyDead) {
+            log.count(.segmentsCleaned)
+            return (number, true)
+        }
+        if let number = log.promotionRegion.take(where: isMostlyDead) {
+            log.count(.segmentsCleaned)
+            return (number, true)
+        }
+        if log.logRegion.count > log.geometry.logFrames, let number = log.logRegion.pop() {
+            return (number, false)
+        }
+        if let number = log.promotionRegion.pop() { return (number, false) }
+        return log.logRegion.pop().map { ($0, false) }
+    }
+
+    // MARK: Letting go
+
+    private mutating func drop(_ segment: Int, keepsAll: Bool, now: UInt32) {
+        switch log.segments.kind(segment) {
+        case .log: dropLog(segment, keepsAll: keepsAll, now: now)
+        case .promotion: dropPromotion(segment, keepsAll: keepsAll, now: now)
+        case .chain: dropChain(segment, now: now)
+        }
+        log.count(.segmentsDropped)
+    }
+
+    private mutating func dropLog(_ segment: Int, keepsAll: Bool, now: UInt32) {
+        let isLive = log.segments.liveRecords(segment) > 0
+        let wasHit = log.segments.hits(segment).loadRelaxed() > 0
+        if log.geometry.hasDisk {
+            if isLive, wasHit || keepsAll {
+                walk(segment) { writer, place, hash, hits in
+                    if hits > 0 || keepsAll { _ = writer.promote(hash, from: place, now: now) }
+                }
+            }
+            takeFrame(segment)
+            return
+        }
+        if isLive {
+            walk(segment) { writer, place, hash, hits in
+                if hits > 0 || keepsAll {
+                    if case .noRoom = writer.promote(hash, from: place, now: now) {
+                        writer.forget(hash, from: place, now: now)
+                    }
+                } else {
+                    writer.forget(hash, from: place, now: now)
+                }
+            }
+        }
+        takeFrame(segment)
+        log.segments.free(segment)
+    }
+
+    private mutating func dropPromotion(_ segment: Int, keepsAll: Bool, now: UInt32) {
+        log.count(.promotionsDropped)
+        if log.segments.liveRecords(segment) > 0 {
+            walk(segment) { writer, place, hash, hits in
+                if hits > 0 || keepsAll {
+                    if case .noRoom = writer.promote(hash, from: place, now: now) {
+                        writer.demote(hash, from: place, now: now)
+                    }
+                } else {
+                    writer.demote(hash, from: place, now: now)
+                }
+            }
+        }
+        takeFrame(segment)
+        log.segments.free(segment)
+    }
+
+    /// A value of its own segment stays while it is hit: it goes to the promotion region whole.
+    private mutating func dropChain(_ segment: Int, now: UInt32) {
+        let isLive = log.segments.liveRecords(segment) > 0
+        if isLive, log.segments.hits(segment).exchange(0) > 0 {
+            let isKept = clearHits(segment)
+            if isKept {
+                log.segments.setState(segment, .clean)
+                log.promotionRegion.push(UInt32(segment))
+                return
+            }
+        }
+        if !log.geometry.hasDisk, isLive, let (place, hash) = firstRecord(segment) {
+            writer.forget(hash, from: place, now: now)
+        }
+        takeFrame(segment)
+        if !log.geometry.hasDisk { log.segments.free(segment) }
+    }
+
+    private func firstRecord(_ segment: Int) -> (Place, UInt64)? {
+        let frame = log.segments.frame(segment).loadAcquire()
+        guard frame != 0 else { return nil }
+        let record = Record(log.frames.memory, at: log.frames.offset(Int(frame) - 1))
+        let hash = record.region.withBytes(record.keyOffset, record.keyBytes) {
+            log.hasher.hash($0)
+        }
+        return (Place(segment: segment, offset: 0), hash)
+    }
+
+    private func clearHits(_ segment: Int) -> Bool {
+        guard let (place, hash) = firstRecord(segment) else { return false }
+        let index = log.index
+        let shard = index.shard(hash)
+        index.lock(shard)
+        defer { index.unlock(shard) }
+        guard let (at, slot) = index.find(hash, place) else { return false }
+        index.store(slot & ~SlotLayout.hitMask, at: at)
+        return true
+    }
+
+    /// The segment's memory is quarantined; with a disk the segment rests there.
+    private func takeFrame(_ segment: Int) {
+        let frame = log.segments.frame(segment).exchange(0)
+        if log.geometry.hasDisk, log.segments.state(segment) == .clean {
+            log.segments.setState(segment, .resting)
+        }
+        if frame != 0 { log.frames.retire(Int(frame) - 1) }
+    }
+
+    /// Calls `body` for every record whose slot still names it, a batch at a time so that the
+    /// index's cache lines are on their way.
+    private mutating func walk(
+        _ segment: Int, _ body: (inout Writer, Place, UInt64, UInt64) -> Void
+    ) {
+        let frame = log.segments.frame(segment).loadAcquire()
+        guard frame != 0 else { return }
+        let base = log.frames.offset(Int(frame) - 1)
+        let filled = Int(log.segments.filled(segment).loadRelaxed())
+        var position = 0
+        while position < filled {
+            batch.removeAll(keepingCapacity: true)
+            while position < filled, batch.count < Self.batchMax {
+                let record = Record(log.frames.memory, at: base + position)
+                let bytes = record.totalBytes
+                precondition(bytes > 0)
+                if !record.isFiller, !record.isTombstone {
+                    let hash = record.region.withBytes(record.keyOffset, record.keyBytes) {
+                        log.hasher.hash($0)
+                    }
+                    log.index.prefetch(hash)
+                    batch.append((Place(segment: segment, offset: position), hash))
+                }
+                position += bytes
+            }
+            for (place, hash) in batch {
+                guard let hits = log.hits(hash, place) else { continue }
+                body(&writer, place, hash, hits)
+            }
+        }
+    }
+
+    // MARK: Expiry
+
+    /// Looks at up to `bucketLimit` buckets for expired records in memory. Returns whether there
+    /// is more to do in this pass.
+    public mutating func crawl(now: UInt32, bucketLimit: Int) -> Bool {
+        if crawlShard == 0, crawlBucket == 0 {
+            guard log.earliestExpiry.loadRelaxed() <= UInt64(now) else { return false }
+            // What this pass meets, and what is written meanwhile, tells it anew.
+            log.earliestExpiry.storeRelaxed(.max)
+        }
+        var left = bucketLimit
+        while left > 0 {
+            let shard = crawlShard
+            log.index.lock(shard)
+            crawl(shard, crawlBucket..<crawlBucket + 16, now: now)
+            let buckets = log.index.buckets(shard)
+            log.index.unlock(shard)
+            crawlBucket += 16
+            left -= 16
+            if crawlBucket >= buckets {
+                crawlBucket = 0
+                crawlShard += 1
+                if crawlShard == log.index.shardCount {
+                    crawlShard = 0
+                    return false
+                }
+            }
+        }
+        return true
+    }
+
+    private func crawl(_ shard: Int, _ buckets: Range<Int>, now: UInt32) {
+        let layout = log.index.layout
+        log.index.forEach(shard, buckets: buckets) { at, slot in
+            guard !SlotLayout.isMarked(slot) else { return }
+            let frame = log.segments.frame(layout.segment(slot)).loadAcquire()
+            guard frame != 0 else { return }
+            let record = Record(
+                log.frames.memory, at: log.frames.offset(Int(frame) - 1) + layout.offset(slot))
+            let expiry = record.expiry
+            guard expiry != 0 else { return }
+            if expiry > now { return log.noteExpiry(expiry) }
+            // The slot is in this shard, so any hash of the shard will do to name it.
+            writer.bury(slot)
+            log.index.remove(shard, at: at)
+            log.count(.expired)
+            if SlotLayout.hits(slot) == 0 { log.count(.expiredUnfetched) }
+        }
+    }
+}

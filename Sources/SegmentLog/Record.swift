@@ -1,0 +1,252 @@
+// Record: one cached value, as its bytes lie in a segment.
+//
+// The same image lies in memory and on disk; only the checksum is filled in on the way to disk.
+// This file draws it and reads it; who may write it when is the log's business.
+
+public import Primitives
+
+/// A record in memory, named by region and byte offset; a value without a lifetime.
+///
+/// ```text
+/// byte 0       6   7   8     12  14  16
+///      | order | k | f | crc | v | m | cas? | wide? | expiry? | flags? | key | value | pad | home?
+/// bytes  6       1   1   4     2   2   8      4       4         4
+/// ```
+/// k: key bytes. f: form, below. v: value bytes, unless `wide` (then four bytes hold them).
+/// m: marks, the only bytes that may change once a record is committed: not in the checksum.
+/// A `?` field is there if its form bit says so. pad: to a multiple of 8. home: only in the
+/// promotion region, where the record lies on disk. All numbers little-endian. CRC-32C (RFC 3720)
+/// over bytes 0..<8, 12..<14 and from 16 to the end of the value, with the home bit cleared.
+///
+/// A filler (form bit) is a hole of any multiple of 8 bytes: its order field is its length.
+public struct Record: BitwiseCopyable {
+    public let region: Region
+    /// Byte offset in the region, a multiple of 8.
+    public let at: Int
+
+    @inlinable public init(_ region: Region, at offset: Int) {
+        self.region = region
+        at = offset
+    }
+
+    /// The bits of byte 7.
+    public enum Form {
+        public static let expiry: UInt64 = 1
+        public static let flags: UInt64 = 2
+        public static let cas: UInt64 = 4
+        public static let wide: UInt64 = 8
+        public static let tombstone: UInt64 = 16
+        public static let filler: UInt64 = 32
+        public static let home: UInt64 = 64
+    }
+
+    public static let headerBytes = 16
+    public static let alignment = 8
+    public static let homeBytes = 8
+    public static let keyBytesMax = 250
+    public static let orderMax: UInt64 = (1 << 48) - 1
+    /// Header and all optional fields.
+    public static let overheadBytesMax = 16 + 8 + 4 + 4 + 4
+
+    @inlinable public var word: UInt64 { region.uint64(at: at) }
+    @inlinable public static func order(_ word: UInt64) -> UInt64 { word & orderMax }
+    @inlinable public static func keyBytes(_ word: UInt64) -> Int { Int(word >> 48 & 0xFF) }
+    @inlinable public static func form(_ word: UInt64) -> UInt64 { word >> 56 }
+    @inlinable static func bytesBeforeKey(_ form: UInt64) -> Int {
+        headerBytes
+            &+ Int((form & Form.cas) &<< 1)  // 4 → 8
+            &+ Int((form & Form.wide) &>> 1)  // 8 → 4
+            &+ Int((form & Form.expiry) &<< 2)  // 1 → 4
+            &+ Int((form & Form.flags) &<< 1)  // 2 → 4
+    }
+
+    @inlinable public var order: UInt64 { Self.order(word) }
+    @inlinable public var form: UInt64 { Self.form(word) }
+    @inlinable public var keyBytes: Int { Self.keyBytes(word) }
+    @inlinable public var isTombstone: Bool { form & Form.tombstone != 0 }
+    @inlinable public var isFiller: Bool { form & Form.filler != 0 }
+    @inlinable public var hasHome: Bool { form & Form.home != 0 }
+    @inlinable public var keyOffset: Int { at &+ Self.bytesBeforeKey(form) }
+    @inlinable public var valueOffset: Int { keyOffset &+ keyBytes }
+
+    @inlinable public var valueBytes: Int {
+        let form = form
+        if form & Form.wide == 0 { return Int(region.uint16(at: at &+ 12)) }
+        return Int(region.uint32(at: at &+ 16 &+ Int((form & Form.cas) &<< 1)))
+    }
+    @inlinable var expiryOffset: Int {
+        at &+ 16 &+ Int((form & Form.cas) &<< 1) &+ Int((form & Form.wide) &>> 1)
+    }
+    /// Absolute unix seconds, 0 for never.
+    @inlinable public var expiry: UInt32 {
+        form & Form.expiry == 0 ? 0 : region.uint32(at: expiryOffset)
+    }
+    @inlinable public var flags: UInt32 {
+        let form = form
+        if form & Form.flags == 0 { return 0 }
+        return region.uint32(at: expiryOffset &+ Int((form & Form.expiry) &<< 2))
+    }
+    @inlinable public var cas: UInt64 {
+        form & Form.cas == 0 ? order : region.uint64(at: at &+ 16)
+    }
+    /// From the header to the end of the value.
+    @inlinable public var contentBytes: Int {
+        let form = form
+        return Self.bytesBeforeKey(form) &+ keyBytes &+ valueBytes
+    }
+    /// The whole record, padded, with its home.
+    @inlinable public var totalBytes: Int {
+        let word = word
+        let form = Self.form(word)
+        if form & Form.filler != 0 { return Int(Self.order(word)) }
+        return Self.aligned(contentBytes) &+ Int((form & Form.home) &>> 3)
+    }
+    @inlinable public static func aligned(_ bytes: Int) -> Int { (bytes &+ 7) & ~7 }
+
+    @inlinable public func hasKey(_ key: Span<UInt8>) -> Bool {
+        keyBytes == key.count && region.equals(key, at: keyOffset)
+    }
+    @inlinable public func isExpired(at now: UInt32) -> Bool {
+        let expiry = expiry
+        return expiry != 0 && expiry <= now
+    }
+
+    /// Where the record lies on disk (promotion region only).
+    @inlinable public var home: Home {
+        get { Home(bits: hasHome ? region.uint64(at: at &+ totalBytes &- 8) : 0) }
+    }
+
+    /// The checksum of the record's immutable bytes, whatever its crc field holds.
+    public func checksum() -> UInt32 {
+        let content = contentBytes
+        let word = word & ~(Form.home << 56)
+        var crc = CRC32C.of(word)
+        crc = region.crc32c(at + 12, 2, seed: crc)
+        return region.crc32c(at + 16, content - 16, seed: crc)
+    }
+    public var storedChecksum: UInt32 { region.uint32(at: at + 8) }
+    public func fillChecksum() { region.store(checksum(), at: at + 8) }
+}
+
+/// Where a promoted record lies on disk: segment number, byte offset, and the low bits of the
+/// segment's sequence, which tell whether the number still means the same segment.
+///
+/// ```text
+/// bit 63      41 40     17 16          0
+///     | sequence | segment | offset / 8 |
+/// ```
+public struct Home: BitwiseCopyable, Equatable {
+    public let bits: UInt64
+    @inlinable public init(bits: UInt64) { self.bits = bits }
+    @inlinable public init(_ place: Place, sequence: UInt64) {
+        bits =
+            (sequence & 0x7F_FFFF) << 41 | UInt64(place.segment) << 17
+            | UInt64(place.offset &>> 3)
+    }
+    @inlinable public var isNone: Bool { bits == 0 }
+    @inlinable public var sequenceBits: UInt64 { bits >> 41 }
+    @inlinable public var place: Place {
+        Place(segment: Int(bits >> 17 & 0xFF_FFFF), offset: Int(bits & 0x1_FFFF) &<< 3)
+    }
+}
+
+/// A position in the log: which segment, how many bytes into it.
+public struct Place: BitwiseCopyable, Equatable {
+    public var segment: Int
+    public var offset: Int
+    @inlinable public init(segment: Int, offset: Int) {
+        self.segment = segment
+        self.offset = offset
+    }
+}
+
+/// What a new record is to hold, besides order, key and value.
+public struct RecordFields: BitwiseCopyable {
+    public var flags: UInt32
+    public var expiry: UInt32
+    /// 0: the record's order is its cas.
+    public var cas: UInt64
+    public var isTombstone: Bool
+    @inlinable public init(
+        flags: UInt32 = 0, expiry: UInt32 = 0, cas: UInt64 = 0, isTombstone: Bool = false
+    ) {
+        self.flags = flags
+        self.expiry = expiry
+        self.cas = cas
+        self.isTombstone = isTombstone
+    }
+
+    @inlinable public func form(valueBytes: Int) -> UInt64 {
+        (expiry != 0 ? Record.Form.expiry : 0) | (flags != 0 ? Record.Form.flags : 0)
+            | (cas != 0 ? Record.Form.cas : 0) | (valueBytes > 0xFFFF ? Record.Form.wide : 0)
+            | (isTombstone ? Record.Form.tombstone : 0)
+    }
+    /// Bytes of the padded record, without a home.
+    @inlinable public func totalBytes(keyBytes: Int, valueBytes: Int) -> Int {
+        Record.aligned(
+            Record.bytesBeforeKey(form(valueBytes: valueBytes)) &+ keyBytes &+ valueBytes)
+    }
+}
+
+extension Record {
+    /// Writes header and optional fields; returns where the key goes.
+    @inlinable @discardableResult
+    public func write(
+        _ fields: RecordFields, order: UInt64, keyBytes: Int, valueBytes: Int
+    ) -> Int {
+        let form = fields.form(valueBytes: valueBytes)
+        region.store(order | UInt64(keyBytes) << 48 | form << 56, at: at)
+        let low = form & Form.wide == 0 ? UInt64(valueBytes) : 0
+        region.store(low << 32, at: at &+ 8)
+        var next = at &+ 16
+        if form & Form.cas != 0 {
+            region.store(fields.cas, at: next)
+            next &+= 8
+        }
+        if form & Form.wide != 0 {
+            region.store(UInt32(valueBytes), at: next)
+            next &+= 4
+        }
+        if form & Form.expiry != 0 {
+            region.store(fields.expiry, at: next)
+            next &+= 4
+        }
+        if form & Form.flags != 0 {
+            region.store(fields.flags, at: next)
+            next &+= 4
+        }
+        return next
+    }
+
+    /// Sets the order of a record that was written with another.
+    @inlinable public func setOrder(_ order: UInt64) {
+        region.store(word & ~Self.orderMax | order, at: at)
+    }
+
+    /// Writes a filler of `bytes`, a multiple of 8.
+    @inlinable public func writeFiller(bytes: Int) {
+        region.store(UInt64(bytes) | Form.filler << 56, at: at)
+    }
+
+    /// Marks the record as promoted and notes its home behind it.
+    @inlinable public func setHome(_ home: Home) {
+        let end = Self.aligned(contentBytes)
+        region.store(word | Form.home << 56, at: at)
+        region.store(home.bits, at: at &+ end)
+    }
+
+    /// Whether the record, read from bytes that cannot be trusted, stays within `limit` bytes
+    /// from its start and makes sense. Must hold before any other member is used on such bytes.
+    public func isPlausible(limit: Int) -> Bool {
+        guard limit >= 16 else { return limit >= 8 && isFiller && totalBytes == limit }
+        let form = form
+        guard form & ~(0x3F) == 0 else { return false }
+        if form & Form.filler != 0 {
+            let bytes = order
+            return bytes >= 8 && bytes <= UInt64(limit) && bytes % 8 == 0
+        }
+        guard Self.bytesBeforeKey(form) <= limit else { return false }
+        guard keyBytes >= 1, keyBytes <= Self.keyBytesMax else { return false }
+        return Self.aligned(contentBytes) <= limit
+    }
+}

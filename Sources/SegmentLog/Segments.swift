@@ -1,0 +1,166 @@
+// Segments: what is known of every segment number, wherever the segment resides.
+//
+// A number is given out when a segment is opened and taken back when neither memory, disk nor
+// any slot holds it. The sequence (1, 2, 3, … never used twice) is a segment's lasting name.
+
+public import Primitives
+
+/// What a segment is going through.
+public enum SegmentState: UInt32, BitwiseCopyable, Sendable {
+    case free = 0
+    /// A writer appends to it.
+    case open
+    /// Complete, and waits for its commit.
+    case sealed
+    /// Complete; memory may let go of it (it is on disk, or there is no disk).
+    case clean
+    /// On disk only.
+    case resting
+    /// Being taken out of memory: nobody overwrites in it any more.
+    case leaving
+    /// Being taken off the disk: no read begins in it any more.
+    case dying
+}
+
+/// Where a segment belongs.
+public enum SegmentKind: UInt32, BitwiseCopyable, Sendable {
+    case log = 0
+    case promotion
+    /// One record in a chain of frames.
+    case chain
+}
+
+/// The segment table; a handle to memory that all threads share.
+///
+/// Words that several threads write are atomic; the others are written by the segment's owner of
+/// the moment (writer while open, then committer or maintenance) and published by `state`.
+public struct Segments: BitwiseCopyable, Sendable {
+    @usableFromInline let frameWords: Region
+    @usableFromInline let table: Region
+    public let count: Int
+    private let freeNumbers: SlotQueue
+
+    // An entry, 64 bytes: 0 state, 4 kind, 8 sequence, 16 file offset, 24 filled, 28 cut,
+    // 32 records, 36 dead, 40 hits, 44 reads, 48 earliest expiry, 52 latest expiry,
+    // 56 sequence limit: no segment with this or a later one was open before this one was sealed.
+    // Behind the entries: 0 next sequence.
+
+    init(_ geometry: Geometry) throws(MemoryError) {
+        count = geometry.segmentCount
+        frameWords = try Region.map(byteCount: count * 4)
+        table = try Region.map(byteCount: count * 64 + 64)
+        let queue = try Region.map(byteCount: SlotQueue.byteCount(capacity: count))
+        freeNumbers = SlotQueue(queue, at: 0, capacity: count)
+        for number in 1..<count { freeNumbers.push(UInt32(number)) }
+        table.store(UInt64(1), at: count * 64)
+    }
+
+    // MARK: Numbers and sequences
+
+    /// Takes a free number and the next sequence.
+    func open(_ kind: SegmentKind, sequence: UInt64? = nil) -> Int? {
+        guard let number = freeNumbers.pop() else { return nil }
+        let segment = Int(number)
+        table.zero(segment * 64, 64)
+        table.store(kind.rawValue, at: segment * 64 + 4)
+        table.store(sequence ?? nextSequence.add(1), at: segment * 64 + 8)
+        setState(segment, .open)
+        return segment
+    }
+
+    func free(_ segment: Int) {
+        setState(segment, .free)
+        frame(segment).storeRelease(0)
+        freeNumbers.push(UInt32(segment))
+    }
+
+    /// Takes a number off a segment that nothing names any more.
+    public func free(number segment: Int) { free(segment) }
+
+    /// A segment that was found on disk; nil if no number is free.
+    public func restore(
+        _ kind: SegmentKind, sequence: UInt64, filled: Int, records: Int, overlap: UInt64,
+        earliest: UInt32, latest: UInt32, fileOffset: UInt64?
+    ) -> Int? {
+        guard let segment = open(kind, sequence: sequence) else { return nil }
+        self.filled(segment).storeRelaxed(UInt32(filled))
+        cut(segment).storeRelaxed(UInt32(filled))
+        self.records(segment).storeRelaxed(UInt32(records))
+        self.overlap(segment).storeRelaxed(overlap)
+        earliestExpiry(segment).storeRelaxed(earliest)
+        latestExpiry(segment).storeRelaxed(latest)
+        self.fileOffset(segment).storeRelease(fileOffset ?? Self.noFileOffset)
+        setState(segment, .resting)
+        return segment
+    }
+
+    /// On disk, but not where a ring could read it: must be loaded.
+    public static let noFileOffset: UInt64 = 1
+
+    var nextSequence: AtomicWord64 { table.atomic64(at: count * 64) }
+    /// Sequences below this may have been used before.
+    public func startSequences(at sequence: UInt64) { nextSequence.storeRelease(sequence) }
+    /// The sequence that the next segment will get.
+    public func sequenceLimit() -> UInt64 { nextSequence.loadAcquire() }
+    public var freeCount: Int { freeNumbers.count }
+
+    // MARK: Fields
+
+    /// First frame of the segment plus one, or 0 if it is not in memory.
+    @inlinable public func frame(_ segment: Int) -> AtomicWord32 {
+        frameWords.atomic32(at: segment &<< 2)
+    }
+    @inlinable func word32(_ segment: Int, _ offset: Int) -> AtomicWord32 {
+        table.atomic32(at: segment &<< 6 &+ offset)
+    }
+    @inlinable public func state(_ segment: Int) -> SegmentState {
+        SegmentState(rawValue: word32(segment, 0).loadAcquire()) ?? .free
+    }
+    @inlinable public func setState(_ segment: Int, _ state: SegmentState) {
+        word32(segment, 0).storeRelease(state.rawValue)
+    }
+    @inlinable public func kind(_ segment: Int) -> SegmentKind {
+        SegmentKind(rawValue: table.uint32(at: segment &<< 6 &+ 4)) ?? .log
+    }
+    @inlinable public func sequence(_ segment: Int) -> UInt64 {
+        table.atomic64(at: segment &<< 6 &+ 8).loadRelaxed()
+    }
+    /// Where the segment's bytes begin in the store's file; 0 until it is committed.
+    @inlinable public func fileOffset(_ segment: Int) -> AtomicWord64 {
+        table.atomic64(at: segment &<< 6 &+ 16)
+    }
+    /// Bytes used, once sealed.
+    @inlinable public func filled(_ segment: Int) -> AtomicWord32 { word32(segment, 24) }
+    /// Bytes below this never change again.
+    @inlinable public func cut(_ segment: Int) -> AtomicWord32 { word32(segment, 28) }
+    /// Records appended (tombstones too), once sealed.
+    @inlinable public func records(_ segment: Int) -> AtomicWord32 { word32(segment, 32) }
+    /// Records that no slot names any more.
+    @inlinable public func dead(_ segment: Int) -> AtomicWord32 { word32(segment, 36) }
+    /// Slots of this segment whose hit bits were set since it entered its region.
+    @inlinable public func hits(_ segment: Int) -> AtomicWord32 { word32(segment, 40) }
+    /// Reads from disk under way.
+    @inlinable public func reads(_ segment: Int) -> AtomicWord32 { word32(segment, 44) }
+    /// Earliest and latest expiry among the records, once sealed; 0 and `max` for never.
+    @inlinable public func earliestExpiry(_ segment: Int) -> AtomicWord32 { word32(segment, 48) }
+    @inlinable public func latestExpiry(_ segment: Int) -> AtomicWord32 { word32(segment, 52) }
+    /// See the layout above: which segments may hold records older than this one's.
+    @inlinable public func overlap(_ segment: Int) -> AtomicWord64 {
+        table.atomic64(at: segment &<< 6 &+ 56)
+    }
+
+    /// Whether a home still means the segment that it was made for.
+    @inlinable public func stands(_ home: Home) -> Bool {
+        guard !home.isNone else { return false }
+        let segment = home.place.segment
+        guard segment < count, sequence(segment) & 0x7F_FFFF == home.sequenceBits else {
+            return false
+        }
+        let state = state(segment)
+        return state != .free && state != .dying && fileOffset(segment).loadRelaxed() != 0
+    }
+    /// Live records, for choosing what to clean.
+    @inlinable public func liveRecords(_ segment: Int) -> Int {
+        max(Int(records(segment).loadRelaxed()) &- Int(dead(segment).loadRelaxed()), 0)
+    }
+}

@@ -1,0 +1,73 @@
+// Slot: eight bytes of the index: a key's tag and where its newest record lies.
+//
+// The widths of tag and segment number depend on the geometry; `SlotLayout` knows them.
+
+/// Reads and makes slots.
+///
+/// ```text
+/// bit 63        20+n 19+n    20   19    18  17 16            0
+///     |     tag      | segment n | mark | hits | offset / 8   |
+/// ```
+/// An empty slot is 0: no record lies in segment 0. The last slot of a bucket is a link to an
+/// overflow bucket if its segment number is all ones; the tag and offset bits then hold the
+/// bucket's index. mark: a removal, kept while recovery may still meet an older record.
+public struct SlotLayout: BitwiseCopyable, Sendable {
+    @usableFromInline let segmentMask: UInt64
+    @usableFromInline let tagShift: UInt64
+    /// Hash bits below this choose the bucket at the smallest size; the tag begins here.
+    @usableFromInline let tagStart: UInt64
+
+    public static let hitShift: UInt64 = 17
+    public static let hitMask: UInt64 = 3 << 17
+    public static let markBit: UInt64 = 1 << 19
+    static let segmentShift: UInt64 = 20
+    /// The bits that name a place.
+    @inlinable public var placeMask: UInt64 { segmentMask << 20 | 0x1_FFFF }
+
+    public init(segmentBits: Int, rowBitsAtStart: Int) {
+        segmentMask = (1 << UInt64(segmentBits)) - 1
+        tagShift = 20 + UInt64(segmentBits)
+        tagStart = UInt64(rowBitsAtStart)
+    }
+
+    @inlinable public func tag(_ hash: UInt64) -> UInt64 { (hash &>> tagStart) &<< tagShift }
+    @inlinable public func matches(_ slot: UInt64, _ tag: UInt64) -> Bool {
+        (slot ^ tag) &>> tagShift == 0
+    }
+    @inlinable public func segment(_ slot: UInt64) -> Int {
+        Int(truncatingIfNeeded: slot &>> 20 & segmentMask)
+    }
+    @inlinable public func offset(_ slot: UInt64) -> Int {
+        Int(truncatingIfNeeded: slot & 0x1_FFFF) &<< 3
+    }
+    @inlinable public func place(_ slot: UInt64) -> Place {
+        Place(segment: segment(slot), offset: offset(slot))
+    }
+    @inlinable public func slot(tag: UInt64, _ place: Place, hits: UInt64 = 0) -> UInt64 {
+        tag | UInt64(place.segment) &<< 20 | hits &<< 17 | UInt64(place.offset &>> 3)
+    }
+    /// The same key at another place, with fresh hit bits.
+    @inlinable public func moved(_ slot: UInt64, to place: Place, hits: UInt64 = 0) -> UInt64 {
+        self.slot(tag: (slot &>> tagShift) &<< tagShift, place, hits: hits)
+    }
+    /// Whether both name the same key at the same place, whatever their hit bits.
+    @inlinable public func isSame(_ slot: UInt64, _ other: UInt64) -> Bool {
+        (slot ^ other) & ~(Self.hitMask | Self.markBit) == 0
+    }
+    @inlinable public static func hits(_ slot: UInt64) -> UInt64 { slot &>> 17 & 3 }
+    @inlinable public static func isMarked(_ slot: UInt64) -> Bool { slot & markBit != 0 }
+
+    @inlinable public func isLink(_ slot: UInt64) -> Bool {
+        slot &>> 20 & segmentMask == segmentMask
+    }
+    @inlinable public func link(to bucket: Int) -> UInt64 {
+        segmentMask &<< 20 | UInt64(bucket & 0x1_FFFF) | UInt64(bucket &>> 17) &<< tagShift
+    }
+    @inlinable public func linked(_ slot: UInt64) -> Int {
+        Int(truncatingIfNeeded: slot & 0x1_FFFF | (slot &>> tagShift) &<< 17)
+    }
+    /// Bit `level` of the hash that the slot was made for; known from its tag.
+    @inlinable public func hashBit(_ slot: UInt64, level: Int) -> Bool {
+        slot &>> (tagShift &+ UInt64(level) &- tagStart) & 1 == 1
+    }
+}

@@ -1,0 +1,137 @@
+// Moves: records that change their place but not their meaning: promotion, and the way back.
+//
+// Every move checks that the record is current, copies it and swaps the slot in one hold of the
+// shard's lock; order and cas stay. Called by workers (reads from disk) and by maintenance.
+
+internal import Primitives
+
+/// What a move came to.
+public enum Moved: BitwiseCopyable {
+    /// The record was not current any more, or dead.
+    case gone
+    case moved
+    case noRoom
+}
+
+extension Writer {
+    /// Copies the record at `place` (in memory) to the head of the promotion region.
+    public mutating func promote(_ hash: UInt64, from place: Place, now: UInt32) -> Moved {
+        let index = log.index
+        let shard = index.shard(hash)
+        index.lock(shard)
+        defer { index.unlock(shard) }
+        guard let (at, slot) = index.find(hash, place), !SlotLayout.isMarked(slot) else {
+            return .gone
+        }
+        let frame = log.segments.frame(place.segment).loadAcquire()
+        guard frame != 0 else { return .gone }
+        let source = record(frame, slot)
+        guard log.isAlive(source, at: now) else {
+            expire(hash, at, slot)
+            return .gone
+        }
+        var home = source.home
+        if home.isNone, log.segments.fileOffset(place.segment).loadRelaxed() != 0 {
+            home = Home(place, sequence: log.segments.sequence(place.segment))
+        }
+        let isAgain = log.segments.kind(place.segment) == .promotion
+        guard let target = copyToPromotion(source, home: home) else { return .noRoom }
+        index.store(index.layout.moved(slot, to: target), at: at)
+        if isAgain || home.isNone { log.segments.dead(place.segment).add(1) }
+        log.count(isAgain ? .recirculations : .promotions)
+        return .moved
+    }
+
+    /// Copies a record that was read from disk into the promotion region, if its slot still is
+    /// what it was when the read began.
+    public mutating func promote(
+        _ hash: UInt64, slot expected: UInt64, image: Record
+    ) -> Moved {
+        let index = log.index
+        let shard = index.shard(hash)
+        index.lock(shard)
+        defer { index.unlock(shard) }
+        let place = index.layout.place(expected)
+        guard let (at, slot) = index.find(hash, place), !SlotLayout.isMarked(slot),
+            log.segments.frame(place.segment).loadAcquire() == 0
+        else { return .gone }
+        let home = Home(place, sequence: log.segments.sequence(place.segment))
+        guard let target = copyToPromotion(image, home: home) else { return .noRoom }
+        index.store(index.layout.moved(slot, to: target), at: at)
+        log.count(.promotions)
+        return .moved
+    }
+
+    /// Appends the image to the open promotion segment. Shard locked.
+    private mutating func copyToPromotion(_ source: Record, home: Home) -> Place? {
+        let content = Record.aligned(source.contentBytes)
+        let total = content + (home.isNone ? 0 : Record.homeBytes)
+        guard makePromotionRoom(total) else { return nil }
+        let place = Place(segment: promotion.segment, offset: promotion.tail)
+        let target = Record(log.frames.memory, at: promotion.base + promotion.tail)
+        target.region.copy(from: source.region, at: source.at, to: target.at, count: content)
+        target.clearHome()
+        if !home.isNone { target.setHome(home) }
+        promotion.tail += total
+        promotion.records += 1
+        promotion.noteExpiry(target.expiry)
+        log.noteExpiry(target.expiry)
+        return place
+    }
+
+    /// A record leaves the promotion region: back to its home, if that stands, else for good.
+    public mutating func demote(_ hash: UInt64, from place: Place, now: UInt32) {
+        let index = log.index
+        let shard = index.shard(hash)
+        index.lock(shard)
+        defer { index.unlock(shard) }
+        guard let (at, slot) = index.find(hash, place), !SlotLayout.isMarked(slot) else { return }
+        let frame = log.segments.frame(place.segment).loadAcquire()
+        guard frame != 0 else { return }
+        let record = record(frame, slot)
+        guard log.isAlive(record, at: now) else { return expire(hash, at, slot) }
+        let home = record.home
+        if log.segments.stands(home) {
+            index.store(index.layout.moved(slot, to: home.place), at: at)
+            log.segments.dead(place.segment).add(1)
+            return
+        }
+        evict(hash, at, slot)
+    }
+
+    /// A record of the log region leaves memory and has no disk to go to.
+    public mutating func forget(_ hash: UInt64, from place: Place, now: UInt32) {
+        let index = log.index
+        let shard = index.shard(hash)
+        index.lock(shard)
+        defer { index.unlock(shard) }
+        guard let (at, slot) = index.find(hash, place), !SlotLayout.isMarked(slot) else { return }
+        let frame = log.segments.frame(place.segment).loadAcquire()
+        if frame != 0, !log.isAlive(record(frame, slot), at: now) {
+            return expire(hash, at, slot)
+        }
+        evict(hash, at, slot)
+    }
+
+    /// Removes a live record for want of room. Shard locked.
+    func evict(_ hash: UInt64, _ at: SlotOffset, _ slot: UInt64) {
+        remove(hash, at, slot)
+        // An older record of the key may still be on disk, unknown to the index.
+        if log.geometry.hasDisk { log.index.setMayHide(log.index.shard(hash)) }
+        log.count(.evictions)
+        if SlotLayout.hits(slot) == 0 { log.count(.evictedUnfetched) }
+        log.ghosts.insert(hash)
+    }
+
+    /// Removes an expired or flushed record. Shard locked.
+    public func expire(_ hash: UInt64, _ at: SlotOffset, _ slot: UInt64) {
+        remove(hash, at, slot)
+        log.count(.expired)
+        if SlotLayout.hits(slot) == 0 { log.count(.expiredUnfetched) }
+    }
+}
+
+extension Record {
+    /// Forgets a home that the source had.
+    func clearHome() { region.store(word & ~(Form.home << 56), at: at) }
+}

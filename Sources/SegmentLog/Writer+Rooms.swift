@@ -1,0 +1,154 @@
+// Rooms: memory outside the log for what is not complete yet: a value being received, a record
+// being read from disk.
+//
+// Small rooms share a frame, which is free again when the last of them is closed; a large one is
+// a chain of frames, which becomes a segment of its own when its record is complete.
+
+internal import Primitives
+
+/// Memory of one writer that is not part of the log. Must be closed or adopted.
+public struct Room: BitwiseCopyable {
+    /// First (or only) frame.
+    public var frame: Int
+    /// Where the room begins in the frame; 0 for a chain.
+    public var start: Int
+    public var bytes: Int
+    public var isChained: Bool
+    @inlinable public init(frame: Int, start: Int, bytes: Int, isChained: Bool) {
+        self.frame = frame
+        self.start = start
+        self.bytes = bytes
+        self.isChained = isChained
+    }
+}
+
+extension Writer {
+    /// Frames that rooms may take together; one larger value is let in alone.
+    var roomFramesMax: Int { log.geometry.frameCount / 4 }
+
+    /// Room for `bytes`; nil if there is none now. Says how much is wanted, then.
+    public mutating func openRoom(_ bytes: Int) -> Room? {
+        precondition(bytes > 0)
+        if bytes > log.geometry.sharedRecordBytesMax { return openChain(bytes) }
+        let padded = Record.aligned(bytes)
+        if stagingFrame == 0 || stagingTail + padded > log.geometry.segmentBytes {
+            leaveStagingFrame()
+            guard log.frames.stagedFrames.loadRelaxed() < UInt64(roomFramesMax),
+                let frame = log.frames.take()
+            else {
+                want(1)
+                return nil
+            }
+            log.frames.stagedFrames.add(1)
+            log.frames.stagedCount(frame).storeRelease(1)
+            stagingFrame = frame + 1
+            stagingTail = 0
+        }
+        let frame = stagingFrame - 1
+        log.frames.stagedCount(frame).add(1)
+        let start = stagingTail
+        stagingTail += padded
+        return Room(frame: frame, start: start, bytes: bytes, isChained: false)
+    }
+
+    /// The room is not needed any more (its bytes were copied, or nobody wants them).
+    public mutating func closeRoom(_ room: Room) {
+        if !room.isChained { return giveStaging(room.frame) }
+        var frame: Int? = room.frame
+        while let here = frame {
+            frame = log.frames.next(here)
+            log.frames.stagedFrames.subtract(1)
+            log.frames.give(here)
+        }
+    }
+
+    private mutating func leaveStagingFrame() {
+        guard stagingFrame != 0 else { return }
+        giveStaging(stagingFrame - 1)
+        stagingFrame = 0
+    }
+
+    private mutating func giveStaging(_ frame: Int) {
+        let left = log.frames.stagedCount(frame).subtract(1) - 1
+        if left == 0 {
+            log.frames.stagedFrames.subtract(1)
+            log.frames.give(frame)
+        } else if left == 1, stagingFrame == frame + 1 {
+            // Only this writer's own hold is left: start it over.
+            stagingTail = 0
+        }
+    }
+
+    private func want(_ frames: Int) {
+        log.count(.waits)
+        if log.frames.wanted.loadRelaxed() < UInt64(frames) {
+            log.frames.wanted.storeRelaxed(UInt64(frames))
+        }
+    }
+
+    private mutating func openChain(_ bytes: Int) -> Room? {
+        let needed = log.geometry.framesNeeded(bytes)
+        let staged = Int(log.frames.stagedFrames.loadRelaxed())
+        guard staged == 0 || staged + needed <= roomFramesMax else { return nil }
+        guard log.frames.freeCount >= needed else {
+            want(needed)
+            return nil
+        }
+        var first: Int?
+        for _ in 0..<needed {
+            guard let frame = log.frames.take() else {
+                if let first { closeTaken(first) }
+                want(needed)
+                return nil
+            }
+            log.frames.setNext(frame, first)
+            first = frame
+        }
+        log.frames.stagedFrames.add(UInt64(needed))
+        guard let first else { return nil }
+        return Room(frame: first, start: 0, bytes: bytes, isChained: true)
+    }
+
+    private func closeTaken(_ first: Int) {
+        var frame: Int? = first
+        while let here = frame {
+            frame = log.frames.next(here)
+            log.frames.give(here)
+        }
+    }
+
+    /// Turns a chained room whose record is complete into a segment; nil if no number is free.
+    /// The segment is handed on once its slot is set: call `handOn(chain:)` then.
+    public mutating func adopt(_ room: Room, expiry: UInt32) -> Place? {
+        precondition(room.isChained)
+        guard let segment = log.segments.open(.chain) else { return nil }
+        let segments = log.segments
+        segments.filled(segment).storeRelaxed(UInt32(room.bytes))
+        segments.cut(segment).storeRelaxed(UInt32(room.bytes))
+        segments.records(segment).storeRelaxed(1)
+        segments.earliestExpiry(segment).storeRelaxed(expiry)
+        segments.latestExpiry(segment).storeRelaxed(expiry == 0 ? .max : expiry)
+        segments.overlap(segment).storeRelaxed(segments.sequenceLimit())
+        segments.frame(segment).storeRelease(UInt32(room.frame + 1))
+        log.frames.stagedFrames.subtract(UInt64(log.geometry.framesNeeded(room.bytes)))
+        log.noteExpiry(expiry)
+        return Place(segment: segment, offset: 0)
+    }
+
+    public mutating func handOn(chain place: Place) { handOn(place.segment) }
+}
+
+extension SegmentLog {
+    /// The contiguous bytes from `index` on of something that begins `start` bytes into a chain
+    /// of frames: offset in the frames' memory, and count up to the end of that frame.
+    public func piece(chain first: Int, at index: Int) -> (offset: Int, count: Int) {
+        var frame = first
+        var rest = index
+        while rest >= geometry.segmentBytes {
+            guard let next = frames.next(frame) else { return (0, 0) }
+            frame = next
+            rest -= geometry.segmentBytes
+        }
+        return (frames.offset(frame) + rest, geometry.segmentBytes - rest)
+    }
+}

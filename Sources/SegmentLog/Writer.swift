@@ -1,0 +1,312 @@
+// Writer: one thread's pen: its open segments, and the moves that put records into the log.
+//
+// Each worker has one, so has the maintenance thread and the committer. A writer appends only to
+// segments that it opened itself; what it publishes becomes visible through a slot, under the
+// lock of the key's shard. Commands (set, incr, …) are made of these moves one layer above.
+
+public import Primitives
+
+/// A segment that its writer still appends to.
+public struct OpenSegment: BitwiseCopyable {
+    /// 0: none is open.
+    public internal(set) var segment = 0
+    /// Where its frame begins.
+    @usableFromInline var base = 0
+    @usableFromInline var tail = 0
+    /// Below this nothing changes any more.
+    @usableFromInline var cut = 0
+    @usableFromInline var records: UInt32 = 0
+    @usableFromInline var earliest: UInt32 = 0
+    @usableFromInline var latest: UInt32 = 0
+
+    @inlinable mutating func noteExpiry(_ expiry: UInt32) {
+        if expiry == 0 {
+            latest = .max
+        } else {
+            if earliest == 0 || expiry < earliest { earliest = expiry }
+            latest = max(latest, expiry)
+        }
+    }
+}
+
+/// What looking for a key in its chain of slots came to.
+public enum Located: BitwiseCopyable {
+    case none
+    case memory(SlotOffset, UInt64, Record)
+    /// A tag matches, the record is only on disk; whether several tags do.
+    case disk(SlotOffset, UInt64, isAlone: Bool)
+}
+
+/// One thread's pen. Not shared.
+public struct Writer: ~Copyable {
+    public let log: SegmentLog
+    /// Which writer this is: 0 ..< geometry.writers.
+    public let number: Int
+    public var main = OpenSegment()
+    public var promotion = OpenSegment()
+    /// The frame that shared staging takes from, plus one, and how much of it is used.
+    var stagingFrame = 0
+    var stagingTail = 0
+
+    public init(_ log: SegmentLog, number: Int) {
+        precondition(number >= 0 && number < log.geometry.writers)
+        self.log = log
+        self.number = number
+    }
+
+    // MARK: Looking
+
+    /// The record of `key`. The shard is locked. Slots equal to `first` or `second` are known to
+    /// belong to other keys; marks of removals are passed over.
+    @inlinable public func locate(
+        _ key: Span<UInt8>, hash: UInt64, first: UInt64 = 0, second: UInt64 = 0
+    ) -> Located {
+        let index = log.index
+        var walk = index.matches(hash)
+        var disk: (SlotOffset, UInt64) = (0, 0)
+        var diskCount = 0
+        while let (at, slot) = index.next(&walk) {
+            let segment = index.layout.segment(slot)
+            let frame = log.segments.frame(segment).loadAcquire()
+            if frame != 0 {
+                let record = self.record(frame, slot)
+                if record.hasKey(key) {
+                    if SlotLayout.isMarked(slot) { continue }
+                    return .memory(at, slot, record)
+                }
+            } else {
+                if SlotLayout.isMarked(slot) { continue }
+                // A segment that leaves the disk takes its slots with it.
+                if log.segments.state(segment) == .dying { continue }
+                if first != 0, index.layout.isSame(slot, first) { continue }
+                if second != 0, index.layout.isSame(slot, second) { continue }
+                if diskCount == 0 { disk = (at, slot) }
+                diskCount &+= 1
+            }
+        }
+        if diskCount == 0 { return .none }
+        return .disk(disk.0, disk.1, isAlone: diskCount == 1)
+    }
+
+    @inlinable func record(_ frame: UInt32, _ slot: UInt64) -> Record {
+        log.record(frame, slot)
+    }
+
+    /// Notes a hit in the slot; writes nothing once the bits are full. The shard is locked.
+    @inlinable public func noteHit(_ at: SlotOffset, _ slot: UInt64) {
+        let hits = SlotLayout.hits(slot)
+        guard hits < 3 else { return }
+        log.index.store(slot &+ 1 &<< SlotLayout.hitShift, at: at)
+        if hits == 0 { log.segments.hits(log.index.layout.segment(slot)).add(1) }
+    }
+
+    /// Without a lock: asks the core for the record that the hash probably means.
+    @inlinable public func prefetchRecord(_ hash: UInt64) {
+        guard let slot = log.index.peek(hash) else { return }
+        let segment = log.index.layout.segment(slot)
+        guard segment < log.segments.count else { return }
+        let frame = log.segments.frame(segment).loadRelaxed()
+        guard frame != 0 else { return }
+        let at =
+            log.frames.offset(Int(frame) &- 1) &+ log.index.layout.offset(slot)
+        log.frames.memory.prefetch(at)
+        log.frames.memory.prefetch(at &+ 64)
+        log.frames.memory.prefetch(at &+ 128)
+    }
+
+    // MARK: Room
+
+    /// Makes sure that `bytes` fit into the open segment; false if no frame is free.
+    @inlinable public mutating func makeRoom(_ bytes: Int) -> Bool {
+        if main.segment != 0, main.tail &+ bytes <= log.geometry.segmentBytes { return true }
+        return openMain(bytes)
+    }
+
+    @usableFromInline mutating func openMain(_ bytes: Int) -> Bool {
+        precondition(bytes <= log.geometry.segmentBytes)
+        seal()
+        guard let opened = open(.log) else {
+            log.count(.waits)
+            return false
+        }
+        main = opened
+        return true
+    }
+
+    /// Room in the open promotion segment; false if no frame is free.
+    public mutating func makePromotionRoom(_ bytes: Int) -> Bool {
+        if promotion.segment != 0, promotion.tail + bytes <= log.geometry.segmentBytes {
+            return true
+        }
+        sealPromotion()
+        guard let opened = open(.promotion) else { return false }
+        promotion = opened
+        return true
+    }
+
+    private func open(_ kind: SegmentKind) -> OpenSegment? {
+        guard let frame = log.frames.take() else { return nil }
+        guard let segment = log.segments.open(kind) else {
+            log.frames.give(frame)
+            return nil
+        }
+        log.segments.frame(segment).storeRelease(UInt32(frame + 1))
+        var opened = OpenSegment()
+        opened.segment = segment
+        opened.base = log.frames.offset(frame)
+        return opened
+    }
+
+    // MARK: Appending
+
+    /// Where the next record of the open segment goes. Room has been made.
+    @inlinable public var tail: Record { Record(log.frames.memory, at: main.base &+ main.tail) }
+
+    /// The next order of the shard, or nil while the reservation is exhausted. Shard locked.
+    @inlinable public func nextOrder(_ shard: Int) -> UInt64? {
+        let order = log.index.order(shard) &+ 1
+        guard order <= log.orderLimit.loadRelaxed() else { return nil }
+        return order
+    }
+
+    /// Takes `bytes` at the tail for a record that was written there; returns its place.
+    @inlinable public mutating func advance(_ bytes: Int, expiry: UInt32) -> Place {
+        let place = Place(segment: main.segment, offset: main.tail)
+        main.tail &+= bytes
+        main.records &+= 1
+        main.noteExpiry(expiry)
+        log.noteExpiry(expiry)
+        return place
+    }
+
+    /// Whether a record may be overwritten where it lies by one of `bytes`. Shard locked.
+    @inlinable public func canOverwrite(_ slot: UInt64, _ record: Record, bytes: Int) -> Bool {
+        let old = record.totalBytes
+        guard bytes <= old, old <= 16 << 10, !record.hasHome else { return false }
+        let segment = log.index.layout.segment(slot)
+        if segment == main.segment { return log.index.layout.offset(slot) >= main.cut }
+        return !log.geometry.hasDisk && log.segments.state(segment) != .leaving
+            && log.segments.kind(segment) != .chain
+    }
+
+    /// Notes that a record was overwritten in place by one with this expiry.
+    @inlinable public mutating func noteOverwrite(expiry: UInt32) {
+        // Another writer's segment (without a disk) is walked for expiry through the index.
+        main.noteExpiry(expiry)
+        log.noteExpiry(expiry)
+    }
+
+    /// Takes `bytes` at the tail for a tombstone, which no slot will name.
+    public mutating func advanceDead(_ bytes: Int) -> Place {
+        let place = Place(segment: main.segment, offset: main.tail)
+        main.tail += bytes
+        main.records += 1
+        log.segments.dead(place.segment).add(1)
+        return place
+    }
+
+    /// Recovery runs: keeps a removal in mind, so that no older record of the key comes back.
+    public mutating func mark(_ hash: UInt64, _ grave: Place) {
+        let layout = log.index.layout
+        let slot = layout.slot(tag: layout.tag(hash), grave) | SlotLayout.markBit
+        _ = log.index.insert(hash, slot, isItem: false)
+    }
+
+    /// Fills what an overwritten record leaves of its place.
+    @inlinable public func fillBehind(_ record: Record, old: Int, new: Int) {
+        guard new < old else { return }
+        Record(record.region, at: record.at &+ new).writeFiller(bytes: old &- new)
+    }
+
+    /// Points the key's slot to a new place; what it named before is dead. Shard locked.
+    @inlinable public func replace(
+        _ at: SlotOffset, _ slot: UInt64, with place: Place, hits: UInt64 = 0
+    ) {
+        bury(slot)
+        log.index.store(log.index.layout.moved(slot, to: place, hits: hits), at: at)
+        if hits != 0 { log.segments.hits(place.segment).add(1) }
+    }
+
+    /// Adds a slot for a key that has none. Shard locked.
+    @inlinable public func insert(_ hash: UInt64, _ place: Place, hits: UInt64 = 0) {
+        let layout = log.index.layout
+        let slot = layout.slot(tag: layout.tag(hash), place, hits: hits)
+        if let displaced = log.index.insert(hash, slot) { bury(displaced) }
+        if hits != 0 { log.segments.hits(place.segment).add(1) }
+    }
+
+    /// Takes a key's slot away. Shard locked.
+    @inlinable public func remove(_ hash: UInt64, _ at: SlotOffset, _ slot: UInt64) {
+        bury(slot)
+        log.index.remove(log.index.shard(hash), at: at)
+    }
+
+    /// Notes that a slot no longer names its record.
+    @inlinable public func bury(_ slot: UInt64) { log.bury(slot) }
+
+    // MARK: Sealing
+
+    /// Seals what is open and says so: the writer will append no more.
+    public mutating func close() {
+        seal()
+        sealPromotion()
+        answerCut()
+        log.isClosed(number).storeRelease(1)
+    }
+
+    /// Closes the open segment, if one is open, and hands it on.
+    public mutating func seal() {
+        let segment = main.segment
+        guard segment != 0 else { return }
+        finish(main)
+        main = OpenSegment()
+        handOn(segment)
+    }
+
+    func handOn(_ segment: Int) {
+        if log.geometry.hasDisk {
+            log.segments.setState(segment, .sealed)
+            log.sealed.push(UInt32(segment))
+        } else {
+            log.segments.setState(segment, .clean)
+            log.logRegion.push(UInt32(segment))
+        }
+    }
+
+    public mutating func sealPromotion() {
+        let segment = promotion.segment
+        guard segment != 0 else { return }
+        finish(promotion)
+        promotion = OpenSegment()
+        log.segments.setState(segment, .clean)
+        log.promotionRegion.push(UInt32(segment))
+    }
+
+    private func finish(_ open: OpenSegment) {
+        let segments = log.segments
+        segments.filled(open.segment).storeRelaxed(UInt32(open.tail))
+        segments.cut(open.segment).storeRelaxed(UInt32(open.tail))
+        segments.records(open.segment).storeRelaxed(open.records)
+        segments.earliestExpiry(open.segment).storeRelaxed(open.earliest)
+        segments.latestExpiry(open.segment).storeRelaxed(open.latest)
+        segments.overlap(open.segment).storeRelaxed(segments.sequenceLimit())
+    }
+
+    /// Answers the committer's question, if it asked one: call between turns.
+    @inlinable public mutating func answerCut() {
+        log.isDirty(number).storeRelaxed(main.tail > main.cut ? 1 : 0)
+        let asked = log.cutAsked(number).loadAcquire()
+        guard asked != log.cutAnswered(number).loadRelaxed() else { return }
+        publishCut(asked)
+    }
+    @usableFromInline mutating func publishCut(_ asked: UInt32) {
+        main.cut = main.tail
+        if main.segment != 0 {
+            log.segments.cut(main.segment).storeRelease(UInt32(main.tail))
+            log.segments.records(main.segment).storeRelaxed(main.records)
+            log.segments.filled(main.segment).storeRelaxed(UInt32(main.tail))
+        }
+        log.cutSegment(number).storeRelease(UInt64(main.segment))
+        log.cutAnswered(number).storeRelease(asked)
+    }
+}

@@ -1,0 +1,216 @@
+// Settings: everything an operator may choose, typed, with its range and its default.
+//
+// A plain value: where a setting came from (flag, environment, file) and how it was spelt is the
+// command's business; here only the meaning counts. `checked` is the one gate: it refuses what is
+// out of range, raises a memory budget that is too small, and says so.
+
+/// One address to accept TCP connections on.
+public struct ListenAddress: Sendable, Equatable, CustomStringConvertible {
+    /// A name, an IPv4 address, or an IPv6 address without brackets.
+    public var host: String
+    /// 0 lets the kernel choose; the log says what it chose.
+    public var port: UInt16
+
+    public init(host: String, port: UInt16) {
+        self.host = host
+        self.port = port
+    }
+
+    public var description: String {
+        host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+    }
+}
+
+/// When a write is answered.
+public enum Durability: String, Sendable, CaseIterable {
+    /// At once; a synced commit follows within the flush interval.
+    case interval
+    /// After the synced commit that holds it.
+    case ack
+}
+
+/// The store on disk.
+public struct StoreSettings: Sendable, Equatable {
+    public var directory: String
+    /// The budget of the file, in bytes.
+    public var sizeBytes: Int
+    public var durability: Durability
+    public var flushIntervalMilliseconds: Int
+
+    public init(
+        directory: String, sizeBytes: Int = 4 << 30, durability: Durability = .interval,
+        flushIntervalMilliseconds: Int = 100
+    ) {
+        self.directory = directory
+        self.sizeBytes = sizeBytes
+        self.durability = durability
+        self.flushIntervalMilliseconds = flushIntervalMilliseconds
+    }
+}
+
+public struct Settings: Sendable, Equatable {
+    /// Where to accept TCP connections; may be empty if there is a unix socket.
+    public var listenAddresses = [ListenAddress(host: "127.0.0.1", port: 11211)]
+    public var unixSocketPath: String?
+    /// Permission bits of the unix socket, as chmod takes them.
+    public var unixSocketMask: UInt32 = 0o700
+    /// What the process may use, in bytes, besides the stated fixed part.
+    public var memoryBytes = 256 << 20
+    public var connectionsMax = 1024
+    public var workers = 1
+    /// The largest item: key, value and what is kept with them, in bytes.
+    public var itemBytesMax = 1 << 20
+    /// Connections the kernel holds until they are accepted, for each listener.
+    public var backlog = 1024
+    /// Requests of one connection before the others have their turn.
+    public var requestsPerTurnMax = 20
+    /// Whom to become once the ports are bound.
+    public var user: String?
+    public var pidFile: String?
+    /// 0: lifecycle only; 1: debug; 2 and more: trace.
+    public var verbosity = 0
+    /// `-C`: no CAS is kept for anyone.
+    public var isCasDisabled = false
+    /// Nil serves from memory alone.
+    public var store: StoreSettings?
+    /// Seconds without a request after which a connection is closed; 0: never.
+    public var idleTimeoutSeconds = 0
+
+    /// The defaults, with no store: where it lies depends on the environment.
+    public init() {}
+}
+
+/// The names of the settings: long flags, keys of the file, and, with `BRIM_` before them and in
+/// capitals, of the environment.
+public enum SettingName: String, Sendable, CaseIterable {
+    case listen, port
+    case unixSocket = "unix-socket"
+    case unixMask = "unix-mask"
+    case memoryLimit = "memory-limit"
+    case connLimit = "conn-limit"
+    case threads
+    case maxItemSize = "max-item-size"
+    case listenBacklog = "listen-backlog"
+    case maxReqsPerEvent = "max-reqs-per-event"
+    case user, pidfile, verbose
+    case disableCas = "disable-cas"
+    case udpPort = "udp-port"
+    case store
+    case noStore = "no-store"
+    case storeSize = "store-size"
+    case durability
+    case flushInterval = "flush-interval"
+    case idleTimeout = "idle-timeout"
+}
+
+/// A setting that cannot be: which, and what would be allowed ("1 to 128").
+public struct SettingsError: Error, Equatable, Sendable {
+    public let setting: SettingName
+    public let allowed: String
+
+    public init(_ setting: SettingName, allowed: String) {
+        self.setting = setting
+        self.allowed = allowed
+    }
+}
+
+extension Settings {
+    public static let listenAddressesMax = 64
+    public static let workersRange = 1...128
+    public static let connectionsRange = 1...1_000_000
+    public static let backlogRange = 1...65_535
+    public static let requestsPerTurnRange = 1...1_000_000
+    public static let idleTimeoutSecondsRange = 0...2_592_000
+    public static let verbosityRange = 0...3
+    public static let unixSocketMaskRange: ClosedRange<UInt32> = 0...0o777
+    /// sun_path holds 108 bytes with the zero byte that ends it.
+    public static let unixSocketPathBytesMax = 107
+    public static let itemBytesRange = 1 << 10...512 << 20
+    public static let memoryBytesMax = 16 << 40
+    public static let storeBytesRange = 64 << 20...16 << 40
+    public static let flushIntervalMillisecondsRange = 1...60_000
+
+    /// The least memory these settings can work with: index and frames, one transaction of the
+    /// store, rings and buffers of every worker, and a place for every connection.
+    public var memoryBytesMin: Int {
+        8 << 20
+            + (store == nil ? 0 : 8 << 20)
+            + workers * (4 << 20)
+            + connectionsMax * 512
+    }
+
+    /// These settings if they can be, with what was changed in them, in sentences for the log.
+    public func checked() throws(SettingsError) -> (settings: Settings, warnings: [String]) {
+        try checkNetwork()
+        try Self.check(.threads, workers, Self.workersRange)
+        try Self.check(.connLimit, connectionsMax, Self.connectionsRange)
+        try Self.check(.listenBacklog, backlog, Self.backlogRange)
+        try Self.check(.maxReqsPerEvent, requestsPerTurnMax, Self.requestsPerTurnRange)
+        try Self.check(.idleTimeout, idleTimeoutSeconds, Self.idleTimeoutSecondsRange)
+        try Self.check(.verbose, verbosity, Self.verbosityRange)
+        guard memoryBytes >= 0, memoryBytes <= Self.memoryBytesMax else {
+            throw SettingsError(.memoryLimit, allowed: "at most \(Self.memoryBytesMax >> 30)g")
+        }
+        guard Self.itemBytesRange.contains(itemBytesMax) else {
+            throw SettingsError(.maxItemSize, allowed: "1k to 512m")
+        }
+        try checkStore()
+        var settings = self
+        var warnings: [String] = []
+        if memoryBytes < memoryBytesMin {
+            settings.memoryBytes = ((memoryBytesMin + (1 << 20) - 1) >> 20) << 20
+            warnings.append(
+                "memory-limit raised from \(memoryBytes >> 20) to"
+                    + " \(settings.memoryBytes >> 20) MiB, the least for \(workers) threads and"
+                    + " \(connectionsMax) connections")
+        }
+        guard itemBytesMax <= settings.memoryBytes / 2 else {
+            throw SettingsError(
+                .maxItemSize,
+                allowed: "at most half of memory-limit, \(settings.memoryBytes / 2) bytes")
+        }
+        return (settings, warnings)
+    }
+
+    private func checkNetwork() throws(SettingsError) {
+        guard unixSocketPath != nil || !listenAddresses.isEmpty else {
+            throw SettingsError(.port, allowed: "1 to 65535, or 0 together with a unix socket")
+        }
+        guard listenAddresses.count <= Self.listenAddressesMax else {
+            throw SettingsError(.listen, allowed: "at most \(Self.listenAddressesMax) addresses")
+        }
+        if let path = unixSocketPath {
+            let count = path.utf8.count
+            guard count >= 1, count <= Self.unixSocketPathBytesMax else {
+                throw SettingsError(
+                    .unixSocket, allowed: "a path of 1 to \(Self.unixSocketPathBytesMax) bytes")
+            }
+        }
+        guard Self.unixSocketMaskRange.contains(unixSocketMask) else {
+            throw SettingsError(.unixMask, allowed: "0 to 777, octal")
+        }
+    }
+
+    private func checkStore() throws(SettingsError) {
+        guard let store else { return }
+        guard !store.directory.isEmpty else {
+            throw SettingsError(.store, allowed: "a directory")
+        }
+        guard Self.storeBytesRange.contains(store.sizeBytes) else {
+            throw SettingsError(
+                .storeSize,
+                allowed: "\(Self.storeBytesRange.lowerBound >> 20)m to"
+                    + " \(Self.storeBytesRange.upperBound >> 30)g")
+        }
+        try Self.check(
+            .flushInterval, store.flushIntervalMilliseconds, Self.flushIntervalMillisecondsRange)
+    }
+
+    private static func check(
+        _ setting: SettingName, _ value: Int, _ range: ClosedRange<Int>
+    ) throws(SettingsError) {
+        guard range.contains(value) else {
+            throw SettingsError(setting, allowed: "\(range.lowerBound) to \(range.upperBound)")
+        }
+    }
+}

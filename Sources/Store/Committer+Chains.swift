@@ -1,0 +1,159 @@
+// Chains: records larger than a segment, on their way to disk and back.
+//
+// Such a record is written in parts, over several transactions if it is larger than one may be;
+// its directory comes with the last, and without a directory it does not exist.
+
+internal import LMDB
+internal import Primitives
+internal import SegmentLog
+
+extension Committer {
+    /// Writes the pending chains, each in transactions of its own.
+    mutating func writeChains(_ files: DiskFiles) throws(LMDBError) {
+        var position = 0
+        while position < pending.count {
+            let segment = pending[position]
+            guard log.segments.kind(segment) == .chain else {
+                position += 1
+                continue
+            }
+            try writeChain(files, segment)
+            pending.remove(at: position)
+            didPublish(segment, fileOffset: nil)
+        }
+    }
+
+    private mutating func writeChain(_ files: DiskFiles, _ segment: Int) throws(LMDBError) {
+        let sequence = log.segments.sequence(segment)
+        let filled = Int(log.segments.filled(segment).loadRelaxed())
+        let first = Int(log.segments.frame(segment).loadAcquire()) - 1
+        let partBytes = log.geometry.segmentBytes
+        log.fillChecksum(chain: first, filled: filled)
+        var transaction = try files.environment.beginWrite()
+        var carried = 0
+        for part in 0..<log.geometry.framesNeeded(filled) {
+            let start = part * partBytes
+            let count = min(partBytes, filled - start)
+            let (offset, _) = log.piece(chain: first, at: start)
+            if carried + count > Disk.transactionBytes {
+                try transaction.commit()
+                transaction = try files.environment.beginWrite()
+                carried = 0
+            }
+            try transaction.reserve(
+                files.segments, key: DiskFiles.segmentKey(sequence, part: part), byteCount: count
+            ) { target in
+                log.frames.memory.withBytes(offset, count) { target.append($0) }
+            }
+            carried += count
+        }
+        let count = Directory.make(segment, log, into: directory)
+        try putDirectory(files, &transaction, sequence, count)
+        try transaction.commit()
+        disk.counters.add(.bytesWritten, filled + Directory.bytes(count: count))
+        lastKey = max(lastKey, DiskFiles.segmentKey(sequence, part: 1023))
+    }
+
+    // MARK: Back into memory
+
+    /// Loads the chains that somebody asked for. What cannot be loaded now is asked for again.
+    mutating func serveLoads() {
+        var didLoad = false
+        while let number = store.loads.pop() {
+            let segment = Int(number)
+            guard log.segments.state(segment) == .resting else {
+                didLoad = true
+                continue
+            }
+            load(segment)
+            didLoad = true
+        }
+        guard didLoad else { return }
+        signals.loads.add(1)
+        wakeAll()
+    }
+
+    private mutating func load(_ segment: Int) {
+        let filled = Int(log.segments.filled(segment).loadRelaxed())
+        let sequence = log.segments.sequence(segment)
+        guard let files = disk.files() else { return }
+        if filled <= log.geometry.sharedRecordBytesMax
+            || log.segments.kind(segment) != .chain
+        {
+            return loadShared(files, segment, filled)
+        }
+        guard let room = writer.openRoom(filled), room.isChained else {
+            signals.maintenance.ring()
+            return
+        }
+        do throws(LMDBError) {
+            try read(files, sequence, filled, into: room)
+        } catch {
+            writer.closeRoom(room)
+            return lose(segment)
+        }
+        guard log.isSound(chain: room.frame, filled: filled) else {
+            writer.closeRoom(room)
+            return lose(segment)
+        }
+        writer.adopt(room, as: segment)
+        log.promotionRegion.push(UInt32(segment))
+    }
+
+    /// A small segment without a place that a ring could read: back into a frame of its own.
+    private mutating func loadShared(_ files: DiskFiles, _ segment: Int, _ filled: Int) {
+        guard let frame = writer.takeFrame() else {
+            signals.maintenance.ring()
+            return
+        }
+        let key = DiskFiles.segmentKey(log.segments.sequence(segment))
+        let offset = log.frames.offset(frame)
+        do throws(LMDBError) {
+            let transaction = try files.environment.beginRead()
+            let isRead = try transaction.get(files.segments, key: key) { bytes in
+                guard bytes.count == filled else { return false }
+                log.frames.memory.store(bytes, at: offset)
+                return true
+            }
+            guard isRead == true, log.isSound(offset, filled: filled) else { throw .corrupted }
+        } catch {
+            log.frames.giveBack(frame)
+            return lose(segment)
+        }
+        writer.adopt(frame, as: segment)
+        log.logRegion.push(UInt32(segment))
+    }
+
+    private func read(
+        _ files: DiskFiles, _ sequence: UInt64, _ filled: Int, into room: Room
+    ) throws(LMDBError) {
+        var done = 0
+        var part = 0
+        while done < filled {
+            let transaction = try files.environment.beginRead()
+            let key = DiskFiles.segmentKey(sequence, part: part)
+            let start = done
+            let count = try transaction.get(files.segments, key: key) { bytes -> Int in
+                var position = 0
+                let wanted = min(bytes.count, filled - start)
+                while position < wanted {
+                    let (offset, room) = log.piece(chain: room.frame, at: start + position)
+                    let count = min(wanted - position, room)
+                    log.frames.memory.store(
+                        bytes.extracting(position..<position + count), at: offset)
+                    position += count
+                }
+                return wanted
+            }
+            guard let count, count > 0 else { throw .corrupted }
+            done += count
+            part += 1
+        }
+    }
+
+    /// A segment whose bytes cannot be had: its keys are misses from now on.
+    private func lose(_ segment: Int) {
+        log.segments.setState(segment, .dying)
+        signals.damagedReads.add(1)
+    }
+}

@@ -1,0 +1,194 @@
+// Contract: the values that pass between the server's worker and the store.
+//
+// All of them are plain coordinates; what they point to is memory of `Door.memory` or a place on
+// disk. None may be kept longer than its comment says.
+
+/// A value that was found in memory. The key's shard is locked until `Door.release`.
+public struct Found: BitwiseCopyable {
+    /// Where the value begins in `Door.memory`; meaningless if `isChained`.
+    public var valueOffset: Int
+    public var valueBytes: Int
+    public var flags: UInt32
+    public var cas: UInt64
+    /// Absolute unix seconds, 0 for never.
+    public var expiry: UInt32
+    /// Whether the value lies in several pieces: pin it and ask for them.
+    public var isChained: Bool
+    @usableFromInline var shard: Int
+    @usableFromInline var segment: Int
+    @usableFromInline var recordOffset: Int
+
+    @usableFromInline init(
+        valueOffset: Int, valueBytes: Int, flags: UInt32, cas: UInt64, expiry: UInt32,
+        isChained: Bool, shard: Int, segment: Int, recordOffset: Int
+    ) {
+        self.valueOffset = valueOffset
+        self.valueBytes = valueBytes
+        self.flags = flags
+        self.cas = cas
+        self.expiry = expiry
+        self.isChained = isChained
+        self.shard = shard
+        self.segment = segment
+        self.recordOffset = recordOffset
+    }
+}
+
+/// A hold on the memory of one large value while it is being sent, over any number of turns.
+/// Must end in `Door.unpin`.
+public struct Pin: BitwiseCopyable {
+    public var valueBytes: Int
+    @usableFromInline var frame: Int
+    /// Where the value begins in the (first) frame.
+    @usableFromInline var start: Int
+    @usableFromInline init(valueBytes: Int, frame: Int, start: Int) {
+        self.valueBytes = valueBytes
+        self.frame = frame
+        self.start = start
+    }
+}
+
+/// A read from disk that has begun: the segment cannot leave the disk until it ends, in exactly
+/// one of `Door.finish`, `Door.bring` (when it answers true) and `Door.drop`.
+public struct DiskRead: BitwiseCopyable {
+    /// Where to read in the file `Door.diskDescriptor`.
+    public var fileOffset: UInt64
+    /// How many bytes to read first, at most `Door.firstReadBytes`.
+    public var firstBytes: Int
+    /// The value spans segments: call `Door.requestLoad` instead of reading, and execute the
+    /// command again when `News.loads` has changed.
+    public var isLoad: Bool
+    public var hash: UInt64
+    @usableFromInline var slot: UInt64
+    /// flush_all mark and clock when the command was executed: what decides whether it answers.
+    @usableFromInline var mark: UInt64
+    @usableFromInline var now: UInt32
+    @usableFromInline init(
+        fileOffset: UInt64, firstBytes: Int, isLoad: Bool, hash: UInt64, slot: UInt64,
+        mark: UInt64, now: UInt32
+    ) {
+        self.fileOffset = fileOffset
+        self.firstBytes = firstBytes
+        self.isLoad = isLoad
+        self.hash = hash
+        self.slot = slot
+        self.mark = mark
+        self.now = now
+    }
+}
+
+/// A record as it lies in a read buffer.
+public struct DiskRecord: BitwiseCopyable {
+    /// Where the value begins in the region that was examined.
+    public var valueOffset: Int
+    public var valueBytes: Int
+    public var flags: UInt32
+    public var cas: UInt64
+    public var expiry: UInt32
+    /// Where the whole record begins, and its length.
+    @usableFromInline var recordOffset: Int
+    @usableFromInline var recordBytes: Int
+    @usableFromInline init(
+        valueOffset: Int, valueBytes: Int, flags: UInt32, cas: UInt64, expiry: UInt32,
+        recordOffset: Int, recordBytes: Int
+    ) {
+        self.valueOffset = valueOffset
+        self.valueBytes = valueBytes
+        self.flags = flags
+        self.cas = cas
+        self.expiry = expiry
+        self.recordOffset = recordOffset
+        self.recordBytes = recordBytes
+    }
+}
+
+/// What the bytes of a disk read turned out to be.
+public enum Examined: BitwiseCopyable {
+    /// The key's record, checked and alive when the command was executed.
+    case record(DiskRecord)
+    /// So many bytes from the same file offset are needed (more than were read).
+    case more(totalBytes: Int)
+    /// Another key with the same tag: exclude this slot and execute the command again.
+    case other
+    /// The key's record, but expired or flushed: a miss.
+    case dead
+    /// A read error or a checksum mismatch: a miss.
+    case damaged
+}
+
+/// Slots known to belong to other keys, so that a command executed again passes over them.
+public struct Differing: BitwiseCopyable {
+    @usableFromInline var first: UInt64 = 0
+    @usableFromInline var second: UInt64 = 0
+    @inlinable public init() {}
+    /// Remembers the slot that `read` was made for.
+    @inlinable public mutating func exclude(_ read: DiskRead) {
+        second = first
+        first = read.slot
+    }
+}
+
+/// What looking for a key came to.
+public enum Lookup: BitwiseCopyable {
+    case miss
+    case memory(Found)
+    case disk(DiskRead)
+}
+
+/// Which of memcached's storage commands.
+public enum StoreMode: UInt8, BitwiseCopyable, Sendable {
+    case set, add, replace, append, prepend, cas
+}
+
+/// What a change came to.
+public enum Outcome: BitwiseCopyable {
+    case stored, notStored, exists, notFound, deleted, touched
+    /// incr and decr: the new number.
+    case number(UInt64)
+    case notNumeric
+    /// The combined value of an append is too large, or would never fit.
+    case tooLarge
+    /// Memory is full of what is not yet on disk: execute again when `News.frames` has changed.
+    case wait
+    /// The record must be seen first: read it, `bring` (or `drop`, or exclude) it, execute again.
+    case read(DiskRead)
+}
+
+/// Room for a value that arrives in pieces, outside the log until it is complete.
+/// Must end in `Door.store(staging:…)` (any outcome but `wait` and `read`) or `Door.abandon`.
+public struct Staging: BitwiseCopyable {
+    public var valueBytes: Int
+    public var hash: UInt64
+    @usableFromInline var frame: Int
+    /// Where the record begins in the (first) frame.
+    @usableFromInline var start: Int
+    @usableFromInline var keyBytes: Int
+    @usableFromInline var valueStart: Int
+    @usableFromInline var isChained: Bool
+    @usableFromInline init(
+        valueBytes: Int, hash: UInt64, frame: Int, start: Int, keyBytes: Int, valueStart: Int,
+        isChained: Bool
+    ) {
+        self.valueBytes = valueBytes
+        self.hash = hash
+        self.frame = frame
+        self.start = start
+        self.keyBytes = keyBytes
+        self.valueStart = valueStart
+        self.isChained = isChained
+    }
+}
+
+/// What changed since a worker looked last; compare with the previous one.
+public struct News: BitwiseCopyable, Equatable {
+    /// Commits completed so far: replies whose barrier is at or below this may leave.
+    public var commits: UInt64 = 0
+    /// The newest barrier whose commit failed: connections that wait for it (or an older one that
+    /// is not completed) must be closed.
+    public var failedCommits: UInt64 = 0
+    /// Grows when frames became free: what waited for memory may try again.
+    public var frames: UInt64 = 0
+    /// Grows when a requested load ended.
+    public var loads: UInt64 = 0
+    @inlinable public init() {}
+}

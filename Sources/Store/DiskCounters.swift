@@ -1,0 +1,46 @@
+// DiskCounters: what the disk tier counts; written by its threads, read by anyone.
+
+internal import Primitives
+
+/// Counters of the disk tier, each an atomic word.
+struct DiskCounters: Sendable {
+    enum Name: Int, CaseIterable {
+        case segments, bytes, segmentsWritten, segmentsDeleted, bytesWritten, bytesDeleted
+        case recordsDeleted, recordsWritten, commits, failedCommits, commitNanoseconds
+        case commitNanosecondsMax, isFailing, recoveredItems, recoveredSegments
+        case damagedSegments, recoveryMilliseconds, limitBytes, segmentsMax
+    }
+    private let region: Region
+
+    init() throws(MemoryError) { region = try Region.map(byteCount: 4096) }
+
+    subscript(name: Name) -> UInt64 {
+        get { region.atomic64(at: name.rawValue * 8).loadRelaxed() }
+        nonmutating set { region.atomic64(at: name.rawValue * 8).storeRelaxed(newValue) }
+    }
+    func add(_ name: Name, _ amount: Int) {
+        region.atomic64(at: name.rawValue * 8).add(UInt64(bitPattern: Int64(amount)))
+    }
+
+    func add(to sum: inout StoreStatistics) {
+        sum.diskLimitBytes = self[.limitBytes]
+        sum.diskSegments = self[.segments]
+        sum.diskSegmentsMax = self[.segmentsMax]
+        sum.diskBytes = self[.bytes]
+        sum.segmentsWritten = self[.segmentsWritten]
+        sum.segmentsDeleted = self[.segmentsDeleted]
+        sum.bytesWritten = self[.bytesWritten]
+        sum.bytesDeleted = self[.bytesDeleted]
+        sum.recordsDeleted = self[.recordsDeleted]
+        sum.recordsWritten = self[.recordsWritten]
+        sum.commits = self[.commits]
+        sum.failedCommits = self[.failedCommits]
+        sum.commitNanoseconds = self[.commitNanoseconds]
+        sum.commitNanosecondsMax = self[.commitNanosecondsMax]
+        sum.isDiskFailing = self[.isFailing]
+        sum.recoveredItems = self[.recoveredItems]
+        sum.recoveredSegments = self[.recoveredSegments]
+        sum.damagedSegments = self[.damagedSegments]
+        sum.recoveryMilliseconds = self[.recoveryMilliseconds]
+    }
+}

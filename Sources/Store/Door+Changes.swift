@@ -1,0 +1,306 @@
+// Changes: the commands that write, each in one hold of the key's shard lock.
+//
+// Each command looks for the key, decides, and then writes the new record over the old one (where
+// that is allowed) or at the tail of the worker's open segment. A record that is only on disk is
+// read first (`Outcome.read`), except by a plain set, which takes its slot unread.
+
+internal import Primitives
+internal import SegmentLog
+
+/// The record that a change is about, once the key was looked for.
+enum Subject: BitwiseCopyable {
+    /// No slot is the key's.
+    case absent
+    /// A slot is the key's; its record may be dead already (`isAlive`).
+    case present(SlotOffset, UInt64, Record, isAlive: Bool)
+    /// The record is on disk only and its slot may be taken unread.
+    case unread(SlotOffset, UInt64)
+    /// The record must be read first.
+    case mustRead(DiskRead)
+}
+
+extension Door {
+    /// Looks for the key. The shard is locked.
+    mutating func subject(
+        _ key: Span<UInt8>, _ hash: UInt64, _ except: Differing, mayTake: Bool
+    ) -> Subject {
+        switch writer.locate(key, hash: hash, first: except.first, second: except.second) {
+        case .none:
+            return .absent
+        case .memory(let at, let slot, let record):
+            return .present(at, slot, record, isAlive: log.isAlive(record, at: now))
+        case .disk(let at, let slot, let isAlone):
+            if mayTake, isAlone { return .unread(at, slot) }
+            return .mustRead(beginRead(hash, slot))
+        }
+    }
+
+    // MARK: Storing
+
+    /// A storage command whose value is at hand. `expiry`: absolute seconds, 0 for never;
+    /// `isExpired`: the value is dead on arrival (it still replaces).
+    public mutating func store(
+        _ mode: StoreMode, key: Span<UInt8>, hash: UInt64, value: Span<UInt8>, flags: UInt32,
+        expiry: UInt32, isExpired: Bool, cas: UInt64, except: Differing = Differing()
+    ) -> Outcome {
+        guard value.count <= itemBytesMax else { return .tooLarge }
+        if mode == .append || mode == .prepend {
+            return join(mode, key, hash, .span, value, except)
+        }
+        let fields = RecordFields(flags: flags, expiry: expiry)
+        let total = fields.totalBytes(keyBytes: key.count, valueBytes: value.count)
+        guard total <= log.geometry.sharedRecordBytesMax else {
+            return storeThroughStaging(
+                mode, key: key, hash: hash, value: value, fields: fields, isExpired: isExpired,
+                cas: cas, except: except)
+        }
+        let shard = log.index.shard(hash)
+        log.index.lock(shard)
+        defer { log.index.unlock(shard) }
+        let subject = subject(key, hash, except, mayTake: mode == .set)
+        if let outcome = refusal(mode, subject, cas) { return outcome }
+        if isExpired { return bury(subject, key, hash, shard) ? .stored : .wait }
+        guard let order = writer.nextOrder(shard) else { return .wait }
+        if case .present(_, let slot, let old, _) = subject,
+            writer.canOverwrite(slot, old, bytes: total)
+        {
+            let before = old.totalBytes
+            let at = old.write(
+                fields, order: order, keyBytes: key.count, valueBytes: value.count)
+            old.region.store(key, at: at)
+            old.region.store(value, at: at &+ key.count)
+            writer.fillBehind(old, old: before, new: total)
+            writer.noteOverwrite(expiry: expiry)
+            log.index.setOrder(shard, order)
+            return .stored
+        }
+        guard writer.makeRoom(total) else { return .wait }
+        let target = writer.tail
+        let at = target.write(fields, order: order, keyBytes: key.count, valueBytes: value.count)
+        target.region.store(key, at: at)
+        target.region.store(value, at: at &+ key.count)
+        log.index.setOrder(shard, order)
+        point(subject, hash, shard, to: writer.advance(total, expiry: expiry))
+        return .stored
+    }
+
+    /// Why a storage command does nothing, if it does not.
+    func refusal(_ mode: StoreMode, _ subject: Subject, _ cas: UInt64) -> Outcome? {
+        var isThere = false
+        var current: UInt64 = 0
+        switch subject {
+        case .mustRead(let read): return .read(read)
+        case .present(_, _, let record, let isAlive):
+            isThere = isAlive
+            current = record.cas
+        case .unread: isThere = true
+        case .absent: break
+        }
+        switch mode {
+        case .set: return nil
+        case .add: return isThere ? .notStored : nil
+        case .replace, .append, .prepend: return isThere ? nil : .notStored
+        case .cas:
+            guard isThere else { return .notFound }
+            return current == cas ? nil : .exists
+        }
+    }
+
+    /// Makes the key's slot point to `place`. Shard locked.
+    mutating func point(
+        _ subject: Subject, _ hash: UInt64, _ shard: Int, to place: Place
+    ) {
+        switch subject {
+        case .present(let at, let slot, _, _):
+            // What was wanted stays wanted: one hit of the old record's is kept.
+            writer.replace(at, slot, with: place, hits: min(SlotLayout.hits(slot), 1))
+        case .unread(let at, let slot):
+            log.index.setMayHide(shard)
+            log.count(.takenUnread)
+            writer.replace(at, slot, with: place)
+        case .absent, .mustRead:
+            let isGhost = !log.ghosts.isEmpty && log.ghosts.take(hash)
+            if isGhost { log.count(.ghostHits) }
+            writer.insert(hash, place, hits: isGhost ? 1 : 0)
+        }
+    }
+
+    // MARK: Removing
+
+    /// delete; also what a refused set leaves behind.
+    public mutating func remove(
+        _ key: Span<UInt8>, hash: UInt64, except: Differing = Differing()
+    ) -> Outcome {
+        let shard = log.index.shard(hash)
+        log.index.lock(shard)
+        defer { log.index.unlock(shard) }
+        let subject = subject(key, hash, except, mayTake: false)
+        var isThere = false
+        switch subject {
+        case .mustRead(let read): return .read(read)
+        case .present(_, _, _, let isAlive): isThere = isAlive
+        case .absent, .unread: break
+        }
+        guard bury(subject, key, hash, shard) else { return .wait }
+        return isThere ? .deleted : .notFound
+    }
+
+    /// Takes the key's slot away and leaves a tombstone if the disk may hold a record of the key.
+    /// False: no room for the tombstone now, nothing was changed. Shard locked.
+    mutating func bury(
+        _ subject: Subject, _ key: Span<UInt8>, _ hash: UInt64, _ shard: Int
+    ) -> Bool {
+        let isRecovering = log.recovering.loadRelaxed() != 0
+        var mustMark = log.index.mayHide(shard) || isRecovering
+        switch subject {
+        case .present, .unread: mustMark = true
+        case .absent, .mustRead: break
+        }
+        var grave: Place?
+        if log.geometry.hasDisk, mustMark {
+            guard let place = appendTombstone(key, shard) else { return false }
+            grave = place
+        }
+        switch subject {
+        case .present(let at, let slot, _, _), .unread(let at, let slot):
+            writer.remove(hash, at, slot)
+        case .absent, .mustRead: break
+        }
+        if isRecovering, let grave { writer.mark(hash, grave) }
+        return true
+    }
+
+    private mutating func appendTombstone(_ key: Span<UInt8>, _ shard: Int) -> Place? {
+        guard let order = writer.nextOrder(shard) else { return nil }
+        let fields = RecordFields(isTombstone: true)
+        let total = fields.totalBytes(keyBytes: key.count, valueBytes: 0)
+        guard writer.makeRoom(total) else { return nil }
+        let target = writer.tail
+        let at = target.write(fields, order: order, keyBytes: key.count, valueBytes: 0)
+        target.region.store(key, at: at)
+        log.index.setOrder(shard, order)
+        return writer.advanceDead(total)
+    }
+
+    /// flush_all: at once (nil), or at that absolute second.
+    public mutating func flushAll(at second: UInt32?) {
+        if let second, second > now {
+            signals.flushAt.storeRelease(UInt64(second))
+        } else {
+            signals.flushAt.storeRelease(0)
+            _ = log.flushAll()
+        }
+        signals.changes.add(1)
+    }
+
+    // MARK: Touching
+
+    /// touch: the record gets a new expiry and a new order, and keeps its cas.
+    public mutating func touch(
+        _ key: Span<UInt8>, hash: UInt64, expiry: UInt32, isExpired: Bool,
+        except: Differing = Differing()
+    ) -> Outcome {
+        let shard = log.index.shard(hash)
+        log.index.lock(shard)
+        defer { log.index.unlock(shard) }
+        let subject = subject(key, hash, except, mayTake: false)
+        switch subject {
+        case .mustRead(let read): return .read(read)
+        case .absent, .unread: return .notFound
+        case .present(let at, let slot, let record, let isAlive):
+            guard isAlive else {
+                writer.expire(hash, at, slot)
+                return .notFound
+            }
+            if isExpired { return bury(subject, key, hash, shard) ? .touched : .wait }
+            writer.noteHit(at, slot)
+            if record.expiry == expiry { return .touched }
+            let fields = RecordFields(flags: record.flags, expiry: expiry, cas: record.cas)
+            let isDone = rewrite(
+                subject, key, hash, shard, fields, valueBytes: record.valueBytes)
+            return isDone ? .touched : .wait
+        }
+    }
+
+    /// Writes the subject's record anew with other fields and the same value. Shard locked.
+    private mutating func rewrite(
+        _ subject: Subject, _ key: Span<UInt8>, _ hash: UInt64, _ shard: Int,
+        _ fields: RecordFields, valueBytes: Int
+    ) -> Bool {
+        guard case .present(_, let slot, let old, _) = subject else { return false }
+        let total = fields.totalBytes(keyBytes: key.count, valueBytes: valueBytes)
+        guard let order = writer.nextOrder(shard) else { return false }
+        let source = valueExtent(slot, old)
+        if total > log.geometry.sharedRecordBytesMax {
+            return rewriteChain(
+                subject, key, hash, shard, fields, order: order, parts: (source, valueBytes))
+        }
+        guard writer.makeRoom(total) else { return false }
+        let target = writer.tail
+        let at = target.write(fields, order: order, keyBytes: key.count, valueBytes: valueBytes)
+        target.region.store(key, at: at)
+        copy(source, to: .flat(at + key.count), count: valueBytes)
+        log.index.setOrder(shard, order)
+        point(subject, hash, shard, to: writer.advance(total, expiry: fields.expiry))
+        return true
+    }
+
+    // MARK: Counting
+
+    /// incr and decr: 64-bit, wrapping up, stopping at 0 down; a number never gets shorter, it is
+    /// padded with blanks.
+    public mutating func add(
+        _ delta: UInt64, isDecrement: Bool, key: Span<UInt8>, hash: UInt64,
+        except: Differing = Differing()
+    ) -> Outcome {
+        let shard = log.index.shard(hash)
+        log.index.lock(shard)
+        defer { log.index.unlock(shard) }
+        let subject = subject(key, hash, except, mayTake: false)
+        switch subject {
+        case .mustRead(let read): return .read(read)
+        case .absent, .unread: return .notFound
+        case .present(let at, let slot, let record, let isAlive):
+            guard isAlive else {
+                writer.expire(hash, at, slot)
+                return .notFound
+            }
+            guard log.segments.kind(log.index.layout.segment(slot)) != .chain,
+                let number = Decimal.parse(record)
+            else { return .notNumeric }
+            writer.noteHit(at, slot)
+            let sum =
+                isDecrement ? (number > delta ? number - delta : 0) : number &+ delta
+            let isDone = storeNumber(sum, subject, record, slot, key, hash, shard)
+            return isDone ? .number(sum) : .wait
+        }
+    }
+
+    private mutating func storeNumber(
+        _ number: UInt64, _ subject: Subject, _ old: Record, _ slot: UInt64, _ key: Span<UInt8>,
+        _ hash: UInt64, _ shard: Int
+    ) -> Bool {
+        let digits = max(Decimal.digits(number), old.valueBytes)
+        let fields = RecordFields(flags: old.flags, expiry: old.expiry)
+        let total = fields.totalBytes(keyBytes: key.count, valueBytes: digits)
+        guard let order = writer.nextOrder(shard) else { return false }
+        let before = old.totalBytes
+        if writer.canOverwrite(slot, old, bytes: total) {
+            let at = old.write(fields, order: order, keyBytes: key.count, valueBytes: digits)
+            old.region.store(key, at: at)
+            Decimal.write(number, count: digits, to: old.region, at: at + key.count)
+            writer.fillBehind(old, old: before, new: total)
+            writer.noteOverwrite(expiry: fields.expiry)
+            log.index.setOrder(shard, order)
+            return true
+        }
+        guard writer.makeRoom(total) else { return false }
+        let target = writer.tail
+        let at = target.write(fields, order: order, keyBytes: key.count, valueBytes: digits)
+        target.region.store(key, at: at)
+        Decimal.write(number, count: digits, to: target.region, at: at + key.count)
+        log.index.setOrder(shard, order)
+        point(subject, hash, shard, to: writer.advance(total, expiry: fields.expiry))
+        return true
+    }
+}

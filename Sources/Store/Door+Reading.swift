@@ -1,0 +1,180 @@
+// Reading: gets, from memory and from disk. See `Contract` for what each value promises.
+
+public import Primitives
+public import SegmentLog
+
+extension Door {
+    /// Looks for a key and counts the hit. On `.memory` the shard stays locked until `release`.
+    public mutating func find(
+        _ key: Span<UInt8>, hash: UInt64, except: Differing = Differing()
+    ) -> Lookup {
+        let shard = log.index.shard(hash)
+        log.index.lock(shard)
+        switch writer.locate(key, hash: hash, first: except.first, second: except.second) {
+        case .none:
+            log.index.unlock(shard)
+            return .miss
+        case .memory(let at, let slot, let record):
+            guard log.isAlive(record, at: now) else {
+                writer.expire(hash, at, slot)
+                log.index.unlock(shard)
+                return .miss
+            }
+            writer.noteHit(at, slot)
+            return .memory(found(shard, slot, record))
+        case .disk(let at, let slot, _):
+            let read = beginRead(hash, slot)
+            writer.noteHit(at, slot)
+            log.index.unlock(shard)
+            return .disk(read)
+        }
+    }
+
+    private func found(_ shard: Int, _ slot: UInt64, _ record: Record) -> Found {
+        let segment = log.index.layout.segment(slot)
+        return Found(
+            valueOffset: record.valueOffset, valueBytes: record.valueBytes, flags: record.flags,
+            cas: record.cas, expiry: record.expiry,
+            isChained: log.segments.kind(segment) == .chain, shard: shard, segment: segment,
+            recordOffset: record.at)
+    }
+
+    /// Ends the look at a value: its shard is unlocked.
+    @inlinable public mutating func release(_ found: Found) { log.index.unlock(found.shard) }
+
+    /// Keeps a large value's memory beyond the turn; the caller still releases `found`.
+    /// Nil when too much is pinned already: release, and try again in a later turn.
+    public mutating func pin(_ found: Found) -> Pin? {
+        let frame = found.recordOffset / log.geometry.frameBytes
+        guard log.frames.pin(frame, pinsMax: pinsMax) else { return nil }
+        return Pin(
+            valueBytes: found.valueBytes, frame: frame,
+            start: found.valueOffset - frame * log.geometry.frameBytes)
+    }
+
+    /// The contiguous bytes of the value from `index` on, as offset and count in `memory`.
+    public func piece(_ pin: Pin, from index: Int) -> (offset: Int, count: Int) {
+        let (offset, count) = log.piece(chain: pin.frame, at: pin.start + index)
+        return (offset, min(count, pin.valueBytes - index))
+    }
+
+    public mutating func unpin(_ pin: Pin) { log.frames.unpin(pin.frame) }
+
+    // MARK: From disk
+
+    /// Begins a read of the record that `slot` names. The shard is locked.
+    func beginRead(_ hash: UInt64, _ slot: UInt64) -> DiskRead {
+        let place = log.index.layout.place(slot)
+        let segments = log.segments
+        segments.reads(place.segment).add(1)
+        let filled = Int(segments.filled(place.segment).loadRelaxed())
+        let base = segments.fileOffset(place.segment).loadRelaxed()
+        return DiskRead(
+            fileOffset: base &+ UInt64(place.offset),
+            firstBytes: max(min(Self.firstReadBytes, filled - place.offset), 0),
+            isLoad: base == Segments.noFileOffset, hash: hash, slot: slot,
+            mark: log.flushMark.loadRelaxed(), now: now)
+    }
+
+    private func endRead(_ read: DiskRead) {
+        log.segments.reads(log.index.layout.segment(read.slot)).subtract(1)
+    }
+
+    /// Looks at what a read brought: `count` bytes (or a negated errno) at `offset` of `region`.
+    public mutating func examine(
+        _ read: DiskRead, key: Span<UInt8>, in region: Region, at offset: Int, count: Int
+    ) -> Examined {
+        guard count >= Record.headerBytes else { return .damaged }
+        let place = log.index.layout.place(read.slot)
+        let limit = Int(log.segments.filled(place.segment).loadRelaxed()) - place.offset
+        let record = Record(region, at: offset)
+        guard record.isPlausible(limit: limit), !record.isFiller else { return .damaged }
+        let content = record.contentBytes
+        guard content <= count else {
+            // A first read that came short is a failure; a longer record needs a longer read.
+            return count >= read.firstBytes ? .more(totalBytes: content) : .damaged
+        }
+        guard record.checksum() == record.storedChecksum else { return .damaged }
+        guard record.hasKey(key) else { return .other }
+        guard !record.isTombstone, record.order > read.mark, !record.isExpired(at: read.now) else {
+            return .dead
+        }
+        return .record(
+            DiskRecord(
+                valueOffset: record.valueOffset, valueBytes: record.valueBytes,
+                flags: record.flags, cas: record.cas, expiry: record.expiry,
+                recordOffset: offset, recordBytes: content))
+    }
+
+    /// Ends a read for a get: the record may be promoted, if its slot is unchanged.
+    public mutating func finish(_ read: DiskRead, _ record: DiskRecord?, in region: Region) {
+        defer { endRead(read) }
+        guard let record else { return }
+        // Wanted before, or nothing has to leave memory for it.
+        guard SlotLayout.hits(read.slot) > 0 || log.frames.freeCount > 2 * pinsMax else { return }
+        _ = writer.promote(
+            read.hash, slot: read.slot, image: Record(region, at: record.recordOffset))
+    }
+
+    /// Ends a read for a change: brings the record into memory. False: no room now, the read has
+    /// not ended; call again when `News.frames` has changed, or `finish` it.
+    public mutating func bring(
+        _ read: DiskRead, _ record: DiskRecord, in region: Region
+    ) -> Bool {
+        let image = Record(region, at: record.recordOffset)
+        if case .noRoom = writer.promote(read.hash, slot: read.slot, image: image) {
+            return false
+        }
+        endRead(read)
+        return true
+    }
+
+    /// Ends a read whose record is dead or damaged: the slot goes, if it is unchanged.
+    public mutating func drop(_ read: DiskRead, isDamaged: Bool) {
+        let index = log.index
+        let shard = index.shard(read.hash)
+        let place = index.layout.place(read.slot)
+        index.lock(shard)
+        if let (at, slot) = index.find(read.hash, place), !SlotLayout.isMarked(slot),
+            log.segments.frame(place.segment).loadAcquire() == 0
+        {
+            if isDamaged {
+                // What lies there cannot be read; what lies behind it may be an older record.
+                index.setMayHide(shard)
+                writer.remove(read.hash, at, slot)
+            } else {
+                writer.expire(read.hash, at, slot)
+            }
+        }
+        index.unlock(shard)
+        if isDamaged { signals.damagedReads.add(1) }
+        endRead(read)
+    }
+
+    /// Asks for a value that spans segments to be loaded into memory in the background; ends
+    /// the read.
+    public mutating func requestLoad(_ read: DiskRead) {
+        let segment = UInt32(log.index.layout.segment(read.slot))
+        if loads.count < loads.capacity / 2 { loads.push(segment) }
+        endRead(read)
+        signals.committer.ring()
+    }
+
+    /// Contiguous memory (of `memory`) for reading a record of more than `firstReadBytes`.
+    /// Nil: none now, try again when `News.frames` has changed. End with `closeReadRoom`.
+    public mutating func openReadRoom(bytes: Int) -> Staging? {
+        guard let room = writer.openRoom(max(bytes, 64)), !room.isChained else { return nil }
+        return Staging(
+            valueBytes: bytes, hash: 0, frame: room.frame, start: room.start, keyBytes: 0,
+            valueStart: room.start, isChained: false)
+    }
+    public func readRoomOffset(_ room: Staging) -> Int {
+        log.frames.offset(room.frame) + room.start
+    }
+    public mutating func closeReadRoom(_ room: Staging) {
+        writer.closeRoom(
+            Room(
+                frame: room.frame, start: room.start, bytes: max(room.valueBytes, 64),
+                isChained: false))
+    }
+}

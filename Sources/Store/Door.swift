@@ -1,0 +1,110 @@
+// Door: one worker's way into the store. All a worker's requests pass here.
+//
+// This file holds the door itself and its turns; reading, changing and reading from disk are in
+// its extensions. A door knows commands and their outcomes, but nothing of the wire.
+
+public import Primitives
+public import SegmentLog
+
+/// One worker's door; made by the store, used by that worker's thread only.
+///
+/// A turn is bracketed by `beginTurn` and `endTurn`; between them the worker may hold a `Found`,
+/// outside it is quiescent and frames may be reused. Nothing here waits or makes a system call,
+/// but for a futex wake when another thread of the store sleeps and has something to do.
+public struct Door: ~Copyable {
+    @usableFromInline var writer: Writer
+    @usableFromInline let log: SegmentLog
+    @usableFromInline let worker: Int
+    let signals: Signals
+    let loads: SlotQueue
+    /// Unix seconds of this turn.
+    @usableFromInline var now: UInt32 = 0
+    let itemBytesMax: Int
+    let pinsMax: Int
+    private let lowMark: Int
+    /// Sealed segments that are worth a commit of their own.
+    private let sealedMark: Int
+
+    /// The memory that offsets of `Found`, `Pin` and `Staging` refer to.
+    public let memory: Region
+    /// The file to read from, or -1 without a disk tier.
+    public let diskDescriptor: Int32
+    /// Whether replies to changes wait for their commit.
+    public let isAcknowledging: Bool
+
+    /// Size of a first read; buffers for disk reads have at least this many bytes.
+    public static var firstReadBytes: Int { 4096 }
+    /// Values above this are pinned, not copied under the lock.
+    public static var copyBytesMax: Int { 16 << 10 }
+
+    init(
+        _ log: SegmentLog, worker: Int, signals: Signals, loads: SlotQueue, itemBytesMax: Int,
+        diskDescriptor: Int32, isAcknowledging: Bool
+    ) {
+        self.log = log
+        self.worker = worker
+        self.signals = signals
+        self.loads = loads
+        self.itemBytesMax = itemBytesMax
+        self.diskDescriptor = diskDescriptor
+        self.isAcknowledging = isAcknowledging
+        writer = Writer(log, number: worker)
+        memory = log.frames.memory
+        pinsMax = max(log.geometry.frameCount / 8, 2)
+        sealedMark = max(min(8, log.geometry.frameCount / 16), 1)
+        lowMark = min(max(2 * log.geometry.writers, log.geometry.frameCount / 32), 24)
+    }
+
+    // MARK: Turns
+
+    /// The worker begins a turn; `now` is unix seconds.
+    @inlinable public mutating func beginTurn(now: UInt32) {
+        self.now = now
+        log.frames.beginTurn(worker)
+    }
+
+    /// The worker ends its turn; it holds nothing but pins, stagings and reads from disk.
+    public mutating func endTurn() {
+        writer.answerCut()
+        log.frames.endTurn(worker)
+        if log.frames.freeCount < lowMark || log.frames.wanted.loadRelaxed() != 0 {
+            signals.maintenance.ring()
+        }
+        if log.geometry.hasDisk, log.sealed.count >= sealedMark { signals.committer.ring() }
+    }
+
+    /// The worker ends: what it has written will be committed. Call it last, outside a turn.
+    public mutating func close() {
+        writer.close()
+        signals.committer.ring()
+    }
+
+    /// What has happened that a waiting connection may care about.
+    public func news() -> News {
+        var news = News()
+        news.commits = signals.completed.loadAcquire()
+        news.failedCommits = signals.failed.loadAcquire()
+        news.frames = log.frames.news.loadAcquire()
+        news.loads = signals.loads.loadAcquire()
+        return news
+    }
+
+    /// The commit that will cover every change made so far by this worker. Asks for it.
+    public func barrier() -> UInt64 {
+        let barrier = signals.begun.add(0) + 1
+        if signals.awaited.loadRelaxed() < barrier {
+            signals.awaited.storeRelaxed(barrier)
+            signals.committer.ring()
+        }
+        return barrier
+    }
+
+    // MARK: Hashes
+
+    /// The keyed hash of a key: compute it once per request.
+    @inlinable public func hash(_ key: Span<UInt8>) -> UInt64 { log.hasher.hash(key) }
+    /// Asks the core for what a look at this key will touch first.
+    @inlinable public func prefetchBucket(_ hash: UInt64) { log.index.prefetch(hash) }
+    /// Asks the core for the record; the bucket should have arrived.
+    @inlinable public func prefetchRecord(_ hash: UInt64) { writer.prefetchRecord(hash) }
+}

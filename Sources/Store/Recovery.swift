@@ -1,0 +1,122 @@
+// Recovery: the thread that refills the index after a start, from the key directories on disk.
+//
+// The server serves meanwhile: a key not reached yet misses, and what is written or removed now
+// wins, because its order is higher. The thread ends when every directory has been read.
+
+internal import LMDB
+internal import Primitives
+internal import SegmentLog
+internal import Synchronization
+
+/// One pass over the directories. Used by its own thread only.
+struct Recovery: ~Copyable {
+    private let store: TieredStore
+    private let log: SegmentLog
+    private let disk: Disk
+    private let directory: Region?
+    private var items = 0
+    private var segments = 0
+    private var damaged = 0
+
+    init(_ store: TieredStore, disk: Disk) {
+        self.store = store
+        self.disk = disk
+        log = store.log
+        directory = try? Region.map(byteCount: 2 << 20)
+    }
+
+    mutating func run() {
+        let start = Clock.monotonicNanoseconds()
+        let end = log.segments.sequenceLimit()
+        if let files = disk.files(), let directory {
+            recover(files, directory, below: end)
+        }
+        directory?.discard(0, 2 << 20)
+        log.recovering.storeRelease(0)
+        sweep()
+        let milliseconds = (Clock.monotonicNanoseconds() - start) / 1_000_000
+        disk.counters[.recoveredItems] = UInt64(log.index.itemCount())
+        disk.counters[.recoveredSegments] = UInt64(segments)
+        disk.counters.add(.damagedSegments, damaged)
+        disk.counters[.recoveryMilliseconds] = milliseconds
+        store.signals.committer.ring()
+        store.journal.info(
+            "recovery complete items=\(max(items, 0)) segments=\(segments) damaged=\(damaged) "
+                + "milliseconds=\(milliseconds)")
+    }
+
+    private mutating func recover(_ files: DiskFiles, _ directory: Region, below end: UInt64) {
+        let merger = Merger(log, files: files)
+        var next: UInt64 = 0
+        while store.signals.stopping.loadAcquire() == 0 {
+            // A short transaction each: a long one would pin the pages that commits free.
+            guard let step = read(files, directory, from: next), step.sequence < end else { break }
+            take(step, directory, merger)
+            next = step.sequence + 1
+            store.signals.recoveredUpTo.storeRelease(next)
+        }
+    }
+
+    private struct Step {
+        var sequence: UInt64
+        var byteCount: Int
+        /// Nil: the segment itself is missing.
+        var segmentBytes: Int?
+        var fileOffset: UInt64?
+    }
+
+    private func read(_ files: DiskFiles, _ directory: Region, from next: UInt64) -> Step? {
+        do throws(LMDBError) {
+            let transaction = try files.environment.beginRead()
+            var step: Step?
+            try transaction.forEach(files.directories, from: next) { sequence, bytes in
+                let count = min(bytes.count, directory.byteCount)
+                directory.store(bytes.extracting(0..<count), at: 0)
+                step = Step(sequence: sequence, byteCount: count)
+                return false
+            }
+            guard var step else { return nil }
+            let key = DiskFiles.segmentKey(step.sequence)
+            step.segmentBytes = try transaction.get(files.segments, key: key) { $0.count }
+            step.fileOffset = try transaction.fileOffset(files.segments, key: key)?.offset
+            return step
+        } catch {
+            store.journal.error("recovery ended early reason=\"\(error)\"")
+            return nil
+        }
+    }
+
+    private mutating func take(_ step: Step, _ directory: Region, _ merger: Merger) {
+        guard let view = Directory.View(directory, byteCount: step.byteCount),
+            let bytes = step.segmentBytes, view.kind == .chain || bytes == view.filled,
+            let segment = log.segments.restore(
+                view.kind, sequence: step.sequence, filled: view.filled, records: view.count,
+                overlap: view.overlap, earliest: view.earliest, latest: view.latest,
+                fileOffset: view.kind == .chain ? nil : step.fileOffset)
+        else {
+            damaged += 1
+            return
+        }
+        segments += 1
+        for number in 0..<view.count {
+            if number + 8 < view.count { log.index.prefetch(view[number + 8].hash) }
+            let entry = view[number]
+            guard entry.offset < view.filled, entry.offset % 8 == 0 else { continue }
+            if entry.isTombstone { log.segments.dead(segment).add(1) }
+            let place = Place(segment: segment, offset: entry.offset)
+            if case .inserted = merger.merge(entry, at: place) { items += 1 }
+        }
+        store.signals.restored.push(UInt32(segment))
+    }
+
+    /// No older record can come any more: the marks of removals go.
+    private func sweep() {
+        for shard in 0..<log.index.shardCount {
+            log.index.lock(shard)
+            log.index.forEach(shard, buckets: 0..<Int.max) { at, slot in
+                if SlotLayout.isMarked(slot) { log.index.remove(shard, at: at, isItem: false) }
+            }
+            log.index.unlock(shard)
+        }
+    }
+}

@@ -1,0 +1,68 @@
+// Signals: what the store's threads tell each other and the workers, in atomic words.
+
+internal import Primitives
+
+/// Words that all threads of one store share; a handle.
+struct Signals: BitwiseCopyable, Sendable {
+    private let region: Region
+    /// Segments that recovery has restored, for the committer to keep count of.
+    let restored: SlotQueue
+
+    init(segmentCount: Int) throws(MemoryError) {
+        let queue = 4096
+        region = try Region.map(
+            byteCount: queue + SlotQueue.byteCount(capacity: segmentCount))
+        restored = SlotQueue(region, at: queue, capacity: segmentCount)
+    }
+
+    /// Commits begun: a change made now is covered by the commit after this one.
+    var begun: AtomicWord64 { region.atomic64(at: 0) }
+    /// Commits completed: everything up to this number is on disk.
+    var completed: AtomicWord64 { region.atomic64(at: 64) }
+    /// The newest commit that failed.
+    var failed: AtomicWord64 { region.atomic64(at: 72) }
+    /// Loads of large values that have ended.
+    var loads: AtomicWord64 { region.atomic64(at: 80) }
+    /// When the last completed commit began, in unix nanoseconds.
+    var completedSince: AtomicWord64 { region.atomic64(at: 88) }
+    /// Changes since the last commit that no record tells of: flush marks.
+    var changes: AtomicWord64 { region.atomic64(at: 96) }
+    /// Barriers somebody waits for (ack durability): the newest one.
+    var awaited: AtomicWord64 { region.atomic64(at: 104) }
+    /// Absolute second of a delayed flush_all, 0 for none.
+    var flushAt: AtomicWord64 { region.atomic64(at: 112) }
+    /// Reads from disk that failed or whose checksum was wrong.
+    var damagedReads: AtomicWord64 { region.atomic64(at: 128) }
+    /// Monotonic nanoseconds by which the threads must have ended.
+    var deadline: AtomicWord64 { region.atomic64(at: 136) }
+    /// The committer has begun: requests may come.
+    var ready: AtomicWord64 { region.atomic64(at: 144) }
+    /// While recovery runs: sequences below this have been gone through.
+    var recoveredUpTo: AtomicWord64 { region.atomic64(at: 152) }
+    /// Threads end.
+    var stopping: AtomicWord64 { region.atomic64(at: 120) }
+
+    var maintenance: Bell { Bell(region, at: 256) }
+    var committer: Bell { Bell(region, at: 320) }
+}
+
+/// Wakes one sleeping thread; rings that come while it is awake are not lost.
+struct Bell: BitwiseCopyable, Sendable {
+    // 0 awake, 1 asleep, 2 rung.
+    private let word: AtomicWord32
+    init(_ region: Region, at offset: Int) { word = region.atomic32(at: offset) }
+
+    /// From any thread.
+    func ring() {
+        if word.loadRelaxed() == 2 { return }
+        if word.exchange(2) == 1 { word.wake(1) }
+    }
+
+    /// From the owner: sleeps until rung, at most so long.
+    func wait(nanoseconds: Int64) {
+        if word.replace(0, with: 1) {
+            word.wait(while: 1, nanoseconds: nanoseconds)
+        }
+        _ = word.exchange(0)
+    }
+}

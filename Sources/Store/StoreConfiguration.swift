@@ -1,0 +1,57 @@
+// StoreConfiguration: what a store is told when it is made, and why it may refuse.
+
+/// The disk tier of a store.
+public struct DiskConfiguration: Sendable, Equatable {
+    /// Made if it is missing, with its parents.
+    public var directory: String
+    /// What the file may grow to, in bytes; at least `sizeBytesMin`.
+    public var sizeBytes: Int
+    /// Whether replies to changes wait for their commit.
+    public var isAcknowledging: Bool
+    /// Milliseconds between commits while there is something to commit, 1 to 60,000.
+    public var flushIntervalMilliseconds: Int
+
+    public static let sizeBytesMin = 64 << 20
+
+    public init(
+        directory: String, sizeBytes: Int, isAcknowledging: Bool = false,
+        flushIntervalMilliseconds: Int = 100
+    ) {
+        self.directory = directory
+        self.sizeBytes = sizeBytes
+        self.isAcknowledging = isAcknowledging
+        self.flushIntervalMilliseconds = flushIntervalMilliseconds
+    }
+}
+
+/// A store's share of the process.
+public struct StoreConfiguration: Sendable, Equatable {
+    /// Bytes that the store may use: `-m` less what connections and buffers take.
+    public var memoryBytes: Int
+    public var workers: Int
+    /// The largest value, in bytes; at most half of the memory.
+    public var itemBytesMax: Int
+    /// Nil: memory alone.
+    public var disk: DiskConfiguration?
+
+    public init(
+        memoryBytes: Int, workers: Int, itemBytesMax: Int, disk: DiskConfiguration? = nil
+    ) {
+        self.memoryBytes = memoryBytes
+        self.workers = workers
+        self.itemBytesMax = itemBytesMax
+        self.disk = disk
+    }
+}
+
+/// Why a store could not be opened.
+public enum StoreError: Error, Equatable, Sendable {
+    /// The kernel refused memory.
+    case memory(byteCount: Int)
+    /// Another process holds the store.
+    case inUse(directory: String, processId: Int32?)
+    /// The directory cannot be made, read or written: what the system said.
+    case directory(String, reason: String)
+    /// A thread could not be started.
+    case thread(errno: Int32)
+}

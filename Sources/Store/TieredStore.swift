@@ -1,0 +1,147 @@
+// TieredStore: both residences as one: it makes the log, opens the disk, and runs their threads.
+//
+// The workers use it through their doors only. What it does off their road: free frames
+// (maintenance), commit (committer), refill the index (recovery).
+
+public import Primitives
+internal import SegmentLog
+
+/// A store, from opening to stopping. Any thread may use it.
+public final class TieredStore: Sendable {
+    let log: SegmentLog
+    let signals: Signals
+    let loads: SlotQueue
+    let configuration: StoreConfiguration
+    let journal: Journal
+    private let disk: Disk?
+    private let threads = ThreadBox()
+
+    /// Takes the memory and opens the disk; nothing runs yet.
+    ///
+    /// - Parameter now: unix seconds, to tell what is expired.
+    public init(
+        configuration: StoreConfiguration, journal: Journal, now: UInt32
+    ) throws(StoreError) {
+        precondition(configuration.workers > 0)
+        self.configuration = configuration
+        self.journal = journal
+        if let settings = configuration.disk {
+            disk = try Disk(settings, journal: journal)
+        } else {
+            disk = nil
+        }
+        log = try Self.makeLog(configuration, disk: disk)
+        do {
+            signals = try Signals(segmentCount: log.geometry.segmentCount)
+            let capacity = 1024
+            let queue = try Region.map(byteCount: SlotQueue.byteCount(capacity: capacity))
+            loads = SlotQueue(queue, at: 0, capacity: capacity)
+        } catch {
+            throw .memory(byteCount: 4096)
+        }
+    }
+
+    private static func makeLog(
+        _ configuration: StoreConfiguration, disk: Disk?
+    ) throws(StoreError) -> SegmentLog {
+        // Behind the workers' pens: maintenance's, and with a disk the committer's.
+        let writers = configuration.workers + (disk == nil ? 1 : 2)
+        let memory = configuration.memoryBytes - (disk?.memoryBytes ?? 0)
+        let frameBytes = disk?.frameBytes
+        let geometry = Geometry(
+            memoryBytes: memory, writers: writers, diskBytes: configuration.disk?.sizeBytes ?? 0,
+            frameBytesWanted: frameBytes)
+        do {
+            return try SegmentLog(
+                geometry, workers: configuration.workers,
+                secret: disk?.secret ?? Disk.randomSecret())
+        } catch {
+            throw .memory(byteCount: memory)
+        }
+    }
+
+    /// Starts the store's threads.
+    ///
+    /// - Parameter wake: makes a worker end its wait soon; called from the store's threads.
+    public func start(wake: @escaping @Sendable (Int) -> Void) throws(StoreError) {
+        let now = UInt32(clamping: Clock.unixSeconds())
+        do throws(ThreadError) {
+            if let disk {
+                threads.append(try Thread(name: "brim-commit") { [self] in
+                    var committer = Committer(self, disk: disk, wake: wake)
+                    committer.begin(now: now)
+                    signals.ready.storeRelease(1)
+                    committer.run()
+                })
+                // What was written last before a crash is back before the first request.
+                while signals.ready.loadAcquire() == 0 { Pause.short() }
+                if log.recovering.loadAcquire() != 0 {
+                    threads.append(try Thread(name: "brim-recover") { [self] in
+                        var recovery = Recovery(self, disk: disk)
+                        recovery.run()
+                    })
+                }
+            }
+            let maintenance = Maintenance(self, number: configuration.workers, wake: wake)
+            threads.append(try Thread(name: "brim-maintain") { maintenance.run() })
+        } catch {
+            throw .thread(errno: error.errno)
+        }
+    }
+
+    /// The door of one worker: made once for each, on any thread, before its first turn.
+    public func door(worker: Int) -> Door {
+        Door(
+            log, worker: worker, signals: signals, loads: loads,
+            itemBytesMax: configuration.itemBytesMax, diskDescriptor: disk?.readDescriptor ?? -1,
+            isAcknowledging: configuration.disk?.isAcknowledging ?? false)
+    }
+
+    /// Commits what is there and ends the store's threads. The doors are closed already.
+    public func stop(deadlineNanoseconds: UInt64) {
+        signals.deadline.storeRelease(deadlineNanoseconds)
+        signals.stopping.storeRelease(1)
+        signals.maintenance.ring()
+        signals.committer.ring()
+        threads.joinAll()
+        disk?.close()
+    }
+
+    /// The counters and sizes of this moment.
+    public func statistics() -> StoreStatistics {
+        var sum = StoreStatistics()
+        let frames = log.frames
+        sum.items = UInt64(log.index.itemCount())
+        sum.bytes = log.liveBytes()
+        sum.memoryBytes = UInt64(log.geometry.memoryBytes)
+        sum.segmentBytes = UInt64(log.geometry.segmentBytes)
+        sum.frames = UInt64(log.geometry.frameCount - frames.surrenderedCount)
+        sum.framesFree = UInt64(frames.freeCount)
+        sum.framesLog = UInt64(log.logRegion.count)
+        sum.framesPromotion = UInt64(log.promotionRegion.count)
+        sum.framesDirty = UInt64(log.sealed.count)
+        sum.framesPinned = UInt64(frames.pinCount)
+        sum.indexBytes = UInt64(log.index.touchedBytes())
+        sum.indexFilledPercent = UInt64(log.index.filledPercent())
+        sum.indexDisplaced = log.index.displacedCount()
+        sum.evictions = log.counter(.evictions).loadRelaxed()
+        sum.evictedUnfetched = log.counter(.evictedUnfetched).loadRelaxed()
+        sum.expired = log.counter(.expired).loadRelaxed()
+        sum.expiredUnfetched = log.counter(.expiredUnfetched).loadRelaxed()
+        sum.promotions = log.counter(.promotions).loadRelaxed()
+        sum.recirculations = log.counter(.recirculations).loadRelaxed()
+        sum.rescues = log.counter(.rescues).loadRelaxed()
+        sum.overwrites = log.counter(.overwrites).loadRelaxed()
+        sum.takenUnread = log.counter(.takenUnread).loadRelaxed()
+        sum.segmentsDropped = log.counter(.segmentsDropped).loadRelaxed()
+        sum.segmentsCleaned = log.counter(.segmentsCleaned).loadRelaxed()
+        sum.waits = log.counter(.waits).loadRelaxed()
+        sum.ghostHits = log.counter(.ghostHits).loadRelaxed()
+        sum.isRecovering = log.recovering.loadRelaxed()
+        sum.damagedReads = signals.damagedReads.loadRelaxed()
+        sum.loads = signals.loads.loadRelaxed()
+        sum.completedCommitBegan = signals.completedSince.loadRelaxed()
+        disk?.counters.add(to: &sum)
+        return sum
+    }
+}

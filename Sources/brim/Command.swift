@@ -1,0 +1,69 @@
+// Command: what `brim` does from its first argument to its exit code.
+
+internal import ArgumentParser
+internal import Primitives
+internal import Server
+
+/// Why the command line, the environment or the file cannot be used: one line.
+struct UsageError: Error {
+    let line: String
+    init(_ line: String) { self.line = line }
+}
+
+enum Command {
+    /// sysexits: a command used wrongly.
+    static let usageExitCode: Int32 = 64
+
+    /// Runs the command; returns the exit code of the process.
+    static func run(arguments: [String], environment: [String: String]) -> Int32 {
+        do {
+            let expansion = try Arguments.expand(arguments)
+            let flags: Flags
+            do {
+                flags = try Flags.parse(expansion.arguments)
+            } catch {
+                return try finish(error)
+            }
+            if flags.version {
+                print("brim \(Version.number)")
+                return 0
+            }
+            let layers = try Layers(flags: flags, environment: environment)
+            var plan = try Resolution(layers: layers, environment: environment).plan()
+            plan.warnings.insert(contentsOf: expansion.warnings + layers.warnings, at: 0)
+            return flags.checkConfig ? show(plan) : serve(plan)
+        } catch let error as UsageError {
+            complain(error.line)
+            return usageExitCode
+        } catch {
+            complain("\(error)")
+            return usageExitCode
+        }
+    }
+
+    /// What the argument parser answers instead of flags: its help, or a fault.
+    private static func finish(_ error: any Error) throws -> Int32 {
+        guard Flags.exitCode(for: error) != .success else {
+            print(Flags.fullMessage(for: error))
+            return 0
+        }
+        throw UsageError("\(Flags.message(for: error)) (brim -h lists what there is)")
+    }
+
+    private static func show(_ plan: Plan) -> Int32 {
+        for warning in plan.warnings { complain("warning: \(warning)") }
+        for line in plan.settings.lines { print(line) }
+        return 0
+    }
+
+    private static func serve(_ plan: Plan) -> Int32 {
+        let journal = Journal.onStandardError(verbosity: plan.settings.verbosity)
+        for warning in plan.warnings { journal.warning(warning) }
+        return Daemon.run(settings: plan.settings, journal: journal)
+    }
+
+    private static func complain(_ text: String) {
+        let line = text.split(whereSeparator: \.isNewline).joined(separator: " ")
+        TextFile.writeToStandardError("brim: \(line)\n")
+    }
+}

@@ -1,0 +1,159 @@
+// Flags: the command line as the argument parser declares it, and the text of `brim -h`.
+//
+// Values stay text here: what they mean, and whether they can be, is decided in one place for
+// flags, environment and file alike (Resolution).
+
+internal import ArgumentParser
+internal import Server
+
+struct Flags: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "brim",
+        abstract: "An edge cache server that speaks the memcached protocol and survives restarts.",
+        usage: "brim [<flags>]",
+        discussion: "Sizes are in bytes, or end in k, m or g. Flags go before BRIM_… variables,"
+            + " which go before the file. All of it is explained in docs/operating.md.")
+
+    @Option(
+        name: [.customShort("p"), .customLong("port")],
+        help: ArgumentHelp("TCP port; 0: none. (default: 11211)", valueName: "port"))
+    var port: String?
+
+    @Option(
+        name: [.customShort("l"), .customLong("listen")],
+        help: ArgumentHelp(
+            "Address to listen on: host, host:port, [v6]:port; several with commas or by"
+                + " repeating. (default: 127.0.0.1)", valueName: "address"))
+    var listen: [String] = []
+
+    @Option(
+        name: [.customShort("s"), .customLong("unix-socket")],
+        help: ArgumentHelp("Unix socket; no TCP unless -l is given too.", valueName: "path"))
+    var unixSocket: String?
+
+    @Option(
+        name: [.customShort("a"), .customLong("unix-mask")],
+        help: ArgumentHelp("Permissions of the unix socket. (default: 700)", valueName: "octal"))
+    var unixMask: String?
+
+    @Option(
+        name: [.customShort("m"), .customLong("memory-limit")],
+        help: ArgumentHelp(
+            "Memory of the process, in MiB unless it ends in k, m or g. (default: 256)",
+            valueName: "size"))
+    var memoryLimit: String?
+
+    @Option(
+        name: [.customShort("c"), .customLong("conn-limit")],
+        help: ArgumentHelp("Connections at the same time. (default: 1024)", valueName: "count"))
+    var connLimit: String?
+
+    @Option(
+        name: [.customShort("t"), .customLong("threads")],
+        help: ArgumentHelp("Worker threads. (default: cores, at most 4)", valueName: "count"))
+    var threads: String?
+
+    @Option(
+        name: [.customShort("I"), .customLong("max-item-size")],
+        help: ArgumentHelp("The largest item, 1k to 512m. (default: 1m)", valueName: "size"))
+    var maxItemSize: String?
+
+    @Option(
+        name: [.customShort("b"), .customLong("listen-backlog")],
+        help: ArgumentHelp("Connections waiting for accept. (default: 1024)", valueName: "count"))
+    var listenBacklog: String?
+
+    @Option(
+        name: [.customShort("R"), .customLong("max-reqs-per-event")],
+        help: ArgumentHelp(
+            "Requests of one connection before the others' turn. (default: 20)",
+            valueName: "count"))
+    var maxReqsPerEvent: String?
+
+    @Option(
+        name: [.customShort("u"), .customLong("user")],
+        help: ArgumentHelp("User to become, if started as root.", valueName: "name"))
+    var user: String?
+
+    @Option(
+        name: [.customShort("P"), .customLong("pidfile")],
+        help: ArgumentHelp("File for the process number.", valueName: "path"))
+    var pidfile: String?
+
+    @Option(
+        name: [.customShort("U"), .customLong("udp-port")],
+        help: ArgumentHelp("UDP port: only 0, there is no UDP.", valueName: "port"))
+    var udpPort: String?
+
+    @Flag(
+        name: [.customShort("v"), .customLong("verbose")],
+        help: "Say more; -vv: still more.")
+    var verbose: Int
+
+    @Flag(name: [.customShort("C"), .customLong("disable-cas")], help: "Keep no CAS.")
+    var disableCas = false
+
+    @Option(
+        help: ArgumentHelp(
+            "Directory of the store. (default: $STATE_DIRECTORY, else $XDG_STATE_HOME/brim, else"
+                + " ~/.local/state/brim)", valueName: "directory"))
+    var store: String?
+
+    @Flag(help: "Serve from memory alone.")
+    var noStore = false
+
+    @Option(help: ArgumentHelp("Size of the store. (default: 4g)", valueName: "size"))
+    var storeSize: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "interval: answer writes at once; ack: once they are on disk. (default: interval)",
+            valueName: "mode"))
+    var durability: String?
+
+    @Option(help: ArgumentHelp("Milliseconds between commits. (default: 100)", valueName: "ms"))
+    var flushInterval: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Close connections idle for so long; 0: never. (default: 0)", valueName: "seconds"))
+    var idleTimeout: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "File of settings; flags and BRIM_… variables go before it.", valueName: "file"))
+    var config: String?
+
+    @Flag(help: "Print the settings in effect and exit.")
+    var checkConfig = false
+
+    @Flag(name: [.customShort("V"), .customLong("version")], help: "Print the version and exit.")
+    var version = false
+
+    /// What was given, as text by setting.
+    var texts: [SettingName: String] {
+        var texts: [SettingName: String] = [:]
+        texts[.port] = port
+        texts[.listen] = listen.isEmpty ? nil : listen.joined(separator: ",")
+        texts[.unixSocket] = unixSocket
+        texts[.unixMask] = unixMask
+        texts[.memoryLimit] = memoryLimit
+        texts[.connLimit] = connLimit
+        texts[.threads] = threads
+        texts[.maxItemSize] = maxItemSize
+        texts[.listenBacklog] = listenBacklog
+        texts[.maxReqsPerEvent] = maxReqsPerEvent
+        texts[.user] = user
+        texts[.pidfile] = pidfile
+        texts[.udpPort] = udpPort
+        texts[.verbose] = verbose > 0 ? "\(min(verbose, Settings.verbosityRange.upperBound))" : nil
+        texts[.disableCas] = disableCas ? "true" : nil
+        texts[.store] = store
+        texts[.noStore] = noStore ? "true" : nil
+        texts[.storeSize] = storeSize
+        texts[.durability] = durability
+        texts[.flushInterval] = flushInterval
+        texts[.idleTimeout] = idleTimeout
+        return texts
+    }
+}

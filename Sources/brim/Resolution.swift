@@ -1,0 +1,166 @@
+// Resolution: makes typed settings of what the layers say, or one line of why not.
+
+internal import Primitives
+internal import Server
+
+/// Settings that can be served, and what is to be said about them.
+struct Plan {
+    var settings: Settings
+    var warnings: [String]
+}
+
+struct Resolution {
+    let layers: Layers
+    let environment: [String: String]
+
+    func plan() throws(UsageError) -> Plan {
+        var settings = Settings()
+        try readNetwork(&settings)
+        try readLimits(&settings)
+        var warnings = try readUser(&settings)
+        try readStore(&settings)
+        do {
+            let checked = try settings.checked()
+            warnings += checked.warnings
+            return Plan(settings: checked.settings, warnings: warnings)
+        } catch {
+            throw fault(error.setting, try layers.choice(error.setting), error.allowed)
+        }
+    }
+
+    // MARK: Groups of settings
+
+    private func readNetwork(_ settings: inout Settings) throws(UsageError) {
+        settings.unixSocketPath = try layers.choice(.unixSocket)?.text
+        if let mask = try value(.unixMask, "0 to 777, octal", Values.octal) {
+            settings.unixSocketMask = mask
+        }
+        _ = try value(.udpPort, "0, there is no UDP") { $0 == "0" ? 0 : nil }
+        let port = try value(.port, "0 to 65535", Values.port) ?? 11211
+        settings.listenAddresses = try listenAddresses(
+            port: port, hasSocket: settings.unixSocketPath != nil)
+    }
+
+    /// As memcached: a unix socket alone means no TCP, and port 0 means none on that address.
+    private func listenAddresses(
+        port: UInt16, hasSocket: Bool
+    ) throws(UsageError) -> [ListenAddress] {
+        guard let choice = try layers.choice(.listen) else {
+            return hasSocket || port == 0 ? [] : [ListenAddress(host: "127.0.0.1", port: port)]
+        }
+        var addresses: [ListenAddress] = []
+        for part in choice.text.split(separator: ",", omittingEmptySubsequences: false) {
+            guard let (host, ownPort) = Values.address(String(part)) else {
+                throw fault(.listen, choice, "host, host:port, [v6]:port, joined by commas")
+            }
+            if let ownPort {
+                addresses.append(ListenAddress(host: host, port: ownPort))
+            } else if port != 0 {
+                addresses.append(ListenAddress(host: host, port: port))
+            }
+        }
+        return addresses
+    }
+
+    private func readLimits(_ settings: inout Settings) throws(UsageError) {
+        let memory = "a size in MiB, or with k, m, g"
+        if let bytes = try value(.memoryLimit, memory, { Values.size($0, unit: 1 << 20) }) {
+            settings.memoryBytes = bytes
+        }
+        if let bytes = try value(.maxItemSize, "1k to 512m", { Values.size($0, unit: 1) }) {
+            settings.itemBytesMax = bytes
+        }
+        settings.workers =
+            try count(.threads, Settings.workersRange) ?? min(Cores.available, 4)
+        settings.connectionsMax =
+            try count(.connLimit, Settings.connectionsRange) ?? settings.connectionsMax
+        settings.backlog = try count(.listenBacklog, Settings.backlogRange) ?? settings.backlog
+        settings.requestsPerTurnMax =
+            try count(.maxReqsPerEvent, Settings.requestsPerTurnRange)
+            ?? settings.requestsPerTurnMax
+        settings.idleTimeoutSeconds =
+            try count(.idleTimeout, Settings.idleTimeoutSecondsRange) ?? 0
+        settings.verbosity = try count(.verbose, Settings.verbosityRange) ?? 0
+        settings.isCasDisabled = try value(.disableCas, "true or false", Values.flag) ?? false
+        settings.pidFile = try value(.pidfile, "a path") { $0.isEmpty ? nil : $0 }
+    }
+
+    private func readUser(_ settings: inout Settings) throws(UsageError) -> [String] {
+        guard let choice = try layers.choice(.user) else {
+            return Account.isRoot
+                ? ["running as root: name another user with -u to give that up after binding"]
+                : []
+        }
+        guard let account = Account(named: choice.text) else {
+            throw fault(.user, choice, "a user of this system")
+        }
+        settings.user = account.name
+        guard !Account.isRoot, account != Account.current() else { return [] }
+        return ["user \(account.name) ignored: not started as root"]
+    }
+
+    private func readStore(_ settings: inout Settings) throws(UsageError) {
+        let size =
+            try value(.storeSize, "a size in bytes, or with k, m, g") { Values.size($0, unit: 1) }
+        let durability =
+            try value(.durability, "interval, ack") { Durability(rawValue: $0) }
+        let interval = try count(.flushInterval, Settings.flushIntervalMillisecondsRange)
+        let isOff = try value(.noStore, "true or false", Values.flag) ?? false
+        let directory = try layers.choice(.store)
+        if isOff, let off = try layers.choice(.noStore) {
+            guard let directory, directory.rank <= off.rank else { return }
+            guard directory.rank < off.rank else {
+                throw fault(.store, directory, "either a directory or no store at all")
+            }
+        }
+        var store = StoreSettings(directory: directory?.text ?? "")
+        if directory == nil { store.directory = try defaultDirectory(user: settings.user) }
+        store.sizeBytes = size ?? store.sizeBytes
+        store.durability = durability ?? store.durability
+        store.flushIntervalMilliseconds = interval ?? store.flushIntervalMilliseconds
+        settings.store = store
+    }
+
+    /// $STATE_DIRECTORY, else $XDG_STATE_HOME/brim, else ~/.local/state/brim, where ~ belongs to
+    /// the user the server will run as.
+    private func defaultDirectory(user: String?) throws(UsageError) -> String {
+        // systemd gives a list when a unit names several directories.
+        let state = environment["STATE_DIRECTORY"]?.split(separator: ":").first
+        if let state { return String(state) }
+        let switched = Account.isRoot ? user.flatMap { Account(named: $0) } : nil
+        if let switched, switched.userID != 0 { return try below(home: switched.home) }
+        if let base = environment["XDG_STATE_HOME"], base.hasPrefix("/") { return base + "/brim" }
+        return try below(home: environment["HOME"] ?? Account.current()?.home ?? "")
+    }
+
+    private func below(home: String) throws(UsageError) -> String {
+        guard home.hasPrefix("/") else {
+            throw UsageError("no home directory: name a place with --store, or use --no-store")
+        }
+        return (home == "/" ? "" : home) + "/.local/state/brim"
+    }
+
+    // MARK: One setting
+
+    private func count(
+        _ name: SettingName, _ range: ClosedRange<Int>
+    ) throws(UsageError) -> Int? {
+        try value(name, "\(range.lowerBound) to \(range.upperBound)") { text in
+            Values.count(text).flatMap { range.contains($0) ? $0 : nil }
+        }
+    }
+
+    private func value<Value>(
+        _ name: SettingName, _ allowed: String, _ parse: (String) -> Value?
+    ) throws(UsageError) -> Value? {
+        guard let choice = try layers.choice(name) else { return nil }
+        guard let value = parse(choice.text) else { throw fault(name, choice, allowed) }
+        return value
+    }
+
+    private func fault(_ name: SettingName, _ choice: Choice?, _ allowed: String) -> UsageError {
+        let text = choice.map { ": '\($0.text)'" } ?? ""
+        return UsageError(
+            "bad value for \(name.spelling(from: choice?.origin))\(text) (allowed: \(allowed))")
+    }
+}

@@ -1,0 +1,36 @@
+// SettingsReport: the settings in effect, as `brim --check-config` prints them.
+//
+// One `name value` a line, names as in the file, sizes in bytes, `-` for what is not set; an
+// address has a line of its own. Scripts and tests read this: names and order stay.
+
+internal import Server
+
+extension Settings {
+    var lines: [String] {
+        var lines = listenAddresses.map { "listen \($0)" }
+        if lines.isEmpty { lines = ["listen -"] }
+        lines += [
+            "unix-socket \(unixSocketPath ?? "-")",
+            "unix-mask \(String(unixSocketMask, radix: 8))",
+            "memory-limit \(memoryBytes)",
+            "conn-limit \(connectionsMax)",
+            "threads \(workers)",
+            "max-item-size \(itemBytesMax)",
+            "listen-backlog \(backlog)",
+            "max-reqs-per-event \(requestsPerTurnMax)",
+            "user \(user ?? "-")",
+            "pidfile \(pidFile ?? "-")",
+            "verbose \(verbosity)",
+            "disable-cas \(isCasDisabled)",
+            "store \(store?.directory ?? "-")",
+        ]
+        if let store {
+            lines += [
+                "store-size \(store.sizeBytes)",
+                "durability \(store.durability.rawValue)",
+                "flush-interval \(store.flushIntervalMilliseconds)",
+            ]
+        }
+        return lines + ["idle-timeout \(idleTimeoutSeconds)"]
+    }
+}

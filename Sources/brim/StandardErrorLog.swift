@@ -1,0 +1,57 @@
+// StandardErrorLog: one line per record on standard error, and the bridge from the journal to it.
+//
+// A line is `2026-01-31T12:00:00.000Z info listening address=127.0.0.1:11211`: time in UTC,
+// level, message, metadata as `name=value`.
+
+internal import FoundationEssentials
+internal import Logging
+internal import Primitives
+
+/// A log handler that writes lines.
+struct StandardErrorLog: LogHandler {
+    var logLevel: Logger.Level = .info
+    var metadata: Logger.Metadata = [:]
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) {
+        let style = Date.ISO8601FormatStyle(includingFractionalSeconds: true)
+        let fields = metadata.merging(event.metadata ?? [:]) { $1 }
+            .sorted { $0.key < $1.key }
+            .map { " \($0.key)=\($0.value)" }
+            .joined()
+        // A newline in a message must not look like a record of its own.
+        let text = "\(event.message)\(fields)".split(whereSeparator: \.isNewline)
+            .joined(separator: " ")
+        TextFile.writeToStandardError("\(Date.now.formatted(style)) \(event.level) \(text)\n")
+    }
+}
+
+extension Journal {
+    /// Starts the process's logging; call it once.
+    static func onStandardError(verbosity: Int) -> Journal {
+        let threshold: Level = verbosity == 0 ? .info : verbosity == 1 ? .debug : .trace
+        LoggingSystem.bootstrap { _ in StandardErrorLog() }
+        var logger = Logger(label: "brim")
+        logger.logLevel = threshold.logLevel
+        let sink = logger
+        return Journal(threshold: threshold) { level, line in
+            sink.log(level: level.logLevel, "\(line)")
+        }
+    }
+}
+
+extension Journal.Level {
+    fileprivate var logLevel: Logger.Level {
+        switch self {
+        case .trace: .trace
+        case .debug: .debug
+        case .info: .info
+        case .warning: .warning
+        case .error: .error
+        }
+    }
+}
