@@ -23,7 +23,9 @@ public struct Geometry: BitwiseCopyable, Sendable, Equatable {
     public let segmentCount: Int
     public let segmentBits: Int
     public let shardBits: Int
-    /// Rows of buckets (one bucket per shard) at the start and at most; the first is a power of 2.
+    /// Groups of buckets, as a power of two: see `Spread`.
+    public let groupBits: Int
+    /// Rows of buckets (one bucket per shard) at the start and at most.
     public let rowsAtStart: Int
     public let rowsMax: Int
     public let overflowBuckets: Int
@@ -56,15 +58,15 @@ public struct Geometry: BitwiseCopyable, Sendable, Equatable {
         self.shardBits = shardBits
         let rowBytes = Self.bucketBytes << shardBits
 
-        // The index may take half. Linear hashing leaves the buckets that are not split yet twice
-        // as full as the others: at 81 % load about 22 % of the buckets have an overflow bucket,
-        // so a quarter of the index is kept for these.
-        let rows = max(memory / 2 * 3 / 4 / rowBytes, 2)
+        // The index may take half. At 87 % load a quarter of the buckets have an overflow bucket.
+        let rows = max(memory / 2 * 4 / 5 / rowBytes, 4)
         rowsMax = rows
-        var start = 1
-        while start * 32 <= rows { start *= 2 }
-        rowsAtStart = start
-        overflowBuckets = max(rows * rowBytes / 3 / Self.bucketBytes, 64)
+        var groupBits = 0
+        while Spread.sizeAtStart << (groupBits + 1) <= rows / 16 { groupBits += 1 }
+        self.groupBits = groupBits
+        rowsAtStart = Spread.sizeAtStart << groupBits
+        let start = rowsAtStart
+        overflowBuckets = max(rows * rowBytes / 4 / Self.bucketBytes, 64)
 
         // Ghosts only without a disk: four bytes for about each item that memory holds.
         ghostCount = hasDisk ? 0 : max(memory / 64 / 4 / 16 * 16, 1024)

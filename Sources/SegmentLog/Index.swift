@@ -1,8 +1,9 @@
 // Index: from a key's hash to the slots that may be its own.
 //
 // Shards, each behind its own lock; in each a table of 64-byte buckets that grows bucket by
-// bucket (linear hashing; Litwin 1980). Bucket b of all shards lies in row b, so that shards
-// which grow alike touch memory from the front on. A full bucket links to overflow buckets.
+// bucket: linear hashing with partial expansions (Larson 1980), so that all buckets stay almost
+// equally full. Bucket b of all shards lies in row b, so that shards which grow alike touch memory
+// from the front on. A full bucket links to overflow buckets.
 // What it does not know: keys, records, or where a place resides.
 
 public import Primitives
@@ -20,8 +21,9 @@ public struct Index: BitwiseCopyable, Sendable {
     @usableFromInline let shardShift: UInt64
     @usableFromInline let rowShift: Int
     @usableFromInline let overflowStart: Int
-    let rowsAtStart: Int
     let rowsMax: Int
+    /// Which bucket of its group an item is in: see `Spread`.
+    @usableFromInline let spread: Spread
     let overflowBuckets: Int
 
     // A shard's head, 64 bytes: 0 lock, 4 hidden, 8 order, 16 buckets, 24 items, 32 slots used.
@@ -34,21 +36,19 @@ public struct Index: BitwiseCopyable, Sendable {
         rowShift = geometry.shardBits + 6
         overflowStart = geometry.rowsMax << rowShift
         overflowBuckets = geometry.overflowBuckets
-        rowsAtStart = geometry.rowsAtStart
         rowsMax = geometry.rowsMax
+        spread = try Spread(groupBits: geometry.groupBits, rowsMax: geometry.rowsMax)
         buckets = try Region.map(
             byteCount: overflowStart + overflowBuckets * 64, hugePages: geometry.rowsMax > 64)
         heads = try Region.map(byteCount: shards * 64 + 64)
         common = shards * 64
         shardShift = UInt64(64 - geometry.shardBits)
-        layout = SlotLayout(
-            segmentBits: geometry.segmentBits,
-            rowBitsAtStart: geometry.rowsAtStart.trailingZeroBitCount)
+        layout = SlotLayout(segmentBits: geometry.segmentBits, tagStart: geometry.groupBits)
         for shard in 0..<shards {
             heads.store(UInt64(1), at: shard * 64 + 8)
-            heads.store(UInt64(rowsAtStart), at: shard * 64 + 16)
+            heads.store(UInt64(geometry.rowsAtStart), at: shard * 64 + 16)
         }
-        heads.store(UInt64(rowsAtStart), at: common)
+        heads.store(UInt64(geometry.rowsAtStart), at: common)
     }
 
     public var shardCount: Int { common / 64 }
@@ -98,11 +98,7 @@ public struct Index: BitwiseCopyable, Sendable {
         Int(truncatingIfNeeded: heads.atomic64(at: shard &<< 6 &+ 16).loadRelaxed())
     }
     @inlinable func bucket(_ shard: Int, _ hash: UInt64) -> Int {
-        let count = bucketCount(shard)
-        let level = 63 &- count.leadingZeroBitCount
-        var number = Int(truncatingIfNeeded: hash) & ((2 &<< level) &- 1)
-        if number >= count { number &= (1 &<< level) &- 1 }
-        return number
+        spread.bucket(hash, count: bucketCount(shard))
     }
     @inlinable func offset(_ shard: Int, _ bucket: Int) -> Int {
         bucket &<< rowShift &+ shard &<< 6
@@ -234,8 +230,8 @@ public struct Index: BitwiseCopyable, Sendable {
     @inlinable func didInsert(_ shard: Int) {
         let used = heads.uint64(at: shard &<< 6 &+ 32) &+ 1
         heads.store(used, at: shard &<< 6 &+ 32)
-        // 13/16 of the slots, 81 %.
-        if Int(truncatingIfNeeded: used) &* 2 > bucketCount(shard) &* 13 { grow(shard) }
+        // 7/8 of the slots, 87 %: then about a quarter of the buckets have an overflow bucket.
+        if Int(truncatingIfNeeded: used) > bucketCount(shard) &* 7 { grow(shard) }
     }
 
     func takeOverflow() -> Int? {
@@ -267,43 +263,22 @@ public struct Index: BitwiseCopyable, Sendable {
         lock.unlock()
     }
 
-    /// Splits one bucket of the shard in two, if the rows allow.
+    /// Adds a bucket to the group whose turn it is: a share of each of the group's buckets moves
+    /// there. Does nothing if there is no row left.
     @usableFromInline func grow(_ shard: Int) {
         let count = bucketCount(shard)
         guard count < rowsMax else { return }
-        let level = 63 - count.leadingZeroBitCount
-        let source = offset(shard, count - (1 << level))
-        var chain = source
-        var low = ChainWriter(at: source)
+        let (group, size) = spread.next(count)
+        for member in 0..<size { buckets.prefetch(offset(shard, spread.row(group, member))) }
         var high = ChainWriter(at: offset(shard, count))
-        // Slots are read a bucket ahead of what is written, so a chain can be rewritten in place;
-        // overflow buckets that it held are given back first and taken again at need.
-        var isFirst = true
-        while true {
-            let link = load(chain + 56)
-            let hasLink = layout.isLink(link)
-            let slots = (
-                load(chain), load(chain + 8), load(chain + 16), load(chain + 24),
-                load(chain + 32), load(chain + 40), load(chain + 48), hasLink ? 0 : link
-            )
-            if isFirst {
-                buckets.zero(source, 64)
-            } else {
-                giveOverflow((chain - overflowStart) / 64)
-            }
-            isFirst = false
-            place(slots.0, level, &low, &high)
-            place(slots.1, level, &low, &high)
-            place(slots.2, level, &low, &high)
-            place(slots.3, level, &low, &high)
-            place(slots.4, level, &low, &high)
-            place(slots.5, level, &low, &high)
-            place(slots.6, level, &low, &high)
-            place(slots.7, level, &low, &high)
-            guard hasLink else { break }
-            chain = overflowOffset(layout.linked(link))
+        var lost = 0
+        for member in 0..<size {
+            let source = offset(shard, spread.row(group, member))
+            var low = ChainWriter(at: source)
+            divide(source, size, &low, &high)
+            lost += low.lost
         }
-        let lost = low.lost + high.lost
+        lost += high.lost
         if lost > 0 {
             let used = heads.uint64(at: shard << 6 + 32)
             heads.store(used &- UInt64(lost), at: shard << 6 + 32)
@@ -319,6 +294,39 @@ public struct Index: BitwiseCopyable, Sendable {
         }
     }
 
+    /// Rewrites a chain in place without the slots that move. Slots are read a bucket ahead of
+    /// what is written; overflow buckets are given back first and taken again at need.
+    private func divide(
+        _ source: Int, _ size: Int, _ low: inout ChainWriter, _ high: inout ChainWriter
+    ) {
+        var chain = source
+        var isFirst = true
+        while true {
+            let link = load(chain + 56)
+            let hasLink = layout.isLink(link)
+            let slots = (
+                load(chain), load(chain + 8), load(chain + 16), load(chain + 24),
+                load(chain + 32), load(chain + 40), load(chain + 48), hasLink ? 0 : link
+            )
+            if isFirst {
+                buckets.zero(source, 64)
+            } else {
+                giveOverflow((chain - overflowStart) / 64)
+            }
+            isFirst = false
+            place(slots.0, size, &low, &high)
+            place(slots.1, size, &low, &high)
+            place(slots.2, size, &low, &high)
+            place(slots.3, size, &low, &high)
+            place(slots.4, size, &low, &high)
+            place(slots.5, size, &low, &high)
+            place(slots.6, size, &low, &high)
+            place(slots.7, size, &low, &high)
+            guard hasLink else { return }
+            chain = overflowOffset(layout.linked(link))
+        }
+    }
+
     /// Where a split puts its next slot.
     private struct ChainWriter {
         var at: Int
@@ -328,10 +336,14 @@ public struct Index: BitwiseCopyable, Sendable {
     }
 
     private func place(
-        _ slot: UInt64, _ level: Int, _ low: inout ChainWriter, _ high: inout ChainWriter
+        _ slot: UInt64, _ size: Int, _ low: inout ChainWriter, _ high: inout ChainWriter
     ) {
         guard slot != 0 else { return }
-        if layout.hashBit(slot, level: level) { append(slot, &high) } else { append(slot, &low) }
+        if spread.member(layout.spreadBits(slot), size: size + 1) == size {
+            append(slot, &high)
+        } else {
+            append(slot, &low)
+        }
     }
 
     private func append(_ slot: UInt64, _ chain: inout ChainWriter) {
