@@ -28,7 +28,8 @@ public struct Geometry: BitwiseCopyable, Sendable, Equatable {
     /// Rows of buckets (one bucket per shard) at the start and at most.
     public let rowsAtStart: Int
     public let rowsMax: Int
-    public let overflowBuckets: Int
+    /// Rows and overflow buckets together.
+    public let indexBytesMax: Int
     public let ghostCount: Int
 
     public static let slotsPerBucket = 8
@@ -59,14 +60,14 @@ public struct Geometry: BitwiseCopyable, Sendable, Equatable {
         let rowBytes = Self.bucketBytes << shardBits
 
         // The index may take half. At 87 % load a quarter of the buckets have an overflow bucket.
-        let rows = max(memory / 2 * 4 / 5 / rowBytes, 4)
+        let rows = max(memory / 2 / rowBytes, 4)
         rowsMax = rows
+        indexBytesMax = rows * rowBytes
         var groupBits = 0
         while Spread.sizeAtStart << (groupBits + 1) <= rows / 16 { groupBits += 1 }
         self.groupBits = groupBits
         rowsAtStart = Spread.sizeAtStart << groupBits
         let start = rowsAtStart
-        overflowBuckets = max(rows * rowBytes / 4 / Self.bucketBytes, 64)
 
         // Ghosts only without a disk: four bytes for about each item that memory holds.
         ghostCount = hasDisk ? 0 : max(memory / 64 / 4 / 16 * 16, 1024)

@@ -3,7 +3,8 @@
 // Shards, each behind its own lock; in each a table of 64-byte buckets that grows bucket by
 // bucket: linear hashing with partial expansions (Larson 1980), so that all buckets stay almost
 // equally full. Bucket b of all shards lies in row b, so that shards which grow alike touch memory
-// from the front on. A full bucket links to overflow buckets.
+// from the front on. A full bucket links to overflow buckets, which come from the back of the same
+// memory: what one kind does not need the other may have.
 // What it does not know: keys, records, or where a place resides.
 
 public import Primitives
@@ -20,11 +21,11 @@ public struct Index: BitwiseCopyable, Sendable {
     public let layout: SlotLayout
     @usableFromInline let shardShift: UInt64
     @usableFromInline let rowShift: Int
-    @usableFromInline let overflowStart: Int
+    /// Where the memory ends, and the overflow buckets begin, going down.
+    @usableFromInline let end: Int
     let rowsMax: Int
     /// Which bucket of its group an item is in: see `Spread`.
     @usableFromInline let spread: Spread
-    let overflowBuckets: Int
 
     // A shard's head, 64 bytes: 0 lock, 4 hidden, 8 order, 16 buckets, 24 items, 32 slots used.
     // Behind the heads: 0 rows touched, 8 overflow lock, 16 overflow buckets ever used,
@@ -34,12 +35,11 @@ public struct Index: BitwiseCopyable, Sendable {
     public init(_ geometry: Geometry) throws(MemoryError) {
         let shards = geometry.shardCount
         rowShift = geometry.shardBits + 6
-        overflowStart = geometry.rowsMax << rowShift
-        overflowBuckets = geometry.overflowBuckets
+        end = geometry.indexBytesMax
         rowsMax = geometry.rowsMax
         spread = try Spread(groupBits: geometry.groupBits, rowsMax: geometry.rowsMax)
         buckets = try Region.map(
-            byteCount: overflowStart + overflowBuckets * 64, hugePages: geometry.rowsMax > 64)
+            byteCount: geometry.indexBytesMax, hugePages: geometry.indexBytesMax >= 4 << 20)
         heads = try Region.map(byteCount: shards * 64 + 64)
         common = shards * 64
         shardShift = UInt64(64 - geometry.shardBits)
@@ -103,7 +103,7 @@ public struct Index: BitwiseCopyable, Sendable {
     @inlinable func offset(_ shard: Int, _ bucket: Int) -> Int {
         bucket &<< rowShift &+ shard &<< 6
     }
-    @inlinable func overflowOffset(_ bucket: Int) -> Int { overflowStart &+ bucket &<< 6 }
+    @inlinable func overflowOffset(_ bucket: Int) -> Int { end &- (bucket &+ 1) &<< 6 }
     /// The first bucket of a hash's chain, as an offset. Exact only under the lock.
     @inlinable public func start(_ hash: UInt64) -> Int {
         let shard = shard(hash)
@@ -248,10 +248,27 @@ public struct Index: BitwiseCopyable, Sendable {
             return free - 1
         }
         let fresh = Int(heads.uint64(at: common + 16))
-        guard fresh < overflowBuckets else { return nil }
+        guard rowsTouched << rowShift + (fresh + 1) * 64 <= end else { return nil }
         heads.store(UInt64(fresh + 1), at: common + 16)
         heads.store(inUse + 1, at: common + 32)
         return fresh
+    }
+
+    /// Rows that some shard has reached. Changed under the overflow lock only.
+    private var rowsTouched: Int { Int(heads.atomic64(at: common).loadRelaxed()) }
+
+    /// Makes sure that row `count` may be used, if memory allows.
+    private func takeRow(_ count: Int) -> Bool {
+        if count < rowsTouched { return true }
+        guard count < rowsMax else { return false }
+        let lock = Lock(heads, at: common + 8)
+        lock.lock()
+        defer { lock.unlock() }
+        if count < rowsTouched { return true }
+        let fresh = Int(heads.uint64(at: common + 16))
+        guard (count + 1) << rowShift + fresh * 64 <= end else { return false }
+        heads.atomic64(at: common).storeRelaxed(UInt64(count + 1))
+        return true
     }
 
     func giveOverflow(_ bucket: Int) {
@@ -267,7 +284,7 @@ public struct Index: BitwiseCopyable, Sendable {
     /// there. Does nothing if there is no row left.
     @usableFromInline func grow(_ shard: Int) {
         let count = bucketCount(shard)
-        guard count < rowsMax else { return }
+        guard takeRow(count) else { return }
         let (group, size) = spread.next(count)
         for member in 0..<size { buckets.prefetch(offset(shard, spread.row(group, member))) }
         var high = ChainWriter(at: offset(shard, count))
@@ -286,12 +303,6 @@ public struct Index: BitwiseCopyable, Sendable {
             setMayHide(shard)
         }
         heads.atomic64(at: shard << 6 + 16).storeRelaxed(UInt64(count + 1))
-        let rows = heads.atomic64(at: common)
-        while true {
-            let seen = rows.loadRelaxed()
-            guard seen < UInt64(count + 1) else { break }
-            if rows.replace(seen, with: UInt64(count + 1)) { break }
-        }
     }
 
     /// Rewrites a chain in place without the slots that move. Slots are read a bucket ahead of
@@ -311,7 +322,7 @@ public struct Index: BitwiseCopyable, Sendable {
             if isFirst {
                 buckets.zero(source, 64)
             } else {
-                giveOverflow((chain - overflowStart) / 64)
+                giveOverflow((end - chain) / 64 - 1)
             }
             isFirst = false
             place(slots.0, size, &low, &high)
@@ -373,13 +384,10 @@ public struct Index: BitwiseCopyable, Sendable {
         let overflow = Int(heads.atomic64(at: common + 16).loadRelaxed()) * 64
         return (rows << rowShift) + overflow
     }
-    /// Share of the slots that may ever be had which are used, in percent.
+    /// Share of the index's memory that is taken, in percent: rows, and overflow buckets in use.
     public func filledPercent() -> Int {
-        var used = 0
-        for shard in 0..<shardCount {
-            used &+= Int(heads.atomic64(at: shard << 6 + 32).loadRelaxed())
-        }
-        return used * 100 / (rowsMax * shardCount * 8)
+        let overflow = Int(heads.atomic64(at: common + 32).loadRelaxed()) * 64
+        return (rowsTouched << rowShift + overflow) * 100 / end
     }
     /// Slots lost because the index was full.
     public func displacedCount() -> UInt64 { heads.atomic64(at: common + 40).loadRelaxed() }
