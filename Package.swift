@@ -67,6 +67,9 @@ let package = Package(
         .testTarget(name: "BrimTests", dependencies: ["brim", "Server", "Primitives"]),
         .testTarget(
             name: "ServerTests", dependencies: ["Server", "Store", "Uring", "Primitives"]),
+        .testTarget(name: "SegmentLogTests", dependencies: ["SegmentLog", "Primitives"]),
+        .testTarget(
+            name: "StoreTests", dependencies: ["Store", "SegmentLog", "LMDB", "Primitives"]),
         .testTarget(name: "TidyTests"),
     ]
 )

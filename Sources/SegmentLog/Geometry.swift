@@ -35,6 +35,7 @@ public struct Geometry: BitwiseCopyable, Sendable, Equatable {
     public static let slotsPerBucket = 8
     public static let bucketBytes = 64
     public static let offsetBits = 17
+    public static let segmentBitsMax = 20
     public static let frameBytesMax = 1 << 20
     public static let frameBytesMin = 64 << 10
     public static let diskPrefixBytes = 16
@@ -85,9 +86,10 @@ public struct Geometry: BitwiseCopyable, Sendable, Equatable {
         frameCount = frames
         logFrames = max(frames / 10, 2 * writers)
 
-        // Segments that were sealed early are smaller than a frame: some numbers more.
-        let disk = diskBytes > 0 ? min(diskBytes / frame * 5 / 4 + 256, 1 << 20) : 0
-        segmentCount = frames + disk + 64
+        // Segments that were sealed early are smaller than a frame: some numbers more. At most
+        // so many that a tag keeps 24 bits.
+        let disk = diskBytes > 0 ? diskBytes / frame * 5 / 4 + 256 : 0
+        segmentCount = min(frames + disk + 64, (1 << Self.segmentBitsMax) - 2)
         var bits = 8
         while (1 << bits) < segmentCount + 2 { bits += 1 }
         segmentBits = bits
