@@ -65,6 +65,8 @@ let package = Package(
         .executableTarget(name: "lmdb-probe", dependencies: ["LMDB"], path: "Tests/LMDBProbe"),
         .testTarget(name: "LMDBTests", dependencies: ["LMDB", "lmdb-probe"]),
         .testTarget(name: "BrimTests", dependencies: ["brim", "Server", "Primitives"]),
+        .testTarget(
+            name: "ServerTests", dependencies: ["Server", "Store", "Uring", "Primitives"]),
         .testTarget(name: "SegmentLogTests", dependencies: ["SegmentLog", "Primitives"]),
         .testTarget(
             name: "StoreTests", dependencies: ["Store", "SegmentLog", "LMDB", "Primitives"]),

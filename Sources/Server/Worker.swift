@@ -160,7 +160,19 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
 
     /// Turns until the worker was ordered to stop and has nothing left to answer.
     public mutating func run() throws(RingError) {
-        while !isDone { try turn() }
+        do {
+            while !isDone { try turn() }
+        } catch {
+            leave()
+            throw error
+        }
+        leave()
+    }
+
+    /// Tells the store that this worker will change nothing more.
+    private mutating func leave() {
+        door.endTurn()
+        door.close()
     }
 
     /// Whether it was ordered to stop and all its connections are gone.

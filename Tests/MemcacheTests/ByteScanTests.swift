@@ -1,8 +1,5 @@
-<<<<<<< HEAD
-=======
 // The eight-bytes-at-a-time searches against the plain ones.
 
->>>>>>> main
 import Primitives
 import Testing
 

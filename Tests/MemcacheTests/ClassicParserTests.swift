@@ -1,8 +1,5 @@
-<<<<<<< HEAD
-=======
 // Single lines and what they are read as, lengths at their limits, lines longer than a window.
 
->>>>>>> main
 import Memcache
 import Testing
 
@@ -33,13 +30,9 @@ private func only(_ line: String, valueBytesMax: UInt32 = 1 << 20) -> [String] {
     ]),
     ("set a 0 0 3\r\nab", ["pending 15"]),
     ("get a b", ["get a =  [] f0 e0 c0 d0", "inside"]),
-<<<<<<< HEAD
-    ("set a 0 0 9 noreply\r\n0123456789\r\n", ["fault badDataChunk  quiet", "fault unknownCommand "]),
-=======
     ("set a 0 0 9 noreply\r\n0123456789\r\n", [
         "fault badDataChunk  quiet", "fault unknownCommand ",
     ]),
->>>>>>> main
     ("set a 0 0 11\r\n01234567890\r\nmn\r\n", ["fault tooLarge a", "noop  =  [] f0 e0 c0 d0"]),
     ("add a 0 0 11\r\n01234567890\r\nmn\r\n", ["fault tooLarge ", "noop  =  [] f0 e0 c0 d0"]),
     ("set a 0 0 -1\r\nmn\r\n", ["fault badFormat  closes"]),
@@ -59,16 +52,10 @@ func aLineIsReadAs(line: String, expected: [String]) {
 @Test func keysOf250BytesAreTheLongest() {
     for count in 1...300 {
         let key = String(repeating: "k", count: count)
-<<<<<<< HEAD
-        for line in ["get \(key)\r\n", "delete \(key)\r\n", "incr \(key) 1\r\n", "touch \(key) 1\r\n",
-            "set \(key) 0 0 1\r\nx\r\n", "gat 0 \(key)\r\n"]
-        {
-=======
         for line in [
             "get \(key)\r\n", "delete \(key)\r\n", "incr \(key) 1\r\n", "touch \(key) 1\r\n",
             "set \(key) 0 0 1\r\nx\r\n", "gat 0 \(key)\r\n",
         ] {
->>>>>>> main
             let isFault = only(line)[0] == "fault badFormat "
             #expect(isFault == (count > 250), "\(line)")
         }
@@ -132,14 +119,9 @@ func aLineIsReadAs(line: String, expected: [String]) {
     #expect(request.valueBytes == 1_000_000)
     #expect(request.flags == 5)
     #expect(request.expiry == 60)
-<<<<<<< HEAD
-    for other in ["set a 0 0 1", "get a\r\n", "set a 0 0 9999999\r\n", "set a 0 0 x\r\n", "", "\r\n"]
-    {
-=======
     for other in [
         "set a 0 0 1", "get a\r\n", "set a 0 0 9999999\r\n", "set a 0 0 x\r\n", "", "\r\n",
     ] {
->>>>>>> main
         let bytes = Array(other.utf8)
         let header = parser.storageHeader(bytes.span)
         #expect(header == nil, "\(other)")

@@ -1,8 +1,5 @@
-<<<<<<< HEAD
-=======
 // The client's side: replies read in parts, requests encoded and parsed back.
 
->>>>>>> main
 import Memcache
 import Testing
 
@@ -98,12 +95,8 @@ func aReplyIsReadAs(line: String, expected: String) {
         RequestEncoder.endGet(to: &writer)
         RequestEncoder.store(
             .set, key.span, flags: 3, expiry: 60, value: value.span, to: &writer)
-<<<<<<< HEAD
-        RequestEncoder.store(.cas, key.span, value: value.span, cas: .max, isQuiet: true, to: &writer)
-=======
         RequestEncoder.store(
             .cas, key.span, value: value.span, cas: .max, isQuiet: true, to: &writer)
->>>>>>> main
         RequestEncoder.delete(key.span, isQuiet: true, to: &writer)
         RequestEncoder.increment(key.span, by: .max, to: &writer)
         RequestEncoder.decrement(key.span, by: 1, to: &writer)

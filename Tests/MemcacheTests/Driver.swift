@@ -62,15 +62,10 @@ struct Driver {
 
     private mutating func step() {
         var parser = parser
-<<<<<<< HEAD
-        let parsed = parser.next(rest.span)
-        self.parser = parser
-=======
         let header = parser.storageHeader(rest.span)
         let parsed = parser.next(rest.span)
         self.parser = parser
         if let header { check(header.0, header.consumed, parsed) }
->>>>>>> main
         switch parsed {
         case .request(var request, let consumed):
             guard consumed > 0, consumed <= rest.count else {
@@ -111,8 +106,6 @@ struct Driver {
         }
     }
 
-<<<<<<< HEAD
-=======
     /// A header must be what `next` reads, or would read if the value were there.
     private mutating func check(_ header: Request, _ consumed: Int, _ parsed: Parsed) {
         let end = consumed + Int(header.valueBytes) + 2
@@ -126,7 +119,6 @@ struct Driver {
         }
     }
 
->>>>>>> main
     private mutating func drop() {
         let count = Int(min(swallow, UInt64(rest.count)))
         rest.removeFirst(count)

@@ -1,8 +1,5 @@
-<<<<<<< HEAD
-=======
 // Reply lines byte for byte, and the rule for expiries.
 
->>>>>>> main
 import Memcache
 import Primitives
 import Testing

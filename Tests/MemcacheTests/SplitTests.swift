@@ -1,8 +1,5 @@
-<<<<<<< HEAD
-=======
 // The parser on transcripts and on random bytes: cut anywhere, on every prefix, never trapping.
 
->>>>>>> main
 import Memcache
 import Testing
 
@@ -35,8 +32,6 @@ private let sections = Transcript.all.flatMap { file in
     }
 }
 
-<<<<<<< HEAD
-=======
 /// The error lines of a text that a parser alone can answer with.
 private func errorLines(_ expected: [UInt8]) -> [String] {
     let lines = Fault.Kind.allCases.map { kind in written { Reply.fault(kind, to: &$0) } }
@@ -67,7 +62,6 @@ private func errorLines(_ expected: [UInt8]) -> [String] {
     }
 }
 
->>>>>>> main
 /// Whether `needMore` on every prefix of what stands at the start of `bytes` asks for something
 /// that has not come, and never for more than the whole.
 private func checkPrefixes(_ parser: ClassicParser, _ bytes: [UInt8], _ name: String) {

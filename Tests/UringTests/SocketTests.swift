@@ -216,6 +216,26 @@ import Uring
         }
     }
 
+    @Test func ringFitsItsShareOfLockedMemory() {
+        var size = RingConfiguration()
+        #expect(size.lockedBytes == (64 << 10) + (136 << 10) + (8 << 10))
+        size.fit(lockedBytes: 1 << 20)
+        #expect(size == RingConfiguration())
+        size.ringCount = 5
+        for limit in [1 << 20, 512 << 10, 100 << 10, 64 << 10] {
+            size.fit(lockedBytes: limit)
+            #expect(size.lockedBytes <= limit / 5)
+            #expect(size.completions >= size.entries)
+        }
+        #expect(size.bufferBytes == RingConfiguration().bufferBytes)
+        size.fit(lockedBytes: 0)
+        #expect(size.lockedBytes == 3 * 4096)
+        #expect(size.bufferCount == 256)
+        var control = RingConfiguration.control
+        control.fit(lockedBytes: 0)
+        #expect(control.lockedBytes == 2 * 4096)
+    }
+
     @Test func tokenKeepsItsThreePartsApart() {
         let token = Token(.timeout, slot: .max, generation: .max)
         #expect(token.generation == 0xFF_FFFF)

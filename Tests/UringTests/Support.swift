@@ -2,6 +2,7 @@
 
 import Glibc
 import Primitives
+import Synchronization
 import Testing
 import Uring
 
@@ -99,10 +100,18 @@ func token(_ operation: Token.Operation, _ slot: UInt32 = 1, _ generation: UInt3
     Token(operation, slot: slot, generation: generation)
 }
 
-/// A path in a fresh directory of the system's temporary place.
-func temporaryPath(_ name: String) -> String {
+/// The directory of this run's files; it goes when the process ends.
+private let directory: String = {
     var pattern = Array("/tmp/uring-test-XXXXXX".utf8CString)
-    let made = mkdtemp(&pattern)
-    precondition(made != nil)
-    return String(cString: made!) + "/" + name
+    guard mkdtemp(&pattern) != nil else { preconditionFailure("no temporary directory") }
+    atexit { rmdir(directory) }
+    return String(decoding: pattern.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+}()
+
+private let pathCount = Atomic<Int>(0)
+
+/// A path that nothing has yet; the test removes what it makes there.
+func temporaryPath(_ name: String) -> String {
+    let number = pathCount.wrappingAdd(1, ordering: .relaxed).newValue
+    return "\(directory)/\(name)\(number)"
 }
