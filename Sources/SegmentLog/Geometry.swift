@@ -19,6 +19,8 @@ public struct Geometry: BitwiseCopyable, Sendable, Equatable {
     public let frameCount: Int
     /// Frames the log region may keep once memory is full.
     public let logFrames: Int
+    /// Frames to keep free: every writer can open both its segments while more are being freed.
+    public let freeFramesMin: Int
     /// Segment numbers, 1 ..< segmentCount.
     public let segmentCount: Int
     public let segmentBits: Int
@@ -70,9 +72,10 @@ public struct Geometry: BitwiseCopyable, Sendable, Equatable {
         rowsAtStart = Spread.sizeAtStart << groupBits
         let start = rowsAtStart
 
-        // Ghosts only without a disk: four bytes for about each item that memory holds.
-        ghostCount = hasDisk ? 0 : max(memory / 64 / 4 / 16 * 16, 1024)
-        let ghostBytes = ghostCount * 4
+        // Ghosts only without a disk: two bytes for more than half of the small items that memory
+        // holds.
+        ghostCount = hasDisk ? 0 : max(memory / 64 / 2, 1024)
+        let ghostBytes = ghostCount * 2
 
         let available = memory - start * rowBytes - ghostBytes
         var frame = Self.frameBytesMax
@@ -85,6 +88,7 @@ public struct Geometry: BitwiseCopyable, Sendable, Equatable {
         let frames = max(available / frame - 1, 4 * writers)
         frameCount = frames
         logFrames = max(frames / 10, 2 * writers)
+        freeFramesMin = min(max(2 * writers, frames / 64), 12)
 
         // Segments that were sealed early are smaller than a frame: some numbers more. At most
         // so many that a tag keeps 24 bits.

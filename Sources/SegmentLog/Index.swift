@@ -219,7 +219,43 @@ public struct Index: BitwiseCopyable, Sendable {
         return nil
     }
 
-    /// Empties a slot.
+    /// Empties a slot of the hash's chain, and gives an overflow bucket back that is not needed any
+    /// more. Other slots of the chain may move: forget their offsets.
+    public func remove(_ hash: UInt64, at slot: SlotOffset) {
+        let shard = shard(hash)
+        remove(shard, at: slot)
+        shrink(offset(shard, bucket(shard, hash)), hole: slot)
+    }
+
+    /// Fills a hole in a chain from its last bucket; if that is then left with one slot, the slot
+    /// takes the place of the link to it.
+    private func shrink(_ start: SlotOffset, hole: SlotOffset) {
+        var link = start + 56
+        guard layout.isLink(load(link)) else { return }
+        var last = overflowOffset(layout.linked(load(link)))
+        while layout.isLink(load(last + 56)) {
+            link = last + 56
+            last = overflowOffset(layout.linked(load(link)))
+        }
+        var count = 0
+        var position = 0
+        for number in 0..<8 where load(last + number * 8) != 0 {
+            count += 1
+            position = last + number * 8
+        }
+        if count > 0, hole & ~63 != last {
+            store(load(position), at: hole)
+            store(0, at: position)
+            count -= 1
+        }
+        guard count <= 1 else { return }
+        var rest: UInt64 = 0
+        for number in 0..<8 where load(last + number * 8) != 0 { rest = load(last + number * 8) }
+        giveOverflow((end - last) / 64 - 1)
+        store(rest, at: link)
+    }
+
+    /// Empties a slot, and moves nothing: for walks over many.
     @inlinable public func remove(_ shard: Int, at slot: SlotOffset, isItem: Bool = true) {
         store(0, at: slot)
         if isItem { addItems(shard, -1) }
