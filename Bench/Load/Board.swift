@@ -12,7 +12,14 @@ final class Board: Sendable {
     private let memory: Region
     private let results = Mutex<(finished: [WorkerResult], failure: LoadFailure?)>(([], nil))
 
-    init() throws(MemoryError) { memory = try Region.map(byteCount: 4096) }
+    /// Versions of the keys, where values are verified.
+    let ledger: ValueLedger?
+
+    init(_ plan: LoadPlan) throws(MemoryError) {
+        memory = try Region.map(byteCount: 4096)
+        let run = UInt32(truncatingIfNeeded: Clock.unixNanoseconds() / 1000)
+        ledger = plan.verifies ? try ValueLedger(keyCount: plan.keyCount, run: run) : nil
+    }
 
     private var phaseWord: AtomicWord32 { memory.atomic32(at: 0) }
     /// Raised with every event that the starter may wait for.

@@ -17,6 +17,8 @@ struct Connection: BitwiseCopyable {
     var outstanding = 0
     /// The first key of the head request that has had no reply yet.
     var keyIndex = 0
+    /// The value being received, where values are verified.
+    var value = ValueReader()
     /// Bytes of an incomplete reply that are kept until more come.
     var carried = 0
     /// What was last handed to the ring to send, and what of it is known to have gone out: only

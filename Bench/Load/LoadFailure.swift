@@ -14,6 +14,8 @@ public enum LoadFailure: Error, Equatable, Sendable, CustomStringConvertible {
     case closed(connection: Int, outstanding: Int, errno: Int32)
     /// A reply that does not belong to the request that it answers.
     case wrongReply(connection: Int, request: String, reply: String, reason: String)
+    /// A value that is not what was stored.
+    case badValue(connection: Int, key: String, BadValue)
     /// No byte came for so many seconds while replies were due.
     case stalled(connection: Int, outstanding: Int, request: String, seconds: Double)
     /// The generator's own threads did not begin or end in time.
@@ -36,6 +38,8 @@ public enum LoadFailure: Error, Equatable, Sendable, CustomStringConvertible {
         case .wrongReply(let connection, let request, let reply, let reason):
             return "wrong reply on connection \(connection): \(reason); asked: \(request); "
                 + "came: \(reply)"
+        case .badValue(let connection, let key, let what):
+            return "bad value of \(key) on connection \(connection): \(what)"
         case .stalled(let connection, let outstanding, let request, let seconds):
             return "the server stalled: connection \(connection) got nothing for \(seconds) s "
                 + "while waiting for \(outstanding) replies, the first to: \(request)"

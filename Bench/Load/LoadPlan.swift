@@ -40,6 +40,8 @@ public struct LoadPlan: Sendable {
     /// Cores for the threads, used in turn; empty for no binding.
     public var cores: [Int] = []
     public var refill = Refill.batch
+    /// Whether values carry what proves them whole and new, and are checked.
+    public var verifies = false
     /// A connection that waits longer than this for a reply fails the run.
     public var stallSeconds = 5.0
 
@@ -80,6 +82,14 @@ public struct LoadPlan: Sendable {
             try require(seconds >= 0.01 && seconds <= 86_400, "seconds: 0.01 to 86400")
         case .operations(let count):
             try require(count >= 1 && count <= 1 << 50, "operations: at least 1")
+            try require(warmupSeconds == 0, "warmup: not with a number of operations")
+        }
+        if verifies {
+            try require(
+                valueBytes >= ValueText.headerBytes,
+                "verify: values need at least \(ValueText.headerBytes) bytes")
+            try require(
+                keyCount >= UInt64(clientCount), "verify: there are more clients than keys")
         }
         let bytes = longestRequestBytes.multipliedReportingOverflow(by: depth * clientCount)
         try require(

@@ -27,7 +27,11 @@ public enum LoadRun {
         raiseDescriptorLimit(to: plan.clientCount + 256)
 
         let board: Board
-        do throws(MemoryError) { board = try Board() } catch { throw .memory(byteCount: 4096) }
+        do throws(MemoryError) {
+            board = try Board(plan)
+        } catch {
+            throw .memory(byteCount: Int(plan.keyCount) * 8)
+        }
         let threads = ThreadBox()
         let failure = measure(plan, target, server, board, threads, &outcome)
         board.enter(.stopped)

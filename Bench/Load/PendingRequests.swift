@@ -4,8 +4,11 @@
 //
 // ```text
 // byte 0             8         12          16            20
-//      | sent at (ns) | command | key count | first key's number | …
+//      | sent at (ns) | command | key count | first key's number | … | its version | …
 // ```
+//
+// Versions are there only when values are verified: of a get, what was acknowledged when it was
+// sent; of a change, what it writes.
 
 internal import Primitives
 
@@ -15,10 +18,14 @@ struct PendingRequests: BitwiseCopyable {
     private let memory: Region
     private let depth: Int
     private let entryBytes: Int
+    private let versionOffset: Int
 
-    init(connectionCount: Int, depth: Int, keysMax: Int) throws(MemoryError) {
+    init(connectionCount: Int, depth: Int, keysMax: Int, hasVersions: Bool)
+        throws(MemoryError)
+    {
         self.depth = depth
-        entryBytes = (Self.headerBytes + 4 * keysMax + 7) / 8 * 8
+        versionOffset = Self.headerBytes + 4 * keysMax
+        entryBytes = (versionOffset + (hasVersions ? 4 * keysMax : 0) + 7) / 8 * 8
         memory = try Region.map(byteCount: connectionCount * depth * entryBytes)
     }
 
@@ -39,6 +46,14 @@ struct PendingRequests: BitwiseCopyable {
     @inline(__always)
     func setKey(_ entry: Int, _ index: Int, _ key: UInt32) {
         memory.store(key, at: entry &+ Self.headerBytes &+ 4 &* index)
+    }
+
+    func setVersion(_ entry: Int, _ index: Int, _ version: UInt32) {
+        memory.store(version, at: entry &+ versionOffset &+ 4 &* index)
+    }
+
+    func version(_ entry: Int, _ index: Int) -> UInt32 {
+        memory.uint32(at: entry &+ versionOffset &+ 4 &* index)
     }
 
     @inline(__always) func sentAt(_ entry: Int) -> UInt64 { memory.uint64(at: entry) }

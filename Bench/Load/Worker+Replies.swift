@@ -118,6 +118,7 @@ extension Worker {
         let command = pending.command(entry)
         switch (command, answer.kind) {
         case (.get, .body):
+            if ledger != nil { verify(answer, bytes, entry, slot, &connection) }
             return
         case (.get, .value):
             guard matchKey(bytes.extracting(answer.key.range), entry, &connection) else {
@@ -129,10 +130,16 @@ extension Worker {
         case (.get, .end):
             counters.misses &+= UInt64(pending.keyCount(entry) &- connection.keyIndex)
         case (.set, .stored):
-            break
-        case (.delete, .deleted), (.touch, .touched):
+            acknowledge(entry)
+        case (.delete, .deleted):
             counters.hits &+= 1
-        case (.delete, .notFound), (.touch, .notFound):
+            acknowledge(entry)
+        case (.delete, .notFound):
+            counters.misses &+= 1
+            acknowledge(entry)
+        case (.touch, .touched):
+            counters.hits &+= 1
+        case (.touch, .notFound):
             counters.misses &+= 1
         case (_, .error), (_, .clientError), (_, .serverError):
             counters.errors &+= 1
@@ -163,6 +170,30 @@ extension Worker {
             }
         }
         return false
+    }
+
+    // MARK: Verifying
+
+    private func acknowledge(_ entry: Int) {
+        guard let ledger else { return }
+        ledger.acknowledge(pending.key(entry, 0), pending.version(entry, 0))
+    }
+
+    private mutating func verify(
+        _ part: Answer, _ bytes: Span<UInt8>, _ entry: Int, _ slot: Int,
+        _ connection: inout Connection
+    ) {
+        connection.value.take(bytes.extracting(part.text.range))
+        guard part.isLast, let ledger else { return }
+        let index = connection.keyIndex &- 1
+        let key = pending.key(entry, index)
+        let fault = ledger.judge(
+            connection.value, of: key, floor: pending.version(entry, index),
+            byteCount: plan.valueBytes)
+        connection.value = ValueReader()
+        guard let fault else { return }
+        failure = .badValue(
+            connection: firstConnection + slot, key: keys.string(key), fault)
     }
 
     private mutating func finishHead(

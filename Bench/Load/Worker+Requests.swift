@@ -81,8 +81,14 @@ extension Worker {
             return encodeGet(entry, &connection, at: nanoseconds, to: &writer)
         }
         connection.quota &-= 1
-        let key = keySampler.next(&connection.random, position: &connection.position)
+        var key = keySampler.next(&connection.random, position: &connection.position)
         pending.begin(entry, command, keyCount: 1, at: nanoseconds)
+        var version: UInt32 = 0
+        if let ledger {
+            key = ownKey(near: key, slot)
+            if command != .touch { version = ledger.issue(key) }
+            pending.setVersion(entry, 0, version)
+        }
         pending.setKey(entry, 0, key)
         let ttl = plan.ttlSeconds
         keys.withKey(key) { bytes in
@@ -95,8 +101,20 @@ extension Worker {
             }
         }
         guard command == .set else { return }
-        writer.append(values, 0, plan.valueBytes)
+        if let ledger {
+            values.append(key, run: ledger.run, version: version, to: &writer)
+        } else {
+            values.append(to: &writer)
+        }
         writer.append("\r\n")
+    }
+
+    /// A key near another one that this connection alone changes.
+    private func ownKey(near key: UInt32, _ slot: Int) -> UInt32 {
+        let count = UInt64(plan.clientCount)
+        var own = UInt64(key) / count * count + UInt64(firstConnection + slot)
+        if own >= plan.keyCount { own -= count }
+        return UInt32(truncatingIfNeeded: own)
     }
 
     private func encodeGet(
@@ -110,6 +128,7 @@ extension Worker {
         for index in 0..<count {
             let key = keySampler.next(&connection.random, position: &connection.position)
             pending.setKey(entry, index, key)
+            if let ledger { pending.setVersion(entry, index, ledger.acknowledged(key)) }
             keys.withKey(key) { RequestEncoder.addKey($0, to: &writer) }
         }
         RequestEncoder.endGet(to: &writer)

@@ -19,6 +19,7 @@ struct Worker: ~Copyable {
 
     let plan: LoadPlan
     let board: Board
+    let ledger: ValueLedger?
     var ring: KernelRing
     var connections: [Connection]
     /// The number that the first connection of this worker has in the whole run.
@@ -28,7 +29,7 @@ struct Worker: ~Copyable {
     let keySampler: KeySampler
     let commands: CommandSampler
     /// What values are made of.
-    let values: Region
+    let values: ValueText
     /// Send buffers, then carry buffers, connection by connection.
     let memory: Region
     let sendBufferBytes: Int
@@ -69,6 +70,7 @@ struct Worker: ~Copyable {
     ) {
         self.plan = plan
         self.board = board
+        ledger = board.ledger
         self.ring = ring
         self.connections = connections
         self.firstConnection = firstConnection

@@ -7,7 +7,7 @@ struct WorkerTables: BitwiseCopyable {
     let pending: PendingRequests
     let keys: KeyText
     /// What values are made of.
-    let values: Region
+    let values: ValueText
     /// Send buffers of all connections, then their carry buffers.
     let memory: Region
     let sendBufferBytes: Int
@@ -20,9 +20,10 @@ struct WorkerTables: BitwiseCopyable {
             keys = try KeyText(byteCount: plan.keyBytes)
             pending = try PendingRequests(
                 connectionCount: connectionCount, depth: plan.depth,
-                keysMax: plan.mix.contains(.get) ? plan.keysPerGet : 1)
+                keysMax: plan.mix.contains(.get) ? plan.keysPerGet : 1,
+                hasVersions: plan.verifies)
             memory = try Region.map(byteCount: bytes)
-            values = try ValueText.filler(byteCount: plan.valueBytes)
+            values = try ValueText(byteCount: plan.valueBytes)
         } catch {
             throw .memory(byteCount: bytes)
         }

@@ -38,8 +38,8 @@ struct PlanOptions: ParsableArguments {
     @Option(help: "Operations to measure, in place of seconds.")
     var operations: UInt64?
 
-    @Option(help: "Seconds before anything is counted.")
-    var warmup: Double = 1
+    @Option(help: "Seconds before anything is counted; 1, or 0 with a number of operations.")
+    var warmup: Double?
 
     @Option(help: "Threads of the generator.")
     var threads = 1
@@ -55,6 +55,9 @@ struct PlanOptions: ParsableArguments {
 
     @Option(help: "Seconds without a reply that is due after which the run fails.")
     var stall = 5.0
+
+    @Flag(help: "Write values that can be checked, and check what comes back.")
+    var verify = false
 
     /// The plan, checked.
     func plan() throws(ArgumentFault) -> LoadPlan {
@@ -72,7 +75,7 @@ struct PlanOptions: ParsableArguments {
             throw ArgumentFault("seconds and operations: only one of them can end a run")
         }
         plan.length = operations.map { .operations($0) } ?? .seconds(seconds ?? 5)
-        plan.warmupSeconds = warmup
+        plan.warmupSeconds = warmup ?? (operations == nil ? 1 : 0)
         plan.threadCount = threads
         plan.seed = seed
         plan.cores = try cores()
@@ -81,6 +84,7 @@ struct PlanOptions: ParsableArguments {
         }
         plan.refill = refill
         plan.stallSeconds = stall
+        plan.verifies = verify
         try plan.check()
         return plan
     }
