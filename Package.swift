@@ -23,6 +23,7 @@ let package = Package(
         .package(
             url: "https://github.com/apple/swift-configuration", from: "1.4.0",
             traits: [.trait(name: "YAML")]),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     ],
     targets: [
         .target(name: "CPrimitives"),
@@ -51,8 +52,12 @@ let package = Package(
             ],
             swiftSettings: strict),
         .target(
-            name: "Load", dependencies: ["Memcache", "Uring", "Primitives"], path: "Bench/Load",
-            swiftSettings: strict),
+            name: "Load",
+            dependencies: [
+                "Memcache", "Uring", "Primitives",
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
+            ],
+            path: "Bench/Load", swiftSettings: strict),
         .executableTarget(
             name: "brim-bench",
             dependencies: [
