@@ -89,6 +89,9 @@ extension Writer {
         }
     }
 
+    /// A chain of at least one frame, for a call's time.
+    public mutating func openChain(_ bytes: Int) -> Room? { openChain(bytes, true) }
+
     private mutating func openChain(_ bytes: Int, _ isBrief: Bool) -> Room? {
         let needed = log.geometry.framesNeeded(bytes)
         let staged = Int(log.frames.stagedFrames.loadRelaxed())

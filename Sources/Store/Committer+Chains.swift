@@ -77,12 +77,11 @@ extension Committer {
         let filled = Int(log.segments.filled(segment).loadRelaxed())
         let sequence = log.segments.sequence(segment)
         guard let files = disk.files() else { return }
-        if filled <= log.geometry.sharedRecordBytesMax
-            || log.segments.kind(segment) != .chain
-        {
+        // A chain may come from smaller frames, and fit into one of this run's.
+        guard log.segments.kind(segment) == .chain else {
             return loadShared(files, segment, filled)
         }
-        guard let room = writer.openRoom(filled, isBrief: true), room.isChained else {
+        guard let room = writer.openChain(filled) else {
             signals.maintenance.ring()
             return
         }
@@ -102,6 +101,7 @@ extension Committer {
 
     /// A small segment without a place that a ring could read: back into a frame of its own.
     private mutating func loadShared(_ files: DiskFiles, _ segment: Int, _ filled: Int) {
+        guard filled <= log.geometry.segmentBytes else { return lose(segment) }
         guard let frame = writer.takeFrame() else {
             signals.maintenance.ring()
             return

@@ -60,6 +60,14 @@ extension Committer {
         writer.seal()
     }
 
+    /// Frames are short before the first request (they were larger or more in the last run):
+    /// commits what was brought back so far, and lets it rest on disk.
+    private mutating func makeFrames() {
+        guard log.frames.freeCount < log.geometry.frameCount / 2 else { return }
+        guard log.sealed.count > 0, commit(askingWorkers: false) else { return }
+        while let number = log.logRegion.pop() { log.rest(Int(number)) }
+    }
+
     /// Appends the records of one stretch anew.
     private mutating func bringBack(
         _ files: DiskFiles, _ transaction: borrowing ReadTransaction, _ key: PairKey,
@@ -85,6 +93,7 @@ extension Committer {
                     disk.counters.add(.damagedSegments, 1)
                     return
                 }
+                if writer.tailRoom < Record.aligned(record.contentBytes) { makeFrames() }
                 if let place = writer.appendCopy(record) { merger.merge(record, at: place) }
             }
             position += record.totalBytes

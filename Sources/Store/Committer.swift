@@ -56,7 +56,8 @@ struct Committer: ~Copyable {
         writer = Writer(store.log, number: store.configuration.workers + 1)
         // Out of `-m`, see `Disk.memoryBytes`; a failure here is a failure to start.
         directory = Committer.room(2 << 20)
-        scratch = Committer.room(store.log.geometry.frameBytes)
+        // A segment of an earlier run may be larger than this run's.
+        scratch = Committer.room(Geometry.frameBytesMax)
     }
 
     private static func room(_ bytes: Int) -> Region {
