@@ -19,14 +19,16 @@ extension Committer {
 
     /// Deletes what is too much: for the file, for the index, for the segment numbers.
     mutating func keepWithinBudget() {
+        reap()
         guard !isFailing else { return }
         disk.counters[.limitBytes] = UInt64(disk.configuration.sizeBytes)
         disk.counters[.segmentsMax] = UInt64(budget / log.geometry.frameBytes)
         let used = Int(disk.counters[.bytes])
         if isOverBudget {
-            // Bounded, so that commits go on.
+            // Bounded, so that commits go on, but more than a commit can add.
+            let each = victimsMax
             var rounds = 4
-            while rounds > 0, isOverBudget, dropOldest(8) > 0 { rounds -= 1 }
+            while rounds > 0, isOverBudget, dropOldest(each) > 0 { rounds -= 1 }
         } else if log.index.filledPercent() >= 96 {
             if !didWarnIndex {
                 didWarnIndex = true
@@ -43,49 +45,90 @@ extension Committer {
         }
     }
 
+    /// As many segments as one transaction writes.
+    private var victimsMax: Int { max(Disk.transactionBytes / log.geometry.frameBytes, 8) }
+
+    private var leavingBytes: Int { condemned.reduce(0) { $0 + $1.resident.bytes } }
+
+    /// What is condemned is as good as gone.
     private var isOverBudget: Bool {
-        Int(disk.counters[.bytes]) > budget
-            || log.segments.freeCount < 3 * log.geometry.writers + 16
+        Int(disk.counters[.bytes]) - leavingBytes > budget
+            || log.segments.freeCount + condemned.count < 3 * log.geometry.writers + 16
     }
 
-    /// Deletes up to `count` of the oldest segments; returns how many.
+    /// Takes up to `count` of the oldest segments out of use, and off the disk as far as nobody
+    /// reads them; returns how many.
     mutating func dropOldest(_ count: Int) -> Int {
         let limit =
             log.recovering.loadAcquire() == 0 ? UInt64.max : signals.recoveredUpTo.loadAcquire()
         var victims: [Resident] = []
-        while victims.count < count, let first = resident.first, first.sequence < limit {
+        var excess = Int.max
+        if isOverBudget, Int(disk.counters[.bytes]) > budget {
+            // No more than what is too much, and a little ahead.
+            excess = Int(disk.counters[.bytes]) - leavingBytes - budget + budget / 32
+        }
+        while victims.count < count, excess > 0, let first = resident.first,
+            first.sequence < limit
+        {
             resident.removeFirst()
             victims.append(first)
+            excess -= first.bytes
         }
         guard !victims.isEmpty else { return 0 }
-        for victim in victims { unlink(victim) }
         for victim in victims {
-            let reads = log.segments.reads(victim.segment)
-            while reads.loadAcquire() != 0 { Pause.short() }
+            let before = writer.main.segment
+            unlink(victim)
+            // What it owes may lie in a segment that was sealed meanwhile.
+            let owed = before != 0 && before != writer.main.segment ? before : 0
+            condemned.append(
+                Condemned(
+                    resident: victim, owed: owed,
+                    owedSequence: log.segments.sequence(owed), turns: log.frames.snapshot()))
         }
-        let mark = log.frames.snapshot()
-        while !log.frames.isQuiet(since: mark) { Pause.short() }
+        reap()
+        return victims.count
+    }
+
+    /// Deletes what is condemned, once every read that had begun has ended and the tombstones and
+    /// rescued records that it owes are on disk, or come to be with the same transaction.
+    mutating func reap(isUrgent: Bool = false) {
+        guard !condemned.isEmpty, Clock.monotonicNanoseconds() >= reapAt else { return }
+        let victims = condemned.filter { isReady($0, isUrgent: isUrgent) }.prefix(victimsMax)
+        guard !victims.isEmpty else { return }
         do throws(LMDBError) {
             guard let files = disk.files() else { throw .panic }
-            try delete(files, victims)
+            try delete(files, victims.map(\.resident), payingDebts: !isUrgent)
         } catch {
-            // Their slots are gone; only the file still holds them. They stay first in line.
-            resident.insert(contentsOf: victims, at: 0)
-            retryAt = Clock.monotonicNanoseconds() + 500_000_000
-            return 0
+            // Their slots are gone; only the file still holds them.
+            reapAt = Clock.monotonicNanoseconds() + 100_000_000
+            return
         }
-        for victim in victims {
+        for victim in victims.map(\.resident) {
+            condemned.removeAll { $0.resident.sequence == victim.sequence }
+            returned.removeAll { $0 == victim.sequence }
             disk.counters.add(.segments, -1)
             disk.counters.add(.bytes, -victim.bytes)
             disk.counters.add(.bytesDeleted, victim.bytes)
             disk.counters.add(.segmentsDeleted, 1)
             log.segments.free(number: victim.segment)
         }
-        return victims.count
     }
 
-    private func delete(_ files: DiskFiles, _ victims: [Resident]) throws(LMDBError) {
+    private func isReady(_ victim: Condemned, isUrgent: Bool) -> Bool {
+        guard log.segments.reads(victim.resident.segment).loadAcquire() == 0 else { return false }
+        guard log.frames.isQuiet(since: victim.turns) else { return false }
+        return isUrgent || victim.owed == 0
+            || log.segments.sequence(victim.owed) != victim.owedSequence
+            || log.segments.fileOffset(victim.owed).loadAcquire() != 0
+    }
+
+    private mutating func delete(
+        _ files: DiskFiles, _ victims: [Resident], payingDebts: Bool
+    ) throws(LMDBError) {
+        writer.cutNow()
+        let own = payingDebts && writer.main.segment != 0 ? [writer.main.segment] : []
         var transaction = try files.environment.beginWrite()
+        _ = try writeStretches(files, &transaction, own)
         for victim in victims {
             let filled = Int(log.segments.filled(victim.segment).loadRelaxed())
             let isChain = log.segments.kind(victim.segment) == .chain
@@ -98,6 +141,7 @@ extension Committer {
             } while isChain && part < 1024 && part * Geometry.frameBytesMin < filled + 1 << 20
         }
         try transaction.commit()
+        for segment in own { noteStretch(segment) }
     }
 
     // MARK: Slots
@@ -106,24 +150,53 @@ extension Committer {
         let segment = victim.segment
         takeFromMemory(segment)
         log.segments.setState(segment, .dying)
-        guard let files = disk.files(), let bytes = readBack(files, victim) else { return }
-        let doubtful = olderRecords(files, victim)
-        var position = 0
-        while position < bytes {
-            let record = Record(scratch, at: position)
-            let isChain = log.segments.kind(segment) == .chain
-            guard isChain || record.isPlausible(limit: bytes - position) else { break }
-            let length = isChain ? bytes : record.totalBytes
-            if !record.isFiller {
-                let hash = scratch.withBytes(record.keyOffset, record.keyBytes) {
-                    log.hasher.hash($0)
-                }
-                let place = Place(segment: segment, offset: position)
-                let mustMark = doubtful.has(hash, below: record.order)
-                leave(record, hash, place, victim, mustMark: mustMark)
-            }
-            position += length
+        guard let files = disk.files(), let count = readDirectory(files, victim.sequence) else {
+            return sweep(segment)
         }
+        let doubtful = olderRecords(files, victim, count)
+        guard readDirectory(files, victim.sequence) == count,
+            let view = Directory.View(directory, byteCount: Directory.bytes(count: count))
+        else { return sweep(segment) }
+        let bytes = readBack(files, victim) ?? 0
+        let isChain = log.segments.kind(segment) == .chain
+        for number in 0..<count {
+            let entry = view[number]
+            let place = Place(segment: segment, offset: entry.offset)
+            var record: Record?
+            if entry.offset % 8 == 0, entry.offset + Record.headerBytes <= bytes {
+                let found = Record(scratch, at: entry.offset)
+                let limit = isChain ? Int(log.segments.filled(segment).loadRelaxed()) : bytes
+                if found.isPlausible(limit: limit - entry.offset), found.order == entry.order {
+                    record = found
+                }
+            }
+            leave(entry, record, place, victim, mustMark: doubtful.has(entry))
+        }
+    }
+
+    /// Its directory cannot be read: every slot is looked at.
+    private func sweep(_ segment: Int) {
+        let layout = log.index.layout
+        for shard in 0..<log.index.shardCount {
+            log.index.lock(shard)
+            log.index.forEach(shard, buckets: 0..<Int.max) { at, slot in
+                guard layout.segment(slot) == segment else { return }
+                log.index.remove(shard, at: at, isItem: !SlotLayout.isMarked(slot))
+                log.index.setMayHide(shard)
+            }
+            log.index.unlock(shard)
+        }
+    }
+
+    /// Copies a key directory to `directory`; the number of its entries if it is sound.
+    func readDirectory(_ files: DiskFiles, _ sequence: UInt64) -> Int? {
+        guard let transaction = try? files.environment.beginRead() else { return nil }
+        let found = try? transaction.get(files.directories, key: sequence) { bytes -> Int? in
+            guard bytes.count <= directory.byteCount else { return nil }
+            directory.store(bytes, at: 0)
+            return Directory.View(directory, byteCount: bytes.count)?.count
+        }
+        return found ?? nil
     }
 
     /// The segment's frame, if it has one, goes (the records that were wanted were promoted or
@@ -185,10 +258,12 @@ extension Committer {
         }
     }
 
-    /// One record of a segment that leaves the disk.
+    /// One record of a segment that leaves the disk; nil if it cannot be read.
     private mutating func leave(
-        _ record: Record, _ hash: UInt64, _ place: Place, _ victim: Resident, mustMark: Bool
+        _ entry: Directory.Entry, _ record: Record?, _ place: Place, _ victim: Resident,
+        mustMark: Bool
     ) {
+        let hash = entry.hash
         let shard = log.index.shard(hash)
         log.index.lock(shard)
         defer { log.index.unlock(shard) }
@@ -203,10 +278,11 @@ extension Committer {
                 if SlotLayout.hits(slot) == 0 { log.count(.evictedUnfetched) }
                 disk.counters.add(.recordsDeleted, 1)
             }
-        } else if let (at, slot) = promoted(hash, Home(place, sequence: victim.sequence)) {
+        } else if let record, let (at, slot) = promoted(hash, Home(place, sequence: victim.sequence))
+        {
             isSuperseded = rescue(record, at, slot)
         }
-        guard mustMark, !isSuperseded else { return }
+        guard mustMark, !isSuperseded, let record else { return }
         let grave = scratch.withBytes(record.keyOffset, record.keyBytes) {
             writer.appendTombstone($0, order: record.order)
         }
@@ -237,80 +313,5 @@ extension Committer {
         log.segments.hits(place.segment).add(1)
         log.count(.rescues)
         return true
-    }
-
-    // MARK: Doubt
-
-    /// Hashes and orders of the records in segments that were open together with the victim and
-    /// have not left: only these can hold an older record of one of its keys.
-    private mutating func olderRecords(_ files: DiskFiles, _ victim: Resident) -> OrderTable {
-        var table = OrderTable()
-        let overlap = log.segments.overlap(victim.segment).loadRelaxed()
-        guard overlap > victim.sequence + 1 else { return table }
-        for other in resident where other.sequence < overlap {
-            guard other.sequence > victim.sequence else { continue }
-            add(files, other.sequence, to: &table)
-        }
-        for segment in 1..<log.segments.count {
-            let state = log.segments.state(segment)
-            guard state == .open || state == .sealed else { continue }
-            let sequence = log.segments.sequence(segment)
-            guard sequence > victim.sequence, sequence < overlap,
-                log.segments.kind(segment) != .promotion
-            else { continue }
-            addFromMemory(segment, to: &table)
-        }
-        return table
-    }
-
-    private func add(_ files: DiskFiles, _ sequence: UInt64, to table: inout OrderTable) {
-        guard let transaction = try? files.environment.beginRead() else { return }
-        let isRead = try? transaction.get(files.directories, key: sequence) { bytes -> Bool in
-            guard bytes.count <= directory.byteCount else { return false }
-            directory.store(bytes, at: 0)
-            guard let view = Directory.View(directory, byteCount: bytes.count) else {
-                return false
-            }
-            for number in 0..<view.count {
-                let entry = view[number]
-                table.insert(entry.hash, entry.order)
-            }
-            return true
-        }
-        _ = isRead
-    }
-
-    private func addFromMemory(_ segment: Int, to table: inout OrderTable) {
-        let frame = log.segments.frame(segment).loadAcquire()
-        guard frame != 0 else { return }
-        let base = log.frames.offset(Int(frame) - 1)
-        let end = Int(log.segments.cut(segment).loadAcquire())
-        let isChain = log.segments.kind(segment) == .chain
-        var position = 0
-        while position < end {
-            let record = Record(log.frames.memory, at: base + position)
-            if !record.isFiller {
-                let hash = log.frames.memory.withBytes(record.keyOffset, record.keyBytes) {
-                    log.hasher.hash($0)
-                }
-                table.insert(hash, record.order)
-            }
-            position += isChain ? end : record.totalBytes
-        }
-    }
-}
-
-/// The lowest order seen for each hash.
-struct OrderTable {
-    private var orders: [UInt64: UInt64] = [:]
-
-    mutating func insert(_ hash: UInt64, _ order: UInt64) {
-        orders[hash] = min(orders[hash] ?? .max, order)
-    }
-
-    /// Whether a record of this key with a lower order was seen.
-    func has(_ hash: UInt64, below order: UInt64) -> Bool {
-        guard !orders.isEmpty, let lowest = orders[hash] else { return false }
-        return lowest < order
     }
 }

@@ -56,14 +56,24 @@ extension Committer {
             if isWhole == true { continue }
             try bringBack(files, transaction, key, merger)
         }
-        leftovers = found
         writer.seal()
+        noteReturned()
+        leftovers = found
+    }
+
+    /// What is brought back lies behind newer records: their removal must not forget it.
+    private func noteReturned() {
+        log.sealed.forEach { number in
+            let overlap = log.segments.overlap(Int(number))
+            overlap.storeRelaxed(overlap.loadRelaxed() | Segments.returnedBit)
+        }
     }
 
     /// Frames are short before the first request (they were larger or more in the last run):
     /// commits what was brought back so far, and lets it rest on disk.
     private mutating func makeFrames() {
         guard log.frames.freeCount < log.geometry.frameCount / 2 else { return }
+        noteReturned()
         guard log.sealed.count > 0, commit(askingWorkers: false) else { return }
         while let number = log.logRegion.pop() { log.rest(Int(number)) }
     }

@@ -29,6 +29,11 @@ struct Committer: ~Copyable {
     var leftovers: [PairKey] = []
     /// Segments on disk, ascending by sequence, from `oldest` on.
     var resident: [Resident] = []
+    /// Segments that leave the disk as soon as they can.
+    var condemned: [Condemned] = []
+    var reapAt: UInt64 = 0
+    /// Sequences of segments that hold older records than their place in the log says.
+    var returned: [UInt64] = []
     var written = (orders: UInt64(0), mark: UInt64(0), flushAt: UInt64(0), changes: UInt64(0))
     var lastKey: UInt64 = 0
     var isFailing = false
@@ -40,6 +45,15 @@ struct Committer: ~Copyable {
         var sequence: UInt64
         var segment: Int
         var bytes: Int
+    }
+
+    /// A segment whose slots are gone.
+    struct Condemned {
+        var resident: Resident
+        /// A segment of the committer's that holds what this one owes, if it was sealed; 0: none.
+        var owed: Int
+        var owedSequence: UInt64
+        var turns: Frames.Snapshot
     }
 
     /// Orders reserved ahead of the highest given out.
@@ -221,6 +235,8 @@ struct Committer: ~Copyable {
         case .mapFull:
             retryAt = 0
             _ = dropOldest(8)
+            reapAt = 0
+            reap(isUrgent: true)
         case .panic:
             retryAt = Clock.monotonicNanoseconds() + 500_000_000
             if disk.reopen() { store.journal.warning("the store was opened again") }
@@ -257,6 +273,7 @@ struct Committer: ~Copyable {
             didWrite(isFirst, open, batch, bytes: bytes, changes: changes)
             publish(files, batch)
             isFirst = false
+            if !pending.isEmpty { keepWithinBudget() }
         }
     }
 
@@ -328,7 +345,7 @@ struct Committer: ~Copyable {
     }
 
     /// What open segments hold since the last commit, as one value each.
-    private func writeStretches(
+    func writeStretches(
         _ files: DiskFiles, _ transaction: inout WriteTransaction, _ open: [Int]
     ) throws(LMDBError) -> Int {
         var bytes = 0
@@ -361,7 +378,7 @@ struct Committer: ~Copyable {
         }
     }
 
-    private mutating func noteStretch(_ segment: Int) {
+    mutating func noteStretch(_ segment: Int) {
         let sequence = log.segments.sequence(segment)
         let end = Int(log.segments.cut(segment).loadAcquire())
         var known = stretches[sequence] ?? ([], 0)
@@ -444,6 +461,9 @@ struct Committer: ~Copyable {
         var position = resident.count
         while position > 0, resident[position - 1].sequence > new.sequence { position -= 1 }
         resident.insert(new, at: position)
+        if log.segments.overlap(new.segment).loadRelaxed() & Segments.returnedBit != 0 {
+            returned.append(new.sequence)
+        }
         disk.counters.add(.segments, 1)
         disk.counters.add(.bytes, new.bytes)
     }
