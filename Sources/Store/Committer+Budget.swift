@@ -19,6 +19,10 @@ extension Committer {
 
     /// Deletes what is too much: for the file, for the index, for the segment numbers.
     mutating func keepWithinBudget() {
+        // Room for what will be owed, taken while there is some: a flood leaves none later.
+        if writer.tailRoom < log.geometry.segmentBytes / 8 {
+            _ = writer.makeRoom(writer.tailRoom + 8)
+        }
         reap()
         guard !isFailing else { return }
         disk.counters[.limitBytes] = UInt64(disk.configuration.sizeBytes)
@@ -77,12 +81,12 @@ extension Committer {
         guard !victims.isEmpty else { return 0 }
         for victim in victims {
             let before = writer.main.segment
-            unlink(victim)
+            let isPaid = unlink(victim)
             // What it owes may lie in a segment that was sealed meanwhile.
             let owed = before != 0 && before != writer.main.segment ? before : 0
             condemned.append(
                 Condemned(
-                    resident: victim, owed: owed,
+                    resident: victim, isPaid: isPaid, owed: owed,
                     owedSequence: log.segments.sequence(owed), turns: log.frames.snapshot()))
         }
         reap()
@@ -93,6 +97,7 @@ extension Committer {
     /// rescued records that it owes are on disk, or come to be with the same transaction.
     mutating func reap(isUrgent: Bool = false) {
         guard !condemned.isEmpty, Clock.monotonicNanoseconds() >= reapAt else { return }
+        payDebts()
         let victims = condemned.filter { isReady($0, isUrgent: isUrgent) }.prefix(victimsMax)
         guard !victims.isEmpty else { return }
         do throws(LMDBError) {
@@ -114,10 +119,23 @@ extension Committer {
         }
     }
 
+    /// There was no room for what a segment owes: tried again.
+    private mutating func payDebts() {
+        for position in condemned.indices where !condemned[position].isPaid {
+            let before = writer.main.segment
+            condemned[position].isPaid = unlink(condemned[position].resident)
+            guard before != 0, before != writer.main.segment else { continue }
+            condemned[position].owed = before
+            condemned[position].owedSequence = log.segments.sequence(before)
+        }
+    }
+
     private func isReady(_ victim: Condemned, isUrgent: Bool) -> Bool {
         guard log.segments.reads(victim.resident.segment).loadAcquire() == 0 else { return false }
         guard log.frames.isQuiet(since: victim.turns) else { return false }
-        return isUrgent || victim.owed == 0
+        if isUrgent { return true }
+        guard victim.isPaid else { return false }
+        return victim.owed == 0
             || log.segments.sequence(victim.owed) != victim.owedSequence
             || log.segments.fileOffset(victim.owed).loadAcquire() != 0
     }
@@ -146,19 +164,25 @@ extension Committer {
 
     // MARK: Slots
 
-    private mutating func unlink(_ victim: Resident) {
+    /// False if there was no room for a tombstone: to be called again.
+    private mutating func unlink(_ victim: Resident) -> Bool {
         let segment = victim.segment
         takeFromMemory(segment)
         log.segments.setState(segment, .dying)
         guard let files = disk.files(), let count = readDirectory(files, victim.sequence) else {
-            return sweep(segment)
+            sweep(segment)
+            return true
         }
         let doubtful = olderRecords(files, victim, count)
         guard readDirectory(files, victim.sequence) == count,
             let view = Directory.View(directory, byteCount: Directory.bytes(count: count))
-        else { return sweep(segment) }
+        else {
+            sweep(segment)
+            return true
+        }
         let bytes = readBack(files, victim) ?? 0
         let isChain = log.segments.kind(segment) == .chain
+        var isPaid = true
         for number in 0..<count {
             let entry = view[number]
             let place = Place(segment: segment, offset: entry.offset)
@@ -170,8 +194,10 @@ extension Committer {
                     record = found
                 }
             }
-            leave(entry, record, place, victim, mustMark: doubtful.has(entry))
+            let mustMark = doubtful.has(entry)
+            isPaid = leave(entry, record, place, victim, mustMark: mustMark) && isPaid
         }
+        return isPaid
     }
 
     /// Its directory cannot be read: every slot is looked at.
@@ -258,11 +284,12 @@ extension Committer {
         }
     }
 
-    /// One record of a segment that leaves the disk; nil if it cannot be read.
+    /// One record of a segment that leaves the disk; nil if it cannot be read. False if there was
+    /// no room for its tombstone.
     private mutating func leave(
         _ entry: Directory.Entry, _ record: Record?, _ place: Place, _ victim: Resident,
         mustMark: Bool
-    ) {
+    ) -> Bool {
         let hash = entry.hash
         let shard = log.index.shard(hash)
         log.index.lock(shard)
@@ -282,11 +309,13 @@ extension Committer {
         {
             isSuperseded = rescue(record, at, slot)
         }
-        guard mustMark, !isSuperseded, let record else { return }
+        guard mustMark, !isSuperseded, let record else { return true }
         let grave = scratch.withBytes(record.keyOffset, record.keyBytes) {
             writer.appendTombstone($0, order: record.order)
         }
-        if let grave, log.recovering.loadRelaxed() != 0 { writer.mark(hash, grave) }
+        guard let grave else { return false }
+        if log.recovering.loadRelaxed() != 0 { writer.mark(hash, grave) }
+        return true
     }
 
     /// The slot of a promoted copy whose home is this one. Shard locked.
@@ -304,9 +333,7 @@ extension Committer {
 
     /// Memory still holds a record that leaves the disk: it is appended again. Shard locked.
     private mutating func rescue(_ record: Record, _ at: SlotOffset, _ slot: UInt64) -> Bool {
-        guard log.frames.freeCount > 2, let place = writer.appendCopy(record) else {
-            return false
-        }
+        guard let place = writer.appendCopy(record) else { return false }
         let segment = log.index.layout.segment(slot)
         log.segments.dead(segment).add(1)
         log.index.store(log.index.layout.moved(slot, to: place, hits: 1), at: at)

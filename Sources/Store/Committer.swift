@@ -50,6 +50,8 @@ struct Committer: ~Copyable {
     /// A segment whose slots are gone.
     struct Condemned {
         var resident: Resident
+        /// Whether all tombstones that it owes could be written.
+        var isPaid: Bool
         /// A segment of the committer's that holds what this one owes, if it was sealed; 0: none.
         var owed: Int
         var owedSequence: UInt64

@@ -27,7 +27,6 @@ import Testing
         }
         #expect(lives.client.commit())
         var statistics = lives.world.store.statistics()
-        say("\(statistics)")
         #expect(statistics.failedCommits == 0)
         #expect(!lives.world.lines.all.contains { $0.hasPrefix("error") })
         #expect(statistics.segmentsDeleted > 0)
