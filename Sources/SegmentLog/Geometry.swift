@@ -92,7 +92,9 @@ public struct Geometry: BitwiseCopyable, Sendable, Equatable {
 
         // Segments that were sealed early are smaller than a frame: some numbers more. At most
         // so many that a tag keeps 24 bits.
-        let disk = diskBytes > 0 ? diskBytes / frame * 5 / 4 + 256 : 0
+        // Those of an earlier run may have been smaller altogether.
+        let least = max(min(frame, frameBytesWanted ?? frame), Self.frameBytesMin)
+        let disk = diskBytes > 0 ? diskBytes / least * 5 / 4 + 256 : 0
         segmentCount = min(frames + disk + 64, (1 << Self.segmentBitsMax) - 2)
         var bits = 8
         while (1 << bits) < segmentCount + 2 { bits += 1 }

@@ -77,8 +77,8 @@ extension Writer {
             log.frames.stagedFrames.subtract(1)
             log.frames.give(frame)
         } else if left == 1, stagingFrame == frame + 1 {
-            // Only this writer's own hold is left: start it over.
-            stagingTail = 0
+            // Only this writer's own hold is left.
+            leaveStagingFrame()
         }
     }
 
@@ -89,7 +89,8 @@ extension Writer {
         }
     }
 
-    private mutating func openChain(_ bytes: Int, _ isBrief: Bool) -> Room? {
+    /// A chain of frames even for what would share one: for a segment that comes back from disk.
+    public mutating func openChain(_ bytes: Int, _ isBrief: Bool) -> Room? {
         let needed = log.geometry.framesNeeded(bytes)
         let staged = Int(log.frames.stagedFrames.loadRelaxed())
         guard isBrief || staged == 0 || staged + needed <= roomFramesMax else {
@@ -137,6 +138,8 @@ extension Writer {
         segments.overlap(segment).storeRelaxed(segments.sequenceLimit())
         segments.frame(segment).storeRelease(UInt32(room.frame + 1))
         log.frames.stagedFrames.subtract(UInt64(log.geometry.framesNeeded(room.bytes)))
+        // Another value that waited for its share of the rooms may come now.
+        log.frames.news.add(1)
         log.noteExpiry(expiry)
         return Place(segment: segment, offset: 0)
     }

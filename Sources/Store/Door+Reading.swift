@@ -90,6 +90,8 @@ extension Door {
         let record = Record(region, at: offset)
         guard record.isPlausible(limit: limit), !record.isFiller else { return .damaged }
         let content = record.contentBytes
+        // What does not fit a segment of today cannot come from one of its size.
+        guard content <= log.geometry.segmentBytes else { return .damaged }
         guard content <= count else {
             // A first read that came short is a failure; a longer record needs a longer read.
             return count >= read.firstBytes ? .more(totalBytes: content) : .damaged
@@ -163,10 +165,10 @@ extension Door {
     /// Contiguous memory (of `memory`) for reading a record of more than `firstReadBytes`.
     /// Nil: none now, try again when `News.frames` has changed. End with `closeReadRoom`.
     public mutating func openReadRoom(bytes: Int) -> Staging? {
-        guard let room = writer.openRoom(max(bytes, 64)), !room.isChained else { return nil }
+        guard let room = writer.openRoom(max(bytes, 64)) else { return nil }
         return Staging(
             valueBytes: bytes, hash: 0, frame: room.frame, start: room.start, keyBytes: 0,
-            valueStart: room.start, isChained: false)
+            valueStart: room.start, isChained: room.isChained)
     }
     public func readRoomOffset(_ room: Staging) -> Int {
         log.frames.offset(room.frame) + room.start
@@ -175,6 +177,6 @@ extension Door {
         writer.closeRoom(
             Room(
                 frame: room.frame, start: room.start, bytes: max(room.valueBytes, 64),
-                isChained: false))
+                isChained: room.isChained))
     }
 }
