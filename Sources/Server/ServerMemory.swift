@@ -15,7 +15,7 @@ public struct ServerMemory: BitwiseCopyable, Sendable, Equatable {
     public let connectionsPerWorker: Int
     /// Provided receive buffers of one worker: a 64th of the memory, over all workers.
     public let receiveBuffers: Int
-    /// Pool blocks of one worker: a 32nd.
+    /// Pool blocks of one worker: a 32nd, 8 MiB at most.
     public let poolBlocks: Int
     /// Bytes of all workers together.
     public let networkBytes: Int
@@ -24,6 +24,7 @@ public struct ServerMemory: BitwiseCopyable, Sendable, Equatable {
 
     static let receiveBuffersRange = 16...512
     static let poolBlocksMin = 32
+    static let poolBlocksMax = 512
 
     public init(memoryBytes: Int, connectionsMax: Int, workers: Int) {
         self.workers = workers
@@ -34,7 +35,8 @@ public struct ServerMemory: BitwiseCopyable, Sendable, Equatable {
         var buffers = Self.receiveBuffersRange.lowerBound
         while buffers * 2 <= wanted, buffers < Self.receiveBuffersRange.upperBound { buffers *= 2 }
         receiveBuffers = buffers
-        poolBlocks = max(memoryBytes / 32 / block / workers, Self.poolBlocksMin)
+        poolBlocks = min(
+            max(memoryBytes / 32 / block / workers, Self.poolBlocksMin), Self.poolBlocksMax)
         let slots = connectionsPerWorker
         let parts = ServerLimits.partCount(connectionsMax: slots)
         let blocks = receiveBuffers + poolBlocks

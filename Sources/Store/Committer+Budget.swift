@@ -27,7 +27,7 @@ extension Committer {
             // Bounded, so that commits go on.
             var rounds = 4
             while rounds > 0, isOverBudget, dropOldest(8) > 0 { rounds -= 1 }
-        } else if log.index.filledPercent() >= 88 {
+        } else if log.index.filledPercent() >= 96 {
             if !didWarnIndex {
                 didWarnIndex = true
                 let kept = log.geometry.memoryBytes / (1 << 20) * budget / max(used, 1)
