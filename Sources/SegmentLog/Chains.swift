@@ -78,6 +78,19 @@ extension SegmentLog {
     }
 }
 
+extension SegmentLog {
+    /// Takes a clean segment out of memory before any worker has begun.
+    public func rest(_ segment: Int) {
+        let word = segments.frame(segment).exchange(0)
+        segments.setState(segment, .resting)
+        var frame: Int? = Int(word) - 1
+        while let here = frame, here >= 0 {
+            frame = frames.next(here)
+            frames.give(here)
+        }
+    }
+}
+
 extension Frames {
     /// Gives back a frame that only this thread ever knew.
     public func giveBack(_ frame: Int) { give(frame) }
@@ -101,6 +114,11 @@ extension Writer {
         adopt(room.frame, as: segment)
     }
 
+    /// Bytes that the open segment has room for.
+    public var tailRoom: Int {
+        main.segment == 0 ? 0 : log.geometry.segmentBytes - main.tail
+    }
+
     /// Whether the open segment holds bytes that no cut covers.
     public var hasUncut: Bool { main.tail > main.cut }
 
@@ -121,12 +139,34 @@ extension Writer {
     /// Appends a copy of a record as it is, with its order and cas; nil if there is no room.
     public mutating func appendCopy(_ image: Record) -> Place? {
         let bytes = Record.aligned(image.contentBytes)
-        guard bytes <= log.geometry.segmentBytes, makeRoom(bytes) else { return nil }
+        guard bytes <= log.geometry.sharedRecordBytesMax else { return adoptCopy(image) }
+        guard makeRoom(bytes) else { return nil }
         let target = tail
         target.region.copy(from: image.region, at: image.at, to: target.at, count: bytes)
         target.clearHome()
         if image.isTombstone { return advanceDead(bytes) }
         return advance(bytes, expiry: image.expiry)
+    }
+
+    /// The same for a record that has a contiguous image but may not share a segment here.
+    public mutating func adoptCopy(_ image: Record) -> Place? {
+        let bytes = Record.aligned(image.contentBytes)
+        guard let room = openChain(bytes) else { return nil }
+        var done = 0
+        while done < bytes {
+            let (offset, count) = log.piece(chain: room.frame, at: done)
+            let part = min(count, bytes - done)
+            log.frames.memory.copy(
+                from: image.region, at: image.at + done, to: offset, count: part)
+            done += part
+        }
+        guard let place = adopt(room, expiry: image.expiry) else {
+            closeRoom(room)
+            return nil
+        }
+        Record(log.frames.memory, at: log.frames.offset(room.frame)).clearHome()
+        handOn(chain: place)
+        return place
     }
 
     /// Appends a tombstone with an order of the past; nil if there is no room.

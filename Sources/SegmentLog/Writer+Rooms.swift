@@ -89,8 +89,10 @@ extension Writer {
         }
     }
 
-    /// A chain of frames even for what would share one: for a segment that comes back from disk.
-    public mutating func openChain(_ bytes: Int, _ isBrief: Bool) -> Room? {
+    /// A chain of at least one frame, for a call's time.
+    public mutating func openChain(_ bytes: Int) -> Room? { openChain(bytes, true) }
+
+    private mutating func openChain(_ bytes: Int, _ isBrief: Bool) -> Room? {
         let needed = log.geometry.framesNeeded(bytes)
         let staged = Int(log.frames.stagedFrames.loadRelaxed())
         guard isBrief || staged == 0 || staged + needed <= roomFramesMax else {

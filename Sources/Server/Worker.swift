@@ -172,6 +172,7 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
     /// Tells the store that this worker will change nothing more.
     private mutating func leave() {
         door.endTurn()
+        endAllReads()
         door.close()
     }
 

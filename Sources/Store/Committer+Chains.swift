@@ -63,6 +63,7 @@ extension Committer {
         let filled = Int(log.segments.filled(segment).loadRelaxed())
         let sequence = log.segments.sequence(segment)
         guard let files = disk.files() else { return }
+        // A chain may come from smaller frames, and fit into one of this run's.
         guard log.segments.kind(segment) == .chain else {
             return loadShared(files, segment, filled)
         }
@@ -70,7 +71,7 @@ extension Committer {
         guard log.geometry.framesNeeded(filled) <= log.geometry.frameCount / 2 else {
             return lose(segment)
         }
-        guard let room = writer.openChain(filled, true) else {
+        guard let room = writer.openChain(filled) else {
             signals.maintenance.ring()
             return
         }
@@ -90,6 +91,7 @@ extension Committer {
 
     /// A small segment without a place that a ring could read: back into a frame of its own.
     private mutating func loadShared(_ files: DiskFiles, _ segment: Int, _ filled: Int) {
+        guard filled <= log.geometry.segmentBytes else { return lose(segment) }
         guard let frame = writer.takeFrame() else {
             signals.maintenance.ring()
             return

@@ -78,6 +78,14 @@ extension Committer {
         }
     }
 
+    /// Frames are short before the first request (they were larger or more in the last run):
+    /// commits what was brought back so far, and lets it rest on disk.
+    private mutating func makeFrames() {
+        guard log.frames.freeCount < log.geometry.frameCount / 2 else { return }
+        guard log.sealed.count > 0, commit(askingWorkers: false) else { return }
+        while let number = log.logRegion.pop() { log.rest(Int(number)) }
+    }
+
     /// Copies one stretch to `scratch`; returns its bytes.
     private func read(
         _ files: DiskFiles, _ transaction: borrowing ReadTransaction, _ key: PairKey
@@ -105,6 +113,7 @@ extension Committer {
                 return true
             }
             if !record.isFiller {
+                if writer.tailRoom < Record.aligned(record.contentBytes) { makeFrames() }
                 guard let place = writer.appendCopy(record) else { return false }
                 merger.merge(record, at: place)
             }

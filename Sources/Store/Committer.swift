@@ -63,6 +63,7 @@ struct Committer: ~Copyable {
         writer = Writer(store.log, number: store.configuration.workers + 1)
         // Out of `-m`, see `Disk.memoryBytes`; a failure here is a failure to start.
         directory = Committer.room(2 << 20)
+        // A segment of an earlier run may be larger than this run's.
         scratch = Committer.room(Geometry.frameBytesMax)
     }
 
@@ -105,6 +106,8 @@ struct Committer: ~Copyable {
     /// The last commit: everything there is, tried again until the deadline.
     private mutating func finish() {
         writer.close()
+        // Nothing may be written over a store that could not be read.
+        guard retryAt != .max else { return }
         while !commit() {
             if Clock.monotonicNanoseconds() >= signals.deadline.loadAcquire() {
                 store.journal.error("stopped before everything was committed")

@@ -52,7 +52,7 @@ public final class TieredStore: Sendable {
         let frameBytes = disk?.frameBytes
         let geometry = Geometry(
             memoryBytes: memory, writers: writers, diskBytes: configuration.disk?.sizeBytes ?? 0,
-            frameBytesWanted: frameBytes)
+            frameBytesWanted: frameBytes, segmentsFound: disk?.meta.segments ?? 0)
         do {
             return try SegmentLog(
                 geometry, workers: configuration.workers,
