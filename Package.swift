@@ -70,6 +70,7 @@ let package = Package(
         .executableTarget(name: "lmdb-probe", dependencies: ["LMDB"], path: "Tests/LMDBProbe"),
         .testTarget(name: "LMDBTests", dependencies: ["LMDB", "lmdb-probe"]),
         .testTarget(name: "BrimTests", dependencies: ["brim", "Server", "Primitives"]),
+        .testTarget(name: "LoadTests", dependencies: ["Load", "brim-bench", "Primitives", "Uring"]),
         .testTarget(name: "TidyTests"),
     ]
 )

@@ -4,7 +4,9 @@ internal import Load
 
 enum OutcomeObject {
     static func object(_ outcome: Outcome, _ plan: LoadPlan, _ target: Target) -> JSONValue {
-        .object([("target", .string(target.name)), ("plan", self.plan(plan))] + members(outcome, plan))
+        .object(
+            [("target", .string(target.name)), ("plan", self.plan(plan))]
+                + members(outcome, plan))
     }
 
     static func members(_ outcome: Outcome, _ plan: LoadPlan) -> [(String, JSONValue)] {
