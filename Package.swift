@@ -69,8 +69,15 @@ let package = Package(
         .testTarget(name: "UringTests", dependencies: ["Uring", "Primitives"]),
         .executableTarget(name: "lmdb-probe", dependencies: ["LMDB"], path: "Tests/LMDBProbe"),
         .testTarget(name: "LMDBTests", dependencies: ["LMDB", "lmdb-probe"]),
-        .testTarget(name: "BrimTests", dependencies: ["brim", "Server", "Primitives"]),
         .testTarget(name: "LoadTests", dependencies: ["Load", "brim-bench", "Primitives", "Uring"]),
+        .target(name: "Support", path: "Tests/Support"),
+        .testTarget(name: "BrimTests", dependencies: ["brim", "Server", "Primitives", "Support"]),
+        .testTarget(name: "ProcessTests", dependencies: ["brim", "Support"]),
+        .testTarget(
+            name: "ServerTests", dependencies: ["Server", "Store", "Uring", "Primitives"]),
+        .testTarget(name: "SegmentLogTests", dependencies: ["SegmentLog", "Primitives"]),
+        .testTarget(
+            name: "StoreTests", dependencies: ["Store", "SegmentLog", "LMDB", "Primitives"]),
         .testTarget(name: "TidyTests"),
     ]
 )

@@ -77,7 +77,10 @@ void *cprim_map(size_t count, int huge_pages) {
 }
 
 int cprim_discard(void *address, size_t count) {
-    return madvise(address, count, MADV_DONTNEED) == 0 ? 0 : -errno;
+    if (madvise(address, count, MADV_DONTNEED) != 0) return -errno;
+    /* Or the kernel's collapsing of huge pages would fill the hole again. */
+    madvise(address, count, MADV_NOHUGEPAGE);
+    return 0;
 }
 
 int cprim_thread_start(cprim_thread *thread, const char *name, size_t stack_bytes,

@@ -90,8 +90,7 @@ internal import Glibc
     /// Where the value here lies in the data file; see `Transaction.fileOffset`.
     public func fileOffset() throws(LMDBError) -> FilePlace? {
         let here = try entry()
-        return try here.value.place(
-            keyBytes: here.key.byteCount, pageBytes: handle.environment.pageBytes)
+        return try here.value.place(keyBytes: here.key.byteCount, in: handle.environment)
     }
 
     private func move(_ operation: MDB_cursor_op) throws(LMDBError) -> Bool {

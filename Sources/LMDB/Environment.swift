@@ -25,6 +25,7 @@ public final class Environment: Sendable {
     public let mapBytes: Int
     /// Size of a page, from the file or, for a new one, the system's.
     public let pageBytes: Int
+    let map: MapRange
 
     /// Opens `path`, an existing directory, and makes its file durable if there was none.
     ///
@@ -61,6 +62,7 @@ public final class Environment: Sendable {
                 throw error
             }
             self.bits = handle.bits
+            self.map = MapRange.find(path: path + "/" + DataFile.name)
         } catch {
             _ = openDirectories.withLock { $0.remove(identity) }
             throw error

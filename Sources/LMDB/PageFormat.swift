@@ -18,13 +18,12 @@ enum PageFormat {
     static let keyBytesMax = 511
     static let levelsMax = 32
 
-    // Page flags.
+    // Page flags. Others exist in memory only; one of those in a file would make LMDB write to
+    // its map.
     static let branch: UInt16 = 1
     static let leaf: UInt16 = 2
     static let overflow: UInt16 = 4
     static let meta: UInt16 = 8
-    /// Flags that say what a page is; the rest are remains of its time in memory.
-    static let kinds: UInt16 = 0x6f
 
     // Node flags.
     static let onOverflow: UInt16 = 1
@@ -100,7 +99,7 @@ struct MetaPage {
     var pageBytes: Int { Int(free.pad) }
 
     init(_ page: PageBytes) {
-        kind = page.uint16(10) & PageFormat.kinds
+        kind = page.uint16(10)
         magic = page.uint32(16)
         version = page.uint32(20)
         free = StoredDatabase(page, at: 40)

@@ -1,4 +1,4 @@
-// StoreLock: one process per store directory; and the making of that directory.
+// StoreLock: one process per store directory.
 //
 // The lock is flock(2) on a file "lock" in the directory: the kernel drops it when the process
 // ends, however it ends, so nothing stale is ever left behind. LMDB's own lock file is another
@@ -55,34 +55,5 @@ public struct StoreLock: ~Copyable, Sendable {
         guard count > 0 else { return nil }
         let digits = line[0..<count].prefix { $0 >= 0x30 && $0 <= 0x39 }
         return Int32(String(decoding: digits, as: UTF8.self))
-    }
-}
-
-/// A directory for a store, made so that a power cut does not undo it.
-public enum StoreDirectory {
-    /// Makes `path` and what is missing above it, for this user only.
-    public static func make(_ path: String) throws(LMDBError) {
-        let pieces = path.split(separator: "/", omittingEmptySubsequences: true)
-        var above = path.hasPrefix("/") ? "/" : "."
-        var made = path.hasPrefix("/") ? "" : "."
-        for piece in pieces {
-            made += "/" + piece
-            // SAFETY: a nul-terminated path for the time of the call.
-            if unsafe mkdir(made, 0o700) == 0 {
-                try sync(above)
-            } else if errno != EEXIST {
-                throw LMDBError(code: errno)
-            }
-            above = made
-        }
-    }
-
-    /// Makes the names in a directory durable: files created, renamed, removed.
-    public static func sync(_ path: String) throws(LMDBError) {
-        // SAFETY: as above.
-        let descriptor = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw LMDBError(code: errno) }
-        defer { _ = close(descriptor) }
-        guard fsync(descriptor) == 0 else { throw LMDBError(code: errno) }
     }
 }

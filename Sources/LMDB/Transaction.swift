@@ -54,7 +54,7 @@ extension Transaction where Self: ~Copyable {
         handle.environment.check(database, integerKeys: true)
         let found = try Value.find(handle, database, key)
         guard let found else { return nil }
-        return try found.place(keyBytes: 8, pageBytes: handle.environment.pageBytes)
+        return try found.place(keyBytes: 8, in: handle.environment)
     }
 
     /// As `fileOffset` for a database with byte keys.
@@ -64,7 +64,7 @@ extension Transaction where Self: ~Copyable {
         handle.environment.check(database, integerKeys: false)
         let found = try Value.find(handle, database, key)
         guard let found else { return nil }
-        return try found.place(keyBytes: key.count, pageBytes: handle.environment.pageBytes)
+        return try found.place(keyBytes: key.count, in: handle.environment)
     }
 
     /// The lowest key; nil if the database is empty.
@@ -171,12 +171,13 @@ extension Transaction where Self: ~Copyable {
     }
 
     /// Reads the page header in front of a value that has pages of its own.
-    func place(keyBytes: Int, pageBytes: Int) throws(LMDBError) -> FilePlace? {
+    func place(keyBytes: Int, in environment: Environment) throws(LMDBError) -> FilePlace? {
+        let pageBytes = environment.pageBytes
         guard isOverflow(keyBytes: keyBytes, pageBytes: pageBytes), let base = unsafe base else {
             return nil
         }
         // SAFETY: a value with pages of its own is preceded by the header of the first of them,
-        // in the map as in a dirty page.
+        // in the map as in a changed copy.
         let start = unsafe base - PageFormat.headerBytes
         let page = unsafe start.loadUnaligned(as: UInt64.self)
         let flags = unsafe start.loadUnaligned(fromByteOffset: 10, as: UInt16.self)
@@ -184,6 +185,13 @@ extension Transaction where Self: ~Copyable {
         let needed = PageFormat.overflowPages(byteCount, pageBytes: pageBytes)
         guard flags & PageFormat.overflow != 0, Int(pages) == needed, page < 1 << 40 else {
             throw .corrupted
+        }
+        let address = UInt(bitPattern: start)
+        if environment.map.holds(address) {
+            let distance = page.multipliedReportingOverflow(by: UInt64(pageBytes))
+            guard flags == PageFormat.overflow, !distance.overflow,
+                distance.partialValue == UInt64(address - environment.map.start)
+            else { throw .corrupted }
         }
         return FilePlace(
             offset: page * UInt64(pageBytes) + UInt64(PageFormat.headerBytes),

@@ -51,9 +51,8 @@ struct TreeWalk {
         guard let page = try file.read(Int(number) * pageBytes, pageBytes) else {
             throw .corrupted
         }
-        let kind = page.uint16(10) & PageFormat.kinds
         guard page.uint64(0) == number,
-            kind == (level > 1 ? PageFormat.branch : PageFormat.leaf)
+            page.uint16(10) == (level > 1 ? PageFormat.branch : PageFormat.leaf)
         else { throw .corrupted }
         let nodes = try self.nodes(page, isBranch: level > 1, database, role)
         for node in nodes {
@@ -155,7 +154,7 @@ struct TreeWalk {
     private func head(of first: UInt64, pages: Int) throws(LMDBError) {
         guard
             let head = try file.read(Int(first) * pageBytes, PageFormat.headerBytes),
-            head.uint64(0) == first, head.uint16(10) & PageFormat.kinds == PageFormat.overflow,
+            head.uint64(0) == first, head.uint16(10) == PageFormat.overflow,
             Int(head.uint32(12)) == pages
         else { throw .corrupted }
     }

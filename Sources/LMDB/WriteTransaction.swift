@@ -162,7 +162,10 @@ public struct WriteTransaction: ~Copyable, Transaction {
 
     /// Removes every key; the database stays.
     public mutating func empty(_ database: Database) throws(LMDBError) {
-        handle.environment.check(database)
+        // As with one value: look at every page count that LMDB is going to believe.
+        try withCursor(database) { cursor throws(LMDBError) in
+            while try cursor.next() { _ = try cursor.fileOffset() }
+        }
         // SAFETY: the transaction is open.
         unsafe try LMDBError.check(mdb_drop(handle.pointer, database.index, 0))
     }
@@ -191,13 +194,14 @@ public struct WriteTransaction: ~Copyable, Transaction {
     ) throws(LMDBError) -> Bool {
         guard let found else { return true }
         let pageBytes = handle.environment.pageBytes
-        guard try found.place(keyBytes: keyBytes, pageBytes: pageBytes) != nil else { return true }
+        let place = try found.place(keyBytes: keyBytes, in: handle.environment)
+        guard place != nil else { return true }
         return PageFormat.overflowPages(found.byteCount, pageBytes: pageBytes)
             == PageFormat.overflowPages(byteCount, pageBytes: pageBytes)
     }
 
     /// LMDB frees as many pages as the header in front of a value says: look before it does.
     private func checkPages(of found: Value, keyBytes: Int) throws(LMDBError) {
-        _ = try found.place(keyBytes: keyBytes, pageBytes: handle.environment.pageBytes)
+        _ = try found.place(keyBytes: keyBytes, in: handle.environment)
     }
 }

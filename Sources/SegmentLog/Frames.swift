@@ -40,13 +40,18 @@ public struct Frames: BitwiseCopyable, Sendable {
 
     // MARK: Turns
 
-    /// A worker begins a turn: from now on it may look at frames.
+    /// A worker begins a turn (odd): from now on it may look at frames.
     @inlinable public func beginTurn(_ worker: Int) {
-        _ = turns.atomic64(at: worker &<< 6).add(1)
+        let word = turns.atomic64(at: worker &<< 6)
+        let turn = word.loadRelaxed()
+        // An exchange, so that no look at a frame can come before it.
+        if turn & 1 == 0 { _ = word.exchange(turn &+ 1) }
     }
-    /// A worker ends its turn: it holds nothing but pins. Parked until it begins the next.
+    /// A worker ends its turn (even): it holds nothing but pins. Parked until it begins the next.
     @inlinable public func endTurn(_ worker: Int) {
-        _ = turns.atomic64(at: worker &<< 6).add(1)
+        let word = turns.atomic64(at: worker &<< 6)
+        let turn = word.loadRelaxed()
+        if turn & 1 == 1 { word.storeRelease(turn &+ 1) }
     }
 
     /// The turns of all workers at one moment.

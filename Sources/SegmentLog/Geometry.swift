@@ -19,19 +19,25 @@ public struct Geometry: BitwiseCopyable, Sendable, Equatable {
     public let frameCount: Int
     /// Frames the log region may keep once memory is full.
     public let logFrames: Int
+    /// Frames to keep free: every writer can open both its segments while more are being freed.
+    public let freeFramesMin: Int
     /// Segment numbers, 1 ..< segmentCount.
     public let segmentCount: Int
     public let segmentBits: Int
     public let shardBits: Int
-    /// Rows of buckets (one bucket per shard) at the start and at most; the first is a power of 2.
+    /// Groups of buckets, as a power of two: see `Spread`.
+    public let groupBits: Int
+    /// Rows of buckets (one bucket per shard) at the start and at most.
     public let rowsAtStart: Int
     public let rowsMax: Int
-    public let overflowBuckets: Int
+    /// Rows and overflow buckets together.
+    public let indexBytesMax: Int
     public let ghostCount: Int
 
     public static let slotsPerBucket = 8
     public static let bucketBytes = 64
     public static let offsetBits = 17
+    public static let segmentBitsMax = 20
     public static let frameBytesMax = 1 << 20
     public static let frameBytesMin = 64 << 10
     public static let diskPrefixBytes = 16
@@ -56,17 +62,20 @@ public struct Geometry: BitwiseCopyable, Sendable, Equatable {
         self.shardBits = shardBits
         let rowBytes = Self.bucketBytes << shardBits
 
-        // The index may take half; of that, an eighth is for overflow buckets.
-        let rows = max(memory / 2 * 8 / 9 / rowBytes, 2)
+        // The index may take half. At 87 % load a quarter of the buckets have an overflow bucket.
+        let rows = max(memory / 2 / rowBytes, 4)
         rowsMax = rows
-        var start = 1
-        while start * 32 <= rows { start *= 2 }
-        rowsAtStart = start
-        overflowBuckets = max(rows * rowBytes / 8 / Self.bucketBytes, 64)
+        indexBytesMax = rows * rowBytes
+        var groupBits = 0
+        while Spread.sizeAtStart << (groupBits + 1) <= rows / 16 { groupBits += 1 }
+        self.groupBits = groupBits
+        rowsAtStart = Spread.sizeAtStart << groupBits
+        let start = rowsAtStart
 
-        // Ghosts only without a disk: four bytes for about each item that memory holds.
-        ghostCount = hasDisk ? 0 : max(memory / 64 / 4 / 16 * 16, 1024)
-        let ghostBytes = ghostCount * 4
+        // Ghosts only without a disk: two bytes for more than half of the small items that memory
+        // holds.
+        ghostCount = hasDisk ? 0 : max(memory / 64 / 2, 1024)
+        let ghostBytes = ghostCount * 2
 
         let available = memory - start * rowBytes - ghostBytes
         var frame = Self.frameBytesMax
@@ -79,10 +88,12 @@ public struct Geometry: BitwiseCopyable, Sendable, Equatable {
         let frames = max(available / frame - 1, 4 * writers)
         frameCount = frames
         logFrames = max(frames / 10, 2 * writers)
+        freeFramesMin = min(max(2 * writers, frames / 64), 12)
 
-        // Segments that were sealed early are smaller than a frame: some numbers more.
-        let disk = diskBytes > 0 ? min(diskBytes / frame * 5 / 4 + 256, 1 << 20) : 0
-        segmentCount = frames + disk + 64
+        // Segments that were sealed early are smaller than a frame: some numbers more. At most
+        // so many that a tag keeps 24 bits.
+        let disk = diskBytes > 0 ? diskBytes / frame * 5 / 4 + 256 : 0
+        segmentCount = min(frames + disk + 64, (1 << Self.segmentBitsMax) - 2)
         var bits = 8
         while (1 << bits) < segmentCount + 2 { bits += 1 }
         segmentBits = bits

@@ -1,8 +1,10 @@
 // Index: from a key's hash to the slots that may be its own.
 //
 // Shards, each behind its own lock; in each a table of 64-byte buckets that grows bucket by
-// bucket (linear hashing; Litwin 1980). Bucket b of all shards lies in row b, so that shards
-// which grow alike touch memory from the front on. A full bucket links to overflow buckets.
+// bucket: linear hashing with partial expansions (Larson 1980), so that all buckets stay almost
+// equally full. Bucket b of all shards lies in row b, so that shards which grow alike touch memory
+// from the front on. A full bucket links to overflow buckets, which come from the back of the same
+// memory: what one kind does not need the other may have.
 // What it does not know: keys, records, or where a place resides.
 
 public import Primitives
@@ -19,10 +21,11 @@ public struct Index: BitwiseCopyable, Sendable {
     public let layout: SlotLayout
     @usableFromInline let shardShift: UInt64
     @usableFromInline let rowShift: Int
-    @usableFromInline let overflowStart: Int
-    let rowsAtStart: Int
+    /// Where the memory ends, and the overflow buckets begin, going down.
+    @usableFromInline let end: Int
     let rowsMax: Int
-    let overflowBuckets: Int
+    /// Which bucket of its group an item is in: see `Spread`.
+    @usableFromInline let spread: Spread
 
     // A shard's head, 64 bytes: 0 lock, 4 hidden, 8 order, 16 buckets, 24 items, 32 slots used.
     // Behind the heads: 0 rows touched, 8 overflow lock, 16 overflow buckets ever used,
@@ -32,23 +35,20 @@ public struct Index: BitwiseCopyable, Sendable {
     public init(_ geometry: Geometry) throws(MemoryError) {
         let shards = geometry.shardCount
         rowShift = geometry.shardBits + 6
-        overflowStart = geometry.rowsMax << rowShift
-        overflowBuckets = geometry.overflowBuckets
-        rowsAtStart = geometry.rowsAtStart
+        end = geometry.indexBytesMax
         rowsMax = geometry.rowsMax
+        spread = try Spread(groupBits: geometry.groupBits, rowsMax: geometry.rowsMax)
         buckets = try Region.map(
-            byteCount: overflowStart + overflowBuckets * 64, hugePages: geometry.rowsMax > 64)
+            byteCount: geometry.indexBytesMax, hugePages: geometry.indexBytesMax >= 4 << 20)
         heads = try Region.map(byteCount: shards * 64 + 64)
         common = shards * 64
         shardShift = UInt64(64 - geometry.shardBits)
-        layout = SlotLayout(
-            segmentBits: geometry.segmentBits,
-            rowBitsAtStart: geometry.rowsAtStart.trailingZeroBitCount)
+        layout = SlotLayout(segmentBits: geometry.segmentBits, tagStart: geometry.groupBits)
         for shard in 0..<shards {
             heads.store(UInt64(1), at: shard * 64 + 8)
-            heads.store(UInt64(rowsAtStart), at: shard * 64 + 16)
+            heads.store(UInt64(geometry.rowsAtStart), at: shard * 64 + 16)
         }
-        heads.store(UInt64(rowsAtStart), at: common)
+        heads.store(UInt64(geometry.rowsAtStart), at: common)
     }
 
     public var shardCount: Int { common / 64 }
@@ -98,16 +98,12 @@ public struct Index: BitwiseCopyable, Sendable {
         Int(truncatingIfNeeded: heads.atomic64(at: shard &<< 6 &+ 16).loadRelaxed())
     }
     @inlinable func bucket(_ shard: Int, _ hash: UInt64) -> Int {
-        let count = bucketCount(shard)
-        let level = 63 &- count.leadingZeroBitCount
-        var number = Int(truncatingIfNeeded: hash) & ((2 &<< level) &- 1)
-        if number >= count { number &= (1 &<< level) &- 1 }
-        return number
+        spread.bucket(hash, count: bucketCount(shard))
     }
     @inlinable func offset(_ shard: Int, _ bucket: Int) -> Int {
         bucket &<< rowShift &+ shard &<< 6
     }
-    @inlinable func overflowOffset(_ bucket: Int) -> Int { overflowStart &+ bucket &<< 6 }
+    @inlinable func overflowOffset(_ bucket: Int) -> Int { end &- (bucket &+ 1) &<< 6 }
     /// The first bucket of a hash's chain, as an offset. Exact only under the lock.
     @inlinable public func start(_ hash: UInt64) -> Int {
         let shard = shard(hash)
@@ -223,7 +219,43 @@ public struct Index: BitwiseCopyable, Sendable {
         return nil
     }
 
-    /// Empties a slot.
+    /// Empties a slot of the hash's chain, and gives an overflow bucket back that is not needed any
+    /// more. Other slots of the chain may move: forget their offsets.
+    public func remove(_ hash: UInt64, at slot: SlotOffset) {
+        let shard = shard(hash)
+        remove(shard, at: slot)
+        shrink(offset(shard, bucket(shard, hash)), hole: slot)
+    }
+
+    /// Fills a hole in a chain from its last bucket; if that is then left with one slot, the slot
+    /// takes the place of the link to it.
+    private func shrink(_ start: SlotOffset, hole: SlotOffset) {
+        var link = start + 56
+        guard layout.isLink(load(link)) else { return }
+        var last = overflowOffset(layout.linked(load(link)))
+        while layout.isLink(load(last + 56)) {
+            link = last + 56
+            last = overflowOffset(layout.linked(load(link)))
+        }
+        var count = 0
+        var position = 0
+        for number in 0..<8 where load(last + number * 8) != 0 {
+            count += 1
+            position = last + number * 8
+        }
+        if count > 0, hole & ~63 != last {
+            store(load(position), at: hole)
+            store(0, at: position)
+            count -= 1
+        }
+        guard count <= 1 else { return }
+        var rest: UInt64 = 0
+        for number in 0..<8 where load(last + number * 8) != 0 { rest = load(last + number * 8) }
+        giveOverflow((end - last) / 64 - 1)
+        store(rest, at: link)
+    }
+
+    /// Empties a slot, and moves nothing: for walks over many.
     @inlinable public func remove(_ shard: Int, at slot: SlotOffset, isItem: Bool = true) {
         store(0, at: slot)
         if isItem { addItems(shard, -1) }
@@ -234,8 +266,8 @@ public struct Index: BitwiseCopyable, Sendable {
     @inlinable func didInsert(_ shard: Int) {
         let used = heads.uint64(at: shard &<< 6 &+ 32) &+ 1
         heads.store(used, at: shard &<< 6 &+ 32)
-        // 13/16 of the slots, 81 %.
-        if Int(truncatingIfNeeded: used) &* 2 > bucketCount(shard) &* 13 { grow(shard) }
+        // 7/8 of the slots, 87 %: then about a quarter of the buckets have an overflow bucket.
+        if Int(truncatingIfNeeded: used) > bucketCount(shard) &* 7 { grow(shard) }
     }
 
     func takeOverflow() -> Int? {
@@ -252,10 +284,27 @@ public struct Index: BitwiseCopyable, Sendable {
             return free - 1
         }
         let fresh = Int(heads.uint64(at: common + 16))
-        guard fresh < overflowBuckets else { return nil }
+        guard rowsTouched << rowShift + (fresh + 1) * 64 <= end else { return nil }
         heads.store(UInt64(fresh + 1), at: common + 16)
         heads.store(inUse + 1, at: common + 32)
         return fresh
+    }
+
+    /// Rows that some shard has reached. Changed under the overflow lock only.
+    private var rowsTouched: Int { Int(heads.atomic64(at: common).loadRelaxed()) }
+
+    /// Makes sure that row `count` may be used, if memory allows.
+    private func takeRow(_ count: Int) -> Bool {
+        if count < rowsTouched { return true }
+        guard count < rowsMax else { return false }
+        let lock = Lock(heads, at: common + 8)
+        lock.lock()
+        defer { lock.unlock() }
+        if count < rowsTouched { return true }
+        let fresh = Int(heads.uint64(at: common + 16))
+        guard (count + 1) << rowShift + fresh * 64 <= end else { return false }
+        heads.atomic64(at: common).storeRelaxed(UInt64(count + 1))
+        return true
     }
 
     func giveOverflow(_ bucket: Int) {
@@ -267,17 +316,37 @@ public struct Index: BitwiseCopyable, Sendable {
         lock.unlock()
     }
 
-    /// Splits one bucket of the shard in two, if the rows allow.
+    /// Adds a bucket to the group whose turn it is: a share of each of the group's buckets moves
+    /// there. Does nothing if there is no row left.
     @usableFromInline func grow(_ shard: Int) {
         let count = bucketCount(shard)
-        guard count < rowsMax else { return }
-        let level = 63 - count.leadingZeroBitCount
-        let source = offset(shard, count - (1 << level))
-        var chain = source
-        var low = ChainWriter(at: source)
+        guard takeRow(count) else { return }
+        let (group, size) = spread.next(count)
+        for member in 0..<size { buckets.prefetch(offset(shard, spread.row(group, member))) }
         var high = ChainWriter(at: offset(shard, count))
-        // Slots are read a bucket ahead of what is written, so a chain can be rewritten in place;
-        // overflow buckets that it held are given back first and taken again at need.
+        var lost = 0
+        for member in 0..<size {
+            let source = offset(shard, spread.row(group, member))
+            var low = ChainWriter(at: source)
+            divide(source, size, &low, &high)
+            lost += low.lost
+        }
+        lost += high.lost
+        if lost > 0 {
+            let used = heads.uint64(at: shard << 6 + 32)
+            heads.store(used &- UInt64(lost), at: shard << 6 + 32)
+            addItems(shard, -lost)
+            setMayHide(shard)
+        }
+        heads.atomic64(at: shard << 6 + 16).storeRelaxed(UInt64(count + 1))
+    }
+
+    /// Rewrites a chain in place without the slots that move. Slots are read a bucket ahead of
+    /// what is written; overflow buckets are given back first and taken again at need.
+    private func divide(
+        _ source: Int, _ size: Int, _ low: inout ChainWriter, _ high: inout ChainWriter
+    ) {
+        var chain = source
         var isFirst = true
         while true {
             let link = load(chain + 56)
@@ -289,33 +358,19 @@ public struct Index: BitwiseCopyable, Sendable {
             if isFirst {
                 buckets.zero(source, 64)
             } else {
-                giveOverflow((chain - overflowStart) / 64)
+                giveOverflow((end - chain) / 64 - 1)
             }
             isFirst = false
-            place(slots.0, level, &low, &high)
-            place(slots.1, level, &low, &high)
-            place(slots.2, level, &low, &high)
-            place(slots.3, level, &low, &high)
-            place(slots.4, level, &low, &high)
-            place(slots.5, level, &low, &high)
-            place(slots.6, level, &low, &high)
-            place(slots.7, level, &low, &high)
-            guard hasLink else { break }
+            place(slots.0, size, &low, &high)
+            place(slots.1, size, &low, &high)
+            place(slots.2, size, &low, &high)
+            place(slots.3, size, &low, &high)
+            place(slots.4, size, &low, &high)
+            place(slots.5, size, &low, &high)
+            place(slots.6, size, &low, &high)
+            place(slots.7, size, &low, &high)
+            guard hasLink else { return }
             chain = overflowOffset(layout.linked(link))
-        }
-        let lost = low.lost + high.lost
-        if lost > 0 {
-            let used = heads.uint64(at: shard << 6 + 32)
-            heads.store(used &- UInt64(lost), at: shard << 6 + 32)
-            addItems(shard, -lost)
-            setMayHide(shard)
-        }
-        heads.atomic64(at: shard << 6 + 16).storeRelaxed(UInt64(count + 1))
-        let rows = heads.atomic64(at: common)
-        while true {
-            let seen = rows.loadRelaxed()
-            guard seen < UInt64(count + 1) else { break }
-            if rows.replace(seen, with: UInt64(count + 1)) { break }
         }
     }
 
@@ -328,10 +383,14 @@ public struct Index: BitwiseCopyable, Sendable {
     }
 
     private func place(
-        _ slot: UInt64, _ level: Int, _ low: inout ChainWriter, _ high: inout ChainWriter
+        _ slot: UInt64, _ size: Int, _ low: inout ChainWriter, _ high: inout ChainWriter
     ) {
         guard slot != 0 else { return }
-        if layout.hashBit(slot, level: level) { append(slot, &high) } else { append(slot, &low) }
+        if spread.member(layout.spreadBits(slot), size: size + 1) == size {
+            append(slot, &high)
+        } else {
+            append(slot, &low)
+        }
     }
 
     private func append(_ slot: UInt64, _ chain: inout ChainWriter) {
@@ -361,13 +420,10 @@ public struct Index: BitwiseCopyable, Sendable {
         let overflow = Int(heads.atomic64(at: common + 16).loadRelaxed()) * 64
         return (rows << rowShift) + overflow
     }
-    /// Share of the slots that may ever be had which are used, in percent.
+    /// Share of the index's memory that is taken, in percent: rows, and overflow buckets in use.
     public func filledPercent() -> Int {
-        var used = 0
-        for shard in 0..<shardCount {
-            used &+= Int(heads.atomic64(at: shard << 6 + 32).loadRelaxed())
-        }
-        return used * 100 / (rowsMax * shardCount * 8)
+        let overflow = Int(heads.atomic64(at: common + 32).loadRelaxed()) * 64
+        return (rowsTouched << rowShift + overflow) * 100 / end
     }
     /// Slots lost because the index was full.
     public func displacedCount() -> UInt64 { heads.atomic64(at: common + 40).loadRelaxed() }

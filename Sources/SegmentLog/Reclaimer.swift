@@ -26,11 +26,7 @@ public struct Reclaimer: ~Copyable {
     private static let batchMax = 16
     private static let victimsMax = 8
 
-    /// Frames to keep free: enough for every writer to open both its segments, and some.
-    public var lowMark: Int {
-        min(max(2 * log.geometry.writers, log.geometry.frameCount / 32), 24)
-    }
-    public var target: Int { max(lowMark, Int(log.frames.wanted.loadRelaxed())) }
+    public var target: Int { max(log.geometry.freeFramesMin, Int(log.frames.wanted.loadRelaxed())) }
 
     /// Whether frames are short.
     public var isNeeded: Bool { log.frames.freeCount < target || mustSurrender }

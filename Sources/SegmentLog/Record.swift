@@ -8,9 +8,9 @@ public import Primitives
 /// A record in memory, named by region and byte offset; a value without a lifetime.
 ///
 /// ```text
-/// byte 0            6    7    8        12      14     16
-///      | order      | k  | f  | crc    | v     | m    | cas? | wide? | expiry? | flags? | key | value | pad | home?
-///        6            1    1    4        2       2      8      4       4         4
+/// byte 0       6   7   8     12  14  16
+///      | order | k | f | crc | v | m | cas? | wide? | expiry? | flags? | key | value | pad | home?
+/// bytes  6       1   1   4     2   2   8      4       4         4
 /// ```
 /// k: key bytes. f: form, below. v: value bytes, unless `wide` (then four bytes hold them).
 /// m: marks, the only bytes that may change once a record is committed: not in the checksum.

@@ -14,7 +14,7 @@
 public struct SlotLayout: BitwiseCopyable, Sendable {
     @usableFromInline let segmentMask: UInt64
     @usableFromInline let tagShift: UInt64
-    /// Hash bits below this choose the bucket at the smallest size; the tag begins here.
+    /// Hash bits below this choose the group of buckets; the tag begins here.
     @usableFromInline let tagStart: UInt64
 
     public static let hitShift: UInt64 = 17
@@ -24,10 +24,10 @@ public struct SlotLayout: BitwiseCopyable, Sendable {
     /// The bits that name a place.
     @inlinable public var placeMask: UInt64 { segmentMask << 20 | 0x1_FFFF }
 
-    public init(segmentBits: Int, rowBitsAtStart: Int) {
+    public init(segmentBits: Int, tagStart: Int) {
         segmentMask = (1 << UInt64(segmentBits)) - 1
         tagShift = 20 + UInt64(segmentBits)
-        tagStart = UInt64(rowBitsAtStart)
+        self.tagStart = UInt64(tagStart)
     }
 
     @inlinable public func tag(_ hash: UInt64) -> UInt64 { (hash &>> tagStart) &<< tagShift }
@@ -66,8 +66,8 @@ public struct SlotLayout: BitwiseCopyable, Sendable {
     @inlinable public func linked(_ slot: UInt64) -> Int {
         Int(truncatingIfNeeded: slot & 0x1_FFFF | (slot &>> tagShift) &<< 17)
     }
-    /// Bit `level` of the hash that the slot was made for; known from its tag.
-    @inlinable public func hashBit(_ slot: UInt64, level: Int) -> Bool {
-        slot &>> (tagShift &+ UInt64(level) &- tagStart) & 1 == 1
+    /// The hash bits right above the group's: which bucket of the group; known from the tag.
+    @inlinable public func spreadBits(_ slot: UInt64) -> Int {
+        Int(truncatingIfNeeded: slot &>> tagShift) & Spread.mask
     }
 }

@@ -116,6 +116,8 @@ extension Writer {
     /// Removes a live record for want of room. Shard locked.
     func evict(_ hash: UInt64, _ at: SlotOffset, _ slot: UInt64) {
         remove(hash, at, slot)
+        // An older record of the key may still be on disk, unknown to the index.
+        if log.geometry.hasDisk { log.index.setMayHide(log.index.shard(hash)) }
         log.count(.evictions)
         if SlotLayout.hits(slot) == 0 { log.count(.evictedUnfetched) }
         log.ghosts.insert(hash)

@@ -27,9 +27,12 @@ extension Writer {
     var roomFramesMax: Int { log.geometry.frameCount / 4 }
 
     /// Room for `bytes`; nil if there is none now. Says how much is wanted, then.
-    public mutating func openRoom(_ bytes: Int) -> Room? {
+    ///
+    /// - Parameter isBrief: the room is adopted or closed before the caller returns, so what
+    ///   trickles in (and may be the very value it is made of) must not keep it from opening.
+    public mutating func openRoom(_ bytes: Int, isBrief: Bool = false) -> Room? {
         precondition(bytes > 0)
-        if bytes > log.geometry.sharedRecordBytesMax { return openChain(bytes) }
+        if bytes > log.geometry.sharedRecordBytesMax { return openChain(bytes, isBrief) }
         let padded = Record.aligned(bytes)
         if stagingFrame == 0 || stagingTail + padded > log.geometry.segmentBytes {
             leaveStagingFrame()
@@ -86,10 +89,13 @@ extension Writer {
         }
     }
 
-    private mutating func openChain(_ bytes: Int) -> Room? {
+    private mutating func openChain(_ bytes: Int, _ isBrief: Bool) -> Room? {
         let needed = log.geometry.framesNeeded(bytes)
         let staged = Int(log.frames.stagedFrames.loadRelaxed())
-        guard staged == 0 || staged + needed <= roomFramesMax else { return nil }
+        guard isBrief || staged == 0 || staged + needed <= roomFramesMax else {
+            log.count(.waits)
+            return nil
+        }
         guard log.frames.freeCount >= needed else {
             want(needed)
             return nil

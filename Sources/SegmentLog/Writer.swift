@@ -238,7 +238,7 @@ public struct Writer: ~Copyable {
     /// Takes a key's slot away. Shard locked.
     @inlinable public func remove(_ hash: UInt64, _ at: SlotOffset, _ slot: UInt64) {
         bury(slot)
-        log.index.remove(log.index.shard(hash), at: at)
+        log.index.remove(hash, at: at)
     }
 
     /// Notes that a slot no longer names its record.

@@ -1,12 +1,160 @@
-// Daemon: placeholder for the server's life from binding to exit.
+// Daemon: the server's life, from binding to exit.
+//
+// Order matters: signals are held before any thread exists; ports are bound and descriptors
+// raised before privileges are dropped; the store opens after that, as the user who will write
+// it; and nobody is told "ready" before every worker has its ring. The way down is the same in
+// reverse: accept no more, answer what has arrived, commit, leave.
 
 public import Primitives
+internal import Store
+internal import Synchronization
+internal import Uring
 
 /// Runs the server until it is told to stop.
 public enum Daemon {
-    /// Serves until a signal ends it; returns the exit code of the process.
+    /// sysexits, as far as they apply.
+    enum ExitCode {
+        static let unavailable: Int32 = 69
+        static let software: Int32 = 70
+        static let system: Int32 = 71
+        static let cannotCreate: Int32 = 73
+        static let noPermission: Int32 = 77
+    }
+
+    /// Why the server cannot begin, or go on: one line for the log.
+    struct Failure: Error {
+        let line: String
+        let exitCode: Int32
+    }
+
+    /// How long stopping may take, all of it.
+    private static let stopNanosecondsMax: UInt64 = 4_500_000_000
+
+    /// Serves until a signal ends it; returns the exit code of the process. Main thread only.
     public static func run(settings: Settings, journal: Journal) -> Int32 {
-        journal.error("this build cannot serve yet")
-        return 70
+        SignalWatch.hold()
+        do {
+            try serve(settings, journal)
+            return 0
+        } catch {
+            journal.error(error.line)
+            return error.exitCode
+        }
+    }
+
+    private static func serve(_ settings: Settings, _ journal: Journal) throws(Failure) {
+        let limit = DescriptorLimit.raise(toFit: settings.connectionsMax)
+        if !limit.isEnough { journal.warning("\(limit)") }
+        let ring = try makeControlRing()
+        let listeners = try listen(settings)
+        try becomeUser(settings, journal)
+        let memory = ServerMemory(
+            memoryBytes: settings.memoryBytes, connectionsMax: settings.connectionsMax,
+            workers: settings.workers)
+        let store = try openStore(settings, memory, journal)
+        var server = try Server(
+            settings: settings, journal: journal, memory: memory, store: store,
+            listeners: listeners, ring: ring)
+        try server.start()
+        let pidFile = try writePidFile(settings)
+        server.announce()
+        let failure = server.serve()
+        pidFile?.remove()
+        server.stop(deadline: Clock.monotonicNanoseconds() + stopNanosecondsMax)
+        if let failure { throw failure }
+    }
+
+    // MARK: Steps of the start
+
+    private static func makeControlRing() throws(Failure) -> KernelRing {
+        do {
+            return try KernelRing(configuration: .control)
+        } catch {
+            throw Failure(line: error.explanation, exitCode: ExitCode.system)
+        }
+    }
+
+    private static func listen(_ settings: Settings) throws(Failure) -> [Listener] {
+        var listeners: [Listener] = []
+        let backlog = Int32(clamping: settings.backlog)
+        do {
+            for address in settings.listenAddresses {
+                let endpoint = Endpoint(host: address.host, port: address.port)
+                for resolved in try SocketAddress.resolve(endpoint, defaultPort: address.port) {
+                    listeners.append(try Listener.tcp(resolved, backlog: backlog))
+                }
+            }
+            if let path = settings.unixSocketPath {
+                listeners.append(
+                    try Listener.unix(
+                        path: path, mode: settings.unixSocketMask, backlog: backlog))
+            }
+        } catch {
+            for listener in listeners { listener.close() }
+            throw Failure(line: "\(error)", exitCode: ExitCode.system)
+        }
+        return listeners
+    }
+
+    private static func becomeUser(
+        _ settings: Settings, _ journal: Journal
+    ) throws(Failure) {
+        guard let user = settings.user else {
+            return
+        }
+        do {
+            if try Privileges.drop(to: user) { journal.info("runs as \(user)") }
+        } catch {
+            throw Failure(line: "\(error)", exitCode: ExitCode.noPermission)
+        }
+    }
+
+    private static func openStore(
+        _ settings: Settings, _ memory: ServerMemory, _ journal: Journal
+    ) throws(Failure) -> TieredStore {
+        let disk = settings.store.map {
+            DiskConfiguration(
+                directory: $0.directory, sizeBytes: $0.sizeBytes,
+                isAcknowledging: $0.durability == .ack,
+                flushIntervalMilliseconds: $0.flushIntervalMilliseconds)
+        }
+        do {
+            return try TieredStore(
+                configuration: StoreConfiguration(
+                    memoryBytes: memory.storeBytes, workers: settings.workers,
+                    itemBytesMax: settings.itemBytesMax, disk: disk),
+                journal: journal, now: UInt32(clamping: Clock.unixSeconds()))
+        } catch {
+            throw failure(error)
+        }
+    }
+
+    static func failure(_ error: StoreError) -> Failure {
+        switch error {
+        case .memory(let count):
+            Failure(line: "no memory: \(count) bytes were refused", exitCode: ExitCode.system)
+        case .inUse(let directory, let processId):
+            Failure(
+                line: "the store \(directory) is in use by "
+                    + (processId.map { "process \($0)" } ?? "another process")
+                    + "; --store names another directory",
+                exitCode: ExitCode.unavailable)
+        case .directory(let directory, let reason):
+            Failure(
+                line: "the store \(directory) cannot be used: \(reason);"
+                    + " --store names another directory",
+                exitCode: ExitCode.cannotCreate)
+        case .thread(let code):
+            Failure(line: "no thread: \(errorText(code))", exitCode: ExitCode.system)
+        }
+    }
+
+    private static func writePidFile(_ settings: Settings) throws(Failure) -> PidFile? {
+        guard let path = settings.pidFile else { return nil }
+        do {
+            return try PidFile(writingTo: path)
+        } catch {
+            throw Failure(line: "\(error)", exitCode: ExitCode.cannotCreate)
+        }
     }
 }

@@ -1,1 +1,175 @@
-// Server
+// Server: the running parts of one process: store, workers, acceptor, and the thread that waits
+// for signals. `Daemon` makes it and says how it begins and ends.
+
+internal import Glibc
+internal import Primitives
+internal import Store
+internal import Synchronization
+internal import Uring
+
+/// The parts of a server, while it runs. The main thread's.
+struct Server: ~Copyable {
+    private let settings: Settings
+    private let journal: Journal
+    private let memory: ServerMemory
+    private let store: TieredStore
+    private let listeners: [Listener]
+    private let office: Office
+    private let fates: WorkerFates
+    private let controlWaker: Waker
+    private let stopOrder: AtomicWord32
+    private var ring: KernelRing?
+    private var acceptor: Acceptor?
+    private var wakers: [Waker] = []
+
+    init(
+        settings: Settings, journal: Journal, memory: ServerMemory, store: TieredStore,
+        listeners: [Listener], ring: consuming KernelRing
+    ) throws(Daemon.Failure) {
+        let controlWaker = ring.waker
+        let office: Office
+        let fates: WorkerFates
+        let stopOrder: AtomicWord32
+        do {
+            office = try Office(
+                settings: settings, connectionsPerWorker: memory.connectionsPerWorker,
+                startedAt: TimeSource.system.now(), controlWaker: controlWaker,
+                storeStatistics: { store.statistics() })
+            fates = try WorkerFates(count: settings.workers, controlWaker: controlWaker)
+            stopOrder = try Region.map(byteCount: 4096).atomic32(at: 0)
+        } catch {
+            throw Daemon.Failure(line: "no memory: \(error)", exitCode: Daemon.ExitCode.system)
+        }
+        self.settings = settings
+        self.journal = journal
+        self.memory = memory
+        self.store = store
+        self.listeners = listeners
+        self.office = office
+        self.fates = fates
+        self.controlWaker = controlWaker
+        self.stopOrder = stopOrder
+        self.ring = consume ring
+        acceptor = nil
+    }
+
+    // MARK: Starting
+
+    /// Starts the workers, then the store's threads; returns when all are ready to serve.
+    mutating func start() throws(Daemon.Failure) {
+        do {
+            for number in 0..<settings.workers {
+                try WorkerThread.start(
+                    number: number, store: store, office: office, memory: memory, fates: fates)
+            }
+            try watchSignals()
+        } catch {
+            throw Daemon.Failure(
+                line: "no thread: \(errorText(error.errno))", exitCode: Daemon.ExitCode.system)
+        }
+        var names = ""
+        for fate in fates.started() {
+            switch fate {
+            case .running(let waker, let features):
+                wakers.append(waker)
+                names = features
+            case .failed(let reason):
+                throw Daemon.Failure(line: reason, exitCode: Daemon.ExitCode.system)
+            case .starting, .ended: break
+            }
+        }
+        let memory = memory
+        let features = names
+        office.facts.update {
+            $0.ringFeatures = features
+            $0.memory = memory
+        }
+        try startStore()
+        guard let ring = ring.take() else { return }
+        do {
+            acceptor = try Acceptor(
+                ring: ring, listeners: listeners, office: office, wakers: wakers)
+        } catch {
+            throw Daemon.Failure(line: "no memory: \(error)", exitCode: Daemon.ExitCode.system)
+        }
+    }
+
+    private func startStore() throws(Daemon.Failure) {
+        let mailboxes = office.mailboxes
+        let wakers = wakers
+        do {
+            try store.start { worker in mailboxes[worker].notify(wakers[worker]) }
+        } catch {
+            throw Daemon.failure(error)
+        }
+    }
+
+    /// Waits for signals on a thread of its own; TERM, INT and USR1 order a stop.
+    private func watchSignals() throws(ThreadError) {
+        let stopOrder = stopOrder
+        let waker = controlWaker
+        let journal = journal
+        _ = try Thread(name: "brim-signals") {
+            while true {
+                let signal = SignalWatch.next()
+                if signal == .hangup {
+                    journal.info("hangup: nothing to reload")
+                    continue
+                }
+                journal.info("stopping: \(signal)")
+                stopOrder.storeRelease(1)
+                waker.wake()
+            }
+        }
+    }
+
+    /// One line that says where and how it serves.
+    func announce() {
+        let places = listeners.map { "\($0.address)" }.joined(separator: ", ")
+        let features = office.facts.current.ringFeatures
+        journal.info("io_uring: \(features)")
+        journal.info(
+            "ready: brim \(Version.number) on \(places), workers=\(settings.workers)"
+                + " memory=\(settings.memoryBytes >> 20)MiB connections=\(settings.connectionsMax)"
+                + " store=\(settings.store?.directory ?? "none")")
+    }
+
+    // MARK: Serving
+
+    /// Accepts until a stop is ordered. What it returns went wrong meanwhile.
+    mutating func serve() -> Daemon.Failure? {
+        let stopOrder = stopOrder
+        let fates = fates
+        do {
+            try acceptor?.run {
+                stopOrder.loadAcquire() == 1 || fates.failure != nil
+            }
+        } catch {
+            return Daemon.Failure(line: error.explanation, exitCode: Daemon.ExitCode.software)
+        }
+        return fates.failure.map {
+            Daemon.Failure(line: $0, exitCode: Daemon.ExitCode.software)
+        }
+    }
+
+    /// Stops accepting, lets the workers answer what has arrived, then commits.
+    mutating func stop(deadline: UInt64) {
+        let fates = fates
+        let workersDeadline = deadline - min(deadline, 1_500_000_000)
+        for (mailbox, waker) in zip(office.mailboxes, wakers) {
+            mailbox.orderStop()
+            mailbox.notify(waker)
+        }
+        do {
+            try acceptor?.stop()
+            for (mailbox, waker) in zip(office.mailboxes, wakers) { mailbox.notify(waker) }
+            try acceptor?.wait {
+                fates.haveEnded || Clock.monotonicNanoseconds() >= workersDeadline
+            }
+        } catch {
+            journal.warning("stopping: \(error.explanation)")
+        }
+        store.stop(deadlineNanoseconds: deadline)
+        journal.info("stopped")
+    }
+}

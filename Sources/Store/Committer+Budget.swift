@@ -23,9 +23,11 @@ extension Committer {
         disk.counters[.limitBytes] = UInt64(disk.configuration.sizeBytes)
         disk.counters[.segmentsMax] = UInt64(budget / log.geometry.frameBytes)
         let used = Int(disk.counters[.bytes])
-        if used > budget || log.segments.freeCount < 3 * log.geometry.writers + 16 {
-            _ = dropOldest(8)
-        } else if log.index.filledPercent() >= 88 {
+        if isOverBudget {
+            // Bounded, so that commits go on.
+            var rounds = 4
+            while rounds > 0, isOverBudget, dropOldest(8) > 0 { rounds -= 1 }
+        } else if log.index.filledPercent() >= 96 {
             if !didWarnIndex {
                 didWarnIndex = true
                 let kept = log.geometry.memoryBytes / (1 << 20) * budget / max(used, 1)
@@ -39,6 +41,11 @@ extension Committer {
         {
             _ = dropOldest(1)
         }
+    }
+
+    private var isOverBudget: Bool {
+        Int(disk.counters[.bytes]) > budget
+            || log.segments.freeCount < 3 * log.geometry.writers + 16
     }
 
     /// Deletes up to `count` of the oldest segments; returns how many.
@@ -112,7 +119,8 @@ extension Committer {
                     log.hasher.hash($0)
                 }
                 let place = Place(segment: segment, offset: position)
-                leave(record, hash, place, victim, mustMark: doubtful.has(hash, below: record.order))
+                let mustMark = doubtful.has(hash, below: record.order)
+                leave(record, hash, place, victim, mustMark: mustMark)
             }
             position += length
         }
@@ -122,19 +130,18 @@ extension Committer {
     /// are rescued below).
     private mutating func takeFromMemory(_ segment: Int) {
         let isSame: (UInt32) -> Bool = { $0 == UInt32(segment) }
-        let isOurs =
-            log.logRegion.take(where: isSame) != nil
-            || log.promotionRegion.take(where: isSame) != nil
-        if isOurs {
-            rescueFromFrame(segment)
-            let frame = log.segments.frame(segment).exchange(0)
-            if frame != 0 { log.frames.retireNow(Int(frame) - 1) }
-            return
-        }
-        // Maintenance has it in hand.
+        // If it is in neither queue maintenance has it in hand, and may put it back.
         while log.segments.frame(segment).loadAcquire() != 0
             || log.segments.state(segment) == .clean
         {
+            if log.logRegion.take(where: isSame) != nil
+                || log.promotionRegion.take(where: isSame) != nil
+            {
+                rescueFromFrame(segment)
+                let frame = log.segments.frame(segment).exchange(0)
+                if frame != 0 { log.frames.retireNow(Int(frame) - 1) }
+                return
+            }
             Pause.short()
         }
     }

@@ -82,7 +82,7 @@ extension Committer {
         {
             return loadShared(files, segment, filled)
         }
-        guard let room = writer.openRoom(filled), room.isChained else {
+        guard let room = writer.openRoom(filled, isBrief: true), room.isChained else {
             signals.maintenance.ring()
             return
         }

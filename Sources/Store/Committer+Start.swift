@@ -47,6 +47,7 @@ extension Committer {
         }
         for key in found { last = max(last, key.first) }
         log.segments.startSequences(at: last + 1)
+        signals.firstSequence.storeRelease(last + 1)
         let isRecovering = try transaction.firstKey(files.directories) != nil
         if isRecovering || !found.isEmpty { log.recovering.storeRelease(1) }
         let merger = Merger(log, files: files)

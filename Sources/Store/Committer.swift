@@ -76,6 +76,7 @@ struct Committer: ~Copyable {
             if signals.stopping.loadAcquire() != 0 { break }
             adoptRecovered()
             serveLoads()
+            keepWithinBudget()
             let now = Clock.monotonicNanoseconds()
             let isDue = now >= next && isDirty()
             if isDue || isUrgent() {
@@ -87,7 +88,6 @@ struct Committer: ~Copyable {
             } else if now >= next {
                 next = now + interval
             }
-            keepWithinBudget()
             let target = isFailing ? max(next, retryAt) : next
             let left = Int64(clamping: target) - Int64(clamping: Clock.monotonicNanoseconds())
             signals.committer.wait(nanoseconds: max(left, 100_000))
@@ -149,8 +149,11 @@ struct Committer: ~Copyable {
         let number = signals.begun.add(1) + 1
         let began = Clock.unixNanoseconds()
         let start = Clock.monotonicNanoseconds()
-        guard let open = collectCuts(askingWorkers) else { return false }
+        guard var open = collectCuts(askingWorkers) else { return false }
         while let segment = log.sealed.pop() { pending.append(Int(segment)) }
+        // One that was sealed since it answered is written whole.
+        let waiting = pending
+        open.removeAll { waiting.contains($0) }
         do throws(LMDBError) {
             guard let files = disk.files() else { throw .panic }
             try write(files, open: open)

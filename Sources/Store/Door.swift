@@ -52,7 +52,7 @@ public struct Door: ~Copyable {
         memory = log.frames.memory
         pinsMax = max(log.geometry.frameCount / 8, 2)
         sealedMark = max(min(8, log.geometry.frameCount / 16), 1)
-        lowMark = min(max(2 * log.geometry.writers, log.geometry.frameCount / 32), 24)
+        lowMark = log.geometry.freeFramesMin
     }
 
     // MARK: Turns

@@ -27,7 +27,8 @@ struct Recovery: ~Copyable {
 
     mutating func run() {
         let start = Clock.monotonicNanoseconds()
-        let end = log.segments.sequenceLimit()
+        // What this run has written is in the index already, brought back or new.
+        let end = store.signals.firstSequence.loadAcquire()
         if let files = disk.files(), let directory {
             recover(files, directory, below: end)
         }

@@ -8,72 +8,40 @@ public import CUring
 internal import Glibc
 public import Primitives
 
-/// How large a ring is.
-public struct RingConfiguration: BitwiseCopyable, Sendable, Equatable {
-    /// Operations that can be queued between two submits without an extra system call; a power
-    /// of two, at most 32768.
-    public var entries: Int
-    /// Completions that can wait before they cost an extra system call; a power of two.
-    public var completions: Int
-    /// Provided receive buffers: zero or a power of two, at most 32768.
-    public var bufferCount: Int
-    /// Bytes in each provided buffer; a multiple of 64.
-    public var bufferBytes: Int
-
-    public init(
-        entries: Int = 1024, completions: Int = 8192, bufferCount: Int = 512,
-        bufferBytes: Int = 16 << 10
-    ) {
-        self.entries = entries
-        self.completions = completions
-        self.bufferCount = bufferCount
-        self.bufferBytes = bufferBytes
-    }
-
-    /// A ring that only accepts, waits and wakes: no provided buffers.
-    public static var control: RingConfiguration {
-        RingConfiguration(entries: 64, completions: 1024, bufferCount: 0, bufferBytes: 64)
-    }
-
-    /// Bytes of user memory that provided buffers take.
-    public var bufferMemoryBytes: Int { bufferCount * (bufferBytes + 16) }
-
-    func check() {
-        func isPowerOfTwo(_ value: Int) -> Bool { value > 0 && value & (value - 1) == 0 }
-        precondition(isPowerOfTwo(entries) && entries <= 32768)
-        precondition(isPowerOfTwo(completions) && completions >= entries)
-        precondition(completions <= 65536)
-        precondition(bufferCount == 0 || isPowerOfTwo(bufferCount))
-        precondition(bufferCount <= 32768)
-        precondition(bufferBytes > 0 && bufferBytes % 64 == 0 && bufferBytes <= 1 << 24)
-    }
-}
-
 /// A ring of io_uring, with its provided buffers and its wake-up descriptor.
 ///
 /// Make it, use it and let it go on one thread. Memory that an operation names must stay
 /// untouched until the completion, also when the ring ends first.
 @safe public struct KernelRing: ~Copyable, Ring {
-    // SAFETY (the whole file): allocated by curing_make, freed in deinit only, used by one thread
-    // at a time because the ring is not Sendable in practice: the kernel refuses other threads.
+    // SAFETY (the whole file): allocated by curing_make, freed in deinit only; one owner, because
+    // the ring is neither Copyable nor Sendable, and the kernel refuses any other thread.
     @usableFromInline let handle: UnsafeMutablePointer<curing>
     public let buffers: Region
     public let bufferBytes: Int
-    @usableFromInline let bufferCount: Int
+    /// Provided buffers; fewer than asked for where lockable memory is short.
+    public let bufferCount: Int
+    /// The sizes that the ring really has.
+    public let configuration: RingConfiguration
     /// What this ring uses of what the kernel offers.
     public let features: KernelFeatures
     public let waker: Waker
 
     /// Makes the ring and lends it all its buffers. The calling thread becomes the ring's owner.
+    ///
+    /// Kernels count rings against the user's limit of locked memory (RLIMIT_MEMLOCK, for those
+    /// without CAP_IPC_LOCK). Where that is too low the ring is made smaller, step by step; it
+    /// works the same, with more system calls under load. `configuration` tells.
     public init(configuration: RingConfiguration = RingConfiguration()) throws(RingError) {
         configuration.check()
-        let made = try unsafe Self.make(configuration)
+        let made = try unsafe Self.makeFitting(configuration)
         unsafe handle = unsafe made.handle
-        buffers = unsafe made.buffers
-        features = unsafe made.features
+        unsafe buffers = made.buffers
+        unsafe features = made.features
         unsafe waker = Waker(descriptor: made.handle.pointee.wake_descriptor)
-        bufferBytes = configuration.bufferBytes
-        bufferCount = configuration.bufferCount
+        let actual = unsafe made.configuration
+        self.configuration = actual
+        bufferBytes = actual.bufferBytes
+        bufferCount = actual.bufferCount
         for id in 0..<bufferCount { unsafe curing_lend(handle, UInt16(id)) }
     }
 
@@ -81,6 +49,39 @@ public struct RingConfiguration: BitwiseCopyable, Sendable, Equatable {
         var handle: UnsafeMutablePointer<curing>
         var buffers: Region
         var features: KernelFeatures
+        var configuration: RingConfiguration
+    }
+
+    /// The largest ring that the limit of locked memory allows.
+    private static func makeFitting(_ wanted: RingConfiguration) throws(RingError) -> Made {
+        var exempt: Int32 = 0
+        let limit = unsafe Int(clamping: curing_raise_locked_limit(&exempt))
+        var size = wanted
+        if exempt == 0 {
+            // At once, so that the first rings leave the last ones their share.
+            size.fit(lockedBytes: limit)
+        } else {
+            do throws(RingError) {
+                return try unsafe make(wanted)
+            } catch {
+                guard error == .memory else { throw error }
+            }
+            // A namespace may show a capability that the kernel does not honour.
+            size.fit(lockedBytes: limit)
+        }
+        while true {
+            // What a ring held is given back some time after its end: one of a process that
+            // stopped just now may still count.
+            for attempt in 0..<20 {
+                do throws(RingError) {
+                    return try unsafe make(size)
+                } catch {
+                    guard error == .memory else { throw error }
+                }
+                if attempt < 19 { usleep(10_000) }
+            }
+            guard size.shrink() else { throw .memory }
+        }
     }
 
     private static func make(_ configuration: RingConfiguration) throws(RingError) -> Made {
@@ -97,7 +98,9 @@ public struct RingConfiguration: BitwiseCopyable, Sendable, Equatable {
             guard features.isSufficient else {
                 throw .kernelLacks(features.missing.joined(separator: ", "))
             }
-            return unsafe Made(handle: handle, buffers: buffers, features: features)
+            return unsafe Made(
+                handle: handle, buffers: buffers, features: features,
+                configuration: configuration)
         } catch {
             unsafe curing_end(handle)
             throw error

@@ -7,7 +7,7 @@
 public import Primitives
 
 /// What became of one operation.
-public struct Completion: BitwiseCopyable, Sendable {
+public struct Completion: BitwiseCopyable, Equatable, Sendable {
     public var token: Token
     /// Bytes, a descriptor (accept), or a negated errno.
     public var result: Int32

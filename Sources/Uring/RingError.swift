@@ -20,7 +20,7 @@ public enum RingError: Error, Equatable {
     }
 
     /// The line for a given value of `kernel.io_uring_disabled`; nil where there is no such file.
-    func explanation(sysctl: Int?) -> String {
+    package func explanation(sysctl: Int?) -> String {
         switch self {
         case .denied(EPERM), .denied(EACCES):
             return "io_uring is refused (\(errnoName)): " + Self.refusal(sysctl)

@@ -104,7 +104,8 @@ public struct Socket: BitwiseCopyable, Equatable, Sendable {
     // MARK: For this module
 
     static func open(_ address: SocketAddress, flags: Int32 = 0) throws(SocketError) -> Socket {
-        let descriptor = Glibc.socket(address.family, curing_stream | curing_close_on_exec | flags, 0)
+        let type = curing_stream | curing_close_on_exec | flags
+        let descriptor = Glibc.socket(address.family, type, 0)
         guard descriptor >= 0 else {
             throw .failed(call: "socket", address: "\(address)", errno: errno)
         }

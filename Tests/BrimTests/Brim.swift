@@ -1,9 +1,7 @@
 // Brim: runs the built executable as an operator would, and keeps what it said.
-//
-// The package's products lie beside the test bundle, which is the executable of the test process
-// itself: `/proc/self/exe` names the folder, whatever the build configuration or scratch path.
 
 import Foundation
+import Support
 import Testing
 
 /// One finished run of `brim`.
@@ -28,8 +26,7 @@ struct Brim {
         errors.split(separator: "\n").map(String.init).filter { !$0.contains("running as root") }
     }
 
-    static let executable = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
-        .deletingLastPathComponent().appending(path: "brim")
+    static let executable = productsFolder.appending(path: "brim")
 
     /// Runs `brim` in an environment of exactly `environment`, and a home that nobody writes to.
     static func run(
@@ -52,10 +49,6 @@ struct Brim {
             environment: environment)
     }
 }
-
-/// The folder of the package.
-let packageFolder = URL(filePath: #filePath)
-    .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
 
 /// Writes `text` to a file that is gone when `body` has run.
 func withFile<Result>(_ text: String, _ body: (String) throws -> Result) throws -> Result {

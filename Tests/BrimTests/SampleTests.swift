@@ -1,6 +1,7 @@
 // SampleTests: config/brim.yaml says every setting, and says the defaults.
 
 import Foundation
+import Support
 import Testing
 
 private let sample = packageFolder.appending(path: "config/brim.yaml")

@@ -2,6 +2,7 @@
 
 import Foundation
 import Glibc
+import Support
 import Testing
 
 @Suite struct StartTests {

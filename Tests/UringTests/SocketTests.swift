@@ -202,7 +202,11 @@ import Uring
 @Suite struct RingErrorTests {
     @Test func refusalNamesTheErrorAndTheCure() {
         #expect(RingError.denied(errno: EPERM).explanation.contains("(EPERM)"))
-        #expect(RingError.denied(errno: EPERM).explanation.contains("io_uring_disabled"))
+        let refused = RingError.denied(errno: EPERM)
+        #expect(refused.explanation(sysctl: 2).contains("io_uring_disabled is 2, for nobody"))
+        #expect(refused.explanation(sysctl: 1).contains("io_uring_group"))
+        #expect(refused.explanation(sysctl: 0).contains("seccomp"))
+        #expect(refused.explanation(sysctl: nil).contains("seccomp"))
         #expect(RingError.denied(errno: ENOSYS).explanation.contains("6.1"))
         #expect(RingError.memory.explanation.contains("memlock"))
         #expect(RingError.kernelLacks("multishot (6.0)").explanation.contains("multishot (6.0)"))
@@ -210,6 +214,26 @@ import Uring
         for error in [RingError.denied(errno: EPERM), .denied(errno: 9999), .memory] {
             #expect(!error.explanation.contains("\n"))
         }
+    }
+
+    @Test func ringFitsItsShareOfLockedMemory() {
+        var size = RingConfiguration()
+        #expect(size.lockedBytes == (64 << 10) + (136 << 10) + (8 << 10))
+        size.fit(lockedBytes: 1 << 20)
+        #expect(size == RingConfiguration())
+        size.ringCount = 5
+        for limit in [1 << 20, 512 << 10, 100 << 10, 64 << 10] {
+            size.fit(lockedBytes: limit)
+            #expect(size.lockedBytes <= limit / 5)
+            #expect(size.completions >= size.entries)
+        }
+        #expect(size.bufferBytes == RingConfiguration().bufferBytes)
+        size.fit(lockedBytes: 0)
+        #expect(size.lockedBytes == 3 * 4096)
+        #expect(size.bufferCount == 256)
+        var control = RingConfiguration.control
+        control.fit(lockedBytes: 0)
+        #expect(control.lockedBytes == 2 * 4096)
     }
 
     @Test func tokenKeepsItsThreePartsApart() {

@@ -2,6 +2,7 @@
 
 import Glibc
 import Primitives
+import Synchronization
 import Testing
 import Uring
 
@@ -56,7 +57,9 @@ extension Socket {
         let bytes = Array(text.utf8)
         var sent = 0
         while sent < bytes.count {
-            let count = bytes[sent...].withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+            let count = bytes[sent...].withUnsafeBytes {
+                Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+            }
             try #require(count > 0)
             sent += count
         }
@@ -72,17 +75,6 @@ extension Socket {
             bytes += chunk[..<n]
         }
         return String(decoding: bytes, as: UTF8.self)
-    }
-
-    /// Fills the socket until it takes no more; the number of bytes it took.
-    func fill() -> Int {
-        let chunk = [UInt8](repeating: 0x78, count: 4096)
-        var sent = 0
-        while true {
-            let n = Glibc.send(descriptor, chunk, chunk.count, Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL))
-            guard n > 0 else { return sent }
-            sent += n
-        }
     }
 }
 
@@ -108,10 +100,18 @@ func token(_ operation: Token.Operation, _ slot: UInt32 = 1, _ generation: UInt3
     Token(operation, slot: slot, generation: generation)
 }
 
-/// A path in a fresh directory of the system's temporary place.
-func temporaryPath(_ name: String) -> String {
+/// The directory of this run's files; it goes when the process ends.
+private let directory: String = {
     var pattern = Array("/tmp/uring-test-XXXXXX".utf8CString)
-    let made = mkdtemp(&pattern)
-    precondition(made != nil)
-    return String(cString: made!) + "/" + name
+    guard mkdtemp(&pattern) != nil else { preconditionFailure("no temporary directory") }
+    atexit { rmdir(directory) }
+    return String(decoding: pattern.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+}()
+
+private let pathCount = Atomic<Int>(0)
+
+/// A path that nothing has yet; the test removes what it makes there.
+func temporaryPath(_ name: String) -> String {
+    let number = pathCount.wrappingAdd(1, ordering: .relaxed).newValue
+    return "\(directory)/\(name)\(number)"
 }

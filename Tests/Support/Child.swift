@@ -1,4 +1,4 @@
-// Child: one process, started with posix_spawn and waited for with waitpid.
+// Child: one process, started with posix_spawn and waited for with waitpid, for a bounded time.
 //
 // Foundation's Process waits through a run loop of the calling thread; with many of them at once
 // that has been seen to miss the end of a child and wait for ever, so it is not used here.
@@ -7,36 +7,38 @@ import Glibc
 import Synchronization
 
 /// What a finished process left behind.
-struct Child {
+public struct Child {
     /// The exit code; nil if a signal ended it.
-    let exitCode: Int32?
-    let output: String
-    let errors: String
+    public let exitCode: Int32?
+    public let output: String
+    public let errors: String
+    /// Whether it was killed because its time was over.
+    public let wasTooLong: Bool
 
-    /// Runs the program at `path` to its end. With `keepsErrors` false, nobody reads its standard
-    /// error: the reading end is closed before it starts.
-    static func run(
+    /// Runs the program at `path` to its end, or kills it after `secondsMax`. With `keepsErrors`
+    /// false, nobody reads its standard error: the reading end is closed before it starts.
+    public static func run(
         _ path: String, _ arguments: [String], environment: [String: String],
-        keepsErrors: Bool = true
+        keepsErrors: Bool = true, secondsMax: Int = 60
     ) throws(ChildError) -> Child {
-        var output = try Channel()
-        var errors = try Channel()
+        let output = try Channel()
+        let errors = try Channel()
         if !keepsErrors { errors.closeReading() }
         let id = try spawn(
             path, [path] + arguments, environment.map { "\($0.key)=\($0.value)" }.sorted(),
             output: output.writing, errors: errors.writing)
         output.closeWriting()
         errors.closeWriting()
-        // Both say less than a pipe holds, so reading one after the other blocks nobody.
-        let outputText = output.readAll()
-        let errorText = errors.readAll()
+        let isDone = collect([output, errors], until: now() + secondsMax * 1000)
+        if !isDone { kill(id, SIGKILL) }
         var status: Int32 = 0
         while waitpid(id, &status, 0) < 0 {
             guard errno == EINTR else { throw ChildError(call: "waitpid", code: errno) }
         }
         let exited = status & 0x7F == 0
         return Child(
-            exitCode: exited ? status >> 8 & 0xFF : nil, output: outputText, errors: errorText)
+            exitCode: exited ? status >> 8 & 0xFF : nil, output: output.text, errors: errors.text,
+            wasTooLong: !isDone)
     }
 
     private static func spawn(
@@ -70,20 +72,44 @@ struct Child {
         guard code == 0 else { throw ChildError(call: "posix_spawn", code: code) }
         return id
     }
+
+    /// Reads until all are closed; false if that took too long.
+    private static func collect(_ channels: [Channel], until deadline: Int) -> Bool {
+        while true {
+            let open = channels.filter { $0.reading >= 0 }
+            if open.isEmpty { return true }
+            let left = deadline - now()
+            if left <= 0 { return false }
+            var waiting = open.map { pollfd(fd: $0.reading, events: Int16(POLLIN), revents: 0) }
+            guard poll(&waiting, nfds_t(waiting.count), Int32(left)) > 0 else { continue }
+            for (channel, state) in zip(open, waiting) where state.revents != 0 {
+                channel.readSome()
+            }
+        }
+    }
+
+    private static func now() -> Int {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return time.tv_sec * 1000 + time.tv_nsec / 1_000_000
+    }
 }
 
-struct ChildError: Error {
-    let call: String
-    let code: Int32
+public struct ChildError: Error {
+    public let call: String
+    public let code: Int32
 }
 
 /// Held while a child starts, and from the making of a pipe until its ends are close-on-exec.
 private let spawning = Mutex(())
 
-/// A pipe whose ends no other child inherits.
-private struct Channel: ~Copyable {
-    private var reading: Int32
+/// A pipe whose ends no other child inherits, and what was read from it.
+private final class Channel {
+    private(set) var reading: Int32
     private(set) var writing: Int32
+    private var bytes: [UInt8] = []
+
+    var text: String { String(decoding: bytes, as: UTF8.self) }
 
     init() throws(ChildError) {
         var ends: [Int32] = [-1, -1]
@@ -97,30 +123,27 @@ private struct Channel: ~Copyable {
         writing = ends[1]
     }
 
-    mutating func closeReading() {
+    func closeReading() {
         if reading >= 0 { close(reading) }
         reading = -1
     }
 
-    mutating func closeWriting() {
+    func closeWriting() {
         if writing >= 0 { close(writing) }
         writing = -1
     }
 
-    func readAll() -> String {
-        var bytes: [UInt8] = []
-        var part = [UInt8](repeating: 0, count: 4096)
-        while reading >= 0 {
-            let count = read(reading, &part, part.count)
-            if count < 0 && errno == EINTR { continue }
-            guard count > 0 else { break }
-            bytes += part[..<count]
-        }
-        return String(decoding: bytes, as: UTF8.self)
+    /// One read, which does not wait if the end was polled; at the end of the file, closes.
+    func readSome() {
+        var part = [UInt8](repeating: 0, count: 1 << 14)
+        let count = read(reading, &part, part.count)
+        if count < 0 && errno == EINTR { return }
+        guard count > 0 else { return closeReading() }
+        bytes += part[..<count]
     }
 
     deinit {
-        if reading >= 0 { close(reading) }
-        if writing >= 0 { close(writing) }
+        closeReading()
+        closeWriting()
     }
 }

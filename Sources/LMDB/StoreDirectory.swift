@@ -1,0 +1,86 @@
+// StoreDirectory: the directory around a data file: making it, marks in it, moving a bad file
+// aside, a descriptor to read from. Every change here survives a power cut once it returned.
+//
+// It assumes that the caller holds the directory's `StoreLock`.
+
+internal import Glibc
+
+/// Changes to names in a store's directory.
+public enum StoreDirectory {
+    /// Makes `path` and what is missing above it, for this user only.
+    public static func make(_ path: String) throws(LMDBError) {
+        var above = path.hasPrefix("/") ? "/" : "."
+        var made = path.hasPrefix("/") ? "" : "."
+        for piece in path.split(separator: "/", omittingEmptySubsequences: true) {
+            made += "/" + piece
+            // SAFETY (all calls here): a nul-terminated path for the time of the call.
+            if unsafe mkdir(made, 0o700) == 0 {
+                try sync(above)
+            } else if errno != EEXIST {
+                throw LMDBError(code: errno)
+            }
+            above = made
+        }
+    }
+
+    /// Makes the names in a directory durable: files created, renamed, removed.
+    public static func sync(_ path: String) throws(LMDBError) {
+        let descriptor = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw LMDBError(code: errno) }
+        defer { _ = close(descriptor) }
+        guard fsync(descriptor) == 0 else { throw LMDBError(code: errno) }
+    }
+
+    /// Whether the directory holds a file `mark`.
+    public static func hasMark(_ mark: String, in path: String) -> Bool {
+        unsafe access(path + "/" + mark, F_OK) == 0
+    }
+
+    /// Leaves an empty file `mark`: something has begun that must be known of after a crash.
+    public static func set(mark: String, in path: String) throws(LMDBError) {
+        let descriptor = unsafe open(path + "/" + mark, O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw LMDBError(code: errno) }
+        let code = fsync(descriptor)
+        let refusal = errno
+        _ = close(descriptor)
+        guard code == 0 else { throw LMDBError(code: refusal) }
+        try sync(path)
+    }
+
+    /// Removes `mark`, if it is there.
+    public static func clear(mark: String, in path: String) throws(LMDBError) {
+        if unsafe unlink(path + "/" + mark) != 0, errno != ENOENT {
+            throw LMDBError(code: errno)
+        }
+        try sync(path)
+    }
+}
+
+extension DataFile {
+    /// The name that a data file gets when it is moved aside.
+    public static let asideName = name + ".aside"
+
+    /// Renames the data file so that a new one can begin; answers the new path, or nil if there
+    /// was no file. At most one is kept: an older one makes way. Not while it is open.
+    @discardableResult
+    public static func moveAside(directory: String) throws(LMDBError) -> String? {
+        let aside = directory + "/" + asideName
+        // SAFETY (both): nul-terminated paths for the time of the call.
+        if unsafe rename(directory + "/" + name, aside) != 0 {
+            guard errno == ENOENT else { throw LMDBError(code: errno) }
+            return nil
+        }
+        _ = unsafe unlink(directory + "/lock.mdb")
+        try StoreDirectory.sync(directory)
+        return aside
+    }
+
+    /// Opens the data file for reads at the places that `fileOffset` tells. The caller closes the
+    /// descriptor. It keeps naming the same file if that is moved aside.
+    public static func openForReading(directory: String) throws(LMDBError) -> Int32 {
+        // SAFETY: a nul-terminated path for the time of the call.
+        let descriptor = unsafe open(directory + "/" + name, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw LMDBError(code: errno) }
+        return descriptor
+    }
+}

@@ -1,0 +1,66 @@
+// Spread: which bucket of a shard an item belongs to while the shard grows bucket by bucket.
+//
+// Plain linear hashing splits one bucket in two, so for most of the time some buckets are twice as
+// full as others. Here buckets form groups, a power of two of them; each group grows from n to
+// n + 1 buckets, taking a like share from all of its members, and the groups take turns (partial
+// expansions; Larson, "Linear hashing with partial expansions", VLDB 1980). No bucket is fuller
+// than another by more than one part in the group's size.
+
+public import Primitives
+
+/// Maps hashes to buckets; the same for all shards. A handle to a table that never changes.
+public struct Spread: BitwiseCopyable, Sendable {
+    /// Parts that a group's items are dealt in.
+    static let parts = 4096
+    @usableFromInline static let mask = 4095
+    static let sizeAtStart = 2
+
+    @usableFromInline let groupBits: Int
+    // For each size of a group, from 1: the member that each part belongs to.
+    @usableFromInline let table: Region
+
+    /// - Parameter groupBits: there are 1 << groupBits groups.
+    init(groupBits: Int, rowsMax: Int) throws(MemoryError) {
+        self.groupBits = groupBits
+        let sizeMax = (rowsMax >> groupBits) + 1
+        precondition(sizeMax < 256)
+        table = try Region.map(byteCount: (sizeMax + 1) * Self.parts)
+        for size in 2...max(sizeMax, 2) { deal(size) }
+    }
+
+    /// Fills in the row for `size` members from the row for one less: the newcomer takes from each
+    /// of the others what it has too much.
+    private func deal(_ size: Int) {
+        var counts = [Int](repeating: 0, count: size)
+        let old = (size - 1) * Self.parts
+        for part in 0..<Self.parts {
+            let member = Int(table.uint8(at: old + part))
+            // An even share, rounded so that all parts are dealt out.
+            let share = Self.parts * (member + 1) / size - Self.parts * member / size
+            let stays = counts[member] < share
+            if stays { counts[member] += 1 }
+            table.store(UInt8(stays ? member : size - 1), at: size * Self.parts + part)
+        }
+    }
+
+    /// The member of a group of `size` that a part belongs to.
+    @inlinable func member(_ part: Int, size: Int) -> Int {
+        Int(table.uint8(at: size &<< 12 &+ part))
+    }
+
+    /// The bucket of a hash in a shard of `count` buckets.
+    @inlinable func bucket(_ hash: UInt64, count: Int) -> Int {
+        let group = Int(truncatingIfNeeded: hash) & ((1 &<< groupBits) &- 1)
+        let isAhead = group < count & ((1 &<< groupBits) &- 1)
+        let size = count &>> groupBits &+ (isAhead ? 1 : 0)
+        let part = Int(truncatingIfNeeded: hash &>> UInt64(groupBits)) & Self.mask
+        return row(group, member(part, size: size))
+    }
+
+    @inlinable func row(_ group: Int, _ member: Int) -> Int { member &<< groupBits &+ group }
+
+    /// The group that grows next in a shard of `count` buckets, and its size now.
+    @inlinable func next(_ count: Int) -> (group: Int, size: Int) {
+        (count & ((1 &<< groupBits) &- 1), count &>> groupBits)
+    }
+}

@@ -1,0 +1,170 @@
+// Closing: how connections end, and what happens by the clock.
+//
+// A connection ends in steps: what it holds is given back, the socket is shut down and its
+// operations cancelled, and when the kernel owes it nothing more its descriptor is closed. Only
+// after that is its slot vacant, under another generation. The clock is looked at once a second.
+
+internal import Memcache
+internal import Primitives
+internal import Store
+internal import Uring
+
+extension Worker where Network: ~Copyable {
+    /// Ends a connection; whatever it asked for and was not sent is lost.
+    mutating func close(_ slot: Int, _ reason: Counter) {
+        let table = connections
+        guard table[slot].phase == .open else { return }
+        counters.add(reason)
+        table[slot].phase = .closing
+        table[slot].wait = .nothing
+        touch(slot)
+        while table[slot].input.head != nobody {
+            let id = table[slot].input.head
+            table[slot].input.head = blocks[id].next
+            release(id)
+        }
+        table[slot].input = Chain()
+        table[slot].cursor = nobody
+        table[slot].inputBytes = 0
+        freeParts(slot)
+        if table[slot].changeRead != nobody {
+            abandonRead(Int(table[slot].changeRead))
+            table[slot].changeRead = nobody
+        }
+        if !table[slot].isFilling { freeStaging(slot) }
+        if !table[slot].isSending { freeOutput(slot) }
+        unwatchIfIdle(slot)
+        guard table[slot].outstanding > 0 else { return }
+        cancelReceive(slot)
+        ring.shutdown(
+            Socket(descriptor: table[slot].descriptor), token: token(.shutdown, slot))
+        table[slot].outstanding += 1
+    }
+
+    /// Closes the descriptor once the kernel owes the connection nothing.
+    mutating func endIfQuiet(_ slot: Int) {
+        let table = connections
+        guard table[slot].phase == .closing, table[slot].outstanding == 0 else { return }
+        freeStaging(slot)
+        freeOutput(slot)
+        table[slot].phase = .closed
+        table[slot].outstanding = 1
+        ring.close(Socket(descriptor: table[slot].descriptor), token: token(.close, slot))
+    }
+
+    /// The descriptor is closed.
+    mutating func vacate(_ slot: Int) {
+        guard connections[slot].phase == .closed else { return }
+        connections[slot].phase = .ended
+        touch(slot)
+    }
+
+    /// Makes the slot of an ended connection vacant, as soon as no list holds it.
+    mutating func vacateIfEnded(_ slot: Int) {
+        guard connections[slot].phase == .ended, !connections[slot].isReady else { return }
+        precondition(!connections[slot].isTouched && !connections[slot].isWatched)
+        roll.closed(slot)
+        openCount -= 1
+        giveSlot(slot)
+        mailbox.connectionEnded()
+        office.connectionClosed()
+    }
+
+    /// Gives back what was not sent.
+    mutating func freeOutput(_ slot: Int) {
+        let table = connections
+        guard table[slot].phase != .open else { return }
+        while table[slot].unsent.head != nobody {
+            let id = table[slot].unsent.head
+            table[slot].unsent.head = blocks[id].next
+            blocks.give(id)
+        }
+        table[slot].unsent = Chain()
+        table[slot].unsentBytes = 0
+        endLarge(slot)
+    }
+
+    private mutating func freeStaging(_ slot: Int) {
+        guard let staging = connections[slot].staging else { return }
+        door.abandon(staging)
+        connections[slot].staging = nil
+        connections[slot].stagingPhase = .none
+    }
+
+    // MARK: The clock
+
+    /// Once a second: deadlines and idle connections.
+    mutating func tick() {
+        expireReads()
+        var index = firstWatched
+        while index != nobody {
+            let slot = Int(index)
+            index = connections[slot].nextWatched
+            checkDeadlines(slot)
+        }
+        if isDraining, now.nanoseconds >= drainDeadline {
+            for slot in 0..<slotsUsed where connections[slot].phase == .open {
+                close(slot, .closedDraining)
+            }
+        }
+        if configuration.idleTimeoutSeconds > 0 { kickIdle() }
+    }
+
+    private mutating func checkDeadlines(_ slot: Int) {
+        let table = connections
+        guard table[slot].phase == .open else { return }
+        switch table[slot].wait {
+        case .frames, .loads, .readSlot:
+            // Executed once more, the request is answered with what there is.
+            if hasWaitedTooLong(slot) { endWait(slot) }
+        case .pin:
+            // Another worker may have given one back.
+            endWait(slot)
+        case .change:
+            if hasWaitedTooLong(slot), table[slot].changeRead != nobody {
+                abandonRead(Int(table[slot].changeRead))
+                table[slot].changeRead = nobody
+                endWait(slot)
+            }
+        case .nothing, .reads, .parts:
+            break
+        }
+        let isStaging =
+            table[slot].stagingPhase == .filling || table[slot].stagingPhase == .lineEnd
+        if isStaging, elapsed(since: table[slot].lastActive) > ServerLimits.stallNanosecondsMax {
+            close(slot, .closedStalledInput)
+        } else if table[slot].isBehind, table[slot].unsentSince != 0,
+            elapsed(since: table[slot].unsentSince) > ServerLimits.unreadNanosecondsMax
+        {
+            close(slot, .closedUnread)
+        }
+    }
+
+    private func elapsed(since moment: UInt64) -> UInt64 {
+        now.nanoseconds > moment ? now.nanoseconds - moment : 0
+    }
+
+    private mutating func kickIdle() {
+        let limit = UInt64(configuration.idleTimeoutSeconds) * 1_000_000_000
+        for _ in 0..<min(slotsUsed, ServerLimits.idleScanMax) {
+            idleCursor = idleCursor + 1 < slotsUsed ? idleCursor + 1 : 0
+            let slot = idleCursor
+            guard connections[slot].phase == .open,
+                elapsed(since: connections[slot].lastActive) > limit
+            else { continue }
+            close(slot, .idleKicks)
+        }
+    }
+
+    // MARK: Stopping
+
+    /// Receives no more; answers what has arrived, then closes.
+    mutating func drain() {
+        isDraining = true
+        drainDeadline = now.nanoseconds &+ ServerLimits.drainNanosecondsMax
+        for slot in 0..<slotsUsed where connections[slot].phase == .open {
+            connections[slot].hasEnded = true
+            touch(slot)
+        }
+    }
+}

@@ -1,0 +1,228 @@
+// Connection: one client's state, as a plain value in the worker's table.
+//
+// A connection is a small machine: what it owes the kernel (`outstanding`), what it has received
+// and not yet parsed (`input`), what it answered and could not send (`unsent`, `large`), what it
+// answered but must not send yet (`parts`), and what it waits for (`wait`). Methods here decide;
+// the worker's files perform: Worker+Settle (completions), Worker+Serve (requests), Output
+// (replies), Deferral (replies in waiting), LargeValues, Closing.
+
+internal import Memcache
+internal import Store
+
+/// What keeps a connection from being served.
+enum Wait: UInt8, BitwiseCopyable {
+    case nothing
+    /// Memory of the store: `News.frames`.
+    case frames
+    /// A value that spans segments: `News.loads`.
+    case loads
+    /// A slot to read from disk with.
+    case readSlot
+    /// Its own reads from disk, before a change.
+    case reads
+    /// Its own deferred replies, before a large value or more of them.
+    case parts
+    /// The disk read of the change that comes next.
+    case change
+    /// A pin on a large value.
+    case pin
+}
+
+/// Where a large value is sent from.
+enum LargeSource: UInt8, BitwiseCopyable {
+    case none
+    /// Pinned memory.
+    case pin
+    /// The memory that a large record was read into.
+    case room
+}
+
+/// How far a large value on its way in has come.
+enum StagingPhase: UInt8, BitwiseCopyable {
+    case none
+    /// Its bytes are still arriving.
+    case filling
+    /// Complete but for its line end.
+    case lineEnd
+    /// Complete; the store has yet to take it.
+    case storing
+}
+
+/// Which life a connection's slot is in.
+enum Phase: UInt8, BitwiseCopyable {
+    case vacant
+    /// Served.
+    case open
+    /// No longer served; waits until the kernel owes it nothing.
+    case closing
+    /// Its descriptor is being closed.
+    case closed
+    /// Its descriptor is closed; the slot becomes vacant when the turn ends.
+    case ended
+}
+
+/// One connection.
+struct Connection: BitwiseCopyable {
+    // What every turn looks at.
+    var descriptor: Int32
+    var generation: UInt32
+    var phase = Phase.open
+    var wait = Wait.nothing
+    /// Whether the multishot receive is armed.
+    var isArmed = false
+    /// Whether that receive is being cancelled.
+    var isCancelling = false
+    /// Whether a counted send is on its way.
+    var isSending = false
+    /// Whether a receive straight into the store is on its way.
+    var isFilling = false
+    /// The peer sends no more, or we shall not listen any more.
+    var hasEnded = false
+    /// Closes once everything is sent; what else arrives is dropped.
+    var isLeaving = false
+    /// Whether the input that is there ends inside a request.
+    var isPartial = false
+    var isReady = false
+    var isTouched = false
+    var isWatched = false
+    /// The last value was sent from elsewhere: its line end comes first.
+    var owesLineEnd = false
+    /// And END behind it.
+    var owesEnd = false
+    var nextReady = nobody
+    var nextTouched = nobody
+    /// Operations whose completion the kernel owes.
+    var outstanding: UInt32 = 0
+
+    // Input.
+    var input = Chain()
+    /// The block that is parsed, and how far.
+    var cursor = nobody
+    var position: UInt32 = 0
+    /// Unparsed bytes.
+    var inputBytes = 0
+    /// Bytes to drop before the next request.
+    var swallow: UInt64 = 0
+    var parser: ClassicParser
+    /// Slots that the next command passes over.
+    var differing = Differing()
+
+    // This turn.
+    var turn: UInt64 = 0
+    /// Requests begun in this turn.
+    var requests = 0
+    /// Where this turn's replies lie in the worker's output.
+    var replyOffset = 0
+    var replyBytes = 0
+    /// Where the first reply to a change begins, counted from `replyOffset`; -1 if none.
+    var changeOffset = -1
+
+    // Replies that could not leave at once.
+    var unsent = Chain()
+    var unsentBytes = 0
+    var largeSource = LargeSource.none
+    var largeIndex = 0
+    var largeBytes = 0
+    /// Where the value begins in the store's memory (`room` only).
+    var largeOffset = 0
+    var pin: Pin?
+    var room: Staging?
+
+    // Replies that must not leave yet.
+    var firstPart = nobody
+    var lastPart = nobody
+    var partBytes = 0
+    /// Reads from disk that are not decided.
+    var openReads = 0
+    /// Parts that are reads.
+    var readParts = 0
+    /// The newest commit that a part waits for.
+    var lastBarrier: UInt64 = 0
+    /// The read that the next change waits for.
+    var changeRead = nobody
+
+    /// How far `stats conns` has come; -1 if none is being answered.
+    var rollCursor = -1
+
+    // A large value on its way in.
+    var stagingPhase = StagingPhase.none
+    var staging: Staging?
+    var stagedBytes = 0
+    var stagedRequest = Request(verb: .set)
+
+    // Times, in nanoseconds of the monotonic clock.
+    var lastActive: UInt64
+    /// When it began to wait for what it now waits for; 0 if it does not.
+    var waitingSince: UInt64 = 0
+    /// When its output last moved, while some is unsent.
+    var unsentSince: UInt64 = 0
+    var nextWatched = nobody
+    var previousWatched = nobody
+
+    init(descriptor: Int32, generation: UInt32, parser: ClassicParser, now: UInt64) {
+        self.descriptor = descriptor
+        self.generation = generation
+        self.parser = parser
+        lastActive = now
+    }
+
+    // MARK: Decisions
+
+    /// Whether replies are on their way that must leave before any other.
+    var isBehind: Bool { unsentBytes > 0 || largeSource != .none }
+
+    /// Whether requests may be parsed and executed now.
+    var mayServe: Bool {
+        phase == .open && wait == .nothing && !isBehind && !isLeaving && swallow == 0
+            && stagingPhase == .none && rollCursor < 0
+    }
+
+    /// Whether a visit would get anything done.
+    var deservesVisit: Bool {
+        guard phase == .open, !isBehind else { return false }
+        if owesLineEnd || rollCursor >= 0 { return true }
+        if wait != .nothing { return false }
+        switch stagingPhase {
+        case .filling: return inputBytes > 0
+        case .lineEnd: return inputBytes >= 2
+        case .storing: return true
+        case .none: return inputBytes > 0 && !isPartial && !isLeaving
+        }
+    }
+
+    /// Whether nothing of what was asked is unanswered or unsent.
+    var isSettled: Bool {
+        !isBehind && !owesLineEnd && rollCursor < 0 && firstPart == nobody && wait == .nothing
+    }
+
+    /// Whether it may be closed: it is told to leave or has ended, and everything is said.
+    /// A receive that is armed may still bring something.
+    var shouldClose: Bool {
+        guard phase == .open, isSettled, replyBytes == 0 else { return false }
+        if isLeaving { return true }
+        guard hasEnded, !isArmed else { return false }
+        switch stagingPhase {
+        case .none: return inputBytes == 0 || isPartial || swallow > 0
+        case .filling, .lineEnd: return !isFilling
+        case .storing: return false
+        }
+    }
+
+    /// Since when it has been in the way: the least of what is known.
+    var stalledSince: UInt64 {
+        var since = lastActive
+        if unsentSince != 0 { since = min(since, unsentSince) }
+        if waitingSince != 0 { since = min(since, waitingSince) }
+        return since
+    }
+
+    /// Whether to listen for more: there is room, and nothing is in the way.
+    var shouldReceive: Bool {
+        guard phase == .open, !hasEnded, !isLeaving else { return false }
+        if stagingPhase == .filling { return false }
+        if isBehind || wait != .nothing { return inputBytes == 0 }
+        // Once cancelled, it is armed again only below the low mark.
+        return inputBytes
+            <= (isArmed ? ServerLimits.inputBytesHigh : ServerLimits.inputBytesLow)
+    }
+}

@@ -1,0 +1,64 @@
+// Counters: what a worker counts, in words that any thread may sum.
+//
+// One row per worker (and one for the control thread); only its owner writes a row, with plain
+// adds. The statistics text reads all rows, at any time, without stopping anyone.
+
+internal import Primitives
+
+/// What is counted. The order is of no meaning.
+enum Counter: Int, CaseIterable {
+    case getCommands, getHits, getMisses
+    case setCommands, flushCommands, touchCommands
+    case deleteHits, deleteMisses
+    case incrHits, incrMisses, decrHits, decrMisses
+    case casHits, casMisses, casBadValues
+    case touchHits, touchMisses
+    case storeTooLarge, storeNoMemory
+    case bytesRead, bytesWritten
+    case connectionYields, idleKicks
+    case totalConnections, rejectedConnections, listenDisabled, listenDisabledMicroseconds
+    case acceptErrors
+    case turns, batches
+    case buffersExhausted, receivesCancelled, shortSends
+    case diskReads, diskHits, diskMisses, diskDamaged, diskOthers, diskLoads
+    case waitsForMemory, waitsForLoad, waitsForReadSlot, waitsForPin
+    case waitsExpired
+    case closedByPeer, closedByRequest, closedByFault, closedByError
+    case closedStalledInput, closedPoolDry, closedUnread, closedFailedCommit, closedDraining
+}
+
+/// One worker's row of counters.
+struct Counters: BitwiseCopyable, Sendable {
+    /// Bytes of a row; rows of two owners share no cache line.
+    static let rowBytes = (Counter.allCases.count * 8 + 127) / 128 * 128
+
+    private let region: Region
+    private let start: Int
+
+    init(_ region: Region, row: Int) {
+        self.region = region
+        start = row * Self.rowBytes
+    }
+
+    /// Adds to a counter; the row's owner only.
+    @inline(__always)
+    func add(_ counter: Counter, _ amount: UInt64 = 1) {
+        region.atomic64(at: start &+ counter.rawValue &* 8).addOwned(amount)
+    }
+
+    /// Adds a number that is not negative by construction.
+    @inline(__always)
+    func add(_ counter: Counter, bytes: Int) {
+        add(counter, UInt64(truncatingIfNeeded: bytes))
+    }
+
+    /// The counter as it stands; any thread.
+    func value(_ counter: Counter) -> UInt64 {
+        region.atomic64(at: start + counter.rawValue * 8).loadRelaxed()
+    }
+
+    /// `stats reset`; counts that its owner makes at the same moment may be lost.
+    func reset(_ counter: Counter) {
+        region.atomic64(at: start + counter.rawValue * 8).storeRelaxed(0)
+    }
+}

@@ -1,0 +1,238 @@
+// Deferral: replies that must not leave yet, in order.
+//
+// A connection's parts are a queue: text that is complete, reads from disk that may not be, and
+// commits that must be passed first. While the queue is not empty every further reply goes to its
+// end. Parts leave from the front, into the worker's output, when a visit finds them ready.
+
+internal import Memcache
+internal import Primitives
+internal import Store
+
+/// What a part of the queue is.
+enum PartKind: UInt8, BitwiseCopyable {
+    /// Bytes: up to `partInlineBytes` beside the table, what follows them in blocks.
+    case text
+    /// The answer to a get whose record is read from disk.
+    case read
+    /// Nothing: what follows may leave once a commit is completed.
+    case commit
+}
+
+/// One part of a connection's queue.
+struct Part: BitwiseCopyable {
+    var next = nobody
+    var kind: PartKind
+    /// Text beside the table: how much, and how much of it has left.
+    var inlineCount: UInt16 = 0
+    var inlineGone: UInt16 = 0
+    /// Text in blocks.
+    var chain = Chain()
+    /// The read slot.
+    var read = nobody
+    /// The commit.
+    var commit: UInt64 = 0
+
+    init(_ kind: PartKind) { self.kind = kind }
+}
+
+extension Worker where Network: ~Copyable {
+    // MARK: Adding
+
+    /// Adds a part to the end of a connection's queue; nil if there is none left.
+    mutating func addPart(_ slot: Int, _ kind: PartKind) -> Int? {
+        let index: Int
+        if freePart != nobody {
+            index = Int(freePart)
+            freePart = parts[index].next
+        } else {
+            guard partsUsed < parts.count else { return nil }
+            index = partsUsed
+            partsUsed += 1
+        }
+        parts[index] = Part(kind)
+        if connections[slot].lastPart == nobody {
+            connections[slot].firstPart = UInt32(index)
+        } else {
+            parts[Int(connections[slot].lastPart)].next = UInt32(index)
+        }
+        connections[slot].lastPart = UInt32(index)
+        watch(slot)
+        return index
+    }
+
+    /// Adds bytes to the end of the queue; closes the connection if there is no room.
+    mutating func deferText(_ slot: Int, _ source: Place, count: Int) {
+        guard count > 0 else { return }
+        var index = Int(connections[slot].lastPart)
+        if connections[slot].lastPart == nobody || parts[index].kind != .text {
+            guard let fresh = addPart(slot, .text) else {
+                close(slot, .closedPoolDry)
+                return
+            }
+            index = fresh
+        }
+        connections[slot].partBytes += count
+        let filled = Int(parts[index].inlineCount)
+        if parts[index].chain.isEmpty, filled + count <= ServerLimits.partInlineBytes {
+            partBytes.copy(
+                from: source.region, at: source.offset,
+                to: index * ServerLimits.partInlineBytes + filled, count: count)
+            parts[index].inlineCount += UInt16(count)
+            return
+        }
+        var chain = parts[index].chain
+        let copied = copy(source, count: count, behind: &chain, for: slot)
+        parts[index].chain = chain
+        if copied < count, connections[slot].phase == .open { close(slot, .closedPoolDry) }
+    }
+
+    /// Makes what follows wait for the commit that covers everything done so far.
+    mutating func deferBarrier(_ slot: Int) {
+        let barrier = door.barrier()
+        guard connections[slot].firstPart == nobody || connections[slot].lastBarrier < barrier
+        else { return }
+        guard let index = addPart(slot, .commit) else {
+            close(slot, .closedPoolDry)
+            return
+        }
+        parts[index].commit = barrier
+        connections[slot].lastBarrier = barrier
+    }
+
+    /// Moves this turn's replies, from the first to a change on, behind a commit.
+    mutating func deferChanges(_ slot: Int) {
+        let table = connections
+        let offset = table[slot].changeOffset
+        let count = table[slot].replyBytes - offset
+        table[slot].changeOffset = -1
+        guard count > 0 else { return }
+        table[slot].replyBytes = offset
+        let source = Place(region: output, offset: table[slot].replyOffset + offset)
+        deferBarrier(slot)
+        guard table[slot].phase == .open else { return }
+        deferText(slot, source, count: count)
+    }
+
+    // MARK: Leaving
+
+    /// Whether the front of the queue could leave now.
+    func isFrontReady(_ slot: Int) -> Bool {
+        guard connections[slot].firstPart != nobody else { return false }
+        let part = parts[Int(connections[slot].firstPart)]
+        switch part.kind {
+        case .text: return true
+        case .read: return reads[Int(part.read)].isDecided
+        case .commit: return part.commit <= news.commits
+        }
+    }
+
+    /// Writes what may leave to the output: what is owed for a large value, then the parts that
+    /// are ready. The batch must be empty.
+    mutating func emit(_ slot: Int) {
+        let table = connections
+        if table[slot].owesLineEnd { payLineEnd(slot) }
+        var hasMoved = false
+        while isFrontReady(slot), !table[slot].isBehind {
+            guard table[slot].replyBytes < ServerLimits.replyBytesPerTurnMax,
+                outputFilled <= ServerLimits.outputBytes - ServerLimits.replyBytesMax
+            else {
+                markReady(slot)
+                break
+            }
+            let index = Int(table[slot].firstPart)
+            let isGone =
+                switch parts[index].kind {
+                case .text: emitText(slot, index)
+                case .read: emitRead(slot, index)
+                case .commit: true
+                }
+            if isGone { removeFront(slot) }
+            hasMoved = true
+        }
+        if hasMoved, table[slot].wait == .parts { endWait(slot) }
+    }
+
+    private mutating func payLineEnd(_ slot: Int) {
+        var writer = replyWriter()
+        Reply.lineEnd(to: &writer)
+        if connections[slot].owesEnd { Reply.end(to: &writer) }
+        connections[slot].owesLineEnd = false
+        connections[slot].owesEnd = false
+        keepReply(slot, count: writer.count)
+    }
+
+    /// Writes some text; true if that was the last of it.
+    private mutating func emitText(_ slot: Int, _ index: Int) -> Bool {
+        let gone = Int(parts[index].inlineGone)
+        let rest = Int(parts[index].inlineCount) - gone
+        if rest > 0 {
+            output.copy(
+                from: partBytes, at: index * ServerLimits.partInlineBytes + gone,
+                to: outputFilled, count: rest)
+            parts[index].inlineGone = parts[index].inlineCount
+            connections[slot].partBytes -= rest
+            keepReply(slot, count: rest)
+        }
+        let id = parts[index].chain.head
+        guard id != nobody else { return true }
+        let source = blocks.place(id)
+        let count = blocks[id].count
+        output.copy(
+            from: source.region, at: source.offset + Int(blocks[id].start), to: outputFilled,
+            count: count)
+        connections[slot].partBytes -= count
+        keepReply(slot, count: count)
+        let next = blocks[id].next
+        parts[index].chain.head = next
+        if next == nobody { parts[index].chain.tail = nobody }
+        blocks.give(id)
+        return next == nobody
+    }
+
+    /// Removes the first part, which holds nothing any more.
+    private mutating func removeFront(_ slot: Int) {
+        let index = Int(connections[slot].firstPart)
+        connections[slot].firstPart = parts[index].next
+        if parts[index].next == nobody { connections[slot].lastPart = nobody }
+        parts[index].next = freePart
+        freePart = UInt32(index)
+    }
+
+    /// Forgets all parts of a connection that is closed.
+    mutating func freeParts(_ slot: Int) {
+        while connections[slot].firstPart != nobody {
+            let index = Int(connections[slot].firstPart)
+            if parts[index].kind == .read { abandonRead(Int(parts[index].read)) }
+            while parts[index].chain.head != nobody {
+                let id = parts[index].chain.head
+                parts[index].chain.head = blocks[id].next
+                blocks.give(id)
+            }
+            removeFront(slot)
+        }
+        connections[slot].partBytes = 0
+        connections[slot].openReads = 0
+        connections[slot].readParts = 0
+    }
+
+    // MARK: Commits
+
+    /// The store completed a commit, or failed: what waits for it leaves, or the connection ends.
+    mutating func hearCommit(_ slot: Int) {
+        guard connections[slot].phase == .open, connections[slot].firstPart != nobody else {
+            return
+        }
+        var index = connections[slot].firstPart
+        while index != nobody {
+            let part = parts[Int(index)]
+            if part.kind == .commit, part.commit > news.commits,
+                part.commit <= news.failedCommits
+            {
+                close(slot, .closedFailedCommit)
+                return
+            }
+            index = part.next
+        }
+        if isFrontReady(slot) { markReady(slot) }
+    }
+}

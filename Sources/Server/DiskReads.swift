@@ -1,0 +1,463 @@
+// DiskReads: gets and changes whose record must be read from disk first.
+//
+// A read has a slot: the key, a buffer for the first bytes, and memory of the store for longer
+// records. A get's read is a part of its connection's queue, so answers keep their order while
+// later requests go on; a change's read stops its connection until the record is in memory, then
+// the change is executed again. What a read brought is judged by the store (`Door.examine`).
+// Every read that was begun ends exactly once, also when its connection is gone or its time is up.
+
+internal import Memcache
+internal import Primitives
+internal import Store
+internal import Uring
+
+/// How far a read has come.
+enum ReadState: UInt8, BitwiseCopyable {
+    case vacant
+    /// The kernel has it.
+    case reading
+    /// It needs more memory than the slot's, and there is none.
+    case waitingForRoom
+    /// A change's record is here and there is no memory to bring it into.
+    case bringing
+    /// Another key's record: look for the key again.
+    case again
+    /// A get's answer is known: `record`, or nothing.
+    case decided
+}
+
+/// One read from disk.
+///
+/// Its memory, of `memoryBytes`, holds the first bytes of the record, then the key.
+struct ReadSlot: BitwiseCopyable {
+    static let memoryBytes = Door.firstReadBytes + ServerLimits.keyBytes
+
+    var state = ReadState.vacant
+    var isChange = false
+    /// Nobody waits for it any more.
+    var isOrphan = false
+    var sendsCas = false
+    var endsKeys = false
+    var keyBytes: UInt16 = 0
+    var generation: UInt32
+    var connection = nobody
+    /// The part that it is (a get's).
+    var part = nobody
+    var next = nobody
+    var read: DiskRead?
+    var differing = Differing()
+    var record: DiskRecord?
+    var room: Staging?
+    /// Bytes that were asked for, or that are needed.
+    var wantedBytes = 0
+    var startedAt: UInt64 = 0
+
+    var isDecided: Bool { state == .decided }
+
+    init(generation: UInt32) { self.generation = generation }
+}
+
+extension Worker where Network: ~Copyable {
+    // MARK: Beginning
+
+    /// Begins the read that answers a get. False: not now, the connection waits.
+    mutating func beginRead(_ index: Int, _ read: DiskRead) -> Bool {
+        let slot = Int(batch[index].slot)
+        guard connections[slot].readParts < ServerLimits.readsPerConnectionMax else {
+            door.finish(read, nil, in: readBytes)
+            beginWait(slot, .parts)
+            return false
+        }
+        let input = batch[index].input
+        guard let number = takeRead(slot, input, batch[index].request.key, read) else {
+            return false
+        }
+        if connections[slot].changeOffset >= 0 { deferChanges(slot) }
+        guard connections[slot].phase == .open, let part = addPart(slot, .read) else {
+            door.finish(read, nil, in: readBytes)
+            freeRead(number)
+            if connections[slot].phase == .open { close(slot, .closedPoolDry) }
+            return false
+        }
+        parts[part].read = UInt32(number)
+        reads[number].part = UInt32(part)
+        reads[number].sendsCas = batch[index].request.verb == .gets
+            || batch[index].request.verb == .gats
+        reads[number].endsKeys = batch[index].endsKeys
+        reads[number].differing = connections[slot].differing
+        connections[slot].openReads += 1
+        connections[slot].readParts += 1
+        startRead(number)
+        return true
+    }
+
+    /// Begins the read that a change needs; the connection waits in any case.
+    mutating func beginChangeRead(
+        _ slot: Int, _ place: Place, _ key: Slice, _ read: DiskRead
+    ) {
+        if read.isLoad {
+            requestLoad(slot, read)
+            return
+        }
+        guard let number = takeRead(slot, place, key, read) else { return }
+        reads[number].isChange = true
+        connections[slot].changeRead = UInt32(number)
+        beginWait(slot, .change)
+        startRead(number)
+    }
+
+    /// Asks for a value that spans segments; the connection waits for it.
+    mutating func requestLoad(_ slot: Int, _ read: DiskRead) {
+        counters.add(.diskLoads)
+        counters.add(.waitsForLoad)
+        door.requestLoad(read)
+        beginWait(slot, .loads)
+    }
+
+    /// A slot that holds the key; nil if there is none, and the connection waits for one.
+    private mutating func takeRead(
+        _ slot: Int, _ place: Place, _ key: Slice, _ read: DiskRead
+    ) -> Int? {
+        let number: Int
+        if freeRead != nobody {
+            number = Int(freeRead)
+            freeRead = reads[number].next
+        } else if readsUsed < reads.count {
+            number = readsUsed
+            readsUsed += 1
+        } else {
+            counters.add(.waitsForReadSlot)
+            door.finish(read, nil, in: readBytes)
+            isReadSlotWanted = true
+            beginWait(slot, .readSlot)
+            return nil
+        }
+        reads[number] = ReadSlot(generation: reads[number].generation &+ 1 & 0xFF_FFFF)
+        reads[number].connection = UInt32(slot)
+        reads[number].read = read
+        reads[number].keyBytes = UInt16(truncatingIfNeeded: key.count)
+        readBytes.copy(
+            from: place.region, at: place.offset + Int(key.offset), to: keyOffset(number),
+            count: Int(key.count))
+        return number
+    }
+
+    private func keyOffset(_ number: Int) -> Int {
+        number * ReadSlot.memoryBytes + Door.firstReadBytes
+    }
+
+    /// Asks the kernel for the record's first bytes.
+    private mutating func startRead(_ number: Int) {
+        guard let read = reads[number].read else { return }
+        counters.add(.diskReads)
+        reads[number].state = .reading
+        reads[number].startedAt = now.nanoseconds
+        reads[number].wantedBytes = min(read.firstBytes, Door.firstReadBytes)
+        ring.read(
+            door.diskDescriptor, at: read.fileOffset, into: readBytes,
+            at: number * ReadSlot.memoryBytes, count: reads[number].wantedBytes,
+            token: readToken(number))
+    }
+
+    private func readToken(_ number: Int) -> Token {
+        Token(.read, slot: UInt32(number), generation: reads[number].generation)
+    }
+
+    /// Reads a longer record into memory of the store, as soon as there is some.
+    private mutating func startLongRead(_ number: Int) {
+        guard let read = reads[number].read else { return }
+        if reads[number].room == nil {
+            reads[number].room = door.openReadRoom(bytes: reads[number].wantedBytes)
+        }
+        guard let room = reads[number].room else {
+            reads[number].state = .waitingForRoom
+            return
+        }
+        reads[number].state = .reading
+        ring.read(
+            door.diskDescriptor, at: read.fileOffset, into: door.memory,
+            at: door.readRoomOffset(room), count: reads[number].wantedBytes,
+            token: readToken(number))
+    }
+
+    // MARK: Completing
+
+    /// The kernel has read.
+    mutating func settleRead(_ completion: Completion) {
+        let number = Int(completion.token.slot)
+        guard number < readsUsed, reads[number].state == .reading,
+            reads[number].generation == completion.token.generation
+        else { return }
+        guard !reads[number].isOrphan else {
+            endRead(number, nil)
+            freeRead(number)
+            return
+        }
+        examine(number, count: Int(completion.result))
+    }
+
+    /// Where the read's bytes are.
+    private func bytes(of number: Int) -> Place {
+        if let room = reads[number].room {
+            return Place(region: door.memory, offset: door.readRoomOffset(room))
+        }
+        return Place(region: readBytes, offset: number * ReadSlot.memoryBytes)
+    }
+
+    private mutating func examine(_ number: Int, count: Int) {
+        guard let read = reads[number].read else { return }
+        let place = bytes(of: number)
+        let examined = readBytes.withBytes(keyOffset(number), Int(reads[number].keyBytes)) {
+            door.examine(read, key: $0, in: place.region, at: place.offset, count: count)
+        }
+        switch examined {
+        case .record(let record):
+            reads[number].record = record
+            if reads[number].isChange {
+                bring(number)
+            } else {
+                counters.add(.diskHits)
+                endRead(number, record)
+                decide(number)
+            }
+        case .more(let totalBytes) where count > 0 && totalBytes > reads[number].wantedBytes:
+            reads[number].wantedBytes = totalBytes
+            startLongRead(number)
+        case .more:
+            counters.add(.diskDamaged)
+            miss(number, isDamaged: true)
+        case .damaged:
+            counters.add(.diskDamaged)
+            miss(number, isDamaged: true)
+        case .dead:
+            miss(number, isDamaged: false)
+        case .other:
+            counters.add(.diskOthers)
+            lookAgain(number, read)
+        }
+    }
+
+    /// The record is of no use; its place in the index goes.
+    private mutating func miss(_ number: Int, isDamaged: Bool) {
+        if let read = reads[number].read {
+            door.drop(read, isDamaged: isDamaged)
+            reads[number].read = nil
+        }
+        counters.add(.diskMisses)
+        reads[number].record = nil
+        reads[number].isChange ? resumeChange(number) : decide(number)
+    }
+
+    /// The record is of another key.
+    private mutating func lookAgain(_ number: Int, _ read: DiskRead) {
+        endRead(number, nil)
+        if reads[number].isChange {
+            connections[Int(reads[number].connection)].differing.exclude(read)
+            resumeChange(number)
+        } else {
+            reads[number].differing.exclude(read)
+            reads[number].state = .again
+            hasReadsAgain = true
+            markReady(Int(reads[number].connection))
+        }
+    }
+
+    /// Brings a change's record into memory, when there is some.
+    private mutating func bring(_ number: Int) {
+        guard let read = reads[number].read, let record = reads[number].record else { return }
+        reads[number].state = .bringing
+        guard door.bring(read, record, in: bytes(of: number).region) else { return }
+        reads[number].read = nil
+        resumeChange(number)
+    }
+
+    /// The change may be executed again.
+    private mutating func resumeChange(_ number: Int) {
+        let slot = Int(reads[number].connection)
+        connections[slot].changeRead = nobody
+        freeRead(number)
+        if connections[slot].wait == .change { endWait(slot) }
+    }
+
+    /// A get's answer is known.
+    private mutating func decide(_ number: Int) {
+        reads[number].state = .decided
+        let slot = Int(reads[number].connection)
+        counters.add(reads[number].record == nil ? .getMisses : .getHits)
+        readDecided(slot)
+    }
+
+    private mutating func readDecided(_ slot: Int) {
+        touch(slot)
+        connections[slot].openReads -= 1
+        if connections[slot].openReads == 0, connections[slot].wait == .reads { endWait(slot) }
+        if isFrontReady(slot) { markReady(slot) }
+    }
+
+    // MARK: Ending
+
+    /// Ends a begun read with the store.
+    private mutating func endRead(_ number: Int, _ record: DiskRecord?) {
+        guard let read = reads[number].read else { return }
+        door.finish(read, record, in: bytes(of: number).region)
+        reads[number].read = nil
+    }
+
+    /// Makes a slot vacant; its read has ended.
+    private mutating func freeRead(_ number: Int) {
+        if let room = reads[number].room {
+            door.closeReadRoom(room)
+            reads[number].room = nil
+        }
+        reads[number].state = .vacant
+        reads[number].next = freeRead
+        freeRead = UInt32(number)
+        isReadSlotFreed = isReadSlotWanted
+    }
+
+    /// Nobody waits for a read any more: it ends now, or when the kernel is done with it.
+    mutating func abandonRead(_ number: Int) {
+        if reads[number].state == .reading {
+            reads[number].isOrphan = true
+        } else {
+            endRead(number, nil)
+            freeRead(number)
+        }
+    }
+
+    // MARK: Answering
+
+    /// Writes the answer of a decided read; true, as it leaves whole.
+    mutating func emitRead(_ slot: Int, _ part: Int) -> Bool {
+        let number = Int(parts[part].read)
+        connections[slot].readParts -= 1
+        var writer = replyWriter()
+        guard let record = reads[number].record else {
+            if reads[number].endsKeys { Reply.end(to: &writer) }
+            keepReply(slot, count: writer.count)
+            freeRead(number)
+            return true
+        }
+        let key = Place(region: readBytes, offset: keyOffset(number))
+        writeValueLine(
+            key, Int(reads[number].keyBytes), flags: record.flags, bytes: record.valueBytes,
+            cas: reads[number].sendsCas ? record.cas : nil, to: &writer)
+        if record.valueBytes <= Door.copyBytesMax {
+            writer.append(
+                bytes(of: number).region, record.valueOffset, record.valueBytes)
+            Reply.lineEnd(to: &writer)
+            if reads[number].endsKeys { Reply.end(to: &writer) }
+        } else {
+            connections[slot].largeSource = .room
+            connections[slot].largeOffset = record.valueOffset
+            connections[slot].largeBytes = record.valueBytes
+            connections[slot].largeIndex = 0
+            connections[slot].owesEnd = reads[number].endsKeys
+            connections[slot].room = reads[number].room
+            reads[number].room = nil
+        }
+        keepReply(slot, count: writer.count)
+        freeRead(number)
+        return true
+    }
+
+    /// Looks again for keys whose reads brought another key. The output must be free to write.
+    mutating func readAgain() {
+        hasReadsAgain = false
+        for number in 0..<readsUsed where reads[number].state == .again {
+            let slot = Int(reads[number].connection)
+            let hash = readBytes.withBytes(keyOffset(number), Int(reads[number].keyBytes)) {
+                door.hash($0)
+            }
+            let except = reads[number].differing
+            let lookup = readBytes.withBytes(keyOffset(number), Int(reads[number].keyBytes)) {
+                door.find($0, hash: hash, except: except)
+            }
+            reads[number].record = nil
+            switch lookup {
+            case .disk(let read) where !read.isLoad:
+                reads[number].read = read
+                startRead(number)
+            case .disk(let read):
+                door.finish(read, nil, in: readBytes)
+                decide(number)
+            case .miss:
+                decide(number)
+            case .memory(let found):
+                answerFromMemory(number, slot, found)
+            }
+        }
+    }
+
+    /// A get that was to be read turns out to be in memory: its part becomes text.
+    private mutating func answerFromMemory(_ number: Int, _ slot: Int, _ found: Found) {
+        guard found.valueBytes <= Door.copyBytesMax, !found.isChained else {
+            // Twice unlikely: a miss is allowed, and cheaper than another way to answer.
+            door.release(found)
+            decide(number)
+            return
+        }
+        var writer = replyWriter()
+        writeValueLine(
+            Place(region: readBytes, offset: keyOffset(number)), Int(reads[number].keyBytes),
+            flags: found.flags, bytes: found.valueBytes,
+            cas: reads[number].sendsCas ? found.cas : nil, to: &writer)
+        writer.append(door.memory, found.valueOffset, found.valueBytes)
+        door.release(found)
+        Reply.lineEnd(to: &writer)
+        if reads[number].endsKeys { Reply.end(to: &writer) }
+        precondition(!writer.overflowed)
+        counters.add(.getHits)
+        becomeText(number, slot, count: writer.count)
+    }
+
+    /// Turns a read's part into the text at the end of the output; the slot is free again, or an
+    /// orphan if the kernel still has it.
+    private mutating func becomeText(_ number: Int, _ slot: Int, count: Int) {
+        let part = Int(reads[number].part)
+        parts[part].kind = .text
+        parts[part].read = nobody
+        connections[slot].readParts -= 1
+        var chain = Chain()
+        let source = Place(region: output, offset: outputFilled)
+        let copied = copy(source, count: count, behind: &chain, for: slot)
+        parts[part].chain = chain
+        connections[slot].partBytes += copied
+        abandonRead(number)
+        guard copied == count else {
+            close(slot, .closedPoolDry)
+            return
+        }
+        readDecided(slot)
+    }
+
+    // MARK: Time
+
+    /// Frames are free again: reads that wait for memory go on.
+    mutating func resumeReads() {
+        for number in 0..<readsUsed {
+            switch reads[number].state {
+            case .waitingForRoom: startLongRead(number)
+            case .bringing: bring(number)
+            default: break
+            }
+        }
+    }
+
+    /// Gets whose reads have taken too long are answered as misses. The output must be free to
+    /// write.
+    mutating func expireReads() {
+        for number in 0..<readsUsed {
+            let state = reads[number].state
+            guard state == .reading || state == .waitingForRoom, !reads[number].isOrphan,
+                !reads[number].isChange,
+                now.nanoseconds &- reads[number].startedAt >= ServerLimits.waitNanosecondsMax
+            else { continue }
+            counters.add(.waitsExpired)
+            counters.add(.getMisses)
+            var writer = replyWriter()
+            if reads[number].endsKeys { Reply.end(to: &writer) }
+            becomeText(number, Int(reads[number].connection), count: writer.count)
+        }
+    }
+}

@@ -1,0 +1,294 @@
+// Execute: the joint. One of the two files that know both the protocol and the store.
+//
+// A parsed request becomes a call of the door, and what that came to becomes a reply. `execute`
+// answers whether the request is done; if not, the connection's state says what it waits for, and
+// the same request is executed again later. Changes are in ExecuteChanges.
+
+internal import Memcache
+internal import Primitives
+internal import Store
+
+/// What a get came to.
+private enum Got: BitwiseCopyable {
+    case miss
+    /// The reply is in the writer.
+    case written(ByteWriter)
+    case large(Found)
+    case disk(DiskRead)
+}
+
+extension Worker where Network: ~Copyable {
+    /// Executes one entry of the batch. False: not now.
+    @inline(__always)
+    mutating func execute(_ index: Int) -> Bool {
+        let slot = Int(batch[index].slot)
+        if connections[slot].firstPart != nobody,
+            connections[slot].partBytes > ServerLimits.deferredBytesMax
+        {
+            beginWait(slot, .parts)
+            return false
+        }
+        if !batch[index].isFault, batch[index].request.verb.rawValue <= Verb.gets.rawValue {
+            return executeGet(index)
+        }
+        return executeOther(index)
+    }
+
+    private mutating func executeOther(_ index: Int) -> Bool {
+        if batch[index].isFault { return executeFault(index) }
+        let slot = Int(batch[index].slot)
+        let request = batch[index].request
+        switch request.verb {
+        case .get, .gets: return executeGet(index)
+        case .gat, .gats: return executeTouchedGet(index)
+        case .set, .add, .replace, .append, .prepend, .cas: return executeStore(index)
+        case .delete: return executeDelete(index)
+        case .incr, .decr: return executeArithmetic(index)
+        case .touch: return executeTouch(index)
+        case .flushAll: return executeFlush(index)
+        case .quit:
+            connections[slot].isLeaving = true
+            return true
+        case .stats: return executeStatistics(index)
+        case .keysEnd, .version, .verbosity, .noop, .cacheMemlimit, .shutdown:
+            var writer = replyWriter()
+            writePlain(request, to: &writer)
+            commitReply(slot, writer)
+            return true
+        }
+    }
+
+    private func writePlain(_ request: Request, to writer: inout ByteWriter) {
+        switch request.verb {
+        case .keysEnd: Reply.end(to: &writer)
+        case .noop: Reply.noop(to: &writer)
+        case .version: Reply.version(ProtocolLevel.version, to: &writer)
+        case .shutdown: Reply.shutdownNotEnabled(to: &writer)
+        case .verbosity where !request.isQuiet: Reply.ok(to: &writer)
+        case .cacheMemlimit where !request.isQuiet:
+            if request.delta < 8 {
+                Reply.memlimitTooSmall(to: &writer)
+            } else if request.delta > 1_000_000_000 {
+                Reply.memlimitNotMebibytes(to: &writer)
+            } else {
+                Reply.memlimitRefused(to: &writer)
+            }
+        default: break
+        }
+    }
+
+    // MARK: Getting
+
+    @inline(__always)
+    private mutating func executeGet(_ index: Int) -> Bool {
+        counters.add(.getCommands)
+        let sendsCas = batch[index].request.verb == .gets
+        switch look(index, sendsCas: sendsCas) {
+        case .written(let writer):
+            counters.add(.getHits)
+            commitReply(Int(batch[index].slot), writer)
+            return true
+        case .miss:
+            return answerMiss(index)
+        case .large(let found):
+            if beginLarge(index, found) {
+                counters.add(.getHits)
+                return true
+            }
+            return undo(.getCommands)
+        case .disk(let read):
+            return getFromDisk(index, read) || undo(.getCommands)
+        }
+    }
+
+    /// Takes back the count of a command that will be executed again.
+    func undo(_ counter: Counter) -> Bool {
+        counters.add(counter, .max)
+        return false
+    }
+
+    /// A get that finds nothing.
+    mutating func answerMiss(_ index: Int) -> Bool {
+        counters.add(.getMisses)
+        return answerNothing(index)
+    }
+
+    mutating func answerNothing(_ index: Int) -> Bool {
+        if batch[index].endsKeys {
+            var writer = replyWriter()
+            Reply.end(to: &writer)
+            commitReply(Int(batch[index].slot), writer)
+        }
+        return true
+    }
+
+    /// Looks the key up, and writes the reply if the value is at hand.
+    @inline(__always)
+    private mutating func look(_ index: Int, sendsCas: Bool) -> Got {
+        let slot = Int(batch[index].slot)
+        let place = batch[index].input
+        let slice = batch[index].request.key
+        return place.region.withBytes(place.offset &+ Int(slice.offset), Int(slice.count)) { key in
+            switch door.find(
+                key, hash: batch[index].hash, except: connections[slot].differing)
+            {
+            case .miss: return .miss
+            case .disk(let read): return .disk(read)
+            case .memory(let found):
+                guard found.valueBytes <= Door.copyBytesMax, !found.isChained else {
+                    return .large(found)
+                }
+                var writer = replyWriter()
+                if sendsCas {
+                    Reply.value(
+                        key, flags: found.flags, bytes: found.valueBytes,
+                        cas: shownCas(found.cas), to: &writer)
+                } else {
+                    Reply.value(key, flags: found.flags, bytes: found.valueBytes, to: &writer)
+                }
+                writer.append(door.memory, found.valueOffset, found.valueBytes)
+                door.release(found)
+                Reply.lineEnd(to: &writer)
+                if batch[index].endsKeys { Reply.end(to: &writer) }
+                return .written(writer)
+            }
+        }
+    }
+
+    private mutating func getFromDisk(_ index: Int, _ read: DiskRead) -> Bool {
+        let slot = Int(batch[index].slot)
+        guard !hasWaitedTooLong(slot) else {
+            counters.add(.waitsExpired)
+            door.finish(read, nil, in: readBytes)
+            return answerMiss(index)
+        }
+        if read.isLoad {
+            requestLoad(slot, read)
+            return false
+        }
+        return beginRead(index, read)
+    }
+
+    /// The first line of a value.
+    func writeValueLine(
+        _ key: Place, _ keyBytes: Int, flags: UInt32, bytes: Int, cas: UInt64?,
+        to writer: inout ByteWriter
+    ) {
+        key.region.withBytes(key.offset, keyBytes) { key in
+            if let cas {
+                Reply.value(key, flags: flags, bytes: bytes, cas: shownCas(cas), to: &writer)
+            } else {
+                Reply.value(key, flags: flags, bytes: bytes, to: &writer)
+            }
+        }
+    }
+
+    @inline(__always)
+    private func shownCas(_ cas: UInt64) -> UInt64 { configuration.isCasDisabled ? 0 : cas }
+
+    /// gat and gats: the value as it is, then a touch, which may be the end of it.
+    private mutating func executeTouchedGet(_ index: Int) -> Bool {
+        let slot = Int(batch[index].slot)
+        let sendsCas = batch[index].request.verb == .gats
+        switch look(index, sendsCas: sendsCas) {
+        case .written(let writer):
+            guard let outcome = touchKey(index) else { return false }
+            if case .touched = outcome {
+                commitChange(slot, writer)
+                countTouchedGet(isHit: true)
+                return true
+            }
+        case .large(let found):
+            return executeTouchedLarge(index, found)
+        case .disk(let read):
+            // The touch asks for a read of its own, and brings the record into memory.
+            door.finish(read, nil, in: readBytes)
+            guard let outcome = touchKey(index) else { return false }
+            if case .touched = outcome { return executeTouchedGet(index) }
+        case .miss:
+            break
+        }
+        countTouchedGet(isHit: false)
+        return answerNothing(index)
+    }
+
+    private mutating func touchKey(_ index: Int) -> Outcome? {
+        change(index) { door, key, hash, except, _, expiry in
+            door.touch(
+                key, hash: hash, expiry: expiry.second, isExpired: expiry.isExpired,
+                except: except)
+        }
+    }
+
+    /// A value that is pinned first if the touch ends it, and touched first if not.
+    private mutating func executeTouchedLarge(_ index: Int, _ found: Found) -> Bool {
+        if absolute(batch[index].request.expiry).isExpired {
+            guard beginLarge(index, found) else { return false }
+            _ = touchKey(index)
+        } else {
+            door.release(found)
+            guard let outcome = touchKey(index) else { return false }
+            guard case .touched = outcome,
+                case .large(let found) = look(
+                    index, sendsCas: batch[index].request.verb == .gats)
+            else {
+                countTouchedGet(isHit: false)
+                return answerNothing(index)
+            }
+            guard beginLarge(index, found) else { return false }
+        }
+        countTouchedGet(isHit: true)
+        return true
+    }
+
+    private func countTouchedGet(isHit: Bool) {
+        counters.add(.getCommands)
+        counters.add(.touchCommands)
+        counters.add(isHit ? .getHits : .getMisses)
+        counters.add(isHit ? .touchHits : .touchMisses)
+    }
+
+    // MARK: Statistics
+
+    private mutating func executeStatistics(_ index: Int) -> Bool {
+        let slot = Int(batch[index].slot)
+        let place = batch[index].input
+        let slice = batch[index].request.argument
+        let argument = place.region.withBytes(
+            place.offset + Int(slice.offset), Int(slice.count)
+        ) { StatisticsRequest($0) }
+        if argument == .connections {
+            connections[slot].rollCursor = 0
+            markReady(slot)
+            return true
+        }
+        let text = office.text(argument, at: now)
+        var writer = replyWriter()
+        writer.append(text.span)
+        guard !writer.overflowed else {
+            isOutputFull = true
+            return false
+        }
+        commitReply(slot, writer)
+        return true
+    }
+
+    /// The next stretch of `stats conns`.
+    mutating func writeRoll(_ slot: Int) {
+        guard
+            connections[slot].partBytes <= ServerLimits.deferredBytesMax,
+            outputFilled <= ServerLimits.outputBytes - ServerLimits.replyBytesMax
+        else {
+            markReady(slot)
+            return
+        }
+        let (text, next) = office.rollText(
+            from: connections[slot].rollCursor, bytesMax: ServerLimits.blockBytes, at: now)
+        var writer = replyWriter()
+        writer.append(text.span)
+        if next == nil { Reply.end(to: &writer) }
+        connections[slot].rollCursor = next ?? -1
+        commitReply(slot, writer)
+        markReady(slot)
+    }
+}

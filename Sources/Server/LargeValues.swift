@@ -1,0 +1,283 @@
+// LargeValues: values that do not fit a buffer, on their way out and on their way in.
+//
+// Out: the value's memory is pinned (or was read into memory of the store) and sent from there,
+// piece by piece; its line went before, its line end follows. In: the store gives room of its own
+// outside the log, and the bytes are received straight into it; a record comes to be only when
+// all have arrived. Nothing here holds up another connection.
+
+internal import Glibc
+internal import Memcache
+internal import Primitives
+internal import Store
+internal import Uring
+
+extension Worker where Network: ~Copyable {
+    // MARK: Out
+
+    /// Answers a get with a value that is sent from where it lies; `found` is released. False:
+    /// not now, the connection waits.
+    mutating func beginLarge(_ index: Int, _ found: Found) -> Bool {
+        let slot = Int(batch[index].slot)
+        if connections[slot].changeOffset >= 0 { deferChanges(slot) }
+        guard connections[slot].firstPart == nobody, connections[slot].phase == .open else {
+            door.release(found)
+            if connections[slot].phase == .open { beginWait(slot, .parts) }
+            return false
+        }
+        let pin = door.pin(found)
+        door.release(found)
+        guard let pin else {
+            if hasWaitedTooLong(slot) {
+                counters.add(.waitsExpired)
+                return answerMiss(index)
+            }
+            counters.add(.waitsForPin)
+            beginWait(slot, .pin)
+            return false
+        }
+        let request = batch[index].request
+        var key = batch[index].input
+        key.offset += Int(request.key.offset)
+        var writer = replyWriter()
+        writeValueLine(
+            key, Int(request.key.count), flags: found.flags, bytes: found.valueBytes,
+            cas: request.verb == .gets || request.verb == .gats ? found.cas : nil, to: &writer)
+        keepReply(slot, count: writer.count)
+        connections[slot].pin = pin
+        connections[slot].largeSource = .pin
+        connections[slot].largeIndex = 0
+        connections[slot].largeBytes = found.valueBytes
+        connections[slot].owesEnd = batch[index].endsKeys
+        watch(slot)
+        return true
+    }
+
+    /// What of a large value is to be sent next, in the store's memory.
+    func largePiece(_ slot: Int) -> (offset: Int, count: Int) {
+        let index = connections[slot].largeIndex
+        if connections[slot].largeSource == .pin, let pin = connections[slot].pin {
+            return door.piece(pin, from: index)
+        }
+        return (connections[slot].largeOffset + index, connections[slot].largeBytes - index)
+    }
+
+    /// A large value was sent, or its connection is gone.
+    mutating func endLarge(_ slot: Int) {
+        if let pin = connections[slot].pin {
+            door.unpin(pin)
+            isPinFreed = true
+            connections[slot].pin = nil
+        }
+        if let room = connections[slot].room {
+            door.closeReadRoom(room)
+            connections[slot].room = nil
+        }
+        connections[slot].largeSource = .none
+    }
+
+    // MARK: In
+
+    /// A storage command at the cursor, whose value is received straight into the store.
+    mutating func beginStaging(_ slot: Int) {
+        let table = connections
+        let id = table[slot].cursor
+        var place = blocks.place(id)
+        place.offset += Int(table[slot].position)
+        let count = Int(blocks[id].end - table[slot].position)
+        let header = place.region.withBytes(place.offset, count) {
+            table[slot].parser.storageHeader($0)
+        }
+        guard let (request, consumed) = header else {
+            close(slot, .closedByFault)
+            return
+        }
+        guard table[slot].openReads == 0 else {
+            beginWait(slot, .reads)
+            return
+        }
+        let expiry = absolute(request.expiry)
+        let keyStart = place.offset + Int(request.key.offset)
+        let staging = place.region.withBytes(keyStart, Int(request.key.count)) { key in
+            door.openStaging(
+                key: key, hash: door.hash(key), valueBytes: Int(request.valueBytes),
+                flags: request.flags, expiry: expiry.second)
+        }
+        guard staging != nil || hasWaitedTooLong(slot) else {
+            counters.add(.waitsForMemory)
+            beginWait(slot, .frames)
+            return
+        }
+        keys.copy(
+            from: place.region, at: keyStart, to: slot * ServerLimits.keyBytes,
+            count: Int(request.key.count))
+        table[slot].stagedRequest = request
+        table[slot].position += UInt32(consumed)
+        table[slot].inputBytes -= consumed
+        table[slot].waitingSince = 0
+        guard let staging else {
+            counters.add(.waitsExpired)
+            refuseStaging(slot)
+            return
+        }
+        table[slot].staging = staging
+        table[slot].stagedBytes = 0
+        table[slot].stagingPhase = .filling
+        watch(slot)
+        goOnStaging(slot)
+    }
+
+    /// There was no memory in time: the value is dropped as it comes, and so is the old one.
+    private mutating func refuseStaging(_ slot: Int) {
+        let request = connections[slot].stagedRequest
+        connections[slot].swallow = UInt64(request.valueBytes) + 2
+        counters.add(.setCommands)
+        counters.add(.storeNoMemory)
+        if request.verb == .set { forgetStagedKey(slot) }
+        if !request.isQuiet {
+            var writer = replyWriter()
+            Reply.outOfMemory(to: &writer)
+            commitReply(slot, writer)
+        }
+        dropInput(slot)
+    }
+
+    /// The old value must not outlive a set that failed.
+    private mutating func forgetStagedKey(_ slot: Int) {
+        let start = slot * ServerLimits.keyBytes
+        let count = Int(connections[slot].stagedRequest.key.count)
+        let outcome = keys.withBytes(start, count) { key in
+            door.remove(key, hash: door.hash(key), except: Differing())
+        }
+        if case .read(let read) = outcome { door.finish(read, nil, in: readBytes) }
+    }
+
+    /// Takes what has arrived of a large value, then its line end, then executes the command.
+    /// The batch must be empty.
+    mutating func goOnStaging(_ slot: Int) {
+        guard let staging = connections[slot].staging else { return }
+        if connections[slot].stagingPhase == .filling {
+            takeStaged(slot, staging)
+            if connections[slot].stagedBytes == staging.valueBytes {
+                connections[slot].stagingPhase = .lineEnd
+            }
+        }
+        if connections[slot].stagingPhase == .lineEnd, connections[slot].inputBytes >= 2 {
+            let first = takeByte(slot)
+            let second = takeByte(slot)
+            if first == UInt8(ascii: "\r"), second == UInt8(ascii: "\n") {
+                connections[slot].stagingPhase = .storing
+            } else {
+                refuseStaged(slot, staging)
+            }
+        }
+        if connections[slot].stagingPhase == .storing { storeStaged(slot, staging) }
+    }
+
+    private mutating func takeStaged(_ slot: Int, _ staging: Staging) {
+        let table = connections
+        while table[slot].stagedBytes < staging.valueBytes, table[slot].inputBytes > 0 {
+            trimInput(slot)
+            let id = table[slot].cursor
+            let piece = door.piece(staging, from: table[slot].stagedBytes)
+            let part = min(piece.count, Int(blocks[id].end - table[slot].position))
+            let source = blocks.place(id)
+            door.memory.copy(
+                from: source.region, at: source.offset + Int(table[slot].position),
+                to: piece.offset, count: part)
+            table[slot].position += UInt32(part)
+            table[slot].inputBytes -= part
+            table[slot].stagedBytes += part
+        }
+    }
+
+    /// The next byte of the input, of which there is one.
+    private mutating func takeByte(_ slot: Int) -> UInt8 {
+        trimInput(slot)
+        let place = blocks.place(connections[slot].cursor)
+        let byte = place.region.uint8(at: place.offset + Int(connections[slot].position))
+        connections[slot].position += 1
+        connections[slot].inputBytes -= 1
+        return byte
+    }
+
+    /// No line end where the value should end.
+    private mutating func refuseStaged(_ slot: Int, _ staging: Staging) {
+        door.abandon(staging)
+        endStaging(slot)
+        guard !connections[slot].stagedRequest.isQuiet else { return }
+        var writer = replyWriter()
+        Reply.fault(.badDataChunk, to: &writer)
+        commitReply(slot, writer)
+    }
+
+    private mutating func storeStaged(_ slot: Int, _ staging: Staging) {
+        guard connections[slot].openReads == 0 else {
+            beginWait(slot, .reads)
+            return
+        }
+        let request = connections[slot].stagedRequest
+        let outcome = door.store(
+            storeMode(request.verb), staging: staging,
+            isExpired: absolute(request.expiry).isExpired, cas: request.cas,
+            except: connections[slot].differing)
+        let key = Slice(offset: 0, count: request.key.count)
+        let place = Place(region: keys, offset: slot * ServerLimits.keyBytes)
+        switch settleChange(slot, place, key, outcome) {
+        case .waits:
+            return
+        case .refused:
+            door.abandon(staging)
+            endStaging(slot)
+            answerOutOfMemory(slot, isQuiet: request.isQuiet)
+        case .done:
+            endStaging(slot)
+            connections[slot].waitingSince = 0
+            connections[slot].differing = Differing()
+            answerStore(slot, request, outcome)
+        }
+    }
+
+    private mutating func endStaging(_ slot: Int) {
+        connections[slot].staging = nil
+        connections[slot].stagingPhase = .none
+    }
+
+    /// Receives the next piece of a large value straight into its place, once nothing else is
+    /// being received.
+    mutating func fill(_ slot: Int) {
+        let table = connections
+        guard table[slot].stagingPhase == .filling, let staging = table[slot].staging,
+            !table[slot].isFilling, !table[slot].isArmed, !table[slot].isCancelling,
+            !table[slot].hasEnded, table[slot].inputBytes == 0
+        else { return }
+        let piece = door.piece(staging, from: table[slot].stagedBytes)
+        ring.receive(
+            Socket(descriptor: table[slot].descriptor), into: door.memory, at: piece.offset,
+            count: min(piece.count, ServerLimits.sendBytesMax),
+            token: token(.receiveInto, slot))
+        table[slot].isFilling = true
+        table[slot].outstanding += 1
+    }
+
+    /// Some of a large value has arrived in its place.
+    mutating func settleFilling(_ slot: Int, _ result: Int32) {
+        let table = connections
+        guard table[slot].phase == .open, let staging = table[slot].staging else { return }
+        switch result {
+        case 1...:
+            counters.add(.bytesRead, UInt64(result))
+            table[slot].lastActive = now.nanoseconds
+            table[slot].stagedBytes += Int(result)
+            precondition(table[slot].stagedBytes <= staging.valueBytes)
+            if table[slot].stagedBytes == staging.valueBytes {
+                table[slot].stagingPhase = .lineEnd
+            }
+        case 0:
+            table[slot].hasEnded = true
+        case -EINTR, -EAGAIN:
+            break
+        default:
+            close(slot, .closedByError)
+        }
+    }
+}

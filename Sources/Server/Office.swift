@@ -1,0 +1,107 @@
+// Office: what the threads of one server know of each other.
+//
+// Counters, rolls of connections and mailboxes of all workers, the settings for the statistics,
+// and whether the acceptor waits for a connection to close. Nothing here is on the road of a
+// request; counters and mailboxes are handed out as plain values.
+
+public import Primitives
+public import Store
+public import Uring
+
+/// What all threads of one server share.
+public final class Office: Sendable {
+    public let settings: Settings
+    public let workerCount: Int
+    /// One for each worker.
+    public let mailboxes: [Mailbox]
+    let rolls: [ConnectionRoll]
+    let startedAt: Moment
+    let storeStatistics: @Sendable () -> StoreStatistics
+    /// Names of the ring's features, and of the listeners' addresses, once known.
+    let facts = ServerFacts()
+    private let rows: Region
+    private let words: Region
+    private let controlWaker: Waker?
+
+    /// - Parameters:
+    ///   - connectionsPerWorker: Slots of each worker.
+    ///   - controlWaker: Wakes the acceptor; nil where there is none.
+    ///   - storeStatistics: Asked for every `stats`, from any worker's thread.
+    public init(
+        settings: Settings, connectionsPerWorker: Int, startedAt: Moment,
+        controlWaker: Waker? = nil,
+        storeStatistics: @escaping @Sendable () -> StoreStatistics
+    ) throws(MemoryError) {
+        self.settings = settings
+        workerCount = settings.workers
+        self.startedAt = startedAt
+        self.storeStatistics = storeStatistics
+        self.controlWaker = controlWaker
+        var mailboxes: [Mailbox] = []
+        var rolls: [ConnectionRoll] = []
+        for _ in 0..<settings.workers {
+            mailboxes.append(try Mailbox(connectionsMax: settings.connectionsMax))
+            rolls.append(try ConnectionRoll(slots: connectionsPerWorker))
+        }
+        self.mailboxes = mailboxes
+        self.rolls = rolls
+        rows = try Region.map(byteCount: (settings.workers + 1) * Counters.rowBytes)
+        words = try Region.map(byteCount: 4096)
+        isAccepting = true
+    }
+
+    // MARK: Counting
+
+    func counters(worker: Int) -> Counters { Counters(rows, row: worker) }
+    /// The control thread's row.
+    var controlCounters: Counters { Counters(rows, row: workerCount) }
+    func roll(worker: Int) -> ConnectionRoll { rolls[worker] }
+
+    /// A counter over all threads.
+    public func total(_ name: String) -> UInt64? {
+        Counter.allCases.first { "\($0)" == name }.map { total($0) }
+    }
+
+    func total(_ counter: Counter) -> UInt64 {
+        (0...workerCount).reduce(0) { $0 &+ Counters(rows, row: $1).value(counter) }
+    }
+
+    /// `stats reset`.
+    func resetCounters() {
+        for row in 0...workerCount {
+            for counter in Counter.allCases { Counters(rows, row: row).reset(counter) }
+        }
+    }
+
+    /// Connections that are open, or handed over and about to be.
+    public var connectionCount: Int { mailboxes.reduce(0) { $0 + $1.connectionCount } }
+
+    // MARK: Accepting
+
+    private var waiting: AtomicWord32 { words.atomic32(at: 0) }
+    private var closings: AtomicWord32 { words.atomic32(at: 64) }
+    private var accepting: AtomicWord32 { words.atomic32(at: 128) }
+
+    /// Whether new connections are accepted; the acceptor says so.
+    var isAccepting: Bool {
+        get { accepting.loadRelaxed() == 1 }
+        set { accepting.storeRelaxed(newValue ? 1 : 0) }
+    }
+
+    /// The acceptor begins to wait until a connection closes.
+    func beginWaitForClosing() {
+        closings.storeSequential(0)
+        waiting.storeSequential(1)
+    }
+
+    /// Whether one has closed since.
+    var hasClosed: Bool { closings.loadSequential() != 0 }
+
+    /// A connection's descriptor is closed. Wakes the acceptor if it waits for that.
+    func connectionClosed() {
+        guard waiting.loadSequential() == 1 else { return }
+        closings.storeSequential(1)
+        guard waiting.exchange(0) == 1 else { return }
+        controlWaker?.wake()
+    }
+}

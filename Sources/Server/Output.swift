@@ -1,0 +1,337 @@
+// Output: replies become bytes, bytes become sends, and what cannot leave yet is kept.
+//
+// A turn's replies lie in the worker's output, side by side for each connection, and leave with
+// one immediate send each. What the socket does not take moves to blocks of the pool (`unsent`)
+// and goes out with one counted send at a time; until then the connection is not served.
+
+internal import Glibc
+internal import Memcache
+internal import Primitives
+internal import Store
+internal import Uring
+
+extension Worker where Network: ~Copyable {
+    // MARK: Writing replies
+
+    /// A writer over what is left of the output.
+    @inline(__always)
+    func replyWriter() -> ByteWriter {
+        ByteWriter(
+            output, at: outputFilled, capacity: ServerLimits.outputBytes &- outputFilled)
+    }
+
+    /// Makes what was written at the end of the output the connection's next reply.
+    @inline(__always)
+    mutating func commitReply(_ slot: Int, _ writer: ByteWriter) {
+        precondition(!writer.overflowed)
+        guard connections[slot].firstPart == nobody else {
+            deferText(slot, Place(region: output, offset: outputFilled), count: writer.count)
+            return
+        }
+        keepReply(slot, count: writer.count)
+    }
+
+    /// The same for a reply that leaves before all parts.
+    @inline(__always)
+    mutating func keepReply(_ slot: Int, count: Int) {
+        if connections[slot].replyBytes == 0 { connections[slot].replyOffset = outputFilled }
+        precondition(
+            connections[slot].replyOffset &+ connections[slot].replyBytes == outputFilled)
+        connections[slot].replyBytes &+= count
+        outputFilled &+= count
+    }
+
+    /// Replies to a change: with `ack`, it leaves after the commit.
+    @inline(__always)
+    mutating func commitChange(_ slot: Int, _ writer: ByteWriter) {
+        if door.isAcknowledging, writer.count > 0 {
+            if connections[slot].firstPart != nobody {
+                deferBarrier(slot)
+            } else if connections[slot].changeOffset < 0 {
+                connections[slot].changeOffset = connections[slot].replyBytes
+            }
+        }
+        commitReply(slot, writer)
+    }
+
+    // MARK: The end of a turn
+
+    /// Looks at every connection that something happened to in this turn.
+    mutating func flush() {
+        while let slot = popTouched() { finishTurn(slot) }
+    }
+
+    private mutating func finishTurn(_ slot: Int) {
+        guard connections[slot].phase == .open else {
+            endIfQuiet(slot)
+            vacateIfEnded(slot)
+            return
+        }
+        beginTurn(slot)
+        if connections[slot].changeOffset >= 0 { deferChanges(slot) }
+        send(slot)
+        trimInput(slot)
+        if connections[slot].isLeaving || connections[slot].swallow > 0 { dropInput(slot) }
+        stash(slot)
+        guard connections[slot].phase == .open else {
+            endIfQuiet(slot)
+            return
+        }
+        if connections[slot].shouldClose {
+            close(slot, connections[slot].hasEnded ? .closedByPeer : .closedByRequest)
+            return
+        }
+        fill(slot)
+        if connections[slot].deservesVisit { markReady(slot) }
+        updateReceive(slot)
+        unwatchIfIdle(slot)
+        roll.active(slot, at: now.seconds)
+    }
+
+    /// Queues this turn's replies, or goes on with those that were left.
+    private mutating func send(_ slot: Int) {
+        let table = connections
+        let count = table[slot].replyBytes
+        guard count > 0 else {
+            if table[slot].isBehind, !table[slot].isSending { sendMore(slot) }
+            return
+        }
+        counters.add(.bytesWritten, bytes: count)
+        ring.sendNow(
+            Socket(descriptor: table[slot].descriptor), from: output,
+            at: table[slot].replyOffset, count: count, token: token(.send, slot))
+        // Whether it went out is known after the next enter: come back then.
+        if table[slot].isBehind || table[slot].isLeaving || table[slot].hasEnded {
+            markReady(slot)
+        }
+    }
+
+    /// One counted send of what is unsent.
+    private mutating func sendMore(_ slot: Int) {
+        let table = connections
+        var place: Place
+        var count: Int
+        if table[slot].unsentBytes > 0 {
+            let id = table[slot].unsent.head
+            place = blocks.place(id)
+            place.offset += Int(blocks[id].start)
+            count = blocks[id].count
+        } else {
+            let piece = largePiece(slot)
+            place = Place(region: door.memory, offset: piece.offset)
+            count = min(piece.count, ServerLimits.sendBytesMax)
+        }
+        precondition(count > 0)
+        ring.send(
+            Socket(descriptor: table[slot].descriptor), from: place.region, at: place.offset,
+            count: count, token: token(.send, slot))
+        table[slot].isSending = true
+        table[slot].outstanding += 1
+        if table[slot].unsentSince == 0 { table[slot].unsentSince = max(now.nanoseconds, 1) }
+        watch(slot)
+    }
+
+    /// A counted send took some bytes.
+    mutating func advanceOutput(_ slot: Int, by bytes: Int) {
+        let table = connections
+        guard table[slot].unsentBytes > 0 else {
+            table[slot].largeIndex += bytes
+            precondition(table[slot].largeIndex <= table[slot].largeBytes)
+            if table[slot].largeIndex == table[slot].largeBytes {
+                endLarge(slot)
+                table[slot].owesLineEnd = true
+            }
+            return
+        }
+        let id = table[slot].unsent.head
+        precondition(bytes <= blocks[id].count)
+        table[slot].unsentBytes -= bytes
+        blocks[id].start += UInt32(bytes)
+        guard blocks[id].count == 0 else { return }
+        table[slot].unsent.head = blocks[id].next
+        if table[slot].unsent.head == nobody { table[slot].unsent.tail = nobody }
+        blocks.give(id)
+    }
+
+    /// Copies what a socket did not take to the pool.
+    mutating func keepUnsent(_ slot: Int, _ source: Place, count: Int) {
+        var chain = connections[slot].unsent
+        let copied = copy(source, count: count, behind: &chain, for: slot)
+        connections[slot].unsent = chain
+        connections[slot].unsentBytes += copied
+        guard copied == count else {
+            if connections[slot].phase == .open { close(slot, .closedPoolDry) }
+            freeOutput(slot)
+            return
+        }
+        if connections[slot].unsentSince == 0 {
+            connections[slot].unsentSince = max(now.nanoseconds, 1)
+        }
+        watch(slot)
+    }
+
+    // MARK: The pool
+
+    /// Copies bytes behind a chain that belongs to `slot`, making room at the cost of whoever
+    /// has stalled longest. Returns how many were copied; fewer only if the pool is dry.
+    mutating func copy(
+        _ source: Place, count: Int, behind chain: inout Chain, for slot: Int
+    ) -> Int {
+        var copied = 0
+        while true {
+            let place = Place(region: source.region, offset: source.offset + copied)
+            copied += blocks.append(place, count: count - copied, to: &chain)
+            guard copied < count, refillPool(sparing: slot) else { return copied }
+        }
+    }
+
+    /// A block of the pool for a connection; nil after closing it, if there is none.
+    mutating func takeBlock(for slot: Int) -> UInt32? {
+        while true {
+            if let id = blocks.take() { return id }
+            guard refillPool(sparing: slot) else {
+                close(slot, .closedPoolDry)
+                return nil
+            }
+        }
+    }
+
+    /// Closes the connection that has stalled longest and holds blocks. False: none but `slot`.
+    private mutating func refillPool(sparing slot: Int) -> Bool {
+        var victim = -1
+        var oldest = UInt64.max
+        for candidate in 0..<slotsUsed where candidate != slot {
+            guard connections[candidate].phase == .open else { continue }
+            let hasInput =
+                connections[candidate].input.head != nobody
+                && !blocks.isReceived(connections[candidate].input.head)
+            guard
+                hasInput || connections[candidate].unsentBytes > 0
+                    || connections[candidate].partBytes > 0
+            else { continue }
+            let since = connections[candidate].stalledSince
+            if since < oldest {
+                oldest = since
+                victim = candidate
+            }
+        }
+        guard victim >= 0 else { return false }
+        close(victim, .closedPoolDry)
+        return true
+    }
+
+    // MARK: Input
+
+    /// Gives a block back to the ring or the pool.
+    @inline(__always)
+    mutating func release(_ id: UInt32) {
+        if blocks.isReceived(id) {
+            ring.lendBuffer(UInt16(truncatingIfNeeded: id))
+        } else {
+            blocks.give(id)
+        }
+    }
+
+    /// Lets go of what was parsed. Not while the batch holds requests of this connection.
+    mutating func trimInput(_ slot: Int) {
+        let table = connections
+        while table[slot].input.head != nobody {
+            let id = table[slot].input.head
+            let next = blocks[id].next
+            if id == table[slot].cursor {
+                guard table[slot].position >= blocks[id].end else {
+                    blocks[id].start = table[slot].position
+                    return
+                }
+                table[slot].cursor = next
+                table[slot].position = next == nobody ? 0 : blocks[next].start
+            }
+            table[slot].input.head = next
+            if next == nobody { table[slot].input.tail = nobody }
+            release(id)
+        }
+    }
+
+    /// Drops what has arrived, up to the bytes that are to be swallowed, or everything if the
+    /// connection is leaving.
+    mutating func dropInput(_ slot: Int) {
+        let table = connections
+        while table[slot].inputBytes > 0, table[slot].isLeaving || table[slot].swallow > 0 {
+            trimInput(slot)
+            let id = table[slot].cursor
+            var part = Int(blocks[id].end - table[slot].position)
+            if !table[slot].isLeaving { part = Int(min(UInt64(part), table[slot].swallow)) }
+            table[slot].position += UInt32(part)
+            table[slot].inputBytes -= part
+            if table[slot].swallow > 0 {
+                table[slot].swallow -= min(UInt64(part), table[slot].swallow)
+            }
+        }
+        trimInput(slot)
+    }
+
+    /// Moves what is left in provided buffers to the pool.
+    private mutating func stash(_ slot: Int) {
+        let table = connections
+        guard table[slot].input.tail != nobody, blocks.isReceived(table[slot].input.tail) else {
+            return
+        }
+        var kept = Chain()
+        var id = table[slot].input.head
+        var isWhole = true
+        while id != nobody {
+            let next = blocks[id].next
+            if !blocks.isReceived(id) {
+                blocks[id].borrowed = 0
+                blocks.append(id, to: &kept)
+            } else {
+                if isWhole {
+                    var place = blocks.place(id)
+                    place.offset += Int(blocks[id].start)
+                    let count = blocks[id].count
+                    isWhole = copy(place, count: count, behind: &kept, for: slot) == count
+                }
+                release(id)
+            }
+            id = next
+        }
+        table[slot].input = kept
+        table[slot].cursor = kept.head
+        table[slot].position = kept.head == nobody ? 0 : blocks[kept.head].start
+        if !isWhole { close(slot, .closedPoolDry) }
+    }
+
+    // MARK: Receiving
+
+    /// Arms or cancels the receive, as the connection's state asks for.
+    private mutating func updateReceive(_ slot: Int) {
+        let table = connections
+        if table[slot].shouldReceive {
+            guard !table[slot].isArmed, !table[slot].isCancelling, !table[slot].isFilling else {
+                return
+            }
+            ring.receive(
+                Socket(descriptor: table[slot].descriptor), token: token(.receive, slot))
+            table[slot].isArmed = true
+            table[slot].outstanding += 1
+        } else {
+            cancelReceive(slot)
+        }
+    }
+
+    mutating func cancelReceive(_ slot: Int) {
+        let table = connections
+        guard table[slot].isArmed, !table[slot].isCancelling else { return }
+        ring.cancel(token(.receive, slot), token: token(.cancel, slot))
+        table[slot].isCancelling = true
+        table[slot].outstanding += 1
+        counters.add(.receivesCancelled)
+    }
+
+    @inline(__always)
+    func token(_ operation: Token.Operation, _ slot: Int) -> Token {
+        Token(
+            operation, slot: UInt32(truncatingIfNeeded: slot),
+            generation: connections[slot].generation)
+    }
+}

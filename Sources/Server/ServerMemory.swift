@@ -1,0 +1,61 @@
+// ServerMemory: what the network side of the process takes out of `-m`, written out as a sum.
+//
+// The store gets the rest. What the sum leaves out (stacks, the rings' own pages, the heap of the
+// start) is the fixed part that the documentation states.
+
+internal import Primitives
+internal import Store
+
+/// The division of `-m`.
+public struct ServerMemory: BitwiseCopyable, Sendable, Equatable {
+    public let workers: Int
+    /// Connections one worker can have. The acceptor hands each socket to the worker with the
+    /// fewest, so none ever has more than its share and one; slots that are just being closed
+    /// need some more.
+    public let connectionsPerWorker: Int
+    /// Provided receive buffers of one worker: a 64th of the memory, over all workers.
+    public let receiveBuffers: Int
+    /// Pool blocks of one worker: a 32nd, 8 MiB at most.
+    public let poolBlocks: Int
+    /// Bytes of all workers together.
+    public let networkBytes: Int
+    /// Bytes for the store.
+    public let storeBytes: Int
+
+    static let receiveBuffersRange = 16...512
+    static let poolBlocksMin = 32
+    static let poolBlocksMax = 512
+
+    public init(memoryBytes: Int, connectionsMax: Int, workers: Int) {
+        self.workers = workers
+        let block = ServerLimits.blockBytes
+        let connections = (connectionsMax + workers - 1) / workers + 1
+        connectionsPerWorker = connections + connections / 8 + 8
+        let wanted = memoryBytes / 64 / block / workers
+        var buffers = Self.receiveBuffersRange.lowerBound
+        while buffers * 2 <= wanted, buffers < Self.receiveBuffersRange.upperBound { buffers *= 2 }
+        receiveBuffers = buffers
+        poolBlocks = min(
+            max(memoryBytes / 32 / block / workers, Self.poolBlocksMin), Self.poolBlocksMax)
+        let slots = connectionsPerWorker
+        let parts = ServerLimits.partCount(connectionsMax: slots)
+        let blocks = receiveBuffers + poolBlocks
+        let perWorker =
+            receiveBuffers * (block + 16)
+            + poolBlocks * block
+            + Table<Block>.byteCount(of: blocks)
+            + ServerLimits.outputBytes
+            + Table<Entry>.byteCount(of: ServerLimits.batchEntriesMax)
+            + Table<Connection>.byteCount(of: slots)
+            + slots * ServerLimits.keyBytes
+            + Table<Part>.byteCount(of: parts)
+            + parts * ServerLimits.partInlineBytes
+            + Table<ReadSlot>.byteCount(of: ServerLimits.readSlots)
+            + ServerLimits.readSlots * ReadSlot.memoryBytes
+            + Mailbox.byteCount(connectionsMax: connectionsMax)
+            + ConnectionRoll.byteCount(slots: slots)
+            + Counters.rowBytes
+        networkBytes = perWorker * workers
+        storeBytes = max(memoryBytes - networkBytes, 4 << 20)
+    }
+}

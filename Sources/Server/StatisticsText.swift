@@ -1,0 +1,273 @@
+// StatisticsText: the answers to `stats` and its kin, in the forms that exporters parse.
+//
+// Off the hot road: texts are built with ordinary strings and arrays, by the worker that was
+// asked. Every line is `STAT <name> <value>`; every answer ends with END, RESET or an error line.
+// The general statistics are here and in StatisticsStore.swift, the settings in
+// StatisticsSettings.swift.
+
+internal import Memcache
+internal import Primitives
+internal import Store
+
+/// Which statistics were asked for.
+enum StatisticsRequest: Equatable {
+    case general, settings, items, slabs, sizes, connections, reset, store
+    case detail(StatisticsDetail)
+    case dumpNotAllowed
+    case unknown
+
+    /// From what follows the word `stats`.
+    init(_ argument: Span<UInt8>) {
+        var bytes: [UInt8] = []
+        for index in 0..<min(argument.count, 64) { bytes.append(argument[index]) }
+        let words = String(decoding: bytes, as: UTF8.self)
+            .split(separator: " ").map(String.init)
+        switch words.first {
+        case nil: self = .general
+        case "settings": self = .settings
+        case "items": self = .items
+        case "slabs": self = .slabs
+        case "sizes": self = .sizes
+        case "conns": self = .connections
+        case "reset": self = .reset
+        case "extstore": self = .store
+        case "detail": self = .detail(StatisticsDetail(words.dropFirst().first))
+        case "cachedump": self = .dumpNotAllowed
+        default: self = .unknown
+        }
+    }
+}
+
+/// What `stats detail` is to do.
+enum StatisticsDetail: Equatable {
+    case toggle, dump, wrong
+
+    init(_ word: String?) {
+        switch word {
+        case "on", "off": self = .toggle
+        case "dump": self = .dump
+        default: self = .wrong
+        }
+    }
+}
+
+/// Lines of statistics.
+struct StatisticsLines {
+    private(set) var bytes: [UInt8] = []
+
+    init() { bytes.reserveCapacity(8 << 10) }
+
+    mutating func add(_ name: String, _ value: String) {
+        bytes.append(contentsOf: "STAT ".utf8)
+        bytes.append(contentsOf: name.utf8)
+        bytes.append(UInt8(ascii: " "))
+        bytes.append(contentsOf: value.utf8)
+        bytes.append(contentsOf: "\r\n".utf8)
+    }
+
+    mutating func add(_ name: String, _ value: some FixedWidthInteger) {
+        add(name, String(value))
+    }
+
+    mutating func add(_ name: String, _ value: Bool) { add(name, value ? "yes" : "no") }
+
+    /// Names that have no meaning here and are asked for all the same.
+    mutating func addZeros(_ names: String) {
+        for name in names.split(separator: " ") { add(String(name), 0) }
+    }
+
+    mutating func end(_ line: String) {
+        bytes.append(contentsOf: line.utf8)
+        bytes.append(contentsOf: "\r\n".utf8)
+    }
+}
+
+extension Office {
+    /// The whole answer to a request for statistics, `connections` excepted.
+    func text(_ request: StatisticsRequest, at now: Moment) -> [UInt8] {
+        var lines = StatisticsLines()
+        switch request {
+        case .general:
+            addGeneral(to: &lines, at: now)
+            lines.end("END")
+        case .settings:
+            addSettings(to: &lines)
+            lines.end("END")
+        case .items:
+            addItems(to: &lines)
+            lines.end("END")
+        case .slabs:
+            addSlabs(to: &lines)
+            lines.end("END")
+        case .sizes:
+            lines.add("sizes_status", "disabled")
+            lines.end("END")
+        case .store:
+            addExtstore(storeStatistics(), to: &lines)
+            lines.end("END")
+        case .reset:
+            resetCounters()
+            lines.end("RESET")
+        case .detail(.toggle): lines.end("OK")
+        case .detail(.dump), .connections: lines.end("END")
+        case .detail(.wrong): lines.end("CLIENT_ERROR usage: stats detail on|off|dump")
+        case .dumpNotAllowed: lines.end("CLIENT_ERROR stats cachedump not allowed")
+        case .unknown: lines.end("ERROR")
+        }
+        return lines.bytes
+    }
+
+    private func addGeneral(to lines: inout StatisticsLines, at now: Moment) {
+        let store = storeStatistics()
+        addProcess(to: &lines, at: now)
+        addConnections(to: &lines)
+        addCommands(store, to: &lines)
+        addNetwork(to: &lines)
+        addMemory(store, to: &lines)
+        if settings.store != nil { addExtstore(store, to: &lines) }
+        addOwn(store, to: &lines)
+    }
+
+    private func addProcess(to lines: inout StatisticsLines, at now: Moment) {
+        let usage = ProcessUsage.coreMicroseconds()
+        lines.add("pid", ProcessUsage.processId)
+        lines.add(
+            "uptime", (now.nanoseconds &- startedAt.nanoseconds) / 1_000_000_000)
+        lines.add("time", now.seconds)
+        lines.add("version", ProtocolLevel.versionText)
+        lines.add("libevent", "none")
+        lines.add("pointer_size", Int.bitWidth)
+        lines.add("rusage_user", Self.seconds(usage.user))
+        lines.add("rusage_system", Self.seconds(usage.system))
+    }
+
+    /// Seconds with exactly six digits behind the point, as exporters split them.
+    static func seconds(_ microseconds: UInt64) -> String {
+        let rest = String(microseconds % 1_000_000)
+        let zeros = String(repeating: "0", count: 6 - rest.count)
+        return "\(microseconds / 1_000_000).\(zeros)\(rest)"
+    }
+
+    private func addConnections(to lines: inout StatisticsLines) {
+        let open = connectionCount
+        lines.add("max_connections", settings.connectionsMax)
+        lines.add("curr_connections", open)
+        lines.add("total_connections", total(.totalConnections))
+        lines.add("rejected_connections", total(.rejectedConnections))
+        lines.add("connection_structures", open)
+        lines.addZeros("response_obj_oom response_obj_count response_obj_bytes")
+        let memory = facts.current.memory
+        let buffers = (memory?.receiveBuffers ?? 0) * workerCount
+        lines.add("read_buf_count", buffers)
+        lines.add("read_buf_bytes", buffers * ServerLimits.blockBytes)
+        lines.add("read_buf_bytes_free", buffers * ServerLimits.blockBytes)
+        lines.add("read_buf_oom", total(.closedPoolDry))
+        lines.add("reserved_fds", workerCount * 2 + 8)
+    }
+
+    private func addCommands(_ store: StoreStatistics, to lines: inout StatisticsLines) {
+        lines.add("cmd_get", total(.getCommands))
+        lines.add("cmd_set", total(.setCommands))
+        lines.add("cmd_flush", total(.flushCommands))
+        lines.add("cmd_touch", total(.touchCommands))
+        lines.add("cmd_meta", 0)
+        lines.add("get_hits", total(.getHits))
+        lines.add("get_misses", total(.getMisses))
+        lines.addZeros("get_expired get_flushed")
+        if settings.store != nil {
+            lines.add("get_extstore", total(.diskHits))
+            lines.addZeros("get_aborted_extstore get_oom_extstore")
+            lines.add("recache_from_extstore", store.promotions)
+            lines.add("miss_from_extstore", total(.diskMisses))
+            lines.add("badcrc_from_extstore", total(.diskDamaged))
+        }
+        lines.add("delete_misses", total(.deleteMisses))
+        lines.add("delete_hits", total(.deleteHits))
+        lines.add("incr_misses", total(.incrMisses))
+        lines.add("incr_hits", total(.incrHits))
+        lines.add("decr_misses", total(.decrMisses))
+        lines.add("decr_hits", total(.decrHits))
+        lines.add("cas_misses", total(.casMisses))
+        lines.add("cas_hits", total(.casHits))
+        lines.add("cas_badval", total(.casBadValues))
+        lines.add("touch_hits", total(.touchHits))
+        lines.add("touch_misses", total(.touchMisses))
+        lines.add("store_too_large", total(.storeTooLarge))
+        lines.add("store_no_memory", total(.storeNoMemory))
+        lines.addZeros("auth_cmds auth_errors")
+        if settings.idleTimeoutSeconds > 0 { lines.add("idle_kicks", total(.idleKicks)) }
+    }
+
+    private func addNetwork(to lines: inout StatisticsLines) {
+        lines.add("bytes_read", total(.bytesRead))
+        lines.add("bytes_written", total(.bytesWritten))
+        lines.add("limit_maxbytes", settings.memoryBytes)
+        lines.add("accepting_conns", isAccepting ? 1 : 0)
+        lines.add("listen_disabled_num", total(.listenDisabled))
+        lines.add("time_in_listen_disabled_us", total(.listenDisabledMicroseconds))
+        lines.add("threads", workerCount)
+        lines.add("conn_yields", total(.connectionYields))
+    }
+
+    private func addMemory(_ store: StoreStatistics, to lines: inout StatisticsLines) {
+        lines.add("hash_power_level", 64 - max(store.indexBytes / 8, 1).leadingZeroBitCount - 1)
+        lines.add("hash_bytes", store.indexBytes)
+        lines.add("hash_is_expanding", 0)
+        lines.addZeros(
+            "slab_reassign_rescues slab_reassign_chunk_rescues slab_reassign_evictions_nomem"
+                + " slab_reassign_inline_reclaim slab_reassign_busy_items"
+                + " slab_reassign_busy_deletes slab_reassign_running")
+        lines.add("slabs_moved", store.segmentsCleaned)
+        lines.addZeros(
+            "lru_crawler_running lru_crawler_starts lru_maintainer_juggles malloc_fails"
+                + " log_worker_dropped log_worker_written log_watcher_skipped log_watcher_sent"
+                + " log_watchers unexpected_napi_ids round_robin_fallback")
+        lines.add("bytes", store.bytes)
+        lines.add("curr_items", store.items)
+        lines.add("total_items", total(.setCommands))
+        lines.add("slab_global_page_pool", store.framesFree)
+        lines.add("expired_unfetched", store.expiredUnfetched)
+        lines.add("evicted_unfetched", store.evictedUnfetched)
+        lines.add("evicted_active", 0)
+        lines.add("evictions", store.evictions)
+        lines.add("reclaimed", store.expired)
+        lines.addZeros("crawler_reclaimed crawler_items_checked lrutail_reflocked")
+        lines.addZeros("moves_to_cold")
+        lines.add("moves_to_warm", store.promotions)
+        lines.add("moves_within_lru", store.recirculations)
+        lines.addZeros("direct_reclaims lru_bumps_dropped")
+    }
+
+    // MARK: Connections
+
+    /// Lines about connections from `cursor` on, about `bytesMax` bytes of them, and where to go
+    /// on; nil when that was all.
+    func rollText(from cursor: Int, bytesMax: Int, at now: Moment) -> (
+        text: [UInt8], next: Int?
+    ) {
+        var lines = StatisticsLines()
+        var position = 0
+        for roll in rolls {
+            for slot in 0..<roll.slots {
+                defer { position += 1 }
+                guard position >= cursor, let entry = roll.entry(slot) else { continue }
+                guard lines.bytes.count < bytesMax - 512 else { return (lines.bytes, position) }
+                addConnection(entry, to: &lines, at: now)
+            }
+        }
+        return (lines.bytes, nil)
+    }
+
+    private func addConnection(
+        _ entry: (descriptor: Int32, active: UInt32), to lines: inout StatisticsLines,
+        at now: Moment
+    ) {
+        let name = String(entry.descriptor)
+        let addresses = PeerAddresses(descriptor: entry.descriptor)
+        lines.add("\(name):addr", addresses.peer)
+        lines.add("\(name):listen_addr", addresses.local)
+        lines.add("\(name):state", "conn_read")
+        lines.add(
+            "\(name):secs_since_last_cmd", now.seconds > entry.active ? now.seconds - entry.active : 0)
+    }
+}

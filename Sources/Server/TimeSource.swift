@@ -1,0 +1,52 @@
+// TimeSource: where a worker's time comes from: the system, or a test.
+
+public import Primitives
+
+/// One reading of both clocks.
+public struct Moment: BitwiseCopyable, Sendable {
+    /// Never goes back; for how long something lasts.
+    public var nanoseconds: UInt64
+    /// Seconds since 1970; for what expires. May be set back.
+    public var seconds: UInt32
+
+    public init(nanoseconds: UInt64, seconds: UInt32) {
+        self.nanoseconds = nanoseconds
+        self.seconds = seconds
+    }
+}
+
+/// A clock that is passed in. A plain value; a manual one is moved by whoever made it.
+public struct TimeSource: BitwiseCopyable, Sendable {
+    private let words: Region?
+
+    /// The system's clocks.
+    public static let system = TimeSource(words: nil)
+
+    private init(words: Region?) { self.words = words }
+
+    /// A clock that stands at `moment` until it is moved.
+    public static func manual(_ moment: Moment) throws(MemoryError) -> TimeSource {
+        let source = TimeSource(words: try Region.map(byteCount: 4096))
+        source.move(to: moment)
+        return source
+    }
+
+    /// Moves a manual clock; the system's cannot be moved.
+    public func move(to moment: Moment) {
+        guard let words else { return }
+        words.atomic64(at: 0).storeRelaxed(moment.nanoseconds)
+        words.atomic64(at: 8).storeRelaxed(UInt64(moment.seconds))
+    }
+
+    @inline(__always)
+    func now() -> Moment {
+        guard let words else {
+            return Moment(
+                nanoseconds: Clock.monotonicNanoseconds(),
+                seconds: UInt32(clamping: Clock.unixSeconds()))
+        }
+        return Moment(
+            nanoseconds: words.atomic64(at: 0).loadRelaxed(),
+            seconds: UInt32(truncatingIfNeeded: words.atomic64(at: 8).loadRelaxed()))
+    }
+}

@@ -1,0 +1,331 @@
+// Worker+Serve: requests become replies, in place.
+//
+// Ready connections are visited once each. Their requests are parsed where they were received,
+// into a batch that may span connections; the batch's memory is asked for as a whole; then the
+// requests are executed in order. All replies of one connection in one turn lie side by side in
+// the worker's output, because a connection is visited once a turn and executed in order.
+
+internal import Memcache
+internal import Primitives
+internal import Store
+
+/// How parsing a connection's input ended.
+private enum Pause: BitwiseCopyable {
+    /// Nothing more can be parsed now.
+    case idle
+    /// What was parsed must be executed before more is.
+    case execute
+    /// A value follows that is received straight into the store.
+    case large
+}
+
+extension Worker where Network: ~Copyable {
+    /// Visits every connection that was ready when the phase began.
+    mutating func serve() {
+        isOutputFull = false
+        if hasReadsAgain { readAgain() }
+        var visits = readyCount
+        while visits > 0, !isOutputFull, let slot = popReady() {
+            visits -= 1
+            visit(slot)
+        }
+        executeBatch()
+    }
+
+    private mutating func visit(_ slot: Int) {
+        touch(slot)
+        beginTurn(slot)
+        guard connections[slot].phase == .open, resume(slot) else { return }
+        while true {
+            switch parse(slot) {
+            case .idle:
+                return
+            case .execute:
+                executeBatch()
+                guard mayGoOn(slot) else { return }
+            case .large:
+                executeBatch()
+                guard mayGoOn(slot) else { return }
+                beginStaging(slot)
+                return
+            }
+        }
+    }
+
+    /// Resets what counts per turn.
+    @inline(__always)
+    mutating func beginTurn(_ slot: Int) {
+        guard connections[slot].turn != turnNumber else { return }
+        connections[slot].turn = turnNumber
+        connections[slot].requests = 0
+        connections[slot].replyBytes = 0
+        connections[slot].changeOffset = -1
+    }
+
+    @inline(__always)
+    private func mayGoOn(_ slot: Int) -> Bool {
+        !isOutputFull && connections[slot].mayServe
+            && connections[slot].replyBytes < ServerLimits.replyBytesPerTurnMax
+    }
+
+    /// Goes on with what an earlier turn left. False: not to be parsed now.
+    private mutating func resume(_ slot: Int) -> Bool {
+        if connections[slot].isBehind { return false }
+        if connections[slot].owesLineEnd || connections[slot].firstPart != nobody {
+            // What is written now must not come between the replies of those before.
+            executeBatch()
+            guard !isOutputFull else {
+                markReady(slot)
+                return false
+            }
+            emit(slot)
+        }
+        if connections[slot].swallow > 0 { dropInput(slot) }
+        if connections[slot].stagingPhase != .none, connections[slot].wait == .nothing {
+            executeBatch()
+            guard !isOutputFull else {
+                markReady(slot)
+                return false
+            }
+            goOnStaging(slot)
+        }
+        if connections[slot].rollCursor >= 0, connections[slot].wait == .nothing {
+            executeBatch()
+            guard !isOutputFull else {
+                markReady(slot)
+                return false
+            }
+            writeRoll(slot)
+        }
+        return connections[slot].mayServe && !isOutputFull
+    }
+
+    // MARK: Parsing
+
+    /// Parses a connection's input into the batch until one of them ends.
+    private mutating func parse(_ slot: Int) -> Pause {
+        let table = connections
+        var hasEntries = false
+        while table[slot].requests < requestsPerTurnMax {
+            let id = table[slot].cursor
+            guard id != nobody else { return .idle }
+            let block = blocks[id]
+            let position = table[slot].position
+            guard position < block.end else {
+                guard block.next != nobody else { return .idle }
+                table[slot].cursor = block.next
+                table[slot].position = blocks[block.next].start
+                continue
+            }
+            guard batchCount < ServerLimits.batchEntriesMax else { return .execute }
+            var place = blocks.place(id)
+            place.offset &+= Int(position)
+            let parser = table[slot].parser
+            let parsed = place.region.withBytes(place.offset, Int(block.end &- position)) {
+                table[slot].parser.next($0)
+            }
+            switch parsed {
+            case .request(let request, let consumed):
+                enqueue(slot, request, place, parser, endsPrevious: hasEntries)
+                consume(slot, consumed)
+                hasEntries = true
+                if request.verb == .quit { return .execute }
+            case .fault(let fault):
+                enqueue(slot, fault, place, parser)
+                consume(slot, fault.consumed)
+                hasEntries = true
+                if fault.swallow > 0 || fault.closes { return .execute }
+            case .needMore(let atLeast):
+                table[slot].parser = parser
+                if let pause = continueInput(slot, atLeast, hasEntries) { return pause }
+            }
+        }
+        counters.add(.connectionYields)
+        return .idle
+    }
+
+    var requestsPerTurnMax: Int {
+        max(configuration.requestsPerTurnMax, ServerLimits.requestsPerTurnMin)
+    }
+
+    @inline(__always)
+    private mutating func consume(_ slot: Int, _ bytes: Int) {
+        connections[slot].position &+= UInt32(truncatingIfNeeded: bytes)
+        connections[slot].inputBytes &-= bytes
+    }
+
+    /// Adds a request to the batch and asks for its bucket.
+    @inline(__always)
+    private mutating func enqueue(
+        _ slot: Int, _ request: Request, _ place: Place, _ parser: ClassicParser,
+        endsPrevious: Bool
+    ) {
+        if request.verb == .keysEnd, endsPrevious, batch[batchCount &- 1].request.verb.retrieves,
+            !batch[batchCount &- 1].isFault
+        {
+            // The END of a line belongs to its last key: one entry less.
+            batch[batchCount &- 1].endsKeys = true
+            return
+        }
+        var hash: UInt64 = 0
+        if request.key.count > 0 {
+            hash = place.region.withBytes(
+                place.offset &+ Int(request.key.offset), Int(request.key.count)
+            ) { door.hash($0) }
+            door.prefetchBucket(hash)
+        }
+        batch[batchCount] = Entry(
+            slot: UInt32(slot), isFault: false, endsKeys: false, input: place, hash: hash,
+            request: request, fault: Fault(.rest, consumed: 0), parser: parser,
+            cursor: connections[slot].cursor, position: connections[slot].position,
+            inputBytes: connections[slot].inputBytes)
+        batchCount &+= 1
+        connections[slot].requests &+= 1
+    }
+
+    private mutating func enqueue(
+        _ slot: Int, _ fault: Fault, _ place: Place, _ parser: ClassicParser
+    ) {
+        var hash: UInt64 = 0
+        if fault.key.count > 0 {
+            hash = place.region.withBytes(
+                place.offset &+ Int(fault.key.offset), Int(fault.key.count)
+            ) { door.hash($0) }
+            door.prefetchBucket(hash)
+        }
+        batch[batchCount] = Entry(
+            slot: UInt32(slot), isFault: true, endsKeys: false, input: place, hash: hash,
+            request: Request(verb: .noop), fault: fault, parser: parser,
+            cursor: connections[slot].cursor, position: connections[slot].position,
+            inputBytes: connections[slot].inputBytes)
+        batchCount &+= 1
+        connections[slot].requests &+= 1
+    }
+
+    // MARK: Requests that are cut
+
+    /// The block ends inside a request. Nil: parse again.
+    private mutating func continueInput(_ slot: Int, _ atLeast: Int, _ hasEntries: Bool) -> Pause?
+    {
+        let table = connections
+        let id = table[slot].cursor
+        let rest = blocks[id].end &- table[slot].position
+        let next = blocks[id].next
+        if next != nobody, rest <= blocks[id].borrowed {
+            // What is left was copied from the next block: parse it there.
+            blocks[next].start -= rest
+            blocks[id].end -= rest
+            blocks[id].borrowed = 0
+            table[slot].cursor = next
+            table[slot].position = blocks[next].start
+            return nil
+        }
+        if atLeast > ServerLimits.blockBytes { return .large }
+        guard next != nobody else {
+            table[slot].isPartial = true
+            return .idle
+        }
+        if hasEntries || batchCount > 0 { return .execute }
+        return join(slot, atLeast: atLeast) ? nil : .idle
+    }
+
+    /// Brings the bytes at the cursor and some that follow into one block. False: the
+    /// connection is gone, there is no block.
+    private mutating func join(_ slot: Int, atLeast: Int) -> Bool {
+        trimInput(slot)
+        let table = connections
+        let bytes = ServerLimits.blockBytes
+        var id = table[slot].cursor
+        let rest = Int(blocks[id].end) - Int(table[slot].position)
+        if blocks.isReceived(id) || Int(table[slot].position) + atLeast > bytes {
+            guard let fresh = takeBlock(for: slot) else { return false }
+            let source = blocks.place(id)
+            let target = blocks.place(fresh)
+            target.region.copy(
+                from: source.region, at: source.offset + Int(table[slot].position),
+                to: target.offset, count: rest)
+            blocks[fresh] = Block(
+                next: blocks[id].next, start: 0, end: UInt32(rest), borrowed: 0)
+            table[slot].input.head = fresh
+            release(id)
+            id = fresh
+            table[slot].cursor = id
+            table[slot].position = 0
+        }
+        let next = blocks[id].next
+        let end = Int(blocks[id].end)
+        let wanted = max(atLeast - rest, 256)
+        let part = min(wanted, blocks[next].count, bytes - end)
+        let source = blocks.place(next)
+        let target = blocks.place(id)
+        target.region.copy(
+            from: source.region, at: source.offset + Int(blocks[next].start),
+            to: target.offset + end, count: part)
+        blocks[id].end += UInt32(part)
+        blocks[id].borrowed = UInt32(part)
+        blocks[next].start += UInt32(part)
+        if blocks[next].count == 0 {
+            // Used up: the chain closes over it.
+            blocks[id].next = blocks[next].next
+            if blocks[id].next == nobody { table[slot].input.tail = id }
+            blocks[id].borrowed = 0
+            release(next)
+        }
+        return true
+    }
+
+    // MARK: Executing
+
+    /// Executes the batch in order and empties it.
+    mutating func executeBatch() {
+        guard batchCount > 0 else { return }
+        counters.add(.batches)
+        for index in 0..<batchCount { door.prefetchRecord(batch[index].hash) }
+        var index = 0
+        while index < batchCount {
+            let slot = Int(batch[index].slot)
+            if isOutputFull
+                || outputFilled > ServerLimits.outputBytes &- ServerLimits.replyBytesMax
+            {
+                isOutputFull = true
+                takeBack(index)
+                index &+= 1
+                continue
+            }
+            guard
+                connections[slot].mayServe,
+                connections[slot].replyBytes < ServerLimits.replyBytesPerTurnMax,
+                execute(index)
+            else {
+                index = takeBackAll(of: slot, from: index)
+                continue
+            }
+            connections[slot].waitingSince = 0
+            index &+= 1
+        }
+        batchCount = 0
+    }
+
+    /// Takes one connection's parsing back, from an entry on; returns the next one's entry.
+    private mutating func takeBackAll(of slot: Int, from start: Int) -> Int {
+        var index = start
+        takeBack(start)
+        while index < batchCount, Int(batch[index].slot) == slot { index &+= 1 }
+        return index
+    }
+
+    /// Puts the connection back to before this entry, unless an earlier one did already.
+    private mutating func takeBack(_ index: Int) {
+        let slot = Int(batch[index].slot)
+        let table = connections
+        guard table[slot].phase == .open, table[slot].inputBytes < batch[index].inputBytes else {
+            return
+        }
+        table[slot].parser = batch[index].parser
+        table[slot].cursor = batch[index].cursor
+        table[slot].position = batch[index].position
+        table[slot].inputBytes = batch[index].inputBytes
+        table[slot].isPartial = false
+        counters.add(.connectionYields)
+    }
+}

@@ -1,0 +1,162 @@
+// Worker+Settle: completions become connection states. Nothing is answered here.
+//
+// A completion names the slot and the life of the slot it belongs to. One of an earlier life is
+// ignored, but a buffer that came with it is lent back.
+
+internal import Glibc
+internal import Memcache
+internal import Primitives
+internal import Uring
+
+extension Worker where Network: ~Copyable {
+    /// Takes every completion there is.
+    mutating func settle() {
+        while let completion = ring.nextCompletion() {
+            switch completion.token.operation {
+            case .receive: settleReceive(completion)
+            case .receiveInto, .send, .cancel, .shutdown, .close: settleOperation(completion)
+            case .read: settleRead(completion)
+            case .wake: ring.armWake(token: completion.token)
+            case .timeout:
+                ring.timeout(nanoseconds: 1_000_000_000, token: completion.token)
+            case .accept, .none: break
+            }
+        }
+    }
+
+    /// The slot a token belongs to; nil if that life of it is over.
+    @inline(__always)
+    private func slot(of token: Token) -> Int? {
+        let slot = Int(token.slot)
+        guard slot < slotsUsed, connections[slot].generation == token.generation,
+            connections[slot].phase != .vacant
+        else { return nil }
+        return slot
+    }
+
+    private mutating func settleReceive(_ completion: Completion) {
+        guard let slot = slot(of: completion.token) else {
+            if let buffer = completion.buffer { ring.lendBuffer(buffer) }
+            return
+        }
+        touch(slot)
+        let connection = connections
+        if !completion.isArmed, connection[slot].isArmed {
+            connection[slot].isArmed = false
+            connection[slot].outstanding -= 1
+        }
+        if let buffer = completion.buffer {
+            guard completion.result > 0, connection[slot].phase == .open,
+                !connection[slot].isLeaving
+            else {
+                ring.lendBuffer(buffer)
+                endOfStream(slot, completion.result)
+                return
+            }
+            received(slot, buffer, bytes: UInt32(completion.result))
+        } else {
+            endOfStream(slot, completion.result)
+        }
+    }
+
+    /// Adds a provided buffer to what a connection has to parse.
+    private mutating func received(_ slot: Int, _ buffer: UInt16, bytes: UInt32) {
+        let id = UInt32(buffer)
+        precondition(Int(id) < blocks.receivedCount && bytes <= ServerLimits.blockBytes)
+        blocks[id] = Block(next: nobody, start: 0, end: bytes, borrowed: 0)
+        let wasEmpty = connections[slot].input.isEmpty
+        blocks.append(id, to: &connections[slot].input)
+        if wasEmpty {
+            connections[slot].cursor = id
+            connections[slot].position = 0
+        }
+        connections[slot].inputBytes += Int(bytes)
+        connections[slot].isPartial = false
+        connections[slot].lastActive = now.nanoseconds
+        counters.add(.bytesRead, UInt64(bytes))
+        if connections[slot].swallow > 0 || connections[slot].deservesVisit { markReady(slot) }
+    }
+
+    /// A receive that brought no bytes.
+    private mutating func endOfStream(_ slot: Int, _ result: Int32) {
+        guard connections[slot].phase == .open else {
+            endIfQuiet(slot)
+            return
+        }
+        switch result {
+        case 0:
+            connections[slot].hasEnded = true
+        case -ENOBUFS:
+            counters.add(.buffersExhausted)
+        case 1..., -ECANCELED, -EINTR, -EAGAIN:
+            break
+        default:
+            close(slot, .closedByError)
+        }
+    }
+
+    /// Completions that come once for each operation.
+    private mutating func settleOperation(_ completion: Completion) {
+        guard let slot = slot(of: completion.token) else { return }
+        touch(slot)
+        switch completion.token.operation {
+        case .send where !connections[slot].isSending:
+            settleShortSend(slot, completion.result)
+            return
+        case .send:
+            connections[slot].isSending = false
+            connections[slot].outstanding -= 1
+            settleSend(slot, completion.result)
+        case .receiveInto:
+            connections[slot].isFilling = false
+            connections[slot].outstanding -= 1
+            settleFilling(slot, completion.result)
+        case .cancel:
+            connections[slot].isCancelling = false
+            connections[slot].outstanding -= 1
+        case .close:
+            connections[slot].outstanding -= 1
+            vacate(slot)
+            return
+        default:
+            connections[slot].outstanding -= 1
+        }
+        endIfQuiet(slot)
+    }
+
+    /// An immediate send that did not take everything: the rest moves to the pool.
+    private mutating func settleShortSend(_ slot: Int, _ result: Int32) {
+        let connection = connections
+        guard connection[slot].phase == .open else { return }
+        counters.add(.shortSends)
+        guard result >= 0 || result == -EAGAIN || result == -EINTR else {
+            close(slot, .closedByError)
+            return
+        }
+        let sent = max(Int(result), 0)
+        let total = connection[slot].replyBytes
+        guard sent < total else { return }
+        counters.add(.bytesWritten, UInt64(bitPattern: Int64(sent &- total)))
+        let rest = Place(region: output, offset: connection[slot].replyOffset + sent)
+        keepUnsent(slot, rest, count: total - sent)
+    }
+
+    /// A counted send: goes on with the rest, or serves the connection again.
+    private mutating func settleSend(_ slot: Int, _ result: Int32) {
+        let connection = connections
+        guard connection[slot].phase == .open else { return }
+        guard result > 0 || result == -EAGAIN || result == -EINTR else {
+            close(slot, .closedByError)
+            return
+        }
+        guard result > 0 else { return }
+        counters.add(.bytesWritten, UInt64(result))
+        connection[slot].unsentSince = now.nanoseconds
+        connection[slot].lastActive = now.nanoseconds
+        advanceOutput(slot, by: Int(result))
+        if !connection[slot].isBehind {
+            connection[slot].unsentSince = 0
+            markReady(slot)
+        }
+    }
+}

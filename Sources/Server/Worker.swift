@@ -1,0 +1,272 @@
+// Worker: one thread's loop. This file is its table of contents.
+//
+// A worker owns a ring, a door into the store, and the connections that were handed to it. All
+// its memory is taken here, at start; a turn allocates nothing. It knows the ring only by its
+// protocol, so the tests run this very loop over a ring that misbehaves.
+//
+// Worker+Settle: completions. Worker+Serve: parsing, batches. Execute, ExecuteChanges: the joint
+// between protocol and store. Output, Deferral: replies. DiskReads, LargeValues: what takes more
+// than one turn. Closing: ends and deadlines. WorkerLists: who is ready, touched, watched.
+
+internal import Memcache
+public import Primitives
+public import Store
+public import Uring
+
+/// How large a worker is; every number is fixed for its life.
+public struct WorkerConfiguration: BitwiseCopyable, Sendable {
+    /// Connections it can have at once.
+    public var connectionsMax: Int
+    /// Provided receive buffers of its ring; a power of two.
+    public var receiveBuffers: Int
+    /// Blocks of its pool.
+    public var poolBlocks: Int
+    /// Largest value it accepts, in bytes.
+    public var valueBytesMax: Int
+    /// Requests of one connection in a turn (-R); values below 64 count as 64.
+    public var requestsPerTurnMax: Int
+    /// Seconds without a request after which a connection is closed; 0 for never.
+    public var idleTimeoutSeconds: Int
+    /// `-C`: `gets` answers with a CAS of zero, and none is compared.
+    public var isCasDisabled: Bool
+
+    public init(
+        connectionsMax: Int, receiveBuffers: Int = 64, poolBlocks: Int = 64,
+        valueBytesMax: Int = 1 << 20, requestsPerTurnMax: Int = 64, idleTimeoutSeconds: Int = 0,
+        isCasDisabled: Bool = false
+    ) {
+        self.connectionsMax = connectionsMax
+        self.receiveBuffers = receiveBuffers
+        self.poolBlocks = poolBlocks
+        self.valueBytesMax = valueBytesMax
+        self.requestsPerTurnMax = requestsPerTurnMax
+        self.idleTimeoutSeconds = idleTimeoutSeconds
+        self.isCasDisabled = isCasDisabled
+    }
+}
+
+/// The tables and buffers of one worker. Copies name the same memory.
+private struct WorkerTables: BitwiseCopyable {
+    let connections: Table<Connection>
+    let batch: Table<Entry>
+    let parts: Table<Part>
+    let partBytes: Region
+    let reads: Table<ReadSlot>
+    let readBytes: Region
+    let keys: Region
+    let output: Region
+
+    init(connectionsMax: Int) throws(MemoryError) {
+        let partCount = ServerLimits.partCount(connectionsMax: connectionsMax)
+        connections = try Table(count: connectionsMax)
+        batch = try Table(count: ServerLimits.batchEntriesMax)
+        parts = try Table(count: partCount)
+        partBytes = try Region.map(byteCount: partCount * ServerLimits.partInlineBytes)
+        reads = try Table(count: ServerLimits.readSlots)
+        readBytes = try Region.map(byteCount: ServerLimits.readSlots * ReadSlot.memoryBytes)
+        keys = try Region.map(byteCount: connectionsMax * ServerLimits.keyBytes)
+        output = try Region.map(byteCount: ServerLimits.outputBytes)
+    }
+}
+
+/// One worker. Made, used and let go on one thread.
+public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
+    var ring: Network
+    var door: Door
+    let configuration: WorkerConfiguration
+    let mailbox: Mailbox
+    let office: Office
+    let counters: Counters
+    let roll: ConnectionRoll
+    let clock: TimeSource
+
+    // Memory.
+    private let tables: WorkerTables
+    var blocks: Blocks
+
+    // Where the lists begin and end.
+    var vacantSlot = nobody
+    var slotsUsed = 0
+    var openCount = 0
+    var firstReady = nobody
+    var lastReady = nobody
+    var readyCount = 0
+    var firstTouched = nobody
+    var lastTouched = nobody
+    var firstWatched = nobody
+    var freePart = nobody
+    var partsUsed = 0
+    var freeRead = nobody
+    var readsUsed = 0
+    var idleCursor = 0
+
+    // This turn.
+    var turnNumber: UInt64 = 0
+    var now: Moment
+    var news: News
+    var batchCount = 0
+    var outputFilled = 0
+    /// The output has no room for another reply: the turn ends early.
+    var isOutputFull = false
+    /// Somebody waits for a read slot; and one became free since.
+    var isReadSlotWanted = false
+    var isReadSlotFreed = false
+    /// Some reads brought another key's record.
+    var hasReadsAgain = false
+    /// A pin was given back.
+    var isPinFreed = false
+    var isDraining = false
+    var drainDeadline: UInt64 = 0
+    var lastTick: UInt64 = 0
+
+    /// Makes a worker over a ring that was made on this thread.
+    public init(
+        ring: consuming Network, door: consuming Door, configuration: WorkerConfiguration,
+        mailbox: Mailbox, office: Office, number: Int, clock: TimeSource
+    ) throws(MemoryError) {
+        let slots = configuration.connectionsMax
+        precondition(ring.bufferBytes == ServerLimits.blockBytes)
+        precondition(ring.bufferOffset(1) == ServerLimits.blockBytes)
+        let tables = try WorkerTables(connectionsMax: slots)
+        let blocks = try Blocks(
+            received: ring.buffers, receivedCount: configuration.receiveBuffers,
+            poolCount: configuration.poolBlocks)
+        self.tables = tables
+        self.blocks = blocks
+        self.configuration = configuration
+        self.mailbox = mailbox
+        self.office = office
+        self.clock = clock
+        counters = office.counters(worker: number)
+        roll = office.roll(worker: number)
+        now = clock.now()
+        lastTick = now.nanoseconds
+        news = door.news()
+        self.ring = ring
+        self.door = door
+        self.ring.armWake(token: Token(.wake, slot: 0, generation: 0))
+        self.ring.timeout(
+            nanoseconds: 1_000_000_000, token: Token(.timeout, slot: 0, generation: 0))
+    }
+
+    @inline(__always) var connections: Table<Connection> { tables.connections }
+    @inline(__always) var batch: Table<Entry> { tables.batch }
+    @inline(__always) var parts: Table<Part> { tables.parts }
+    @inline(__always) var partBytes: Region { tables.partBytes }
+    @inline(__always) var reads: Table<ReadSlot> { tables.reads }
+    @inline(__always) var readBytes: Region { tables.readBytes }
+    @inline(__always) var keys: Region { tables.keys }
+    @inline(__always) var output: Region { tables.output }
+
+    /// Turns until the worker was ordered to stop and has nothing left to answer.
+    public mutating func run() throws(RingError) {
+        do {
+            while !isDone { try turn() }
+        } catch {
+            leave()
+            throw error
+        }
+        leave()
+    }
+
+    /// Tells the store that this worker will change nothing more.
+    private mutating func leave() {
+        door.endTurn()
+        door.close()
+    }
+
+    /// Whether it was ordered to stop and all its connections are gone.
+    public var isDone: Bool { isDraining && openCount == 0 }
+
+    /// One turn.
+    public mutating func turn() throws(RingError) {
+        try enter()  // 1. hand over last turn's work, take what finished
+        settle()  // 2. completions become connection states
+        listen()  // 3. what other threads have for us: sockets, news, time
+        serve()  // 4. requests become replies, in place
+        flush()  // 5. replies become sends, rests move out of the ring's buffers
+    }
+
+    /// Enters the kernel. Between turns the worker holds nothing of the store but pins, stagings
+    /// and begun reads.
+    private mutating func enter() throws(RingError) {
+        let mayWait = readyCount == 0 && !isReadSlotFreed && !isPinFreed && mailbox.fallAsleep()
+        door.endTurn()
+        try ring.submit(waiting: mayWait)
+        mailbox.wakeUp()
+        now = clock.now()
+        turnNumber &+= 1
+        door.beginTurn(now: now.seconds)
+        counters.add(.turns)
+    }
+
+    /// Takes what others have sent, and looks at the clock.
+    private mutating func listen() {
+        outputFilled = 0
+        if mailbox.takeNotice() { takeMail() }
+        hearNews()
+        if now.nanoseconds &- lastTick >= 1_000_000_000 {
+            lastTick = now.nanoseconds
+            tick()
+        }
+    }
+
+    private mutating func takeMail() {
+        while let socket = mailbox.takeSocket() { adopt(socket) }
+        if mailbox.isStopOrdered, !isDraining { drain() }
+    }
+
+    /// A new connection.
+    private mutating func adopt(_ socket: Socket) {
+        guard !isDraining, let slot = takeSlot() else {
+            ring.close(socket, token: Token(.none, slot: 0, generation: 0))
+            mailbox.connectionEnded()
+            office.connectionClosed()
+            return
+        }
+        let generation = connections[slot].generation
+        connections[slot] = Connection(
+            descriptor: socket.descriptor, generation: generation,
+            parser: ClassicParser(valueBytesMax: UInt32(clamping: configuration.valueBytesMax)),
+            now: now.nanoseconds)
+        openCount += 1
+        counters.add(.totalConnections)
+        roll.opened(slot, descriptor: socket.descriptor, at: now.seconds)
+        touch(slot)
+    }
+
+    /// What the store has done since the last turn.
+    private mutating func hearNews() {
+        let latest = door.news()
+        guard latest != news || isReadSlotFreed || isPinFreed else { return }
+        let before = news
+        news = latest
+        let freed = isReadSlotFreed
+        if freed { isReadSlotWanted = false }
+        isReadSlotFreed = false
+        defer { isPinFreed = false }
+        if before.frames != news.frames { resumeReads() }
+        var index = firstWatched
+        while index != nobody {
+            let slot = Int(index)
+            index = connections[slot].nextWatched
+            hear(slot, before: before, freedReadSlot: freed)
+        }
+    }
+
+    /// Whether the news is what a connection has waited for.
+    private mutating func hear(_ slot: Int, before: News, freedReadSlot: Bool) {
+        let isOver =
+            switch connections[slot].wait {
+            case .frames: before.frames != news.frames
+            case .pin: isPinFreed || before.frames != news.frames
+            case .loads: before.loads != news.loads
+            case .readSlot: freedReadSlot
+            case .nothing, .reads, .parts, .change: false
+            }
+        if isOver { endWait(slot) }
+        if before.commits != news.commits || before.failedCommits != news.failedCommits {
+            hearCommit(slot)
+        }
+    }
+}

@@ -1,0 +1,101 @@
+// FaultPlan: what goes wrong in a simulation, and how often; Chance: where its luck comes from.
+//
+// Only what the kernel may really do is in here. A plan with everything at zero is a kernel in
+// its best mood; it still delivers later than one would like.
+
+/// A small seeded generator: the same seed, the same run.
+public struct Chance: RandomNumberGenerator, BitwiseCopyable, Sendable {
+    private var state: UInt64
+
+    public init(seed: UInt64) { state = seed }
+
+    public mutating func next() -> UInt64 {
+        // A counter in steps of the golden ratio, scrambled (SplitMix64).
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = state
+        mixed = (mixed ^ mixed >> 30) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ mixed >> 31
+    }
+
+    /// A number in 0..<bound.
+    public mutating func below(_ bound: Int) -> Int {
+        precondition(bound > 0)
+        return Int(truncatingIfNeeded: next() >> 1) % bound
+    }
+
+    /// True so many times in a thousand.
+    public mutating func happens(perMille: Int) -> Bool {
+        perMille > 0 && below(1000) < perMille
+    }
+}
+
+/// How often each misfortune strikes when it could, in times per thousand.
+public struct FaultPlan: BitwiseCopyable, Equatable, Sendable {
+    /// A receive takes less than has arrived.
+    public var shortReceives = 0
+    /// A send takes less than there is room for.
+    public var shortSends = 0
+    /// The completions of a turn come in another order; those of one operation keep theirs.
+    public var reordering = 0
+    /// An operation makes no progress in this turn.
+    public var delays = 0
+    /// What has completed is not told in this turn.
+    public var withheldCompletions = 0
+    /// The peer resets the connection, instead of an answer to a receive or send.
+    public var resets = 0
+    /// A receive finds no buffer although some are lent; only while others are taken.
+    public var dryBuffers = 0
+    /// A multishot operation ends with its next completion.
+    public var lostArming = 0
+    /// A completion for an operation of a connection that was closed in an earlier turn.
+    public var staleCompletions = 0
+    /// A read fails with -EIO.
+    public var readErrors = 0
+    /// A read brings fewer bytes than asked for.
+    public var shortReads = 0
+    /// A read waits for `stalledTurns` submits, or until `releaseReads`.
+    public var stalledReads = 0
+    /// The submission queue counts as full, so the ring submits between two operations.
+    public var fullQueue = 0
+    /// The completion queue counts as full: every multishot operation with something to tell in
+    /// this turn ends.
+    public var overflows = 0
+    /// A cancel comes too late: -EALREADY, and the operation goes on.
+    public var lateCancels = 0
+
+    public init() {}
+
+    /// Nothing goes wrong.
+    public static var none: FaultPlan { FaultPlan() }
+
+    /// Everything goes wrong, often enough to be met in a few hundred turns.
+    public static var rough: FaultPlan {
+        var plan = FaultPlan()
+        for path in Self.all { plan[keyPath: path] = 100 }
+        plan.resets = 2
+        plan.reordering = 500
+        return plan
+    }
+
+    /// Each fault is off, rare or frequent, drawn from the seed.
+    public init(seed: UInt64) {
+        var chance = Chance(seed: seed)
+        for path in Self.all {
+            switch chance.below(3) {
+            case 0: self[keyPath: path] = 0
+            case 1: self[keyPath: path] = 1 + chance.below(50)
+            default: self[keyPath: path] = 50 + chance.below(400)
+            }
+        }
+        resets /= 20
+    }
+
+    private static var all: [WritableKeyPath<FaultPlan, Int>] {
+        [
+            \.shortReceives, \.shortSends, \.reordering, \.delays, \.withheldCompletions,
+            \.resets, \.dryBuffers, \.lostArming, \.staleCompletions, \.readErrors, \.shortReads,
+            \.stalledReads, \.fullQueue, \.overflows, \.lateCancels,
+        ]
+    }
+}

@@ -1,0 +1,12 @@
+// ClientTests: the memcached clients that people have already.
+
+import Testing
+
+extension ProcessTests {
+    @Suite struct ClientTests {
+        @Test(arguments: ["memccapable", "pymemcache", "libmc", "python_memcached", "unix_socket"])
+        func theClientIsServed(_ client: String) throws {
+            try Scenario.run("clients.\(client)")
+        }
+    }
+}

@@ -1,0 +1,180 @@
+// WorkerTests: what a worker does for and against single connections.
+
+import Testing
+import Uring
+
+@Suite struct WorkerTests {
+    private func value(_ count: Int, _ letter: Character = "v") -> String {
+        String(repeating: letter, count: count)
+    }
+
+    @Test func valuesOfEverySizeComeBack() throws {
+        let world = try World()
+        let peer = world.connect()
+        for size in [0, 1, 100, 4096, 16_300, 16_384, 16_385, 20_000, 100_000, 1 << 20] {
+            #expect(try world.ask("set k 7 0 \(size)\r\n\(value(size))\r\n", peer) == "STORED\r\n")
+            let reply = try world.ask("get k\r\n", peer)
+            #expect(reply == "VALUE k 7 \(size)\r\n\(value(size))\r\nEND\r\n", "\(size)")
+        }
+    }
+
+    @Test func aPeerThatDoesNotReadCostsOnlyItself() throws {
+        let world = try World()
+        let greedy = world.connect()
+        let other = world.connect()
+        _ = try world.ask("set k 0 0 100\r\n\(value(100))\r\n", greedy)
+        world.network.setAppetite(1000, of: greedy)
+        for _ in 0..<100 {
+            world.network.send(String(repeating: "get k\r\n", count: 1000), from: greedy)
+            try world.turn()
+            #expect(try world.ask("get nothing\r\n", other) == "END\r\n")
+        }
+        #expect(world.network.unreceivedCount(from: greedy) > 100_000)
+        _ = world.network.takeReceived(by: greedy)
+        world.network.setAppetite(.max, of: greedy)
+        try world.settle()
+        let total = world.network.receivedCount(by: greedy)
+        #expect(total == 8 + 100_000 * (15 + 102 + 5))
+        #expect(world.network.unreceivedCount(from: greedy) == 0)
+    }
+
+    @Test func aHundredThousandRequestsMayWaitInOneConnection() throws {
+        let world = try World()
+        let peer = world.connect()
+        world.network.send(String(repeating: "incr n 1\r\n", count: 100_000), from: peer)
+        try world.settle()
+        #expect(world.network.receivedCount(by: peer) == 100_000 * 11)
+    }
+
+    @Test func slowReadersOfLargeValuesGetThemWhole() throws {
+        let world = try World()
+        let peer = world.connect()
+        let big = value(300_000)
+        #expect(try world.ask("set big 0 0 300000\r\n\(big)\r\n", peer) == "STORED\r\n")
+        world.network.setAppetite(0, of: peer)
+        world.network.send("get big\r\nget none\r\nget big big\r\n", from: peer)
+        var received = ""
+        for _ in 0..<400 {
+            world.network.setAppetite(3000, of: peer)
+            try world.settle()
+            received += world.received(peer)
+        }
+        let one = "VALUE big 0 300000\r\n\(big)\r\n"
+        #expect(received == one + "END\r\nEND\r\n" + one + one + "END\r\n")
+    }
+
+    @Test func whatArrivedBeforeAHalfCloseIsAnswered() throws {
+        let world = try World()
+        let peer = world.connect()
+        world.network.send("set a 0 0 1\r\nx\r\nget a\r\nversion\r\nget unfinis", from: peer)
+        world.network.finish(peer)
+        try world.settle()
+        #expect(world.received(peer) == "STORED\r\nVALUE a 0 1\r\nx\r\nEND\r\nVERSION 1.6.45\r\n")
+        #expect(world.network.isClosed(peer))
+        #expect(world.office.connectionCount == 0)
+    }
+
+    @Test func anIdleConnectionIsClosed() throws {
+        let world = try World(idleTimeoutSeconds: 10)
+        let idle = world.connect()
+        let busy = world.connect()
+        for _ in 0..<15 {
+            _ = try world.ask("get k\r\n", busy)
+            try world.pass(seconds: 1)
+        }
+        #expect(world.network.isClosed(idle))
+        #expect(!world.network.isClosed(busy))
+        #expect(world.office.total("idleKicks") == 1)
+    }
+
+    @Test func aLargeValueThatStopsComingIsGivenUp() throws {
+        let world = try World()
+        let peer = world.connect()
+        _ = try world.ask("set big 0 0 500000\r\n\(value(1000))", peer)
+        let other = world.connect()
+        #expect(try world.ask("set a 0 0 1\r\nx\r\n", other) == "STORED\r\n")
+        for _ in 0..<35 { try world.pass(seconds: 1) }
+        #expect(world.network.isClosed(peer))
+        #expect(world.office.total("closedStalledInput") == 1)
+        #expect(try world.ask("get big\r\n", other) == "END\r\n")
+    }
+
+    @Test func aLargeValueMayTrickleIn() throws {
+        let world = try World()
+        let peer = world.connect()
+        let big = value(100_000)
+        let all = Array("set big 1 0 100000\r\n\(big)\r\nget big\r\n".utf8)
+        for start in stride(from: 0, to: all.count, by: 777) {
+            world.network.send(Array(all[start..<min(start + 777, all.count)]), from: peer)
+            try world.turn(3)
+        }
+        try world.settle()
+        #expect(
+            world.received(peer) == "STORED\r\nVALUE big 1 100000\r\n\(big)\r\nEND\r\n")
+    }
+
+    @Test func aLargeValueWithoutItsLineEndIsRefused() throws {
+        let world = try World()
+        let peer = world.connect()
+        let reply = try world.ask(
+            "set big 1 0 100000\r\n\(value(100_000))xyget big\r\nmn\r\n", peer)
+        #expect(reply == "CLIENT_ERROR bad data chunk\r\nEND\r\nMN\r\n")
+    }
+
+    @Test func aValueThatIsTooLargeTakesTheOldOneWithIt() throws {
+        let world = try World()
+        let peer = world.connect()
+        _ = try world.ask("set k 0 0 1\r\nx\r\n", peer)
+        let reply = try world.ask("set k 0 0 2000000\r\n\(value(2_000_000))\r\nget k\r\n", peer)
+        #expect(reply == "SERVER_ERROR object too large for cache\r\nEND\r\n")
+    }
+
+    @Test func aStoppingWorkerAnswersWhatHasArrived() throws {
+        let world = try World()
+        let peers = (0..<10).map { _ in world.connect() }
+        try world.settle()
+        for peer in peers { world.network.send("set a 0 0 1\r\nx\r\nget a\r\n", from: peer) }
+        try world.turn()
+        world.orderStop()
+        try world.settle()
+        #expect(world.isDone)
+        for peer in peers {
+            #expect(world.received(peer) == "STORED\r\nVALUE a 0 1\r\nx\r\nEND\r\n")
+            #expect(world.network.isClosed(peer))
+        }
+    }
+
+    @Test func aDryPoolCostsTheConnectionThatStalledLongest() throws {
+        let world = try World(receiveBuffers: 16, poolBlocks: 32)
+        let first = world.connect()
+        try world.settle()
+        world.network.send(value(600, "a") + " x", from: first)
+        try world.settle()
+        let others = (0..<40).map { _ in world.connect() }
+        try world.pass(seconds: 2)
+        for peer in others {
+            world.network.send("set k 0 0 1000\r\n" + value(500), from: peer)
+            try world.settle()
+        }
+        #expect(world.network.isClosed(first))
+        #expect(world.office.total("closedPoolDry") ?? 0 > 0)
+        let last = try #require(others.last)
+        #expect(try world.ask(value(500) + "\r\n", last) == "STORED\r\n")
+    }
+
+    @Test func statisticsHaveTheFormThatExportersRead() throws {
+        let world = try World()
+        let peer = world.connect()
+        _ = try world.ask("set k 0 0 1\r\nx\r\nget k\r\n", peer)
+        for request in ["stats", "stats settings", "stats items", "stats slabs", "stats conns"] {
+            let reply = try world.ask(request + "\r\n", peer)
+            var lines = reply.split(separator: "\r\n")
+            #expect(lines.popLast() == "END", "\(request)")
+            for line in lines {
+                let words = line.split(separator: " ", omittingEmptySubsequences: false)
+                #expect(words.count >= 3 && words[0] == "STAT", "\(request): \(line)")
+                if request != "stats settings" { #expect(words.count == 3, "\(line)") }
+            }
+        }
+    }
+}

@@ -1,0 +1,109 @@
+// World: a worker over a simulated ring, with a store in memory, peers and a clock that a test
+// plays by hand. Everything runs on the test's thread and is decided by the seed.
+
+import Primitives
+import Server
+import Store
+import Uring
+
+final class World {
+    let network: SimulatedNetwork
+    let store: TieredStore
+    let office: Office
+    let clock: TimeSource
+    private var worker: Worker<SimulatedRing>
+    private(set) var moment: Moment
+    private let waker: Waker
+
+    init(
+        seed: UInt64 = 1, faults: FaultPlan = .none, memoryBytes: Int = 16 << 20,
+        receiveBuffers: Int = 16, poolBlocks: Int = 64, valueBytesMax: Int = 1 << 20,
+        connections: Int = 64, idleTimeoutSeconds: Int = 0
+    ) throws {
+        network = SimulatedNetwork(seed: seed, faults: faults)
+        moment = Moment(nanoseconds: 1_000_000_000, seconds: 1_800_000_000)
+        clock = try TimeSource.manual(moment)
+        let store = try TieredStore(
+            configuration: StoreConfiguration(
+                memoryBytes: memoryBytes, workers: 1, itemBytesMax: valueBytesMax),
+            journal: .silent, now: moment.seconds)
+        self.store = store
+        var settings = Settings()
+        settings.connectionsMax = connections
+        settings.workers = 1
+        settings.idleTimeoutSeconds = idleTimeoutSeconds
+        office = try Office(
+            settings: settings, connectionsPerWorker: connections, startedAt: moment,
+            storeStatistics: { store.statistics() })
+        var ringConfiguration = RingConfiguration()
+        ringConfiguration.entries = 64
+        ringConfiguration.completions = 256
+        ringConfiguration.bufferCount = receiveBuffers
+        let ring = try SimulatedRing(network: network, configuration: ringConfiguration)
+        waker = ring.waker
+        worker = try Worker(
+            ring: ring, door: store.door(worker: 0),
+            configuration: WorkerConfiguration(
+                connectionsMax: connections, receiveBuffers: receiveBuffers,
+                poolBlocks: poolBlocks, valueBytesMax: valueBytesMax,
+                idleTimeoutSeconds: idleTimeoutSeconds),
+            mailbox: office.mailboxes[0], office: office, number: 0, clock: clock)
+    }
+
+    /// A new connection, handed to the worker as the acceptor would.
+    func connect() -> SimulatedNetwork.Peer {
+        let (peer, socket) = network.open()
+        precondition(office.mailboxes[0].hand(socket))
+        office.mailboxes[0].notify(waker)
+        return peer
+    }
+
+    func turn(_ count: Int = 1) throws {
+        for _ in 0..<count { try worker.turn() }
+    }
+
+    /// Turns until nothing has happened for some turns.
+    func settle(idle: Int = 3, turnsMax: Int = 100_000) throws {
+        var turns = 0
+        var quiet = 0
+        while quiet < idle, turns < turnsMax {
+            try worker.turn()
+            quiet = network.idleSubmits > 0 ? quiet + 1 : 0
+            turns += 1
+        }
+    }
+
+    /// Moves all clocks; the worker's timer fires once for each second.
+    func pass(seconds: Int) throws {
+        var left = seconds
+        while left > 0 {
+            let step = left > 30 ? left : 1
+            moment.nanoseconds += UInt64(step) * 1_000_000_000
+            moment.seconds += UInt32(step)
+            clock.move(to: moment)
+            network.advance(nanoseconds: UInt64(step) * 1_000_000_000)
+            try settle()
+            left -= step
+        }
+    }
+
+    /// Orders the worker to stop, as the control thread would.
+    func orderStop() {
+        office.mailboxes[0].orderStop()
+        office.mailboxes[0].notify(waker)
+    }
+
+    var isDone: Bool { worker.isDone }
+
+    /// What a peer was sent since it was last asked.
+    func received(_ peer: SimulatedNetwork.Peer) -> String {
+        String(decoding: network.takeReceived(by: peer), as: UTF8.self)
+    }
+
+    /// Sends, lets everything happen, and returns what came back.
+    func ask(_ text: String, _ peer: SimulatedNetwork.Peer) throws -> String {
+        network.send(text, from: peer)
+        try settle()
+        return received(peer)
+    }
+}

@@ -1,0 +1,108 @@
+// Support: directories, bytes, chance and log lines for these tests.
+
+import Glibc
+import Primitives
+import Synchronization
+
+/// A directory of this test's own, removed at the end with the files in it.
+final class Scratch: Sendable {
+    let path: String
+
+    init() {
+        let base = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
+        var template = Array("\(base)/brim-store-XXXXXX".utf8CString)
+        path = template.withUnsafeMutableBufferPointer { String(cString: mkdtemp($0.baseAddress!)) }
+    }
+
+    deinit { Scratch.remove(path) }
+
+    /// A new directory with a copy of this one's data file as it is now.
+    func copy() -> Scratch {
+        let other = Scratch()
+        let source = open(path + "/data.mdb", O_RDONLY)
+        let target = open(other.path + "/data.mdb", O_WRONLY | O_CREAT, 0o600)
+        defer {
+            close(source)
+            close(target)
+        }
+        var buffer = [UInt8](repeating: 0, count: 1 << 20)
+        while true {
+            let count = read(source, &buffer, buffer.count)
+            guard count > 0 else { break }
+            precondition(write(target, buffer, count) == count)
+        }
+        return other
+    }
+
+    private static func remove(_ path: String) {
+        guard let directory = opendir(path) else { return }
+        while let entry = readdir(directory) {
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) {
+                String(cString: $0.bindMemory(to: CChar.self).baseAddress!)
+            }
+            guard name != ".", name != ".." else { continue }
+            if unlink(path + "/" + name) != 0 { remove(path + "/" + name) }
+        }
+        closedir(directory)
+        rmdir(path)
+    }
+}
+
+/// Small repeatable generator (splitmix64).
+struct Chance: RandomNumberGenerator {
+    var state: UInt64
+    init(seed: UInt64) { state = seed }
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var word = state
+        word = (word ^ word >> 30) &* 0xBF58_476D_1CE4_E5B9
+        word = (word ^ word >> 27) &* 0x94D0_49BB_1331_11EB
+        return word ^ word >> 31
+    }
+    mutating func below(_ count: Int) -> Int { Int(next() % UInt64(count)) }
+}
+
+/// `count` bytes that follow from `seed`.
+func pattern(_ seed: UInt64, _ count: Int) -> [UInt8] {
+    var chance = Chance(seed: seed)
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(count + 8)
+    while bytes.count < count {
+        withUnsafeBytes(of: chance.next()) { bytes.append(contentsOf: $0) }
+    }
+    bytes.removeLast(bytes.count - count)
+    return bytes
+}
+
+func text(_ string: String) -> [UInt8] { Array(string.utf8) }
+
+/// Log lines of one store.
+final class Lines: Sendable {
+    private let lines = Mutex<[String]>([])
+    var journal: Journal {
+        Journal(threshold: .info) { [self] level, line in
+            lines.withLock { $0.append("\(level) \(line)") }
+        }
+    }
+    var all: [String] { lines.withLock { $0 } }
+    func contains(_ part: String) -> Bool { all.contains { $0.contains(part) } }
+}
+
+/// How much work: 1, or what BRIM_TEST_SEEDS says.
+let effort = getenv("BRIM_TEST_SEEDS").flatMap { Int(String(cString: $0)) } ?? 1
+
+/// Waits until `condition` holds, at most so long; answers whether it did.
+func eventually(seconds: Double = 20, _ condition: () -> Bool) -> Bool {
+    let end = Clock.monotonicNanoseconds() + UInt64(seconds * 1e9)
+    while !condition() {
+        if Clock.monotonicNanoseconds() > end { return false }
+        Pause.short()
+    }
+    return true
+}
+
+/// A line for whoever waits for a long run.
+func say(_ line: String) {
+    let bytes = Array((line + "\n").utf8)
+    _ = write(2, bytes, bytes.count)
+}
