@@ -68,6 +68,7 @@ enum OutcomeObject {
             ("warmup_seconds", .number(plan.warmupSeconds)),
             ("threads", .integer(UInt64(plan.threadCount))),
             ("seed", .integer(plan.seed)),
+            ("protocol", .string(plan.wireProtocol.rawValue)),
             ("refill", .string(plan.refill.rawValue)),
         ])
     }

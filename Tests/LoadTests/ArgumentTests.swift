@@ -23,9 +23,11 @@ private func bench(_ line: String) throws -> (output: String, exitCode: Int32?) 
     "run 127.0.0.1:1 --seconds 5 --operations 5", "run 127.0.0.1:1 --operations 5 --warmup 1",
     "run 127.0.0.1:1 --cpu x", "run 127.0.0.1:1 --refill never", "run 127.0.0.1:1 --seconds nan",
     "run 127.0.0.1:1 --verify --value-bytes 31", "run unix:", "run host.invalid:1",
-    "run 127.0.0.1:1 --server-pid 0", "run 127.0.0.1:1 --mix set --clients 50000 --value-bytes 1000000",
+    "run 127.0.0.1:1 --server-pid 0",
+    "run 127.0.0.1:1 --mix set --clients 50000 --value-bytes 1000000",
     "compare", "compare --target a=127.0.0.1:1 --target a=127.0.0.1:2",
     "compare --target a=127.0.0.1:1 --rounds 0", "bogus", "run 127.0.0.1:99999",
+    "run 127.0.0.1:1 --protocol binary",
     "run 127.0.0.1:1 --multiget 0", "run 127.0.0.1:1 --clients 99999999999999999999",
 ])
 func badArgumentsGetOneLine(_ line: String) throws {

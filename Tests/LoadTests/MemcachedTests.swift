@@ -45,15 +45,20 @@ struct MemcachedTests {
         #expect(try ServerFacts.ask(server.target).statistics["get_hits"] == "20000")
     }
 
-    @Test(arguments: [1, 2], [Refill.batch, .window])
-    func everyMixIsAnswered(threads: Int, refill: Refill) throws {
+    @Test(
+        arguments: [(1, 1, .batch), (3, 1, .window), (3, 2, .batch)] as [(Int, Int, Refill)],
+        WireProtocol.allCases)
+    func everyMixIsAnswered(
+        shape: (keys: Int, threads: Int, refill: Refill), wireProtocol: WireProtocol
+    ) throws {
         let server = try Memcached()
         let outcome = try LoadRun.perform(
             plan {
                 $0.mix = (try? CommandMix(parsing: "get=5,set=3,delete=1,touch=1")) ?? .gets
-                $0.keysPerGet = 3
-                $0.threadCount = threads
-                $0.refill = refill
+                $0.keysPerGet = shape.keys
+                $0.threadCount = shape.threads
+                $0.wireProtocol = wireProtocol
+                $0.refill = shape.refill
                 $0.distribution = .zipf(exponent: 0.9)
             }, against: server.target)
         let counters = outcome.counters
@@ -66,7 +71,7 @@ struct MemcachedTests {
         #expect(statistics["cmd_touch"] == "\(counters.requests(of: .touch))")
         let keys = counters.operations - counters.requestCount + counters.requests(of: .get)
         #expect(statistics["cmd_get"] == "\(keys)")
-        #expect(outcome.generatorShares.count == threads)
+        #expect(outcome.generatorShares.count == shape.threads)
     }
 
     @Test func largeValuesComeWholeThroughSmallBuffers() throws {
@@ -84,10 +89,12 @@ struct MemcachedTests {
         #expect(outcome.counters.hits > 0)
     }
 
-    @Test func verifiedValuesAreWholeAndNew() throws {
+    @Test(arguments: WireProtocol.allCases)
+    func verifiedValuesAreWholeAndNew(wireProtocol: WireProtocol) throws {
         let server = try Memcached()
         let change: (inout LoadPlan) -> Void = {
             $0.verifies = true
+            $0.wireProtocol = wireProtocol
             $0.threadCount = 2
             $0.keyCount = 100
             $0.mix = (try? CommandMix(parsing: "get=5,set=4,delete=1")) ?? .gets
