@@ -10,6 +10,14 @@ public enum Refill: String, Sendable, CaseIterable {
     case window
 }
 
+/// How requests are worded.
+public enum WireProtocol: String, Sendable, CaseIterable {
+    /// get, set, delete, touch.
+    case classic
+    /// mg, ms, md; a get of several keys is as many quiet mg and an mn.
+    case meta
+}
+
 /// When a run ends.
 public enum RunLength: Equatable, Sendable {
     case seconds(Double)
@@ -40,6 +48,7 @@ public struct LoadPlan: Sendable {
     /// Cores for the threads, used in turn; empty for no binding.
     public var cores: [Int] = []
     public var refill = Refill.batch
+    public var wireProtocol = WireProtocol.classic
     /// Whether values carry what proves them whole and new, and are checked.
     public var verifies = false
     /// A connection that waits longer than this for a reply fails the run.
@@ -54,7 +63,7 @@ public struct LoadPlan: Sendable {
     var longestRequestBytes: Int {
         let line = RequestEncoder.lineBytesMax
         var bytes = line + keyBytes
-        if mix.contains(.get) { bytes = max(bytes, line + keysPerGet * (keyBytes + 1)) }
+        if mix.contains(.get) { bytes = max(bytes, line + keysPerGet * (keyBytes + 16)) }
         if mix.contains(.set) { bytes = max(bytes, line + keyBytes + valueBytes + 2) }
         return bytes
     }

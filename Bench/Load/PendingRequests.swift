@@ -1,18 +1,20 @@
 // PendingRequests: what each connection has asked and not been answered yet.
 //
-// A ring of `depth` entries per connection, in one region, since a request may name many keys:
-//
-// ```text
-// byte 0             8         12          16            20
-//      | sent at (ns) | command | key count | first key's number | … | its version | …
-// ```
-//
-// Versions are there only when values are verified: of a get, what was acknowledged when it was
-// sent; of a change, what it writes.
+// One ring of them per connection, in one region, since a request may name many keys.
 
 internal import Primitives
 
 /// The requests under way of all connections of one worker.
+///
+/// A ring of `depth` entries per connection:
+///
+/// ```text
+/// byte 0             8         12          16            20
+///      | sent at (ns) | command | key count | first key's number | … | its version | …
+/// ```
+///
+/// Versions are there only when values are verified: of a get, what was acknowledged when it was
+/// sent; of a change, what it writes.
 struct PendingRequests: BitwiseCopyable {
     static let headerBytes = 16
     private let memory: Region

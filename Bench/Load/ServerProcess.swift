@@ -9,10 +9,12 @@ public import Uring
 /// A local process that serves.
 public struct ServerProcess: Equatable, Sendable {
     public let id: Int32
+    /// Linux numbers no process higher.
+    static let idMax: Int32 = 1 << 22
 
     /// A process given by its number; nil if there is none.
     public init?(id: Int32) {
-        guard id > 0, ProcessorTime.ofProcess(id) != nil else { return nil }
+        guard id > 0, id <= Self.idMax, ProcessorTime.ofProcess(id) != nil else { return nil }
         self.id = id
     }
 

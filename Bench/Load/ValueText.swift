@@ -1,18 +1,18 @@
 // ValueText: the bytes of values: filler, or such as can be checked when they come back.
-//
-// ```text
-// byte 0     8     16        24         32
-//      | key | run | version | CRC-32C | filler …
-// ```
-//
-// The four words of a checked value are eight hexadecimal digits each; the checksum is over
-// everything but itself, and the filler begins elsewhere for each version, so that a value made
-// of two others does not pass.
 
 internal import Memcache
 internal import Primitives
 
 /// Writes values; one thread.
+///
+/// ```text
+/// byte 0     8     16        24         32
+///      | key | run | version | CRC-32C | filler …
+/// ```
+///
+/// The four words of a checked value are eight hexadecimal digits each; the checksum is over
+/// everything but itself, and the filler begins elsewhere for each version, so that a value made
+/// of two others does not pass.
 struct ValueText: BitwiseCopyable {
     static let headerBytes = 32
     static let checksumOffset = 24

@@ -13,7 +13,7 @@ extension Worker {
             if completion.result > 0 { take(slot, ring.bufferOffset(id), Int(completion.result)) }
             ring.lendBuffer(id)
         }
-        if failure == nil, completion.result <= 0, completion.result != -ENOBUFS {
+        if !hasFailed, completion.result <= 0, completion.result != -ENOBUFS {
             failure = .closed(
                 connection: firstConnection + slot,
                 outstanding: connections[slot].outstanding, errno: -completion.result)
@@ -32,14 +32,14 @@ extension Worker {
         if connection.carried > 0 {
             position = takeCarried(slot, &connection, buffers, offset, count)
         }
-        while position < count, failure == nil {
+        while position < count, !hasFailed {
             let used = buffers.withBytes(offset &+ position, count &- position) { bytes in
                 parse(bytes, until: bytes.count, slot, &connection)
             }
             guard used > 0 else { break }
             position &+= used
         }
-        if position < count, failure == nil {
+        if position < count, !hasFailed {
             keep(slot, &connection, buffers, offset &+ position, count &- position)
         }
         connections[slot] = connection
@@ -93,7 +93,7 @@ extension Worker {
             switch connection.parser.next(rest) {
             case .answer(let answer, let consumed):
                 match(answer, rest, slot, &connection)
-                guard failure == nil else { return position }
+                guard !hasFailed else { return position }
                 position &+= consumed
             case .needMore:
                 return position
@@ -116,40 +116,98 @@ extension Worker {
         }
         let entry = pending.entry(of: slot, at: connection.head)
         let command = pending.command(entry)
+        let isOver = plan.wireProtocol == .meta
+            ? matchMeta(command, answer, bytes, entry, slot, &connection)
+            : matchClassic(command, answer, bytes, entry, slot, &connection)
+        if isOver { finishHead(entry, command, &connection) }
+    }
+
+    /// Returns whether the reply to the head request is complete.
+    private mutating func matchClassic(
+        _ command: LoadCommand, _ answer: Answer, _ bytes: Span<UInt8>, _ entry: Int,
+        _ slot: Int, _ connection: inout Connection
+    ) -> Bool {
         switch (command, answer.kind) {
         case (.get, .body):
             if ledger != nil { verify(answer, bytes, entry, slot, &connection) }
-            return
+            return false
         case (.get, .value):
-            guard matchKey(bytes.extracting(answer.key.range), entry, &connection) else {
-                return fail(
-                    slot, connection, "a value for a key that was not asked for",
-                    reply: Self.excerpt(bytes))
-            }
-            return
+            matchValue(answer, bytes, entry, slot, &connection)
+            return false
         case (.get, .end):
             counters.misses &+= UInt64(pending.keyCount(entry) &- connection.keyIndex)
-        case (.set, .stored):
-            acknowledge(entry)
-        case (.delete, .deleted):
-            counters.hits &+= 1
-            acknowledge(entry)
-        case (.delete, .notFound):
+        case (.set, .stored), (.delete, .deleted), (.delete, .notFound):
+            succeed(command, answer.kind == .notFound, entry)
+        case (.touch, .touched), (.touch, .notFound):
+            succeed(command, answer.kind == .notFound, entry)
+        default:
+            return matchOther(command, answer, bytes, slot, connection)
+        }
+        return true
+    }
+
+    /// Of one key, a value or EN is all; of several, MN ends what hits there were.
+    private mutating func matchMeta(
+        _ command: LoadCommand, _ answer: Answer, _ bytes: Span<UInt8>, _ entry: Int,
+        _ slot: Int, _ connection: inout Connection
+    ) -> Bool {
+        let isSingle = pending.keyCount(entry) == 1
+        switch (command, answer.kind) {
+        case (.get, .body):
+            if ledger != nil { verify(answer, bytes, entry, slot, &connection) }
+            return answer.isLast && isSingle
+        case (.get, .value):
+            matchValue(answer, bytes, entry, slot, &connection)
+            return false
+        case (.get, .end) where isSingle, (.get, .noop) where !isSingle:
+            counters.misses &+= UInt64(pending.keyCount(entry) &- connection.keyIndex)
+            return true
+        case (.set, .done), (.delete, .done), (.delete, .notFound):
+            succeed(command, answer.kind == .notFound, entry)
+        case (.touch, .done), (.touch, .end):
+            succeed(command, answer.kind == .end, entry)
+        default:
+            // An error line stands for one of several keys.
+            return matchOther(command, answer, bytes, slot, connection) && isSingle
+        }
+        return true
+    }
+
+    private mutating func succeed(_ command: LoadCommand, _ isMiss: Bool, _ entry: Int) {
+        if isMiss {
             counters.misses &+= 1
-            acknowledge(entry)
-        case (.touch, .touched):
+        } else if command != .set {
             counters.hits &+= 1
-        case (.touch, .notFound):
-            counters.misses &+= 1
-        case (_, .error), (_, .clientError), (_, .serverError):
+        }
+        if command != .touch { acknowledge(entry) }
+    }
+
+    /// An error line, which completes the reply, or what no server may say here.
+    private mutating func matchOther(
+        _ command: LoadCommand, _ answer: Answer, _ bytes: Span<UInt8>, _ slot: Int,
+        _ connection: Connection
+    ) -> Bool {
+        switch answer.kind {
+        case .error, .clientError, .serverError:
             counters.errors &+= 1
             if firstError == nil { firstError = Self.excerpt(bytes) }
+            return true
         default:
-            return fail(
+            fail(
                 slot, connection, "not an answer to \(command.name)",
                 reply: Self.excerpt(bytes))
+            return false
         }
-        finishHead(entry, command, &connection)
+    }
+
+    private mutating func matchValue(
+        _ answer: Answer, _ bytes: Span<UInt8>, _ entry: Int, _ slot: Int,
+        _ connection: inout Connection
+    ) {
+        guard !matchKey(bytes.extracting(answer.key.range), entry, &connection) else { return }
+        fail(
+            slot, connection, "a value for a key that was not asked for",
+            reply: Self.excerpt(bytes))
     }
 
     /// Finds a key among those of the head request that are not answered yet; replies come in the

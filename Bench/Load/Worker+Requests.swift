@@ -90,14 +90,11 @@ extension Worker {
             pending.setVersion(entry, 0, version)
         }
         pending.setKey(entry, 0, key)
-        let ttl = plan.ttlSeconds
         keys.withKey(key) { bytes in
-            switch command {
-            case .delete: RequestEncoder.delete(bytes, to: &writer)
-            case .touch: RequestEncoder.touch(bytes, expiry: ttl, to: &writer)
-            case .set, .get:
-                RequestEncoder.storageLine(
-                    .set, bytes, expiry: ttl, bytes: plan.valueBytes, to: &writer)
+            if plan.wireProtocol == .meta {
+                encodeMetaLine(command, bytes, to: &writer)
+            } else {
+                encodeLine(command, bytes, to: &writer)
             }
         }
         guard command == .set else { return }
@@ -107,6 +104,32 @@ extension Worker {
             values.append(to: &writer)
         }
         writer.append("\r\n")
+    }
+
+    @inline(__always)
+    private func encodeLine(
+        _ command: LoadCommand, _ key: Span<UInt8>, to writer: inout ByteWriter
+    ) {
+        switch command {
+        case .delete: RequestEncoder.delete(key, to: &writer)
+        case .touch: RequestEncoder.touch(key, expiry: plan.ttlSeconds, to: &writer)
+        case .set, .get:
+            RequestEncoder.storageLine(
+                .set, key, expiry: plan.ttlSeconds, bytes: plan.valueBytes, to: &writer)
+        }
+    }
+
+    @inline(__always)
+    private func encodeMetaLine(
+        _ command: LoadCommand, _ key: Span<UInt8>, to writer: inout ByteWriter
+    ) {
+        switch command {
+        case .delete: MetaEncoder.delete(key, to: &writer)
+        case .touch: MetaEncoder.touch(key, expiry: plan.ttlSeconds, to: &writer)
+        case .set, .get:
+            MetaEncoder.setLine(
+                key, expiry: plan.ttlSeconds, bytes: plan.valueBytes, to: &writer)
+        }
     }
 
     /// A key near another one that this connection alone changes.
@@ -124,14 +147,25 @@ extension Worker {
         let count = Int(min(UInt64(plan.keysPerGet), connection.quota))
         connection.quota &-= UInt64(count)
         pending.begin(entry, .get, keyCount: count, at: nanoseconds)
-        RequestEncoder.beginGet(to: &writer)
+        let isMeta = plan.wireProtocol == .meta
+        if !isMeta { RequestEncoder.beginGet(to: &writer) }
         for index in 0..<count {
             let key = keySampler.next(&connection.random, position: &connection.position)
             pending.setKey(entry, index, key)
             if let ledger { pending.setVersion(entry, index, ledger.acknowledged(key)) }
-            keys.withKey(key) { RequestEncoder.addKey($0, to: &writer) }
+            keys.withKey(key) { bytes in
+                if isMeta {
+                    MetaEncoder.get(bytes, isQuiet: count > 1, to: &writer)
+                } else {
+                    RequestEncoder.addKey(bytes, to: &writer)
+                }
+            }
         }
-        RequestEncoder.endGet(to: &writer)
+        if !isMeta {
+            RequestEncoder.endGet(to: &writer)
+        } else if count > 1 {
+            RequestEncoder.noop(to: &writer)
+        }
     }
 
     /// The oldest request under way, for a message.

@@ -45,7 +45,11 @@ struct Worker: ~Copyable {
     var doneCount = 0
     var isDone = false
     var firstError: String?
-    var failure: LoadFailure?
+    var failure: LoadFailure? {
+        didSet { hasFailed = true }
+    }
+    /// Whether there is a failure: looked at more often than an optional of its size should be.
+    private(set) var hasFailed = false
     private var startedAt: UInt64 = 0
     private var startedProcessorTime: UInt64 = 0
     private var enters: UInt64 = 0
@@ -141,7 +145,7 @@ struct Worker: ~Copyable {
             // With fewer operations than connections some have nothing to do.
             if connections[slot].isDone { connectionIsDone() } else { makeReady(slot) }
         }
-        while phase != .stopped, failure == nil { turn() }
+        while phase != .stopped, !hasFailed { turn() }
         for connection in connections { connection.socket.close() }
         if let failure { board.fail(failure) }
         if let result { board.finish(result) }
@@ -164,7 +168,7 @@ struct Worker: ~Copyable {
 
     private mutating func settle() {
         let readyMax = plan.refill == .batch ? Self.sendsPerTurnMax : Int.max
-        while ready.count < readyMax, failure == nil, let completion = ring.nextCompletion() {
+        while ready.count < readyMax, !hasFailed, let completion = ring.nextCompletion() {
             let slot = Int(completion.token.slot)
             switch completion.token.operation {
             case .receive: received(slot, completion)

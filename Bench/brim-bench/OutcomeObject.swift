@@ -4,7 +4,9 @@ internal import Load
 
 enum OutcomeObject {
     static func object(_ outcome: Outcome, _ plan: LoadPlan, _ target: Target) -> JSONValue {
-        .object([("target", .string(target.name)), ("plan", self.plan(plan))] + members(outcome, plan))
+        .object(
+            [("target", .string(target.name)), ("plan", self.plan(plan))]
+                + members(outcome, plan))
     }
 
     static func members(_ outcome: Outcome, _ plan: LoadPlan) -> [(String, JSONValue)] {
@@ -66,6 +68,7 @@ enum OutcomeObject {
             ("warmup_seconds", .number(plan.warmupSeconds)),
             ("threads", .integer(UInt64(plan.threadCount))),
             ("seed", .integer(plan.seed)),
+            ("protocol", .string(plan.wireProtocol.rawValue)),
             ("refill", .string(plan.refill.rawValue)),
         ])
     }

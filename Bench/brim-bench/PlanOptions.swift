@@ -53,6 +53,9 @@ struct PlanOptions: ParsableArguments {
     @Option(help: "When a connection sends again: batch (all replies are in) or window (any is).")
     var refill = "batch"
 
+    @Option(name: .customLong("protocol"), help: "How requests are worded: classic or meta.")
+    var wireProtocol = "classic"
+
     @Option(help: "Seconds without a reply that is due after which the run fails.")
     var stall = 5.0
 
@@ -83,6 +86,10 @@ struct PlanOptions: ParsableArguments {
             throw ArgumentFault("refill '\(refill)' is not batch or window")
         }
         plan.refill = refill
+        guard let wireProtocol = WireProtocol(rawValue: wireProtocol) else {
+            throw ArgumentFault("protocol '\(wireProtocol)' is not classic or meta")
+        }
+        plan.wireProtocol = wireProtocol
         plan.stallSeconds = stall
         plan.verifies = verify
         try plan.check()

@@ -14,6 +14,7 @@ enum PlanText {
             parts.append("\(plan.keysPerGet) keys a get")
         }
         if plan.threadCount > 1 { parts.append("\(plan.threadCount) threads") }
+        if plan.wireProtocol != .classic { parts.append(plan.wireProtocol.rawValue) }
         if plan.refill == .window { parts.append("window") }
         parts.append("seed \(plan.seed)")
         return parts.joined(separator: ", ")

@@ -67,8 +67,9 @@ extension Writer {
 
     private mutating func leaveStagingFrame() {
         guard stagingFrame != 0 else { return }
-        giveStaging(stagingFrame - 1)
+        let frame = stagingFrame - 1
         stagingFrame = 0
+        giveStaging(frame)
     }
 
     private mutating func giveStaging(_ frame: Int) {
@@ -77,8 +78,8 @@ extension Writer {
             log.frames.stagedFrames.subtract(1)
             log.frames.give(frame)
         } else if left == 1, stagingFrame == frame + 1 {
-            // Only this writer's own hold is left: start it over.
-            stagingTail = 0
+            // Only this writer's own hold is left.
+            leaveStagingFrame()
         }
     }
 
@@ -140,6 +141,8 @@ extension Writer {
         segments.overlap(segment).storeRelaxed(segments.sequenceLimit())
         segments.frame(segment).storeRelease(UInt32(room.frame + 1))
         log.frames.stagedFrames.subtract(UInt64(log.geometry.framesNeeded(room.bytes)))
+        // Another value that waited for its share of the rooms may come now.
+        log.frames.news.add(1)
         log.noteExpiry(expiry)
         return Place(segment: segment, offset: 0)
     }

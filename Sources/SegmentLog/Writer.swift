@@ -46,6 +46,8 @@ public struct Writer: ~Copyable {
     public var promotion = OpenSegment()
     /// The frame that shared staging takes from, plus one, and how much of it is used.
     var stagingFrame = 0
+    /// A frame kept for when there is none, plus one.
+    private var spareFrame = 0
     var stagingTail = 0
 
     public init(_ log: SegmentLog, number: Int) {
@@ -77,7 +79,11 @@ public struct Writer: ~Copyable {
             } else {
                 if SlotLayout.isMarked(slot) { continue }
                 // A segment that leaves the disk takes its slots with it.
-                if log.segments.state(segment) == .dying { continue }
+                if log.segments.state(segment) == .dying {
+                    // The disk may hold the record after a restart, if its deletion fails.
+                    index.setMayHide(index.shard(hash))
+                    continue
+                }
                 if first != 0, index.layout.isSame(slot, first) { continue }
                 if second != 0, index.layout.isSame(slot, second) { continue }
                 if diskCount == 0 { disk = (at, slot) }
@@ -133,6 +139,22 @@ public struct Writer: ~Copyable {
         return true
     }
 
+    /// Puts a frame aside, so that the next segment can be opened whatever happens.
+    public mutating func keepSpare() {
+        guard spareFrame == 0, let frame = log.frames.take() else { return }
+        spareFrame = frame + 1
+    }
+    private mutating func takeSpare() -> Int? {
+        guard spareFrame != 0 else { return nil }
+        defer { spareFrame = 0 }
+        return spareFrame - 1
+    }
+    /// How many segments were opened since this writer's open one; 0 if none is open.
+    public var openAge: UInt64 {
+        main.segment == 0
+            ? 0 : log.segments.sequenceLimit() - log.segments.sequence(main.segment)
+    }
+
     /// Room in the open promotion segment; false if no frame is free.
     public mutating func makePromotionRoom(_ bytes: Int) -> Bool {
         if promotion.segment != 0, promotion.tail + bytes <= log.geometry.segmentBytes {
@@ -144,9 +166,9 @@ public struct Writer: ~Copyable {
         return true
     }
 
-    private func open(_ kind: SegmentKind) -> OpenSegment? {
-        guard let frame = log.frames.take() else { return nil }
-        guard let segment = log.segments.open(kind) else {
+    mutating func open(_ kind: SegmentKind, sequence: UInt64? = nil) -> OpenSegment? {
+        guard let frame = log.frames.take() ?? takeSpare() else { return nil }
+        guard let segment = log.segments.open(kind, sequence: sequence) else {
             log.frames.give(frame)
             return nil
         }
@@ -250,6 +272,7 @@ public struct Writer: ~Copyable {
     public mutating func close() {
         seal()
         sealPromotion()
+        if let frame = takeSpare() { log.frames.give(frame) }
         answerCut()
         log.isClosed(number).storeRelease(1)
     }
@@ -300,6 +323,12 @@ public struct Writer: ~Copyable {
         publishCut(asked)
     }
     @usableFromInline mutating func publishCut(_ asked: UInt32) {
+        // A segment that stays open while many pass would be in doubt with all of them.
+        if main.segment != 0, main.tail > 0,
+            log.segments.sequenceLimit() &- log.segments.sequence(main.segment) > 64
+        {
+            seal()
+        }
         main.cut = main.tail
         if main.segment != 0 {
             log.segments.cut(main.segment).storeRelease(UInt32(main.tail))
