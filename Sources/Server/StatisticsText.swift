@@ -268,6 +268,7 @@ extension Office {
         lines.add("\(name):listen_addr", addresses.local)
         lines.add("\(name):state", "conn_read")
         lines.add(
-            "\(name):secs_since_last_cmd", now.seconds > entry.active ? now.seconds - entry.active : 0)
+            "\(name):secs_since_last_cmd",
+            now.seconds > entry.active ? now.seconds - entry.active : 0)
     }
 }

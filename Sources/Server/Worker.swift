@@ -4,9 +4,8 @@
 // its memory is taken here, at start; a turn allocates nothing. It knows the ring only by its
 // protocol, so the tests run this very loop over a ring that misbehaves.
 //
-// Worker+Settle: completions. Worker+Serve: parsing, batches. Execute, ExecuteChanges: the joint
-// between protocol and store. Output, Deferral: replies. DiskReads, LargeValues: what takes more
-// than one turn. Closing: ends and deadlines. WorkerLists: who is ready, touched, watched.
+// Worker+Settle: completions. Worker+Serve: batches. Execute, ExecuteChanges: the joint between
+// protocol and store. Output, Deferral: replies. DiskReads, LargeValues, Closing: the rest.
 
 internal import Memcache
 public import Primitives

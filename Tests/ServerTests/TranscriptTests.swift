@@ -165,7 +165,9 @@ import Uring
         var lines = bytes.split(separator: 10, omittingEmptySubsequences: false)
         for (index, line) in lines.enumerated() where line.starts(with: "VALUE ".utf8) {
             let words = line.split(separator: 32)
-            if words.count == 5 { lines[index] = ArraySlice(words.dropLast().joined(separator: [32])) }
+            if words.count == 5 {
+                lines[index] = ArraySlice(words.dropLast().joined(separator: [32]))
+            }
         }
         return Array(lines.joined(separator: [10]))
     }
