@@ -118,7 +118,8 @@ struct Script {
             case "!": .close
             default:
                 .pass(
-                    seconds: Int(String(decoding: rest.dropFirst().dropLast(), as: UTF8.self)) ?? 0)
+                    seconds: Int(String(decoding: rest.dropFirst().dropLast(), as: UTF8.self))
+                        ?? 0)
             }
         sections[sections.count - 1].steps.append(step)
     }
