@@ -23,6 +23,7 @@ let package = Package(
         .package(
             url: "https://github.com/apple/swift-configuration", from: "1.4.0",
             traits: [.trait(name: "YAML")]),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     ],
     targets: [
         .target(name: "CPrimitives"),
@@ -51,8 +52,12 @@ let package = Package(
             ],
             swiftSettings: strict),
         .target(
-            name: "Load", dependencies: ["Memcache", "Uring", "Primitives"], path: "Bench/Load",
-            swiftSettings: strict),
+            name: "Load",
+            dependencies: [
+                "Memcache", "Uring", "Primitives",
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
+            ],
+            path: "Bench/Load", swiftSettings: strict),
         .executableTarget(
             name: "brim-bench",
             dependencies: [
@@ -64,6 +69,7 @@ let package = Package(
         .testTarget(name: "UringTests", dependencies: ["Uring", "Primitives"]),
         .executableTarget(name: "lmdb-probe", dependencies: ["LMDB"], path: "Tests/LMDBProbe"),
         .testTarget(name: "LMDBTests", dependencies: ["LMDB", "lmdb-probe"]),
+        .testTarget(name: "LoadTests", dependencies: ["Load", "brim-bench", "Primitives", "Uring"]),
         .target(name: "Support", path: "Tests/Support"),
         .testTarget(name: "BrimTests", dependencies: ["brim", "Server", "Primitives", "Support"]),
         .testTarget(name: "ProcessTests", dependencies: ["brim", "Support"]),

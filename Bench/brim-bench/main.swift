@@ -1,2 +1,6 @@
-// main: placeholder for the bundled load generator.
-print("brim-bench")
+// main: the bundled load generator, from its arguments to its exit code.
+
+internal import Glibc
+
+signal(SIGPIPE, SIG_IGN)
+exit(BenchCommand.perform(Array(CommandLine.arguments.dropFirst())))

@@ -107,6 +107,14 @@ int cprim_core_count(void) {
     return count > 0 ? count : 1;
 }
 
+int cprim_pin(int core) {
+    cpu_set_t set;
+    if (core < 0 || core >= CPU_SETSIZE) return EINVAL;
+    CPU_ZERO(&set);
+    CPU_SET(core, &set);
+    return sched_setaffinity(0, sizeof set, &set) == 0 ? 0 : errno;
+}
+
 int cprim_thread_id(void) { return (int)syscall(SYS_gettid); }
 
 static uint64_t nanoseconds(clockid_t clock) {

@@ -9,6 +9,11 @@ public struct Answer: BitwiseCopyable, Equatable, Sendable {
         /// A part of a value: `text`; `isLast` with the part that completes it.
         case body
         case end, stored, notStored, exists, notFound, deleted, touched, ok, reset, noop
+        /// `HD` of the meta commands: done, or found where no value was asked for. Their flags
+        /// are `text`. Of their other words, `VA` is a `value` (its key, client flags and CAS
+        /// from the flags `k`, `f` and `c`, its flags are `text`), `EN` is `end`, `NS` is
+        /// `notStored`, `NF` is `notFound`, `EX` is `exists`, `MN` is `noop`.
+        case done
         /// The result of incr or decr: `number`.
         case number
         /// `VERSION`: `text`.

@@ -1,4 +1,4 @@
-// ReplyParser: the client's side of the classic text protocol, bytes to replies.
+// ReplyParser: the client's side of the text protocols, classic and meta, bytes to replies.
 //
 // For the load generator and for tests. Values are handed on in parts, so that a reply of any
 // size passes through a small buffer. It does not know which request a reply belongs to.
@@ -35,7 +35,9 @@ public struct ReplyParser: BitwiseCopyable, Sendable {
         var answer = Answer(kind)
         switch kind {
         case .value:
-            guard Self.value(input, words, &answer) else { return .fault(.badValueLine) }
+            let isRead = word.count == 2
+                ? Self.metaValue(input, words, &answer) : Self.value(input, words, &answer)
+            guard isRead else { return .fault(.badValueLine) }
             valueLeft = answer.bytes
             isInValue = true
         case .stat:
@@ -89,6 +91,36 @@ public struct ReplyParser: BitwiseCopyable, Sendable {
         return words.next(input).isEmpty
     }
 
+    /// `VA <bytes> <flags>*`
+    private static func metaValue(
+        _ input: Span<UInt8>, _ words: Words, _ answer: inout Answer
+    ) -> Bool {
+        var words = words
+        guard let bytes = Decimal.unsigned(input, words.next(input).slice),
+            bytes <= Limits.declaredBytesMax
+        else { return false }
+        answer.bytes = UInt32(truncatingIfNeeded: bytes)
+        answer.text = words.rest(input)
+        while true {
+            let flag = words.next(input).slice
+            guard !flag.isEmpty else { return true }
+            let rest = Slice(offset: flag.offset &+ 1, count: flag.count &- 1)
+            switch input[Int(flag.offset)] {
+            case UInt8(ascii: "k"):
+                answer.key = rest
+            case UInt8(ascii: "c"):
+                guard let number = Decimal.unsigned(input, rest) else { return false }
+                answer.cas = number
+                answer.hasCas = true
+            case UInt8(ascii: "f"):
+                guard let number = Decimal.unsigned(input, rest) else { return false }
+                answer.flags = UInt32(truncatingIfNeeded: number)
+            default:
+                continue
+            }
+        }
+    }
+
     // MARK: Lines
 
     private static func other(_ input: Span<UInt8>, _ words: Words, _ word: Slice) -> Answer {
@@ -107,6 +139,7 @@ public struct ReplyParser: BitwiseCopyable, Sendable {
         switch word.count {
         case 2 where head & 0xffff == 0x4b4f: return .ok
         case 2 where head & 0xffff == 0x4e4d: return .noop
+        case 2: return metaKind(head & 0xffff)
         case 3 where head & 0xff_ffff == 0x44_4e45: return .end
         case 4 where head & 0xffff_ffff == 0x5441_5453: return .stat
         case 5 where head & 0xff_ffff_ffff == 0x45_554c_4156: return .value
@@ -122,6 +155,18 @@ public struct ReplyParser: BitwiseCopyable, Sendable {
         case 12 where head == 0x455f_544e_4549_4c43: return .clientError  // "CLIENT_E"
         case 12 where head == 0x455f_5245_5652_4553: return .serverError  // "SERVER_E"
         default: return nil
+        }
+    }
+
+    private static func metaKind(_ word: UInt64) -> Answer.Kind? {
+        switch word {
+        case 0x4156: .value  // "VA"
+        case 0x4448: .done  // "HD"
+        case 0x4e45: .end  // "EN"
+        case 0x534e: .notStored  // "NS"
+        case 0x464e: .notFound  // "NF"
+        case 0x5845: .exists  // "EX"
+        default: nil
         }
     }
 }

@@ -38,6 +38,9 @@ public enum TextFile {
     /// What cannot be written is lost.
     public static func writeToStandardError(_ text: String) { _ = write(text, to: 2) }
 
+    /// Writes `text` to standard output at once, whoever reads it. Returns 0 or an errno.
+    public static func writeToStandardOutput(_ text: String) -> Int32 { write(text, to: 1) }
+
     private static func write(_ text: String, to descriptor: Int32) -> Int32 {
         let bytes = Array(text.utf8)
         var sent = 0

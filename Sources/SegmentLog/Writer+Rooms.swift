@@ -27,9 +27,12 @@ extension Writer {
     var roomFramesMax: Int { log.geometry.frameCount / 4 }
 
     /// Room for `bytes`; nil if there is none now. Says how much is wanted, then.
-    public mutating func openRoom(_ bytes: Int) -> Room? {
+    ///
+    /// - Parameter isBrief: the room is adopted or closed before the caller returns, so what
+    ///   trickles in (and may be the very value it is made of) must not keep it from opening.
+    public mutating func openRoom(_ bytes: Int, isBrief: Bool = false) -> Room? {
         precondition(bytes > 0)
-        if bytes > log.geometry.sharedRecordBytesMax { return openChain(bytes) }
+        if bytes > log.geometry.sharedRecordBytesMax { return openChain(bytes, isBrief) }
         let padded = Record.aligned(bytes)
         if stagingFrame == 0 || stagingTail + padded > log.geometry.segmentBytes {
             leaveStagingFrame()
@@ -74,8 +77,8 @@ extension Writer {
             log.frames.stagedFrames.subtract(1)
             log.frames.give(frame)
         } else if left == 1, stagingFrame == frame + 1 {
-            // Only this writer's own hold is left: start it over.
-            stagingTail = 0
+            // Only this writer's own hold is left.
+            leaveStagingFrame()
         }
     }
 
@@ -86,10 +89,16 @@ extension Writer {
         }
     }
 
-    private mutating func openChain(_ bytes: Int) -> Room? {
+    /// A chain of at least one frame, for a call's time.
+    public mutating func openChain(_ bytes: Int) -> Room? { openChain(bytes, true) }
+
+    private mutating func openChain(_ bytes: Int, _ isBrief: Bool) -> Room? {
         let needed = log.geometry.framesNeeded(bytes)
         let staged = Int(log.frames.stagedFrames.loadRelaxed())
-        guard staged == 0 || staged + needed <= roomFramesMax else { return nil }
+        guard isBrief || staged == 0 || staged + needed <= roomFramesMax else {
+            log.count(.waits)
+            return nil
+        }
         guard log.frames.freeCount >= needed else {
             want(needed)
             return nil
@@ -131,6 +140,8 @@ extension Writer {
         segments.overlap(segment).storeRelaxed(segments.sequenceLimit())
         segments.frame(segment).storeRelease(UInt32(room.frame + 1))
         log.frames.stagedFrames.subtract(UInt64(log.geometry.framesNeeded(room.bytes)))
+        // Another value that waited for its share of the rooms may come now.
+        log.frames.news.add(1)
         log.noteExpiry(expiry)
         return Place(segment: segment, offset: 0)
     }

@@ -206,7 +206,7 @@ extension Door {
         let target: Record
         var chain: Room?
         if total > log.geometry.sharedRecordBytesMax {
-            guard let room = writer.openRoom(total) else { return .wait }
+            guard let room = writer.openRoom(total, isBrief: true) else { return .wait }
             chain = room
             target = Record(memory, at: log.frames.offset(room.frame))
         } else {
@@ -249,7 +249,7 @@ extension Door {
         _ fields: RecordFields, order: UInt64, parts: (Extent, Int)
     ) -> Bool {
         let total = fields.totalBytes(keyBytes: key.count, valueBytes: parts.1)
-        guard let room = writer.openRoom(total) else { return false }
+        guard let room = writer.openRoom(total, isBrief: true) else { return false }
         let target = Record(memory, at: log.frames.offset(room.frame))
         let at = target.write(fields, order: order, keyBytes: key.count, valueBytes: parts.1)
         memory.store(key, at: at)

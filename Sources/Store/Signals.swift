@@ -39,6 +39,8 @@ struct Signals: BitwiseCopyable, Sendable {
     var ready: AtomicWord64 { region.atomic64(at: 144) }
     /// While recovery runs: sequences below this have been gone through.
     var recoveredUpTo: AtomicWord64 { region.atomic64(at: 152) }
+    /// The first sequence of this run: what lies below was there before.
+    var firstSequence: AtomicWord64 { region.atomic64(at: 160) }
     /// Threads end.
     var stopping: AtomicWord64 { region.atomic64(at: 120) }
 

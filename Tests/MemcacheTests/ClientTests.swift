@@ -48,7 +48,10 @@ private func answers(
     ("SERVER_ERROR object too large\r\n", "serverError  object too large 0 0 0 0"),
     ("VERSION 1.6.18\r\n", "version  1.6.18 0 0 0 0"), ("STAT pid 7\r\n", "stat pid 7 0 0 0 0"),
     ("18446744073709551615\r\n", "number   0 0 0 18446744073709551615"),
-    ("HD c1\r\n", "other  HD c1 0 0 0 0"),
+    ("HD c1\r\n", "done  c1 0 0 0 0"), ("HD\r\n", "done   0 0 0 0"),
+    ("EN\r\n", "end   0 0 0 0"), ("NS c7\r\n", "notStored  c7 0 0 0 0"),
+    ("NF\r\n", "notFound   0 0 0 0"), ("EX\r\n", "exists   0 0 0 0"),
+    ("XX y\r\n", "other  XX y 0 0 0 0"),
 ])
 func aReplyIsReadAs(line: String, expected: String) {
     #expect(answers(Array(line.utf8)).lines == [expected])
@@ -66,7 +69,36 @@ func aReplyIsReadAs(line: String, expected: String) {
     #expect(answers(bytes, cuts: Array(1..<bytes.count)).lines == expected)
 }
 
+@Test func metaValuesArriveInParts() {
+    let bytes = Array(
+        "VA 3 kkey c99 f7 s3 t-1\r\nabc\r\nVA 0\r\n\r\nEN\r\nVA 2 kx\r\nVA\r\nMN\r\n".utf8)
+    let expected = [
+        "value key kkey c99 f7 s3 t-1 7 3 99 0", "body abc", "value   0 0 0 0", "body ",
+        "end   0 0 0 0", "value x kx 0 2 0 0", "body VA", "noop   0 0 0 0",
+    ]
+    #expect(answers(bytes).lines == expected)
+    for cut in 0...bytes.count { #expect(answers(bytes, cuts: [cut]).lines == expected) }
+    #expect(answers(bytes, cuts: Array(1..<bytes.count)).lines == expected)
+}
+
+@Test func metaRequestsAreLines() {
+    let key = Array("key".utf8)
+    let bytes = written { writer in
+        MetaEncoder.get(key.span, to: &writer)
+        MetaEncoder.get(key.span, isQuiet: true, to: &writer)
+        MetaEncoder.touch(key.span, expiry: -1, to: &writer)
+        MetaEncoder.setLine(key.span, bytes: 5, to: &writer)
+        MetaEncoder.setLine(key.span, expiry: 60, bytes: 0, to: &writer)
+        MetaEncoder.delete(key.span, to: &writer)
+    }
+    #expect(bytes == "mg key k v\r\nmg key k v q\r\nmg key T-1\r\nms key 5\r\n"
+        + "ms key 0 T60\r\nmd key\r\n")
+}
+
 @Test func wrongRepliesAreFaults() {
+    #expect(answers(Array("VA x\r\n".utf8)).fault == .badValueLine)
+    #expect(answers(Array("VA 3 cx\r\n".utf8)).fault == .badValueLine)
+    #expect(answers(Array("VA\r\n".utf8)).fault == .badValueLine)
     #expect(answers(Array("VALUE a 0\r\n".utf8)).fault == .badValueLine)
     #expect(answers(Array("VALUE a 0 x\r\n".utf8)).fault == .badValueLine)
     #expect(answers(Array("VALUE a 0 2\r\nabcd".utf8)).fault == .badValueEnd)

@@ -50,7 +50,7 @@ final class Client {
 
     /// Makes turns until `condition` holds; answers whether it did in time.
     @discardableResult
-    func pump(seconds: Double = 20, until condition: () -> Bool) -> Bool {
+    func pump(seconds: Double = 6, until condition: () -> Bool) -> Bool {
         eventually(seconds: seconds) {
             turn()
             return condition()

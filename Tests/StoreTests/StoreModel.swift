@@ -283,10 +283,13 @@ func check(
     func outcome(_ history: [Operation]) throws -> (Int, String)? {
         let model = try make()
         defer { model.world.stop() }
-        return try model.run(history)
+        let result = try model.run(history)
+        if result != nil { say("\(model.world.store.statistics())") }
+        return result
     }
     var history = swarm.history(seed: seed, count: count)
     guard var (step, what) = try outcome(history) else { return }
+    say("seed \(seed), step \(step): \(what)")
     let first = "seed \(seed), step \(step): \(what)"
     var isShrinking = true
     while isShrinking, history.count > 1 {

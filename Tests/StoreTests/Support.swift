@@ -100,3 +100,9 @@ func eventually(seconds: Double = 20, _ condition: () -> Bool) -> Bool {
     }
     return true
 }
+
+/// A line for whoever waits for a long run.
+func say(_ line: String) {
+    let bytes = Array((line + "\n").utf8)
+    _ = write(2, bytes, bytes.count)
+}

@@ -22,7 +22,7 @@ enum Layers {
             "Server", "Store", "Uring", "Primitives", "Glibc", "ArgumentParser", "Configuration",
             "Logging", "Foundation", "FoundationEssentials",
         ],
-        "Load": ["Memcache", "Uring", "Primitives", "Glibc", "Synchronization"],
+        "Load": ["Memcache", "Uring", "Primitives", "Glibc", "Synchronization", "Histogram"],
         "brim-bench": ["Load", "Memcache", "Uring", "Primitives", "Glibc", "ArgumentParser"],
     ]
 

@@ -38,6 +38,8 @@ int cprim_thread_start(cprim_thread *thread, const char *name, size_t stack_byte
 int cprim_thread_join(cprim_thread thread);
 /* Cores this process may run on. */
 int cprim_core_count(void);
+/* Binds the calling thread to one core: 0 or an errno value. */
+int cprim_pin(int core);
 int cprim_thread_id(void);
 
 /* Nanoseconds of CLOCK_MONOTONIC; seconds of CLOCK_REALTIME. */

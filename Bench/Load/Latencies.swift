@@ -1,0 +1,95 @@
+// Latencies: how long requests took, by command, in HdrHistograms.
+//
+// Recorded for every request: from the moment before it was written into its connection's
+// buffer to the moment at which the turn that found its reply began. The wait in the generator's
+// own queue counts; the generator is kept from being slow, not from saying so. Requests that
+// were sent together and answered in one turn are recorded by one call that counts them all.
+
+internal import Histogram
+
+/// The latencies of one worker, or of all of them summed. Nanoseconds.
+public struct Latencies: Sendable {
+    /// Three significant digits up to an hour; longer ones count as an hour.
+    private static let nanosecondsMax: UInt64 = 3_600_000_000_000
+
+    private var get = Self.fresh()
+    private var set = Self.fresh()
+    private var delete = Self.fresh()
+    private var touch = Self.fresh()
+
+    public init() {}
+
+    private static func fresh() -> Histogram<UInt64> {
+        Histogram(
+            lowestDiscernibleValue: 256, highestTrackableValue: nanosecondsMax,
+            numberOfSignificantValueDigits: .three)
+    }
+
+    /// Counts `count` requests that took so long.
+    @inline(__always)
+    public mutating func record(_ command: LoadCommand, nanoseconds: UInt64, count: UInt64) {
+        let value = min(nanoseconds, Self.nanosecondsMax)
+        switch command {
+        case .get: get.record(value, count: count)
+        case .set: set.record(value, count: count)
+        case .delete: delete.record(value, count: count)
+        case .touch: touch.record(value, count: count)
+        }
+    }
+
+    public static func += (sum: inout Latencies, part: Latencies) {
+        sum.get.add(part.get)
+        sum.set.add(part.set)
+        sum.delete.add(part.delete)
+        sum.touch.add(part.touch)
+    }
+
+    /// Of all commands together.
+    public var all: LatencySummary {
+        var sum = get
+        sum.add(set)
+        sum.add(delete)
+        sum.add(touch)
+        return LatencySummary(sum)
+    }
+
+    public func summary(of command: LoadCommand) -> LatencySummary {
+        switch command {
+        case .get: LatencySummary(get)
+        case .set: LatencySummary(set)
+        case .delete: LatencySummary(delete)
+        case .touch: LatencySummary(touch)
+        }
+    }
+}
+
+/// The points of a latency curve that tables show. Microseconds.
+public struct LatencySummary: Equatable, Sendable {
+    public let count: UInt64
+    public let mean: Double
+    /// Percentile and latency at or below which so many requests stayed.
+    public let points: [(percentile: Double, microseconds: Double)]
+    public let maximum: Double
+
+    public static let percentiles: [Double] = [50, 90, 95, 99, 99.9, 99.99]
+
+    init(_ histogram: Histogram<UInt64>) {
+        count = histogram.totalCount
+        let isEmpty = histogram.totalCount == 0
+        mean = isEmpty ? 0 : histogram.mean / 1000
+        maximum = isEmpty ? 0 : Double(histogram.max) / 1000
+        points = Self.percentiles.map { percentile in
+            (percentile, isEmpty ? 0 : Double(histogram.valueAtPercentile(percentile)) / 1000)
+        }
+    }
+
+    /// The latency at one of `percentiles`; nil for others.
+    public func microseconds(at percentile: Double) -> Double? {
+        points.first { $0.percentile == percentile }?.microseconds
+    }
+
+    public static func == (one: LatencySummary, other: LatencySummary) -> Bool {
+        one.count == other.count && one.mean == other.mean && one.maximum == other.maximum
+            && one.points.elementsEqual(other.points, by: ==)
+    }
+}

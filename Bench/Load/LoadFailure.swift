@@ -1,0 +1,49 @@
+// LoadFailure: what ends a run before its time, in words.
+
+public import Uring
+
+/// Why a run gave no result. `description` is one line for the user.
+public enum LoadFailure: Error, Equatable, Sendable, CustomStringConvertible {
+    case unreachable(SocketError)
+    case ring(RingError)
+    /// The memory for connections and buffers was refused.
+    case memory(byteCount: Int)
+    case thread(errno: Int32)
+    case pinning(core: Int, errno: Int32)
+    /// The server ended a connection (errno 0) or it broke.
+    case closed(connection: Int, outstanding: Int, errno: Int32)
+    /// A reply that does not belong to the request that it answers.
+    case wrongReply(connection: Int, request: String, reply: String, reason: String)
+    /// A value that is not what was stored.
+    case badValue(connection: Int, key: String, BadValue)
+    /// No byte came for so many seconds while replies were due.
+    case stalled(connection: Int, outstanding: Int, request: String, seconds: Double)
+    /// The generator's own threads did not begin or end in time.
+    case late(String)
+
+    public var description: String {
+        switch self {
+        case .unreachable(let error): return "\(error)"
+        case .ring(let error): return error.explanation
+        case .memory(let bytes): return "\(bytes >> 20) MiB of memory were refused"
+        case .thread(let code): return "a thread could not be started: \(SystemError.text(code))"
+        case .pinning(let core, let code):
+            return "cannot run on core \(core): \(SystemError.text(code))"
+        case .closed(let connection, let outstanding, 0):
+            return "the server closed connection \(connection), "
+                + "which was waiting for \(outstanding) replies"
+        case .closed(let connection, let outstanding, let code):
+            return "connection \(connection), which was waiting for \(outstanding) replies, "
+                + "broke: \(SystemError.text(code))"
+        case .wrongReply(let connection, let request, let reply, let reason):
+            return "wrong reply on connection \(connection): \(reason); asked: \(request); "
+                + "came: \(reply)"
+        case .badValue(let connection, let key, let what):
+            return "bad value of \(key) on connection \(connection): \(what)"
+        case .stalled(let connection, let outstanding, let request, let seconds):
+            return "the server stalled: connection \(connection) got nothing for \(seconds) s "
+                + "while waiting for \(outstanding) replies, the first to: \(request)"
+        case .late(let what): return what
+        }
+    }
+}

@@ -1,0 +1,93 @@
+// ServerFacts: what a server says of itself, asked over a connection of its own.
+
+internal import Glibc
+internal import Memcache
+internal import Primitives
+internal import Uring
+
+/// Version and statistics, as the server words them.
+public struct ServerFacts: Equatable, Sendable {
+    /// What follows VERSION.
+    public var version = ""
+    /// Lines of `stats`, by name.
+    public var statistics: [String: String] = [:]
+
+    public init() {}
+
+    /// The project's own version, where the server is Brim.
+    public var brimVersion: String? { statistics["brim_version"] }
+
+    /// Asks `version` and `stats`; waits at most a second for each part of the replies. A server
+    /// that has no `stats` leaves `statistics` empty.
+    public static func ask(_ target: Target) throws(LoadFailure) -> ServerFacts {
+        let socket: Socket
+        do throws(SocketError) {
+            socket = try Socket.connected(to: target.address)
+        } catch {
+            throw .unreachable(error)
+        }
+        defer { socket.close() }
+        socket.setReceiveTimeout(milliseconds: 1000)
+        guard let memory = try? Region.map(byteCount: 64 << 10) else {
+            throw .memory(byteCount: 64 << 10)
+        }
+        var writer = ByteWriter(memory, at: 0, capacity: 64)
+        RequestEncoder.version(to: &writer)
+        RequestEncoder.stats(to: &writer)
+        guard socket.send(from: memory, at: 0, count: writer.count) == writer.count else {
+            throw .closed(connection: 0, outstanding: 2, errno: 0)
+        }
+        var facts = ServerFacts()
+        try facts.read(socket, memory)
+        return facts
+    }
+
+    private mutating func read(_ socket: Socket, _ memory: Region) throws(LoadFailure) {
+        var parser = ReplyParser()
+        var filled = 0
+        var isComplete = false
+        while !isComplete {
+            let count = socket.receive(
+                into: memory, at: filled, count: memory.byteCount - filled)
+            guard count > 0 else {
+                if !version.isEmpty { return }
+                if count == -Int(EAGAIN) {
+                    throw .stalled(
+                        connection: 0, outstanding: 2, request: "version", seconds: 1)
+                }
+                throw .closed(connection: 0, outstanding: 2, errno: Int32(-count))
+            }
+            filled += count
+            let used = memory.withBytes(0, filled) { bytes in
+                take(bytes, &parser, &isComplete)
+            }
+            memory.copy(from: memory, at: used, to: 0, count: filled - used)
+            filled -= used
+            guard filled < memory.byteCount else { return }
+        }
+    }
+
+    private mutating func take(
+        _ bytes: Span<UInt8>, _ parser: inout ReplyParser, _ isComplete: inout Bool
+    ) -> Int {
+        var position = 0
+        while position < bytes.count, !isComplete {
+            let rest = bytes.extracting(position..<bytes.count)
+            guard case .answer(let answer, let consumed) = parser.next(rest) else {
+                if case .fault = parser.next(rest) { isComplete = true }
+                return position
+            }
+            switch answer.kind {
+            case .version: version = Self.string(rest, answer.text)
+            case .stat: statistics[Self.string(rest, answer.key)] = Self.string(rest, answer.text)
+            default: isComplete = true
+            }
+            position += consumed
+        }
+        return position
+    }
+
+    private static func string(_ bytes: Span<UInt8>, _ slice: Slice) -> String {
+        String(decoding: slice.range.map { bytes[$0] }, as: UTF8.self)
+    }
+}

@@ -1,0 +1,250 @@
+// Worker: one thread of the generator: its connections, its ring, its loop.
+//
+// The loop mirrors the server's: one system call a turn, replies parsed where the kernel put
+// them, requests written into a buffer per connection and sent by one operation. What it sends
+// and how it reads replies is in the two extensions.
+
+internal import Memcache
+internal import Primitives
+internal import Uring
+
+/// Drives its share of a run's connections on the thread that makes it.
+struct Worker: ~Copyable {
+    /// Bytes of an incomplete reply that may have to be kept: a line.
+    static let carryBytesMax = 2 * ReplyParser.lineBytesMax
+    /// Connections that are served before what they sent is handed over, so that the server
+    /// works while the generator does.
+    static let sendsPerTurnMax = 8
+    static let tickNanoseconds: UInt64 = 50_000_000
+
+    let plan: LoadPlan
+    let board: Board
+    let ledger: ValueLedger?
+    var ring: KernelRing
+    var connections: [Connection]
+    /// The number that the first connection of this worker has in the whole run.
+    let firstConnection: Int
+    let pending: PendingRequests
+    let keys: KeyText
+    let keySampler: KeySampler
+    let commands: CommandSampler
+    /// What values are made of.
+    let values: ValueText
+    /// Send buffers, then carry buffers, connection by connection.
+    let memory: Region
+    let sendBufferBytes: Int
+    var ready: [Int] = []
+    /// Connections whose receive ended and must be armed again.
+    var unarmed: [Int] = []
+    /// The moment at which this turn began.
+    var now: UInt64 = 0
+    var phase = Board.Phase.connecting
+    var counters = Counters()
+    var latencies = Latencies()
+    var run = LatencyRun()
+    var doneCount = 0
+    var isDone = false
+    var firstError: String?
+    var failure: LoadFailure? {
+        didSet { hasFailed = true }
+    }
+    /// Whether there is a failure: looked at more often than an optional of its size should be.
+    private(set) var hasFailed = false
+    private var startedAt: UInt64 = 0
+    private var startedProcessorTime: UInt64 = 0
+    private var enters: UInt64 = 0
+    private var result: WorkerResult?
+
+    /// Connects. Operations are shared out evenly among the connections of the whole run.
+    static func make(plan: LoadPlan, target: Target, index: Int, board: Board)
+        throws(LoadFailure) -> Worker
+    {
+        let numbers = share(of: plan.clientCount, index, plan.threadCount)
+        let tables = try WorkerTables(plan: plan, connectionCount: numbers.count)
+        let ring = try makeRing(numbers.count)
+        var connections: [Connection] = []
+        connections.reserveCapacity(numbers.count)
+        for number in numbers { connections.append(try connection(number, plan, target)) }
+        return Worker(plan, board, ring, connections, numbers.lowerBound, tables)
+    }
+
+    private init(
+        _ plan: LoadPlan, _ board: Board, _ ring: consuming KernelRing,
+        _ connections: [Connection], _ firstConnection: Int, _ tables: WorkerTables
+    ) {
+        self.plan = plan
+        self.board = board
+        ledger = board.ledger
+        self.ring = ring
+        self.connections = connections
+        self.firstConnection = firstConnection
+        pending = tables.pending
+        keys = tables.keys
+        values = tables.values
+        memory = tables.memory
+        sendBufferBytes = tables.sendBufferBytes
+        keySampler = KeySampler(
+            plan.distribution, keyCount: plan.keyCount, connectionCount: UInt64(plan.clientCount))
+        commands = CommandSampler(plan.mix)
+    }
+
+    /// The numbers of one of `parts` nearly even shares of 0..<count.
+    static func share(of count: Int, _ index: Int, _ parts: Int) -> Range<Int> {
+        count * index / parts..<count * (index + 1) / parts
+    }
+
+    private static func makeRing(_ connections: Int) throws(LoadFailure) -> KernelRing {
+        var buffers = 64
+        while buffers < 1024, buffers < connections { buffers *= 2 }
+        var entries = 256
+        while entries < 32768, entries < connections + 16 { entries *= 2 }
+        do throws(RingError) {
+            return try KernelRing(
+                configuration: RingConfiguration(
+                    entries: entries, completions: min(max(8192, 2 * entries), 65536),
+                    bufferCount: buffers))
+        } catch {
+            throw .ring(error)
+        }
+    }
+
+    private static func connection(_ number: Int, _ plan: LoadPlan, _ target: Target)
+        throws(LoadFailure) -> Connection
+    {
+        var quota = UInt64.max
+        if case .operations(let count) = plan.length {
+            let (each, rest) = count.quotientAndRemainder(dividingBy: UInt64(plan.clientCount))
+            quota = each + (UInt64(number) < rest ? 1 : 0)
+        }
+        do throws(SocketError) {
+            return Connection(
+                socket: try Socket.connected(to: target.address),
+                random: RandomStream(seed: plan.seed, stream: UInt64(number)),
+                position: UInt64(number), quota: quota)
+        } catch {
+            throw .unreachable(error)
+        }
+    }
+
+    func sendOffset(_ slot: Int) -> Int { slot &* sendBufferBytes }
+    func carryOffset(_ slot: Int) -> Int {
+        connections.count &* sendBufferBytes &+ slot &* Self.carryBytesMax
+    }
+
+    // MARK: The loop
+
+    /// Runs through the phases until the board says stop, or something fails.
+    mutating func runToEnd() {
+        for slot in connections.indices { armReceive(slot) }
+        ring.timeout(nanoseconds: Self.tickNanoseconds, token: token(.timeout, 0))
+        board.isReady()
+        board.wait(while: .connecting)
+        now = Clock.monotonicNanoseconds()
+        observePhase()
+        for slot in connections.indices {
+            // With fewer operations than connections some have nothing to do.
+            if connections[slot].isDone { connectionIsDone() } else { makeReady(slot) }
+        }
+        while phase != .stopped, !hasFailed { turn() }
+        for connection in connections { connection.socket.close() }
+        if let failure { board.fail(failure) }
+        if let result { board.finish(result) }
+    }
+
+    private mutating func turn() {
+        refill()  // 1. what may be asked is asked
+        do throws(RingError) {
+            try ring.submit(waiting: true)  // 2. it goes out; replies come in
+        } catch {
+            return failure = .ring(error)
+        }
+        now = Clock.monotonicNanoseconds()
+        counters.turns &+= 1
+        observePhase()
+        settle()  // 3. replies are matched to requests
+        run.flush(into: &latencies)
+        rearm()  // 4. receives that ended begin again
+    }
+
+    private mutating func settle() {
+        let readyMax = plan.refill == .batch ? Self.sendsPerTurnMax : Int.max
+        while ready.count < readyMax, !hasFailed, let completion = ring.nextCompletion() {
+            let slot = Int(completion.token.slot)
+            switch completion.token.operation {
+            case .receive: received(slot, completion)
+            case .send: sent(slot, completion.result)
+            case .timeout: tick()
+            default: break
+            }
+        }
+    }
+
+    private mutating func tick() {
+        ring.timeout(nanoseconds: Self.tickNanoseconds, token: token(.timeout, 0))
+        let limit = UInt64(plan.stallSeconds * 1e9)
+        for slot in connections.indices {
+            let connection = connections[slot]
+            guard connection.outstanding > 0, now > connection.progressAt,
+                now - connection.progressAt > limit
+            else { continue }
+            failure = .stalled(
+                connection: firstConnection + slot, outstanding: connection.outstanding,
+                request: describeHead(slot, connection), seconds: plan.stallSeconds)
+            return
+        }
+    }
+
+    /// Follows the board: counting begins and ends between two turns.
+    private mutating func observePhase() {
+        let current = board.phase
+        guard current != phase else { return }
+        run.flush(into: &latencies)
+        if phase == .measuring { endMeasuring() }
+        phase = current
+        guard current == .measuring else { return }
+        counters = Counters()
+        latencies = Latencies()
+        startedAt = now
+        startedProcessorTime = ProcessorTime.ofThisThread()
+        enters = ring.enterCount
+    }
+
+    /// Notes what was measured so far as the result; the last note counts.
+    private mutating func endMeasuring() {
+        guard result == nil else { return }
+        counters.enters = ring.enterCount &- enters
+        result = WorkerResult(
+            counters: counters, latencies: latencies, nanoseconds: now &- startedAt,
+            processorNanoseconds: ProcessorTime.ofThisThread() &- startedProcessorTime,
+            firstError: firstError)
+    }
+
+    /// One connection has had all its operations answered.
+    mutating func connectionIsDone() {
+        doneCount &+= 1
+        guard doneCount == connections.count, !isDone else { return }
+        isDone = true
+        if phase == .measuring {
+            now = Clock.monotonicNanoseconds()
+            run.flush(into: &latencies)
+            endMeasuring()
+        }
+        board.isDone()
+    }
+
+    // MARK: Receives
+
+    func token(_ operation: Token.Operation, _ slot: Int) -> Token {
+        Token(operation, slot: UInt32(truncatingIfNeeded: slot), generation: 0)
+    }
+
+    mutating func armReceive(_ slot: Int) {
+        ring.receive(connections[slot].socket, token: token(.receive, slot))
+    }
+
+    private mutating func rearm() {
+        guard !unarmed.isEmpty else { return }
+        for slot in unarmed { armReceive(slot) }
+        unarmed.removeAll(keepingCapacity: true)
+    }
+}

@@ -1,0 +1,51 @@
+// BenchCommand: the subcommands, and how an error becomes a line and an exit code.
+
+internal import ArgumentParser
+internal import Load
+internal import Primitives
+
+/// `brim-bench`.
+struct BenchCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "brim-bench",
+        abstract: "Measures memcached-compatible servers.",
+        discussion: """
+            Fill a server, then load it:
+              brim-bench fill 127.0.0.1:11211
+              brim-bench run 127.0.0.1:11211 --depth 16 --mix get=90,set=10
+
+            Exit codes: 0 measured; 1 the server answered wrongly, closed, stalled or could \
+            not be reached; 64 the arguments make no sense.
+            """,
+        subcommands: [RunCommand.self, FillCommand.self, CompareCommand.self])
+
+    /// Sysexits: a command used wrongly.
+    static let usageExitCode: Int32 = 64
+
+    /// Performs what the arguments say. Returns the exit code of the process.
+    static func perform(_ arguments: [String]) -> Int32 {
+        do {
+            var command = try parseAsRoot(arguments)
+            try command.run()
+            return 0
+        } catch let failure as LoadFailure {
+            complain("\(failure)")
+            return 1
+        } catch let fault as ArgumentFault {
+            complain("\(fault)")
+            return usageExitCode
+        } catch {
+            guard exitCode(for: error) != .success else {
+                Output.show(fullMessage(for: error))
+                return 0
+            }
+            complain("\(message(for: error)) (brim-bench --help lists what there is)")
+            return usageExitCode
+        }
+    }
+
+    private static func complain(_ text: String) {
+        let line = text.split(whereSeparator: \.isNewline).joined(separator: " ")
+        TextFile.writeToStandardError("brim-bench: \(line)\n")
+    }
+}

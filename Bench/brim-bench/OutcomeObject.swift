@@ -1,0 +1,75 @@
+// OutcomeObject: one result as an object of JSON.
+
+internal import Load
+
+enum OutcomeObject {
+    static func object(_ outcome: Outcome, _ plan: LoadPlan, _ target: Target) -> JSONValue {
+        .object(
+            [("target", .string(target.name)), ("plan", self.plan(plan))]
+                + members(outcome, plan))
+    }
+
+    static func members(_ outcome: Outcome, _ plan: LoadPlan) -> [(String, JSONValue)] {
+        let counters = outcome.counters
+        return [
+            ("kernel", .string(outcome.kernel)),
+            ("server_version", .string(outcome.facts.version)),
+            ("brim_version", JSONValue(outcome.facts.brimVersion)),
+            ("seconds", .number(outcome.seconds)),
+            ("operations", .integer(counters.operations)),
+            ("requests", .integer(counters.requestCount)),
+            ("operations_per_second", .number(outcome.operationsPerSecond)),
+            ("requests_per_second", .number(outcome.requestsPerSecond)),
+            ("hits", .integer(counters.hits)),
+            ("misses", .integer(counters.misses)),
+            ("errors", .integer(counters.errors)),
+            ("first_error", JSONValue(outcome.firstError)),
+            ("received_bytes", .integer(counters.receivedBytes)),
+            ("sent_bytes", .integer(counters.sentBytes)),
+            ("server_process", JSONValue(outcome.serverProcess.map { UInt64($0) })),
+            ("server_us_per_operation", JSONValue(outcome.serverMicrosecondsPerOperation)),
+            ("server_share", JSONValue(outcome.serverShare)),
+            ("server_rss_anon_bytes_before", JSONValue(outcome.residentBytesBefore)),
+            ("server_rss_anon_bytes_after", JSONValue(outcome.residentBytesAfter)),
+            ("generator_us_per_operation", .number(outcome.generatorMicrosecondsPerOperation)),
+            ("generator_share", .number(outcome.generatorShare)),
+            ("generator_bound", .flag(outcome.isGeneratorBound)),
+            ("latency_us", latencies(outcome, plan)),
+        ]
+    }
+
+    private static func latencies(_ outcome: Outcome, _ plan: LoadPlan) -> JSONValue {
+        var members: [(String, JSONValue)] = []
+        for command in LoadCommand.allCases where plan.mix.contains(command) {
+            let summary = outcome.latencies.summary(of: command)
+            members.append(
+                (
+                    command.name,
+                    .object(
+                        [("count", .integer(summary.count)), ("mean", .number(summary.mean))]
+                            + summary.points.map {
+                                ("p\(OutcomeText.trimmed($0.percentile))", .number($0.microseconds))
+                            } + [("max", .number(summary.maximum))])
+                ))
+        }
+        return .object(members)
+    }
+
+    static func plan(_ plan: LoadPlan) -> JSONValue {
+        .object([
+            ("clients", .integer(UInt64(plan.clientCount))),
+            ("depth", .integer(UInt64(plan.depth))),
+            ("keys", .integer(plan.keyCount)),
+            ("key_bytes", .integer(UInt64(plan.keyBytes))),
+            ("value_bytes", .integer(UInt64(plan.valueBytes))),
+            ("mix", .string("\(plan.mix)")),
+            ("multiget", .integer(UInt64(plan.keysPerGet))),
+            ("distribution", .string("\(plan.distribution)")),
+            ("warmup_seconds", .number(plan.warmupSeconds)),
+            ("threads", .integer(UInt64(plan.threadCount))),
+            ("seed", .integer(plan.seed)),
+            ("protocol", .string(plan.wireProtocol.rawValue)),
+            ("refill", .string(plan.refill.rawValue)),
+        ])
+    }
+}

@@ -1,0 +1,110 @@
+// PlanOptions: the options that describe a load, shared by all subcommands.
+
+internal import ArgumentParser
+internal import Load
+
+/// Options that become a `LoadPlan`.
+struct PlanOptions: ParsableArguments {
+    @Option(help: "Connections.")
+    var clients = 50
+
+    @Option(help: "Requests that a connection has under way.")
+    var depth = 1
+
+    @Option(help: "Different keys.")
+    var keys: UInt64 = 1_000_000
+
+    @Option(help: "Bytes of a key.")
+    var keyBytes = 32
+
+    @Option(help: "Bytes of a value.")
+    var valueBytes = 100
+
+    @Option(help: "Commands and their weights: get, set, delete, touch.")
+    var mix = "get"
+
+    @Option(help: "Keys in a get; each counts as an operation.")
+    var multiget = 1
+
+    @Option(help: "Which keys: uniform, zipf:EXPONENT or sequential.")
+    var distribution = "uniform"
+
+    @Option(help: "Seconds until what is set expires; 0 for never.")
+    var ttl: Int64 = 0
+
+    @Option(help: "Seconds to measure.")
+    var seconds: Double?
+
+    @Option(help: "Operations to measure, in place of seconds.")
+    var operations: UInt64?
+
+    @Option(help: "Seconds before anything is counted; 1, or 0 with a number of operations.")
+    var warmup: Double?
+
+    @Option(help: "Threads of the generator.")
+    var threads = 1
+
+    @Option(help: "The same seed asks for the same keys in the same order.")
+    var seed: UInt64 = 1
+
+    @Option(help: "Cores to run on, by number: one, or a list such as 1,3.")
+    var cpu = ""
+
+    @Option(help: "When a connection sends again: batch (all replies are in) or window (any is).")
+    var refill = "batch"
+
+    @Option(name: .customLong("protocol"), help: "How requests are worded: classic or meta.")
+    var wireProtocol = "classic"
+
+    @Option(help: "Seconds without a reply that is due after which the run fails.")
+    var stall = 5.0
+
+    @Flag(help: "Write values that can be checked, and check what comes back.")
+    var verify = false
+
+    /// The plan, checked.
+    func plan() throws(ArgumentFault) -> LoadPlan {
+        var plan = LoadPlan()
+        plan.clientCount = clients
+        plan.depth = depth
+        plan.keyCount = keys
+        plan.keyBytes = keyBytes
+        plan.valueBytes = valueBytes
+        plan.mix = try CommandMix(parsing: mix)
+        plan.keysPerGet = multiget
+        plan.distribution = try KeyDistribution(parsing: distribution)
+        plan.ttlSeconds = ttl
+        guard seconds == nil || operations == nil else {
+            throw ArgumentFault("seconds and operations: only one of them can end a run")
+        }
+        plan.length = operations.map { .operations($0) } ?? .seconds(seconds ?? 5)
+        plan.warmupSeconds = warmup ?? (operations == nil ? 1 : 0)
+        plan.threadCount = threads
+        plan.seed = seed
+        plan.cores = try cores()
+        guard let refill = Refill(rawValue: refill) else {
+            throw ArgumentFault("refill '\(refill)' is not batch or window")
+        }
+        plan.refill = refill
+        guard let wireProtocol = WireProtocol(rawValue: wireProtocol) else {
+            throw ArgumentFault("protocol '\(wireProtocol)' is not classic or meta")
+        }
+        plan.wireProtocol = wireProtocol
+        plan.stallSeconds = stall
+        plan.verifies = verify
+        try plan.check()
+        return plan
+    }
+
+    private func cores() throws(ArgumentFault) -> [Int] {
+        guard !cpu.isEmpty else { return [] }
+        var cores: [Int] = []
+        for part in cpu.split(separator: ",", omittingEmptySubsequences: false) {
+            guard let core = Int(part), core >= 0, core < 1024 else {
+                throw ArgumentFault("cpu '\(cpu)' is not a list of cores such as 0,1")
+            }
+            cores.append(core)
+        }
+        return cores
+    }
+}

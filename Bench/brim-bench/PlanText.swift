@@ -1,0 +1,22 @@
+// PlanText: what was asked for, in one line of words.
+
+internal import Load
+
+enum PlanText {
+    /// The load that a plan describes.
+    static func line(_ plan: LoadPlan) -> String {
+        var parts = [
+            "\(plan.clientCount) clients", "depth \(plan.depth)", "\(plan.mix)",
+            "\(NumberText.grouped(plan.keyCount)) keys of \(plan.keyBytes) B",
+            "values of \(plan.valueBytes) B", "\(plan.distribution)",
+        ]
+        if plan.mix.contains(.get), plan.keysPerGet > 1 {
+            parts.append("\(plan.keysPerGet) keys a get")
+        }
+        if plan.threadCount > 1 { parts.append("\(plan.threadCount) threads") }
+        if plan.wireProtocol != .classic { parts.append(plan.wireProtocol.rawValue) }
+        if plan.refill == .window { parts.append("window") }
+        parts.append("seed \(plan.seed)")
+        return parts.joined(separator: ", ")
+    }
+}

@@ -1,0 +1,94 @@
+// ArgumentTests: brim-bench itself: exit codes, and one line for arguments that make no sense.
+
+import Glibc
+import Load
+import Primitives
+import Testing
+
+private let executable: String = {
+    let own = SystemTree.target(ofLink: "/proc/self/exe") ?? ""
+    return own.split(separator: "/", omittingEmptySubsequences: false).dropLast()
+        .joined(separator: "/") + "/brim-bench"
+}()
+
+private func bench(_ line: String) throws -> (output: String, exitCode: Int32?) {
+    try Child(executable, line.split(separator: " ").map(String.init)).finish()
+}
+
+@Test(arguments: [
+    "run", "run :x", "run 127.0.0.1:1 --depth 0", "run 127.0.0.1:1 --bogus",
+    "run 127.0.0.1:1 --mix put=1", "run 127.0.0.1:1 --distribution pareto",
+    "run 127.0.0.1:1 --key-bytes 251", "run 127.0.0.1:1 --key-bytes 2 --keys 1000",
+    "run 127.0.0.1:1 --clients 0", "run 127.0.0.1:1 --threads 60 --clients 50",
+    "run 127.0.0.1:1 --seconds 5 --operations 5", "run 127.0.0.1:1 --operations 5 --warmup 1",
+    "run 127.0.0.1:1 --cpu x", "run 127.0.0.1:1 --refill never", "run 127.0.0.1:1 --seconds nan",
+    "run 127.0.0.1:1 --verify --value-bytes 31", "run unix:", "run host.invalid:1",
+    "run 127.0.0.1:1 --server-pid 0",
+    "run 127.0.0.1:1 --mix set --clients 50000 --value-bytes 1000000",
+    "compare", "compare --target a=127.0.0.1:1 --target a=127.0.0.1:2",
+    "compare --target a=127.0.0.1:1 --rounds 0", "bogus", "run 127.0.0.1:99999",
+    "run 127.0.0.1:1 --protocol binary",
+    "run 127.0.0.1:1 --multiget 0", "run 127.0.0.1:1 --clients 99999999999999999999",
+])
+func badArgumentsGetOneLine(_ line: String) throws {
+    let result = try bench(line)
+    #expect(result.exitCode == 64)
+    #expect(result.output.hasPrefix("brim-bench: "))
+    #expect(result.output.split(separator: "\n").count == 1)
+}
+
+@Test func helpIsNoMistake() throws {
+    for line in ["--help", "run --help", "help compare"] {
+        let result = try bench(line)
+        #expect(result.exitCode == 0)
+        #expect(result.output.contains("USAGE"))
+    }
+}
+
+@Test func nobodyThereExitsWithOne() throws {
+    let result = try bench("run 127.0.0.1:\(try freePort())")
+    #expect(result.exitCode == 1)
+    #expect(result.output.contains("ECONNREFUSED"))
+}
+
+@Test func targetsAreReadAsWritten() throws {
+    #expect(try Target(parsing: "127.0.0.1:5").address == .loopback(port: 5))
+    #expect(try Target(parsing: "127.0.0.1").address == .loopback(port: 11211))
+    #expect(try Target(parsing: ":7").address == .loopback(port: 7))
+    #expect(try Target(parsing: "a=127.0.0.1:5").name == "a")
+    #expect(try Target(parsing: "127.0.0.1:5").name == "127.0.0.1:5")
+    #expect(try Target(parsing: "unix:/x").address == .unix(path: "/x"))
+    #expect(try Target(parsing: "b=unix:/x").address == .unix(path: "/x"))
+    #expect(throws: ArgumentFault.self) { try Target(parsing: "=127.0.0.1:5") }
+    #expect(throws: ArgumentFault.self) { try Target(parsing: "") }
+}
+
+@Suite(.enabled(if: Memcached.path != nil, "memcached is not installed"), .serialized)
+struct CommandTests {
+    @Test func twoServersAreCompared() throws {
+        let (one, two) = (try Memcached(), try Memcached())
+        let result = try bench(
+            "compare --target one=\(one.target.name) --target two=\(two.target.name) --rounds 3 "
+                + "--seconds 0.05 --warmup 0.02 --keys 500 --clients 4")
+        #expect(result.exitCode == 0, "\(result.output)")
+        let lines = result.output.split(separator: "\n")
+        #expect(lines.filter { $0.hasPrefix("fill ") }.count == 2)
+        #expect(lines.filter { $0.hasPrefix("round ") }.count == 6)
+        #expect(lines.contains { $0.hasPrefix("one ") && $0.contains("1.00") })
+        #expect(lines.contains { $0.hasPrefix("two ") })
+        #expect(lines.allSatisfy { $0.count <= 100 })
+    }
+
+    @Test func aRunIsToldInWordsAndInJSON() throws {
+        let server = try Memcached()
+        let name = server.target.name
+        #expect(try bench("fill \(name) --keys 100 --clients 3").exitCode == 0)
+        let words = try bench("run \(name) --keys 100 --clients 3 --operations 1000")
+        #expect(words.exitCode == 0)
+        #expect(words.output.contains("1 000 hits, 0 misses (100.00 % hits), 0 errors"))
+        let object = try bench("run \(name) --keys 100 --clients 3 --operations 1000 --json")
+        #expect(object.output.hasPrefix("{\"target\": \"\(name)\""))
+        #expect(object.output.contains("\"hits\": 1000, \"misses\": 0, \"errors\": 0"))
+        #expect(object.output.contains("\"server_process\": \(server.child.id)"))
+    }
+}

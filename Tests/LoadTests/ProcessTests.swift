@@ -1,0 +1,58 @@
+// ProcessTests: the processor time of a process is what the kernel's files say, and threads that
+// ended keep theirs.
+
+import Glibc
+import Load
+import Primitives
+import Testing
+
+/// Spins for so many milliseconds of a core.
+private func spin(milliseconds: UInt64) {
+    let end = ProcessorTime.ofThisThread() + milliseconds * 1_000_000
+    while ProcessorTime.ofThisThread() < end {}
+}
+
+/// The first numbers of /proc/PID/task/*/schedstat, summed.
+private func scheduled(_ id: Int32) -> UInt64 {
+    SystemTree.names(in: "/proc/\(id)/task").reduce(0) { sum, task in
+        let text = SystemTree.text("/proc/\(id)/task/\(task)/schedstat") ?? ""
+        return sum + (text.split(separator: " ").first.flatMap { UInt64($0) } ?? 0)
+    }
+}
+
+@Suite(.serialized) struct ProcessTests {
+    @Test func processorTimeAgreesWithSchedstat() throws {
+        // A child of one thread, which both ways must see alike.
+        let child = try Child("/bin/sh", ["-c", "while :; do :; done"])
+        defer { child.end() }
+        let process = try #require(ServerProcess(id: child.id))
+        let before = (try #require(process.processorNanoseconds), scheduled(child.id))
+        spin(milliseconds: 200)
+        let after = (try #require(process.processorNanoseconds), scheduled(child.id))
+        let clock = Double(after.0 - before.0)
+        let files = Double(after.1 - before.1)
+        // The files lag by up to a tick while a thread runs.
+        #expect(abs(clock - files) < 20e6 + 0.1 * clock)
+        #expect(clock > 1e6)
+    }
+
+    @Test func threadsThatEndedKeepTheirTime() throws {
+        let process = try #require(ServerProcess(id: getpid()))
+        let before = try #require(process.processorNanoseconds)
+        for _ in 0..<4 { try Thread(name: "spinner") { spin(milliseconds: 50) }.join() }
+        let after = try #require(process.processorNanoseconds)
+        #expect(after - before >= 200_000_000)
+    }
+
+    @Test func aProcessThatIsNotThereIsNone() {
+        #expect(ServerProcess(id: 0) == nil)
+        #expect(ServerProcess(id: -5) == nil)
+        #expect(ServerProcess(id: .max) == nil)
+    }
+
+    @Test func memoryAndThreadsAreThoseOfTheStatusFile() throws {
+        let process = try #require(ServerProcess(id: getpid()))
+        #expect(try #require(process.residentBytes) > 100_000)
+        #expect(try #require(process.threadCount) >= 1)
+    }
+}
