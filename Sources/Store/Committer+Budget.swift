@@ -53,15 +53,22 @@ extension Committer {
             || log.segments.freeCount < 3 * log.geometry.writers + 16
     }
 
+    /// Within a commit: makes room for a batch of so many bytes.
+    mutating func makeSpace(for bytes: Int) {
+        while Int(disk.counters[.bytes]) + bytes > budget {
+            if dropOldest(8) == 0 { return }
+        }
+    }
+
     /// Lets up to `count` of the oldest segments go; returns how many lost their slots. One leaves
-    /// only when a commit has completed after its own: then every record that was written before
-    /// it was sealed is below its writer's cut, where `doubtful` can see it.
+    /// only when cuts have been taken since the commit that wrote it: then every record that was
+    /// written before it was sealed is below its writer's cut, where `doubtful` can see it.
     mutating func dropOldest(_ count: Int) -> Int {
         let limit =
             log.recovering.loadAcquire() == 0 ? UInt64.max : signals.recoveredUpTo.loadAcquire()
         var dropped = 0
         while dropped < count, let first = resident.first, first.sequence < limit,
-            first.commit < signals.completed.loadAcquire() || isFailing
+            first.commit < max(signals.completed.loadAcquire(), cutsTaken)
         {
             resident.removeFirst()
             guard unlink(first) else {
@@ -285,10 +292,10 @@ extension Committer {
         return nil
     }
 
-    /// Memory still holds a record that leaves the disk and was wanted: it is appended again, from
+    /// The promotion region still holds a record that leaves the disk: it is appended again, from
     /// memory, whose bytes are right. Shard locked.
     private mutating func rescue(_ at: SlotOffset, _ slot: UInt64) -> Bool {
-        guard SlotLayout.hits(slot) > 0, log.frames.freeCount > 2 else { return false }
+        guard log.frames.freeCount > 2 else { return false }
         let segment = log.index.layout.segment(slot)
         let frame = log.segments.frame(segment).loadAcquire()
         guard frame != 0, let place = writer.appendCopy(log.record(frame, slot)) else {

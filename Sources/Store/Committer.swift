@@ -34,6 +34,8 @@ struct Committer: ~Copyable {
     /// Numbers of the segments that the committer's own pen has opened and not yet committed.
     var ownSegments: Set<Int> = []
     private var didStart = false
+    /// The newest commit for which all writers have published their cuts.
+    var cutsTaken: UInt64 = 0
     var written = (orders: UInt64(0), mark: UInt64(0), flushAt: UInt64(0), changes: UInt64(0))
     var lastKey: UInt64 = 0
     var isFailing = false
@@ -160,6 +162,7 @@ struct Committer: ~Copyable {
         let began = Clock.unixNanoseconds()
         let start = Clock.monotonicNanoseconds()
         guard var open = collectCuts(askingWorkers) else { return false }
+        cutsTaken = number
         while let segment = log.sealed.pop() { pending.append(Int(segment)) }
         // One that was sealed since it answered is written whole.
         let waiting = pending
@@ -251,6 +254,7 @@ struct Committer: ~Copyable {
         let changes = signals.changes.loadAcquire()
         var isFirst = true
         while isFirst || !pending.isEmpty {
+            makeSpace(for: nextBatchBytes())
             var batch: [Int] = []
             var bytes = 0
             var transaction = try files.environment.beginWrite()
@@ -277,6 +281,16 @@ struct Committer: ~Copyable {
                 didPublish(segment, fileOffset: nil)
             }
         }
+    }
+
+    /// About what the next transaction will add to the file.
+    private func nextBatchBytes() -> Int {
+        var bytes = 0
+        for segment in pending {
+            bytes += Int(log.segments.filled(segment).loadRelaxed()) * 5 / 4
+            if bytes > Disk.transactionBytes, log.segments.kind(segment) != .chain { break }
+        }
+        return bytes
     }
 
     /// What a transaction that has committed changes in memory.

@@ -16,7 +16,7 @@ import Uring
     @Test(arguments: Script.all.map(\.name))
     func everyTranscriptIsAnsweredAlikeByteByByte(_ name: String) throws {
         try replay(name, faults: .none) { world, bytes, peer in
-            guard bytes.count <= 20_000 else {
+            guard bytes.count <= 3000 else {
                 world.network.send(bytes, from: peer)
                 return try world.settle()
             }
@@ -34,7 +34,7 @@ import Uring
         faults.resets = 0
         try replay(name, faults: faults) { world, bytes, peer in
             world.network.send(bytes, from: peer)
-            try world.settle(idle: 200)
+            try world.settle(idle: 90)
         }
     }
 
@@ -91,7 +91,7 @@ import Uring
                 }
             }
             if !isFinished { world.network.finish(peer) }
-            try world.settle(idle: faults == .none ? 48 : 200)
+            try world.settle(idle: faults == .none ? 48 : 90)
             received += world.network.takeReceived(by: peer)
             #expect(received.isEmpty, "\(name) [\(section.name)] left over")
             #expect(world.network.isClosed(peer), "\(name) [\(section.name)] not closed")
@@ -165,7 +165,8 @@ import Uring
         var lines = bytes.split(separator: 10, omittingEmptySubsequences: false)
         for (index, line) in lines.enumerated() where line.starts(with: "VALUE ".utf8) {
             let words = line.split(separator: 32)
-            if words.count == 5 { lines[index] = ArraySlice(words.dropLast().joined(separator: [32])) }
+            guard words.count == 5 else { continue }
+            lines[index] = ArraySlice(words.dropLast().joined(separator: [32]))
         }
         return Array(lines.joined(separator: [10]))
     }
