@@ -47,12 +47,47 @@ extension SegmentLog {
 }
 
 extension SegmentLog {
+    /// From now on every removal leaves a tombstone: the disk may hold what the index has not.
+    public func hideAll() {
+        for shard in 0..<index.shardCount {
+            index.lock(shard)
+            index.setMayHide(shard)
+            index.unlock(shard)
+        }
+    }
+
+    /// Takes every slot away that names this segment: a walk over the whole index.
+    public func removeSlots(of segment: Int) {
+        for shard in 0..<index.shardCount {
+            index.lock(shard)
+            index.forEach(shard, buckets: 0..<Int.max) { at, slot in
+                guard index.layout.segment(slot) == segment else { return }
+                index.setMayHide(shard)
+                index.remove(shard, at: at, isItem: !SlotLayout.isMarked(slot))
+            }
+            index.unlock(shard)
+        }
+    }
+
     /// The hit bits of the slot that names exactly this place; nil if none does.
     public func hits(_ hash: UInt64, _ place: Place) -> UInt64? {
         let shard = index.shard(hash)
         index.lock(shard)
         defer { index.unlock(shard) }
         return index.find(hash, place).map { SlotLayout.hits($0.slot) }
+    }
+}
+
+extension SegmentLog {
+    /// Takes a clean segment out of memory before any worker has begun.
+    public func rest(_ segment: Int) {
+        let word = segments.frame(segment).exchange(0)
+        segments.setState(segment, .resting)
+        var frame: Int? = Int(word) - 1
+        while let here = frame, here >= 0 {
+            frame = frames.next(here)
+            frames.give(here)
+        }
     }
 }
 
@@ -79,8 +114,21 @@ extension Writer {
         adopt(room.frame, as: segment)
     }
 
+    /// Bytes that the open segment has room for.
+    public var tailRoom: Int {
+        main.segment == 0 ? 0 : log.geometry.segmentBytes - main.tail
+    }
+
     /// Whether the open segment holds bytes that no cut covers.
     public var hasUncut: Bool { main.tail > main.cut }
+
+    /// Opens a segment under a sequence of the past: what was cut off by a crash goes on.
+    public mutating func open(sequence: UInt64) -> Bool {
+        seal()
+        guard let opened = open(.log, sequence: sequence) else { return false }
+        main = opened
+        return true
+    }
 
     /// Takes the cut itself: for the committer's own pen.
     public mutating func cutNow() {
@@ -91,12 +139,34 @@ extension Writer {
     /// Appends a copy of a record as it is, with its order and cas; nil if there is no room.
     public mutating func appendCopy(_ image: Record) -> Place? {
         let bytes = Record.aligned(image.contentBytes)
-        guard bytes <= log.geometry.segmentBytes, makeRoom(bytes) else { return nil }
+        guard bytes <= log.geometry.sharedRecordBytesMax else { return adoptCopy(image) }
+        guard makeRoom(bytes) else { return nil }
         let target = tail
         target.region.copy(from: image.region, at: image.at, to: target.at, count: bytes)
         target.clearHome()
         if image.isTombstone { return advanceDead(bytes) }
         return advance(bytes, expiry: image.expiry)
+    }
+
+    /// The same for a record that has a contiguous image but may not share a segment here.
+    public mutating func adoptCopy(_ image: Record) -> Place? {
+        let bytes = Record.aligned(image.contentBytes)
+        guard let room = openChain(bytes) else { return nil }
+        var done = 0
+        while done < bytes {
+            let (offset, count) = log.piece(chain: room.frame, at: done)
+            let part = min(count, bytes - done)
+            log.frames.memory.copy(
+                from: image.region, at: image.at + done, to: offset, count: part)
+            done += part
+        }
+        guard let place = adopt(room, expiry: image.expiry) else {
+            closeRoom(room)
+            return nil
+        }
+        Record(log.frames.memory, at: log.frames.offset(room.frame)).clearHome()
+        handOn(chain: place)
+        return place
     }
 
     /// Appends a tombstone with an order of the past; nil if there is no room.

@@ -76,6 +76,13 @@ public struct Frames: BitwiseCopyable, Sendable {
     /// Frames that can be had at once.
     public var freeCount: Int { free.count }
     public var quarantinedCount: Int { quarantine.count }
+    /// Of the frames in quarantine, those that nothing pins: they will be free soon.
+    public var releasableCount: Int {
+        guard quarantine.count > 0 else { return 0 }
+        var count = 0
+        quarantine.forEach { if pins(Int($0) - 1) == 0 { count += 1 } }
+        return count
+    }
 
     /// A frame, zeroed or not; nil if none is free.
     func take() -> Int? {

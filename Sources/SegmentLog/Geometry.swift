@@ -46,9 +46,10 @@ public struct Geometry: BitwiseCopyable, Sendable, Equatable {
 
     /// - Parameter frameBytesWanted: the frame size that a store on disk was written with; kept
     ///   if the memory holds enough of them, so that every record fits where it came from.
+    /// - Parameter segmentsFound: segments that lie on disk already, maybe smaller ones.
     public init(
         memoryBytes requested: Int, writers: Int, diskBytes: Int,
-        frameBytesWanted: Int? = nil
+        frameBytesWanted: Int? = nil, segmentsFound: Int = 0
     ) {
         precondition(writers > 0)
         let memory = max(requested, Self.memoryBytesMin)
@@ -92,7 +93,8 @@ public struct Geometry: BitwiseCopyable, Sendable, Equatable {
 
         // Segments that were sealed early are smaller than a frame: some numbers more. At most
         // so many that a tag keeps 24 bits.
-        let disk = diskBytes > 0 ? diskBytes / frame * 5 / 4 + 256 : 0
+        let onDisk = max(diskBytes / frame, segmentsFound)
+        let disk = diskBytes > 0 ? onDisk * 5 / 4 + 256 : 0
         segmentCount = min(frames + disk + 64, (1 << Self.segmentBitsMax) - 2)
         var bits = 8
         while (1 << bits) < segmentCount + 2 { bits += 1 }

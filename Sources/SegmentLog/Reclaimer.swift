@@ -45,7 +45,7 @@ public struct Reclaimer: ~Copyable {
         }
         if log.frames.freeCount >= target { log.frames.wanted.storeRelaxed(0) }
         let missing =
-            target + (mustSurrender ? 1 : 0) - log.frames.freeCount - log.frames.quarantinedCount
+            target + (mustSurrender ? 1 : 0) - log.frames.freeCount - log.frames.releasableCount
         if log.geometry.hasDisk {
             var rounds = min(missing, Self.victimsMax)
             while rounds > 0, let (segment, keepsAll) = chooseVictim() {
@@ -75,11 +75,12 @@ public struct Reclaimer: ~Copyable {
     }
 
     private mutating func releaseQuiet() -> Bool {
-        guard log.frames.quarantinedCount > 0 else { return false }
+        guard log.frames.releasableCount > 0 else { return false }
         // A snapshot covers what was retired before it was taken; later ones wait for the next.
         guard let mark = quarantineMark else {
-            quarantineMark = log.frames.snapshot()
+            // Counted first: what comes in between is not covered by the snapshot.
             quarantineCount = log.frames.quarantinedCount
+            quarantineMark = log.frames.snapshot()
             return false
         }
         guard log.frames.isQuiet(since: mark) else { return false }
@@ -288,9 +289,10 @@ public struct Reclaimer: ~Copyable {
             let expiry = record.expiry
             guard expiry != 0 else { return }
             if expiry > now { return log.noteExpiry(expiry) }
-            // The slot is in this shard, so any hash of the shard will do to name it.
-            writer.bury(slot)
-            log.index.remove(shard, at: at)
+            if !log.markExpired(shard, at, slot) {
+                log.bury(slot)
+                log.index.remove(shard, at: at)
+            }
             log.count(.expired)
             if SlotLayout.hits(slot) == 0 { log.count(.expiredUnfetched) }
         }

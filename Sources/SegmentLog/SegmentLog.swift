@@ -114,8 +114,8 @@ public struct SegmentLog: BitwiseCopyable, Sendable {
     /// shard is locked.
     @inlinable public func bury(_ slot: UInt64) {
         let segment = index.layout.segment(slot)
-        segments.dead(segment).add(1)
         if segments.kind(segment) == .promotion { buryHome(slot, segment) }
+        segments.dead(segment).add(1)
     }
     @usableFromInline func buryHome(_ slot: UInt64, _ segment: Int) {
         let frame = segments.frame(segment).loadAcquire()

@@ -66,7 +66,8 @@ extension Writer {
     private mutating func copyToPromotion(_ source: Record, home: Home) -> Place? {
         let content = Record.aligned(source.contentBytes)
         let total = content + (home.isNone ? 0 : Record.homeBytes)
-        guard makePromotionRoom(total) else { return nil }
+        // A record from larger frames of an earlier run may not fit.
+        guard total <= log.geometry.segmentBytes, makePromotionRoom(total) else { return nil }
         let place = Place(segment: promotion.segment, offset: promotion.tail)
         let target = Record(log.frames.memory, at: promotion.base + promotion.tail)
         target.region.copy(from: source.region, at: source.at, to: target.at, count: content)
@@ -125,9 +126,30 @@ extension Writer {
 
     /// Removes an expired or flushed record. Shard locked.
     public func expire(_ hash: UInt64, _ at: SlotOffset, _ slot: UInt64) {
-        remove(hash, at, slot)
+        if !log.markExpired(log.index.shard(hash), at, slot) { remove(hash, at, slot) }
         log.count(.expired)
         if SlotLayout.hits(slot) == 0 { log.count(.expiredUnfetched) }
+    }
+}
+
+extension SegmentLog {
+    /// While recovery runs, a record that has expired must be remembered: an older one of its key
+    /// may not have been reached yet. The slot becomes a mark. False: recovery does not run, or
+    /// there is no lasting place to point to. The shard is locked.
+    func markExpired(_ shard: Int, _ at: SlotOffset, _ slot: UInt64) -> Bool {
+        guard recovering.loadRelaxed() != 0 else { return false }
+        var place = index.layout.place(slot)
+        if segments.kind(place.segment) == .promotion {
+            let frame = segments.frame(place.segment).loadAcquire()
+            guard frame != 0 else { return false }
+            let home = record(frame, slot).home
+            guard segments.stands(home) else { return false }
+            place = home.place
+        }
+        bury(slot)
+        index.store(index.layout.moved(slot, to: place) | SlotLayout.markBit, at: at)
+        index.addItems(shard, -1)
+        return true
     }
 }
 

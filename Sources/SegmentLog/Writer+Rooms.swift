@@ -77,8 +77,8 @@ extension Writer {
             log.frames.stagedFrames.subtract(1)
             log.frames.give(frame)
         } else if left == 1, stagingFrame == frame + 1 {
-            // Only this writer's own hold is left: start it over.
-            stagingTail = 0
+            // Only this writer's own hold is left.
+            leaveStagingFrame()
         }
     }
 
@@ -88,6 +88,9 @@ extension Writer {
             log.frames.wanted.storeRelaxed(UInt64(frames))
         }
     }
+
+    /// A chain of at least one frame, for a call's time.
+    public mutating func openChain(_ bytes: Int) -> Room? { openChain(bytes, true) }
 
     private mutating func openChain(_ bytes: Int, _ isBrief: Bool) -> Room? {
         let needed = log.geometry.framesNeeded(bytes)
@@ -137,6 +140,8 @@ extension Writer {
         segments.overlap(segment).storeRelaxed(segments.sequenceLimit())
         segments.frame(segment).storeRelease(UInt32(room.frame + 1))
         log.frames.stagedFrames.subtract(UInt64(log.geometry.framesNeeded(room.bytes)))
+        // Another value that waited for its share of the rooms may come now.
+        log.frames.news.add(1)
         log.noteExpiry(expiry)
         return Place(segment: segment, offset: 0)
     }

@@ -77,7 +77,11 @@ public struct Writer: ~Copyable {
             } else {
                 if SlotLayout.isMarked(slot) { continue }
                 // A segment that leaves the disk takes its slots with it.
-                if log.segments.state(segment) == .dying { continue }
+                if log.segments.state(segment) == .dying {
+                    // The disk may hold the record after a restart, if its deletion fails.
+                    index.setMayHide(index.shard(hash))
+                    continue
+                }
                 if first != 0, index.layout.isSame(slot, first) { continue }
                 if second != 0, index.layout.isSame(slot, second) { continue }
                 if diskCount == 0 { disk = (at, slot) }
@@ -144,9 +148,9 @@ public struct Writer: ~Copyable {
         return true
     }
 
-    private func open(_ kind: SegmentKind) -> OpenSegment? {
+    func open(_ kind: SegmentKind, sequence: UInt64? = nil) -> OpenSegment? {
         guard let frame = log.frames.take() else { return nil }
-        guard let segment = log.segments.open(kind) else {
+        guard let segment = log.segments.open(kind, sequence: sequence) else {
             log.frames.give(frame)
             return nil
         }
@@ -300,6 +304,12 @@ public struct Writer: ~Copyable {
         publishCut(asked)
     }
     @usableFromInline mutating func publishCut(_ asked: UInt32) {
+        // A segment that stays open while many pass would be in doubt with all of them.
+        if main.segment != 0, main.tail > 0,
+            log.segments.sequenceLimit() &- log.segments.sequence(main.segment) > 64
+        {
+            seal()
+        }
         main.cut = main.tail
         if main.segment != 0 {
             log.segments.cut(main.segment).storeRelease(UInt32(main.tail))

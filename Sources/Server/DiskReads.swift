@@ -296,6 +296,12 @@ extension Worker where Network: ~Copyable {
 
     // MARK: Ending
 
+    /// The worker ends: the kernel may still write into the buffers, but nobody looks at them, and
+    /// the store must not wait for these reads.
+    mutating func endAllReads() {
+        for number in 0..<readsUsed { endRead(number, nil) }
+    }
+
     /// Ends a begun read with the store.
     private mutating func endRead(_ number: Int, _ record: DiskRecord?) {
         guard let read = reads[number].read else { return }

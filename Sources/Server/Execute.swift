@@ -228,14 +228,21 @@ extension Worker where Network: ~Copyable {
         } else {
             door.release(found)
             guard let outcome = touchKey(index) else { return false }
-            guard case .touched = outcome,
-                case .large(let found) = look(
-                    index, sendsCas: batch[index].request.verb == .gats)
-            else {
+            guard case .touched = outcome else {
                 countTouchedGet(isHit: false)
                 return answerNothing(index)
             }
-            guard beginLarge(index, found) else { return false }
+            switch look(index, sendsCas: batch[index].request.verb == .gats) {
+            case .large(let found):
+                guard beginLarge(index, found) else { return false }
+            case .disk(let read):
+                // Its memory went in between: all over again.
+                door.finish(read, nil, in: readBytes)
+                return executeTouchedGet(index)
+            case .written, .miss:
+                countTouchedGet(isHit: false)
+                return answerNothing(index)
+            }
         }
         countTouchedGet(isHit: true)
         return true

@@ -68,18 +68,24 @@ extension Worker where Network: ~Copyable {
     ) -> ChangeStep {
         switch outcome {
         case .wait:
-            if hasWaitedTooLong(slot) { return .refused }
+            if hasWaitedTooLong(slot) {
+                connections[slot].differing = Differing()
+                return .refused
+            }
             counters.add(.waitsForMemory)
             beginWait(slot, .frames)
             return .waits
         case .read(let read):
             if hasWaitedTooLong(slot) {
                 door.finish(read, nil, in: readBytes)
+                connections[slot].differing = Differing()
                 return .refused
             }
             beginChangeRead(slot, place, key, read)
             return .waits
         default:
+            // What was excluded for this key means nothing for the next.
+            connections[slot].differing = Differing()
             return .done
         }
     }

@@ -164,6 +164,11 @@ extension Settings {
                     + " \(settings.memoryBytes >> 20) MiB, the least for \(workers) threads and"
                     + " \(connectionsMax) connections")
         }
+        if let store, itemBytesMax > store.sizeBytes / 8 {
+            throw SettingsError(
+                .maxItemSize,
+                allowed: "at most an eighth of store-size, \(store.sizeBytes / 8) bytes")
+        }
         guard itemBytesMax <= settings.memoryBytes / 2 else {
             throw SettingsError(
                 .maxItemSize,

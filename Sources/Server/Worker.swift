@@ -172,11 +172,15 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
     /// Tells the store that this worker will change nothing more.
     private mutating func leave() {
         door.endTurn()
+        endAllReads()
         door.close()
     }
 
     /// Whether it was ordered to stop and all its connections are gone.
     public var isDone: Bool { isDraining && openCount == 0 }
+
+    /// Whether it has nothing to do until something completes.
+    public var isIdle: Bool { readyCount == 0 && !isReadSlotFreed && !isPinFreed }
 
     /// One turn.
     public mutating func turn() throws(RingError) {
@@ -190,7 +194,7 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
     /// Enters the kernel. Between turns the worker holds nothing of the store but pins, stagings
     /// and begun reads.
     private mutating func enter() throws(RingError) {
-        let mayWait = readyCount == 0 && !isReadSlotFreed && !isPinFreed && mailbox.fallAsleep()
+        let mayWait = isIdle && mailbox.fallAsleep()
         door.endTurn()
         try ring.submit(waiting: mayWait)
         mailbox.wakeUp()

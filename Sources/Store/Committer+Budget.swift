@@ -22,19 +22,13 @@ extension Committer {
         guard !isFailing else { return }
         disk.counters[.limitBytes] = UInt64(disk.configuration.sizeBytes)
         disk.counters[.segmentsMax] = UInt64(budget / log.geometry.frameBytes)
-        let used = Int(disk.counters[.bytes])
+        if !doomed.isEmpty { deleteDoomed() }
         if isOverBudget {
             // Bounded, so that commits go on.
             var rounds = 4
             while rounds > 0, isOverBudget, dropOldest(8) > 0 { rounds -= 1 }
         } else if log.index.filledPercent() >= 96 {
-            if !didWarnIndex {
-                didWarnIndex = true
-                let kept = log.geometry.memoryBytes / (1 << 20) * budget / max(used, 1)
-                store.journal.warning(
-                    "memory for the index is full, the oldest segments leave the disk early; "
-                        + "to keep all the store can hold takes about -m \(kept)")
-            }
+            warnOfIndex()
             _ = dropOldest(4)
         } else if let first = resident.first, log.segments.liveRecords(first.segment) == 0,
             log.recovering.loadAcquire() == 0
@@ -43,37 +37,73 @@ extension Committer {
         }
     }
 
+    private mutating func warnOfIndex() {
+        guard !didWarnIndex else { return }
+        didWarnIndex = true
+        let used = max(Int(disk.counters[.bytes]), 1)
+        let wanted = log.geometry.memoryBytes / (1 << 20) * budget / used
+        store.journal.warning(
+            "memory for the index is full, the oldest segments leave the disk early; "
+                + "to keep all the store can hold takes about -m \(wanted)")
+    }
+
     private var isOverBudget: Bool {
-        Int(disk.counters[.bytes]) > budget
+        let coming = pending.reduce(0) { $0 + Int(log.segments.filled($1).loadRelaxed()) }
+        return Int(disk.counters[.bytes]) + coming > budget
             || log.segments.freeCount < 3 * log.geometry.writers + 16
     }
 
-    /// Deletes up to `count` of the oldest segments; returns how many.
+    /// Lets up to `count` of the oldest segments go; returns how many lost their slots. One leaves
+    /// only when a commit has completed after its own: then every record that was written before
+    /// it was sealed is below its writer's cut, where `doubtful` can see it.
     mutating func dropOldest(_ count: Int) -> Int {
         let limit =
             log.recovering.loadAcquire() == 0 ? UInt64.max : signals.recoveredUpTo.loadAcquire()
-        var victims: [Resident] = []
-        while victims.count < count, let first = resident.first, first.sequence < limit {
+        var dropped = 0
+        while dropped < count, let first = resident.first, first.sequence < limit,
+            first.commit < signals.completed.loadAcquire() || isFailing
+        {
             resident.removeFirst()
-            victims.append(first)
+            guard unlink(first) else {
+                // No room for what must be carried forward: a commit makes some.
+                resident.insert(first, at: 0)
+                break
+            }
+            doomed.append(first)
+            dropped += 1
         }
-        guard !victims.isEmpty else { return 0 }
-        for victim in victims { unlink(victim) }
-        for victim in victims {
-            let reads = log.segments.reads(victim.segment)
-            while reads.loadAcquire() != 0 { Pause.short() }
-        }
+        deleteDoomed()
+        return dropped
+    }
+
+    /// Deletes the segments whose slots are gone and which nobody reads any more, together with
+    /// what was carried forward from them: neither may be on disk without the other.
+    mutating func deleteDoomed() {
         let mark = log.frames.snapshot()
         while !log.frames.isQuiet(since: mark) { Pause.short() }
+        let victims = doomed.filter { log.segments.reads($0.segment).loadAcquire() == 0 }
+        guard !victims.isEmpty, let files = disk.files() else { return }
+        writer.cutNow()
+        while let segment = log.sealed.pop() { pending.append(Int(segment)) }
+        let own = pending.filter { ownSegments.contains($0) }
+        let open = writer.main.segment == 0 ? [] : [writer.main.segment]
         do throws(LMDBError) {
-            guard let files = disk.files() else { throw .panic }
-            try delete(files, victims)
+            var transaction = try files.environment.beginWrite()
+            var bytes = try writeStretches(files, &transaction, open)
+            for segment in own { bytes += try writeSegment(files, &transaction, segment) }
+            for victim in victims { try delete(files, &transaction, victim) }
+            try transaction.commit()
+            disk.counters.add(.bytesWritten, bytes)
         } catch {
-            // Their slots are gone; only the file still holds them. They stay first in line.
-            resident.insert(contentsOf: victims, at: 0)
             retryAt = Clock.monotonicNanoseconds() + 500_000_000
-            return 0
+            return
         }
+        for segment in open { noteStretch(segment) }
+        pending.removeAll { own.contains($0) }
+        for segment in own { stretches[log.segments.sequence(segment)] = nil }
+        publish(files, own)
+        let gone = Set(victims.map(\.segment))
+        doomed.removeAll { gone.contains($0.segment) }
         for victim in victims {
             disk.counters.add(.segments, -1)
             disk.counters.add(.bytes, -victim.bytes)
@@ -81,49 +111,59 @@ extension Committer {
             disk.counters.add(.segmentsDeleted, 1)
             log.segments.free(number: victim.segment)
         }
-        return victims.count
     }
 
-    private func delete(_ files: DiskFiles, _ victims: [Resident]) throws(LMDBError) {
-        var transaction = try files.environment.beginWrite()
-        for victim in victims {
-            let filled = Int(log.segments.filled(victim.segment).loadRelaxed())
-            let isChain = log.segments.kind(victim.segment) == .chain
-            _ = try transaction.delete(files.directories, key: victim.sequence)
+    private func delete(
+        _ files: DiskFiles, _ transaction: inout WriteTransaction, _ victim: Resident
+    ) throws(LMDBError) {
+        _ = try transaction.delete(files.directories, key: victim.sequence)
+        let isChain = log.segments.kind(victim.segment) == .chain
+        do throws(LMDBError) {
             var part = 0
             repeat {
                 let key = DiskFiles.segmentKey(victim.sequence, part: part)
                 guard try transaction.delete(files.segments, key: key) else { break }
                 part += 1
-            } while isChain && part < 1024 && part * Geometry.frameBytesMin < filled + 1 << 20
+            } while isChain && part < 1024
+        } catch {
+            // A damaged page: its value stays in the file, unknown to anybody.
+            guard error == .corrupted else { throw error }
+            disk.counters.add(.damagedSegments, 1)
         }
-        try transaction.commit()
     }
 
     // MARK: Slots
 
-    private mutating func unlink(_ victim: Resident) {
-        let segment = victim.segment
-        takeFromMemory(segment)
-        log.segments.setState(segment, .dying)
-        guard let files = disk.files(), let bytes = readBack(files, victim) else { return }
-        let doubtful = olderRecords(files, victim)
-        var position = 0
-        while position < bytes {
-            let record = Record(scratch, at: position)
-            let isChain = log.segments.kind(segment) == .chain
-            guard isChain || record.isPlausible(limit: bytes - position) else { break }
-            let length = isChain ? bytes : record.totalBytes
-            if !record.isFiller {
-                let hash = scratch.withBytes(record.keyOffset, record.keyBytes) {
-                    log.hasher.hash($0)
-                }
-                let place = Place(segment: segment, offset: position)
-                let mustMark = doubtful.has(hash, below: record.order)
-                leave(record, hash, place, victim, mustMark: mustMark)
-            }
-            position += length
+    /// Takes a segment's slots away, as its directory names them. False: something must be carried
+    /// forward and there is no room for it now; call again.
+    private mutating func unlink(_ victim: Resident) -> Bool {
+        takeFromMemory(victim.segment)
+        log.segments.setState(victim.segment, .dying)
+        guard let files = disk.files(), let entries = readEntries(files, victim.sequence) else {
+            // The directory cannot be read: every slot of the segment goes, wherever it is.
+            log.removeSlots(of: victim.segment)
+            return true
         }
+        let doubtful = doubtful(files, victim, entries)
+        let bytes = doubtful.isEmpty ? 0 : readBack(files, victim) ?? 0
+        var isDone = true
+        for entry in entries {
+            let mustMark = doubtful.contains(entry.hash)
+            if !leave(entry, victim, mustMark: mustMark, bytes: bytes) { isDone = false }
+        }
+        return isDone
+    }
+
+    private func readEntries(_ files: DiskFiles, _ sequence: UInt64) -> [Directory.Entry]? {
+        guard let transaction = try? files.environment.beginRead() else { return nil }
+        let entries = try? transaction.get(files.directories, key: sequence) {
+            bytes -> [Directory.Entry]? in
+            guard bytes.count <= directory.byteCount else { return nil }
+            directory.store(bytes, at: 0)
+            guard let view = Directory.View(directory, byteCount: bytes.count) else { return nil }
+            return (0..<view.count).map { view[$0] }
+        }
+        return entries ?? nil
     }
 
     /// The segment's frame, if it has one, goes (the records that were wanted were promoted or
@@ -185,32 +225,51 @@ extension Committer {
         }
     }
 
-    /// One record of a segment that leaves the disk.
+    /// One record of a segment that leaves the disk. False: its tombstone found no room.
     private mutating func leave(
-        _ record: Record, _ hash: UInt64, _ place: Place, _ victim: Resident, mustMark: Bool
-    ) {
-        let shard = log.index.shard(hash)
+        _ entry: Directory.Entry, _ victim: Resident, mustMark: Bool, bytes: Int
+    ) -> Bool {
+        let place = Place(segment: victim.segment, offset: entry.offset)
+        let shard = log.index.shard(entry.hash)
         log.index.lock(shard)
         defer { log.index.unlock(shard) }
-        var isSuperseded = false
-        if let (at, slot) = log.index.find(hash, place) {
+        if let (at, slot) = log.index.find(entry.hash, place) {
             if SlotLayout.isMarked(slot) {
                 log.index.remove(shard, at: at, isItem: false)
             } else {
-                writer.remove(hash, at, slot)
+                writer.remove(entry.hash, at, slot)
                 log.index.setMayHide(shard)
                 log.count(.evictions)
                 if SlotLayout.hits(slot) == 0 { log.count(.evictedUnfetched) }
                 disk.counters.add(.recordsDeleted, 1)
             }
-        } else if let (at, slot) = promoted(hash, Home(place, sequence: victim.sequence)) {
-            isSuperseded = rescue(record, at, slot)
+        } else if let (at, slot) = promoted(entry.hash, Home(place, sequence: victim.sequence)) {
+            if rescue(at, slot) { return true }
         }
-        guard mustMark, !isSuperseded else { return }
-        let grave = scratch.withBytes(record.keyOffset, record.keyBytes) {
-            writer.appendTombstone($0, order: record.order)
+        guard mustMark else { return true }
+        return carry(entry, bytes: bytes)
+    }
+
+    /// Leaves a tombstone in place of a record that leaves. Shard locked.
+    private mutating func carry(_ entry: Directory.Entry, bytes: Int) -> Bool {
+        let record = Record(scratch, at: min(entry.offset, scratch.byteCount - 64))
+        guard entry.offset < bytes, record.isPlausible(limit: bytes - entry.offset),
+            !record.isFiller
+        else { return true }
+        let grave = scratch.withBytes(record.keyOffset, record.keyBytes) { key -> Place?? in
+            // A key that was damaged on disk names nothing.
+            guard log.hasher.hash(key) == entry.hash else { return .some(nil) }
+            return writer.appendTombstone(key, order: entry.order).map { .some($0) }
         }
-        if let grave, log.recovering.loadRelaxed() != 0 { writer.mark(hash, grave) }
+        noteOwn()
+        guard let grave else { return false }
+        if let place = grave, log.recovering.loadRelaxed() != 0 { writer.mark(entry.hash, place) }
+        return true
+    }
+
+    /// Remembers which segments are the committer's own.
+    private mutating func noteOwn() {
+        if writer.main.segment != 0 { ownSegments.insert(writer.main.segment) }
     }
 
     /// The slot of a promoted copy whose home is this one. Shard locked.
@@ -226,12 +285,16 @@ extension Committer {
         return nil
     }
 
-    /// Memory still holds a record that leaves the disk: it is appended again. Shard locked.
-    private mutating func rescue(_ record: Record, _ at: SlotOffset, _ slot: UInt64) -> Bool {
-        guard log.frames.freeCount > 2, let place = writer.appendCopy(record) else {
+    /// Memory still holds a record that leaves the disk and was wanted: it is appended again, from
+    /// memory, whose bytes are right. Shard locked.
+    private mutating func rescue(_ at: SlotOffset, _ slot: UInt64) -> Bool {
+        guard SlotLayout.hits(slot) > 0, log.frames.freeCount > 2 else { return false }
+        let segment = log.index.layout.segment(slot)
+        let frame = log.segments.frame(segment).loadAcquire()
+        guard frame != 0, let place = writer.appendCopy(log.record(frame, slot)) else {
             return false
         }
-        let segment = log.index.layout.segment(slot)
+        noteOwn()
         log.segments.dead(segment).add(1)
         log.index.store(log.index.layout.moved(slot, to: place, hits: 1), at: at)
         log.segments.hits(place.segment).add(1)
@@ -241,15 +304,22 @@ extension Committer {
 
     // MARK: Doubt
 
-    /// Hashes and orders of the records in segments that were open together with the victim and
-    /// have not left: only these can hold an older record of one of its keys.
-    private mutating func olderRecords(_ files: DiskFiles, _ victim: Resident) -> OrderTable {
-        var table = OrderTable()
+    /// The victim's keys of which a segment that was open together with it, and has not left,
+    /// holds an older record: only such a record could come back at the next start.
+    private mutating func doubtful(
+        _ files: DiskFiles, _ victim: Resident, _ entries: [Directory.Entry]
+    ) -> Set<UInt64> {
+        var found: Set<UInt64> = []
         let overlap = log.segments.overlap(victim.segment).loadRelaxed()
-        guard overlap > victim.sequence + 1 else { return table }
-        for other in resident where other.sequence < overlap {
-            guard other.sequence > victim.sequence else { continue }
-            add(files, other.sequence, to: &table)
+        guard overlap > victim.sequence + 1 else { return found }
+        var orders: [UInt64: UInt64] = [:]
+        for entry in entries { orders[entry.hash] = max(orders[entry.hash] ?? 0, entry.order) }
+        var sequence = victim.sequence + 1
+        while sequence < overlap {
+            for other in readEntries(files, sequence) ?? [] {
+                if let order = orders[other.hash], other.order < order { found.insert(other.hash) }
+            }
+            sequence += 1
         }
         for segment in 1..<log.segments.count {
             let state = log.segments.state(segment)
@@ -258,29 +328,14 @@ extension Committer {
             guard sequence > victim.sequence, sequence < overlap,
                 log.segments.kind(segment) != .promotion
             else { continue }
-            addFromMemory(segment, to: &table)
+            addFromMemory(segment, orders, to: &found)
         }
-        return table
+        return found
     }
 
-    private func add(_ files: DiskFiles, _ sequence: UInt64, to table: inout OrderTable) {
-        guard let transaction = try? files.environment.beginRead() else { return }
-        let isRead = try? transaction.get(files.directories, key: sequence) { bytes -> Bool in
-            guard bytes.count <= directory.byteCount else { return false }
-            directory.store(bytes, at: 0)
-            guard let view = Directory.View(directory, byteCount: bytes.count) else {
-                return false
-            }
-            for number in 0..<view.count {
-                let entry = view[number]
-                table.insert(entry.hash, entry.order)
-            }
-            return true
-        }
-        _ = isRead
-    }
-
-    private func addFromMemory(_ segment: Int, to table: inout OrderTable) {
+    private func addFromMemory(
+        _ segment: Int, _ orders: [UInt64: UInt64], to found: inout Set<UInt64>
+    ) {
         let frame = log.segments.frame(segment).loadAcquire()
         guard frame != 0 else { return }
         let base = log.frames.offset(Int(frame) - 1)
@@ -293,24 +348,9 @@ extension Committer {
                 let hash = log.frames.memory.withBytes(record.keyOffset, record.keyBytes) {
                     log.hasher.hash($0)
                 }
-                table.insert(hash, record.order)
+                if let order = orders[hash], record.order < order { found.insert(hash) }
             }
             position += isChain ? end : record.totalBytes
         }
-    }
-}
-
-/// The lowest order seen for each hash.
-struct OrderTable {
-    private var orders: [UInt64: UInt64] = [:]
-
-    mutating func insert(_ hash: UInt64, _ order: UInt64) {
-        orders[hash] = min(orders[hash] ?? .max, order)
-    }
-
-    /// Whether a record of this key with a lower order was seen.
-    func has(_ hash: UInt64, below order: UInt64) -> Bool {
-        guard !orders.isEmpty, let lowest = orders[hash] else { return false }
-        return lowest < order
     }
 }

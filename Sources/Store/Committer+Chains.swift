@@ -8,22 +8,8 @@ internal import Primitives
 internal import SegmentLog
 
 extension Committer {
-    /// Writes the pending chains, each in transactions of its own.
-    mutating func writeChains(_ files: DiskFiles) throws(LMDBError) {
-        var position = 0
-        while position < pending.count {
-            let segment = pending[position]
-            guard log.segments.kind(segment) == .chain else {
-                position += 1
-                continue
-            }
-            try writeChain(files, segment)
-            pending.remove(at: position)
-            didPublish(segment, fileOffset: nil)
-        }
-    }
-
-    private mutating func writeChain(_ files: DiskFiles, _ segment: Int) throws(LMDBError) {
+    /// Writes one chain, in transactions of its own.
+    mutating func writeChain(_ files: DiskFiles, _ segment: Int) throws(LMDBError) {
         let sequence = log.segments.sequence(segment)
         let filled = Int(log.segments.filled(segment).loadRelaxed())
         let first = Int(log.segments.frame(segment).loadAcquire()) - 1
@@ -77,12 +63,15 @@ extension Committer {
         let filled = Int(log.segments.filled(segment).loadRelaxed())
         let sequence = log.segments.sequence(segment)
         guard let files = disk.files() else { return }
-        if filled <= log.geometry.sharedRecordBytesMax
-            || log.segments.kind(segment) != .chain
-        {
+        // A chain may come from smaller frames, and fit into one of this run's.
+        guard log.segments.kind(segment) == .chain else {
             return loadShared(files, segment, filled)
         }
-        guard let room = writer.openRoom(filled, isBrief: true), room.isChained else {
+        // Memory may have become too small for it.
+        guard log.geometry.framesNeeded(filled) <= log.geometry.frameCount / 2 else {
+            return lose(segment)
+        }
+        guard let room = writer.openChain(filled) else {
             signals.maintenance.ring()
             return
         }
@@ -102,6 +91,7 @@ extension Committer {
 
     /// A small segment without a place that a ring could read: back into a frame of its own.
     private mutating func loadShared(_ files: DiskFiles, _ segment: Int, _ filled: Int) {
+        guard filled <= log.geometry.segmentBytes else { return lose(segment) }
         guard let frame = writer.takeFrame() else {
             signals.maintenance.ring()
             return

@@ -29,6 +29,11 @@ struct Committer: ~Copyable {
     var leftovers: [PairKey] = []
     /// Segments on disk, ascending by sequence, from `oldest` on.
     var resident: [Resident] = []
+    /// Segments whose slots are gone and whose values wait to be deleted.
+    var doomed: [Resident] = []
+    /// Numbers of the segments that the committer's own pen has opened and not yet committed.
+    var ownSegments: Set<Int> = []
+    private var didStart = false
     var written = (orders: UInt64(0), mark: UInt64(0), flushAt: UInt64(0), changes: UInt64(0))
     var lastKey: UInt64 = 0
     var isFailing = false
@@ -40,6 +45,8 @@ struct Committer: ~Copyable {
         var sequence: UInt64
         var segment: Int
         var bytes: Int
+        /// The commit that wrote it; 0 if it was found on disk.
+        var commit: UInt64
     }
 
     /// Orders reserved ahead of the highest given out.
@@ -56,7 +63,8 @@ struct Committer: ~Copyable {
         writer = Writer(store.log, number: store.configuration.workers + 1)
         // Out of `-m`, see `Disk.memoryBytes`; a failure here is a failure to start.
         directory = Committer.room(2 << 20)
-        scratch = Committer.room(store.log.geometry.frameBytes)
+        // A segment of an earlier run may be larger than this run's.
+        scratch = Committer.room(Geometry.frameBytesMax)
     }
 
     private static func room(_ bytes: Int) -> Region {
@@ -98,6 +106,8 @@ struct Committer: ~Copyable {
     /// The last commit: everything there is, tried again until the deadline.
     private mutating func finish() {
         writer.close()
+        // Nothing may be written over a store that could not be read.
+        guard retryAt != .max else { return }
         while !commit() {
             if Clock.monotonicNanoseconds() >= signals.deadline.loadAcquire() {
                 store.journal.error("stopped before everything was committed")
@@ -134,7 +144,7 @@ struct Committer: ~Copyable {
             addResident(
                 Resident(
                     sequence: log.segments.sequence(segment), segment: segment,
-                    bytes: Self.diskBytes(filled, records)))
+                    bytes: Self.diskBytes(filled, records), commit: 0))
         }
     }
 
@@ -192,6 +202,10 @@ struct Committer: ~Copyable {
     }
 
     private mutating func didSucceed(_ number: UInt64, began: UInt64, start: UInt64) {
+        if !didStart {
+            didStart = true
+            disk.didStart()
+        }
         if isFailing {
             isFailing = false
             disk.counters[.isFailing] = 0
@@ -235,7 +249,6 @@ struct Committer: ~Copyable {
     /// metadata and the open segments' stretches.
     private mutating func write(_ files: DiskFiles, open: [Int]) throws(LMDBError) {
         let changes = signals.changes.loadAcquire()
-        try writeChains(files)
         var isFirst = true
         while isFirst || !pending.isEmpty {
             var batch: [Int] = []
@@ -246,6 +259,8 @@ struct Committer: ~Copyable {
                 bytes += try writeStretches(files, &transaction, open)
             }
             for segment in pending {
+                // A chain has transactions of its own, below, after the metadata.
+                if log.segments.kind(segment) == .chain { break }
                 let size = Int(log.segments.filled(segment).loadRelaxed())
                 if !batch.isEmpty, bytes + size > Disk.transactionBytes { break }
                 bytes += try writeSegment(files, &transaction, segment)
@@ -256,6 +271,11 @@ struct Committer: ~Copyable {
             didWrite(isFirst, open, batch, bytes: bytes, changes: changes)
             publish(files, batch)
             isFirst = false
+            while let segment = pending.first, log.segments.kind(segment) == .chain {
+                try writeChain(files, segment)
+                pending.removeFirst()
+                didPublish(segment, fileOffset: nil)
+            }
         }
     }
 
@@ -276,7 +296,7 @@ struct Committer: ~Copyable {
     }
 
     /// One sealed segment: its bytes, its directory, and its stretches go.
-    private mutating func writeSegment(
+    mutating func writeSegment(
         _ files: DiskFiles, _ transaction: inout WriteTransaction, _ segment: Int
     ) throws(LMDBError) -> Int {
         let count = Directory.make(segment, log, into: directory)
@@ -327,7 +347,7 @@ struct Committer: ~Copyable {
     }
 
     /// What open segments hold since the last commit, as one value each.
-    private func writeStretches(
+    func writeStretches(
         _ files: DiskFiles, _ transaction: inout WriteTransaction, _ open: [Int]
     ) throws(LMDBError) -> Int {
         var bytes = 0
@@ -360,7 +380,7 @@ struct Committer: ~Copyable {
         }
     }
 
-    private mutating func noteStretch(_ segment: Int) {
+    mutating func noteStretch(_ segment: Int) {
         let sequence = log.segments.sequence(segment)
         let end = Int(log.segments.cut(segment).loadAcquire())
         var known = stretches[sequence] ?? ([], 0)
@@ -377,9 +397,10 @@ struct Committer: ~Copyable {
         if highest + Self.reservation / 2 > written.orders {
             try transaction.put(files.meta, .orders, highest + Self.reservation)
         }
+        // The time before the mark: it is cleared after the mark is raised.
+        let due = signals.flushAt.loadAcquire()
         let mark = log.flushMark.loadAcquire()
         if mark != written.mark { try transaction.put(files.meta, .flushMark, mark) }
-        let due = signals.flushAt.loadAcquire()
         if due != written.flushAt { try transaction.put(files.meta, .flushAt, due) }
         if written.orders == 0 {
             try transaction.put(files.meta, .frameBytes, UInt64(log.geometry.frameBytes))
@@ -401,7 +422,7 @@ struct Committer: ~Copyable {
     }
 
     /// Tells where the segments of a committed batch lie; from now on memory may let go of them.
-    private mutating func publish(_ files: DiskFiles, _ batch: [Int]) {
+    mutating func publish(_ files: DiskFiles, _ batch: [Int]) {
         guard !batch.isEmpty else { return }
         let places: [UInt64?]
         do throws(LMDBError) {
@@ -428,7 +449,9 @@ struct Committer: ~Copyable {
         addResident(
             Resident(
                 sequence: log.segments.sequence(segment), segment: segment,
-                bytes: Self.diskBytes(filled, Int(log.segments.records(segment).loadRelaxed()))))
+                bytes: Self.diskBytes(filled, Int(log.segments.records(segment).loadRelaxed())),
+                commit: signals.begun.loadRelaxed()))
+        ownSegments.remove(segment)
         disk.counters.add(.segmentsWritten, 1)
         disk.counters.add(.recordsWritten, Int(log.segments.records(segment).loadRelaxed()))
     }

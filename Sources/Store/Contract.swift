@@ -112,7 +112,7 @@ public enum Examined: BitwiseCopyable {
     case other
     /// The key's record, but expired or flushed: a miss.
     case dead
-    /// A read error or a checksum mismatch: a miss.
+    /// A read error, a checksum mismatch, or a record larger than this run's frames: a miss.
     case damaged
 }
 

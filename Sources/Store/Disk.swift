@@ -44,6 +44,8 @@ struct Meta: BitwiseCopyable, Sendable {
     var flushMark: UInt64 = 0
     var flushAt: UInt64 = 0
     var frameBytes: UInt64 = 0
+    /// Segments on disk.
+    var segments = 0
 }
 
 /// The disk tier's directory, open and locked.
@@ -200,6 +202,7 @@ final class Disk: Sendable {
         meta.flushMark = try word(.flushMark) ?? 0
         meta.flushAt = try word(.flushAt) ?? 0
         meta.frameBytes = try word(.frameBytes) ?? 0
+        meta.segments = try transaction.statistics(files.directories).entries
         return meta
     }
 

@@ -187,8 +187,8 @@ extension Door {
         if let second, second > now {
             signals.flushAt.storeRelease(UInt64(second))
         } else {
-            signals.flushAt.storeRelease(0)
             _ = log.flushAll()
+            signals.flushAt.storeRelease(0)
         }
         signals.changes.add(1)
     }

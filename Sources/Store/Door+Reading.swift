@@ -90,6 +90,9 @@ extension Door {
         let record = Record(region, at: offset)
         guard record.isPlausible(limit: limit), !record.isFiller else { return .damaged }
         let content = record.contentBytes
+        // Written with larger frames than this run has memory for: out of reach, but there.
+        let room = log.geometry.segmentBytes - Record.homeBytes
+        guard Record.aligned(content) <= room else { return .damaged }
         guard content <= count else {
             // A first read that came short is a failure; a longer record needs a longer read.
             return count >= read.firstBytes ? .more(totalBytes: content) : .damaged
@@ -163,10 +166,11 @@ extension Door {
     /// Contiguous memory (of `memory`) for reading a record of more than `firstReadBytes`.
     /// Nil: none now, try again when `News.frames` has changed. End with `closeReadRoom`.
     public mutating func openReadRoom(bytes: Int) -> Staging? {
-        guard let room = writer.openRoom(max(bytes, 64)), !room.isChained else { return nil }
+        precondition(bytes <= log.geometry.segmentBytes)
+        guard let room = writer.openRoom(max(bytes, 64)) else { return nil }
         return Staging(
             valueBytes: bytes, hash: 0, frame: room.frame, start: room.start, keyBytes: 0,
-            valueStart: room.start, isChained: false)
+            valueStart: room.start, isChained: room.isChained)
     }
     public func readRoomOffset(_ room: Staging) -> Int {
         log.frames.offset(room.frame) + room.start
@@ -175,6 +179,6 @@ extension Door {
         writer.closeRoom(
             Room(
                 frame: room.frame, start: room.start, bytes: max(room.valueBytes, 64),
-                isChained: false))
+                isChained: room.isChained))
     }
 }

@@ -92,10 +92,12 @@ public struct Door: ~Copyable {
     /// The commit that will cover every change made so far by this worker. Asks for it.
     public func barrier() -> UInt64 {
         let barrier = signals.begun.add(0) + 1
-        if signals.awaited.loadRelaxed() < barrier {
-            signals.awaited.storeRelaxed(barrier)
-            signals.committer.ring()
+        while true {
+            let seen = signals.awaited.loadRelaxed()
+            if seen >= barrier { return barrier }
+            if signals.awaited.replace(seen, with: barrier) { break }
         }
+        signals.committer.ring()
         return barrier
     }
 

@@ -30,7 +30,7 @@ final class Maintenance: Sendable {
         while signals.stopping.loadAcquire() == 0 {
             let now = UInt32(clamping: Clock.unixSeconds())
             flushIfDue(now)
-            var isBusy = reclaimer.isNeeded || store.log.frames.quarantinedCount > 0
+            var isBusy = reclaimer.isNeeded || store.log.frames.releasableCount > 0
             let didWork = isBusy && reclaimer.step(now: now)
             tellWaiting(&seenNews, &seenWaits)
             if reclaimer.isNeeded, !didWork, store.log.geometry.hasDisk {
@@ -65,8 +65,9 @@ final class Maintenance: Sendable {
     private func flushIfDue(_ now: UInt32) {
         let due = store.signals.flushAt.loadAcquire()
         guard due != 0, due <= UInt64(now) else { return }
-        guard store.signals.flushAt.replace(due, with: 0) else { return }
+        // The mark first: a commit in between must not find neither.
         _ = store.log.flushAll()
+        _ = store.signals.flushAt.replace(due, with: 0)
         store.signals.changes.add(1)
         store.journal.info("a delayed flush_all took effect")
     }

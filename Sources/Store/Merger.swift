@@ -16,13 +16,15 @@ struct Merger {
         self.files = files
     }
 
+    private func hash(of record: Record) -> UInt64 {
+        record.region.withBytes(record.keyOffset, record.keyBytes) { log.hasher.hash($0) }
+    }
+
     /// What a merge came to.
     enum Result { case inserted, replaced, older }
 
     func merge(_ record: Record, at place: Place) {
-        let hash = record.region.withBytes(record.keyOffset, record.keyBytes) {
-            log.hasher.hash($0)
-        }
+        let hash = hash(of: record)
         let entry = Directory.Entry(
             hash: hash, order: record.order, isTombstone: record.isTombstone,
             offset: place.offset, expiry: record.expiry)
@@ -39,14 +41,19 @@ struct Merger {
         let shard = index.shard(entry.hash)
         index.lock(shard)
         defer { index.unlock(shard) }
+        // A key may have several slots: its newest record and marks of removals.
         var walk = index.matches(entry.hash)
+        var older: (at: SlotOffset, slot: UInt64)?
         while let (at, slot) = index.next(&walk) {
             guard let known = identity(slot), known.hash == entry.hash else { continue }
             if known.order > entry.order || (known.order == entry.order && isDead) {
                 if !entry.isTombstone { log.segments.dead(place.segment).add(1) }
                 return .older
             }
-            replace(shard, at, slot, entry, place, isDead: isDead)
+            if older == nil || SlotLayout.isMarked(older?.slot ?? 0) { older = (at, slot) }
+        }
+        if let older {
+            replace(shard, older.at, older.slot, entry, place, isDead: isDead)
             return .replaced
         }
         var slot = index.layout.slot(tag: index.layout.tag(entry.hash), place)
@@ -81,10 +88,10 @@ struct Merger {
         let frame = log.segments.frame(place.segment).loadAcquire()
         if frame != 0 {
             let record = log.record(frame, slot)
-            let hash = record.region.withBytes(record.keyOffset, record.keyBytes) {
-                log.hasher.hash($0)
-            }
-            return (hash, record.order)
+            let identity = (hash: hash(of: record), order: record.order)
+            // This thread is outside quiescence: what was read counts only if the frame is still
+            // the segment's.
+            if log.segments.frame(place.segment).loadAcquire() == frame { return identity }
         }
         let sequence = log.segments.sequence(place.segment)
         guard let transaction = try? files.environment.beginRead() else { return nil }

@@ -17,6 +17,9 @@ struct Recovery: ~Copyable {
     private var items = 0
     private var segments = 0
     private var damaged = 0
+    /// Something could not be read: the disk may hold what the index does not know.
+    private var isDamaged = false
+    private var failures = 0
 
     init(_ store: TieredStore, disk: Disk) {
         self.store = store
@@ -29,9 +32,8 @@ struct Recovery: ~Copyable {
         let start = Clock.monotonicNanoseconds()
         // What this run has written is in the index already, brought back or new.
         let end = store.signals.firstSequence.loadAcquire()
-        if let files = disk.files(), let directory {
-            recover(files, directory, below: end)
-        }
+        if let directory { recover(directory, below: end) }
+        if damaged > 0 || isDamaged { log.hideAll() }
         directory?.discard(0, 2 << 20)
         log.recovering.storeRelease(0)
         sweep()
@@ -46,14 +48,30 @@ struct Recovery: ~Copyable {
                 + "milliseconds=\(milliseconds)")
     }
 
-    private mutating func recover(_ files: DiskFiles, _ directory: Region, below end: UInt64) {
-        let merger = Merger(log, files: files)
+    private mutating func recover(_ directory: Region, below end: UInt64) {
         var next: UInt64 = 0
         while store.signals.stopping.loadAcquire() == 0 {
-            // A short transaction each: a long one would pin the pages that commits free.
-            guard let step = read(files, directory, from: next), step.sequence < end else { break }
-            take(step, directory, merger)
-            next = step.sequence + 1
+            // The files anew for each: they may be closed and opened again meanwhile.
+            guard let files = disk.files() else {
+                Pause.sleep(nanoseconds: 20_000_000)
+                continue
+            }
+            do throws(LMDBError) {
+                guard let step = try read(files, directory, from: next), step.sequence < end else {
+                    return
+                }
+                if !store.isBroughtBack(step.sequence) {
+                    take(step, directory, Merger(log, files: files))
+                }
+                next = step.sequence + 1
+            } catch {
+                store.journal.error("a key directory cannot be read reason=\"\(error)\"")
+                isDamaged = true
+                Pause.sleep(nanoseconds: 20_000_000)
+                next += 1
+                if failures > 100 { return }
+                failures += 1
+            }
             store.signals.recoveredUpTo.storeRelease(next)
         }
     }
@@ -66,25 +84,29 @@ struct Recovery: ~Copyable {
         var fileOffset: UInt64?
     }
 
-    private func read(_ files: DiskFiles, _ directory: Region, from next: UInt64) -> Step? {
+    /// The next directory from `next` on, in a short transaction: a long one would pin the pages
+    /// that commits free.
+    private func read(
+        _ files: DiskFiles, _ directory: Region, from next: UInt64
+    ) throws(LMDBError) -> Step? {
+        let transaction = try files.environment.beginRead()
+        var step: Step?
+        try transaction.forEach(files.directories, from: next) { sequence, bytes in
+            let count = min(bytes.count, directory.byteCount)
+            directory.store(bytes.extracting(0..<count), at: 0)
+            step = Step(sequence: sequence, byteCount: count)
+            return false
+        }
+        guard var step else { return nil }
+        let key = DiskFiles.segmentKey(step.sequence)
         do throws(LMDBError) {
-            let transaction = try files.environment.beginRead()
-            var step: Step?
-            try transaction.forEach(files.directories, from: next) { sequence, bytes in
-                let count = min(bytes.count, directory.byteCount)
-                directory.store(bytes.extracting(0..<count), at: 0)
-                step = Step(sequence: sequence, byteCount: count)
-                return false
-            }
-            guard var step else { return nil }
-            let key = DiskFiles.segmentKey(step.sequence)
             step.segmentBytes = try transaction.get(files.segments, key: key) { $0.count }
             step.fileOffset = try transaction.fileOffset(files.segments, key: key)?.offset
-            return step
         } catch {
-            store.journal.error("recovery ended early reason=\"\(error)\"")
-            return nil
+            // Damaged in front of the value: this segment alone is lost.
+            step.segmentBytes = nil
         }
+        return step
     }
 
     private mutating func take(_ step: Step, _ directory: Region, _ merger: Merger) {

@@ -5,6 +5,7 @@
 
 public import Primitives
 internal import SegmentLog
+internal import Synchronization
 
 /// A store, from opening to stopping. Any thread may use it.
 public final class TieredStore: Sendable {
@@ -15,6 +16,7 @@ public final class TieredStore: Sendable {
     let journal: Journal
     private let disk: Disk?
     private let threads = ThreadBox()
+    private let broughtBack = Mutex<Set<UInt64>>([])
 
     /// Takes the memory and opens the disk; nothing runs yet.
     ///
@@ -50,7 +52,7 @@ public final class TieredStore: Sendable {
         let frameBytes = disk?.frameBytes
         let geometry = Geometry(
             memoryBytes: memory, writers: writers, diskBytes: configuration.disk?.sizeBytes ?? 0,
-            frameBytesWanted: frameBytes)
+            frameBytesWanted: frameBytes, segmentsFound: disk?.meta.segments ?? 0)
         do {
             return try SegmentLog(
                 geometry, workers: configuration.workers,
@@ -87,6 +89,14 @@ public final class TieredStore: Sendable {
         } catch {
             throw .thread(errno: error.errno)
         }
+    }
+
+    /// Sequences whose records the start has brought back: recovery leaves them out.
+    func noteBroughtBack(_ sequence: UInt64) {
+        broughtBack.withLock { _ = $0.insert(sequence) }
+    }
+    func isBroughtBack(_ sequence: UInt64) -> Bool {
+        broughtBack.withLock { $0.contains(sequence) }
     }
 
     /// The door of one worker: made once for each, on any thread, before its first turn.

@@ -63,12 +63,12 @@ final class World {
     }
 
     /// Turns until nothing has happened for some turns.
-    func settle(idle: Int = 3, turnsMax: Int = 100_000) throws {
+    func settle(idle: Int = 48, turnsMax: Int = 100_000) throws {
         var turns = 0
         var quiet = 0
         while quiet < idle, turns < turnsMax {
             try worker.turn()
-            quiet = network.idleSubmits > 0 ? quiet + 1 : 0
+            quiet = network.idleSubmits > 0 && worker.isIdle ? quiet + 1 : 0
             turns += 1
         }
     }
