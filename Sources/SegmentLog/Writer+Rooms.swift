@@ -67,8 +67,9 @@ extension Writer {
 
     private mutating func leaveStagingFrame() {
         guard stagingFrame != 0 else { return }
-        giveStaging(stagingFrame - 1)
+        let frame = stagingFrame - 1
         stagingFrame = 0
+        giveStaging(frame)
     }
 
     private mutating func giveStaging(_ frame: Int) {
