@@ -10,7 +10,8 @@ public enum ProcessUsage {
     public static func coreMicroseconds() -> (user: UInt64, system: UInt64) {
         var usage = rusage()
         // SAFETY: a local of the right type; the call cannot fail for the calling process.
-        guard unsafe getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage) == 0 else { return (0, 0) }
+        let code = unsafe getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+        guard code == 0 else { return (0, 0) }
         func microseconds(_ time: timeval) -> UInt64 {
             UInt64(clamping: time.tv_sec) &* 1_000_000 &+ UInt64(clamping: time.tv_usec)
         }

@@ -267,7 +267,7 @@ extension Office {
         lines.add("\(name):addr", addresses.peer)
         lines.add("\(name):listen_addr", addresses.local)
         lines.add("\(name):state", "conn_read")
-        lines.add(
-            "\(name):secs_since_last_cmd", now.seconds > entry.active ? now.seconds - entry.active : 0)
+        let idle = now.seconds > entry.active ? now.seconds - entry.active : 0
+        lines.add("\(name):secs_since_last_cmd", idle)
     }
 }

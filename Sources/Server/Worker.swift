@@ -3,10 +3,9 @@
 // A worker owns a ring, a door into the store, and the connections that were handed to it. All
 // its memory is taken here, at start; a turn allocates nothing. It knows the ring only by its
 // protocol, so the tests run this very loop over a ring that misbehaves.
-//
 // Worker+Settle: completions. Worker+Serve: parsing, batches. Execute, ExecuteChanges: the joint
-// between protocol and store. Output, Deferral: replies. DiskReads, LargeValues: what takes more
-// than one turn. Closing: ends and deadlines. WorkerLists: who is ready, touched, watched.
+// to the store. Output, Deferral: replies. DiskReads, LargeValues: what takes several turns.
+// Closing: ends and deadlines. WorkerLists: who is ready, touched, watched.
 
 internal import Memcache
 public import Primitives

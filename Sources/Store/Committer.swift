@@ -29,11 +29,14 @@ struct Committer: ~Copyable {
     var leftovers: [PairKey] = []
     /// Segments on disk, ascending by sequence, from `oldest` on.
     var resident: [Resident] = []
-    /// Segments whose slots are gone and whose values wait to be deleted.
-    var doomed: [Resident] = []
-    /// Numbers of the segments that the committer's own pen has opened and not yet committed.
-    var ownSegments: Set<Int> = []
+    /// Segments that leave the disk as soon as they can.
+    var condemned: [Condemned] = []
+    var reapAt: UInt64 = 0
     private var didStart = false
+    /// The newest commit for which all writers have published their cuts.
+    var cutsTaken: UInt64 = 0
+    /// Sequences of segments that hold older records than their place in the log says.
+    var returned: [UInt64] = []
     var written = (orders: UInt64(0), mark: UInt64(0), flushAt: UInt64(0), changes: UInt64(0))
     var lastKey: UInt64 = 0
     var isFailing = false
@@ -160,6 +163,7 @@ struct Committer: ~Copyable {
         let began = Clock.unixNanoseconds()
         let start = Clock.monotonicNanoseconds()
         guard var open = collectCuts(askingWorkers) else { return false }
+        cutsTaken = number
         while let segment = log.sealed.pop() { pending.append(Int(segment)) }
         // One that was sealed since it answered is written whole.
         let waiting = pending
@@ -276,6 +280,7 @@ struct Committer: ~Copyable {
                 pending.removeFirst()
                 didPublish(segment, fileOffset: nil)
             }
+            if !pending.isEmpty { keepWithinBudget() }
         }
     }
 
@@ -296,7 +301,7 @@ struct Committer: ~Copyable {
     }
 
     /// One sealed segment: its bytes, its directory, and its stretches go.
-    mutating func writeSegment(
+    private mutating func writeSegment(
         _ files: DiskFiles, _ transaction: inout WriteTransaction, _ segment: Int
     ) throws(LMDBError) -> Int {
         let count = Directory.make(segment, log, into: directory)
@@ -422,7 +427,7 @@ struct Committer: ~Copyable {
     }
 
     /// Tells where the segments of a committed batch lie; from now on memory may let go of them.
-    mutating func publish(_ files: DiskFiles, _ batch: [Int]) {
+    private mutating func publish(_ files: DiskFiles, _ batch: [Int]) {
         guard !batch.isEmpty else { return }
         let places: [UInt64?]
         do throws(LMDBError) {
@@ -451,7 +456,6 @@ struct Committer: ~Copyable {
                 sequence: log.segments.sequence(segment), segment: segment,
                 bytes: Self.diskBytes(filled, Int(log.segments.records(segment).loadRelaxed())),
                 commit: signals.begun.loadRelaxed()))
-        ownSegments.remove(segment)
         disk.counters.add(.segmentsWritten, 1)
         disk.counters.add(.recordsWritten, Int(log.segments.records(segment).loadRelaxed()))
     }

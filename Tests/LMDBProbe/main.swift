@@ -1,6 +1,6 @@
 // lmdb-probe: what the tests of LMDB need a process of its own for: being killed, being run under
-// an interposer, crashing without taking the tests along.
-//
+// an interposer, crashing without taking the tests along. The commands:
+
 //   lmdb-probe write DIRECTORY COMMITS SEED NOTES   commits, noting each one that returned
 //   lmdb-probe verify DIRECTORY [NOTE]              prints the last commit if all of it is there;
 //                                                   with the last note: and if it is not too old

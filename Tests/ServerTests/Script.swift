@@ -116,7 +116,10 @@ struct Script {
             case "<", "<<": .expect(text, skips: false)
             case "<~": .expect(text, skips: true)
             case "!": .close
-            default: .pass(seconds: Int(String(decoding: rest.dropFirst().dropLast(), as: UTF8.self)) ?? 0)
+            default:
+                .pass(
+                    seconds: Int(String(decoding: rest.dropFirst().dropLast(), as: UTF8.self))
+                        ?? 0)
             }
         sections[sections.count - 1].steps.append(step)
     }

@@ -16,7 +16,7 @@ import Uring
     @Test(arguments: Script.all.map(\.name))
     func everyTranscriptIsAnsweredAlikeByteByByte(_ name: String) throws {
         try replay(name, faults: .none) { world, bytes, peer in
-            guard bytes.count <= 20_000 else {
+            guard bytes.count <= 3000 else {
                 world.network.send(bytes, from: peer)
                 return try world.settle()
             }
@@ -34,7 +34,7 @@ import Uring
         faults.resets = 0
         try replay(name, faults: faults) { world, bytes, peer in
             world.network.send(bytes, from: peer)
-            try world.settle(idle: 200)
+            try world.settle(idle: 90)
         }
     }
 
@@ -64,8 +64,11 @@ import Uring
         let script = try #require(Script.all.first { $0.name == name })
         let world = try World(faults: faults)
         var names: [String: [UInt8]] = [:]
-        // A delayed flush is the store's own thread's work, by the system's clock.
-        for section in script.sections where (name, section.name) != ("flush.txt", "later") {
+        for section in script.sections {
+            // A delayed flush is the store's own thread's work, by the system's clock; and a
+            // rough network takes its time with what is large (SimulationTests has that too).
+            if (name, section.name) == ("flush.txt", "later") { continue }
+            if faults != .none, sentBytes(section) > 50_000 { continue }
             let peer = world.connect()
             try world.settle()
             var received: [UInt8] = []
@@ -91,7 +94,7 @@ import Uring
                 }
             }
             if !isFinished { world.network.finish(peer) }
-            try world.settle(idle: faults == .none ? 48 : 200)
+            try world.settle(idle: faults == .none ? 48 : 90)
             received += world.network.takeReceived(by: peer)
             #expect(received.isEmpty, "\(name) [\(section.name)] left over")
             #expect(world.network.isClosed(peer), "\(name) [\(section.name)] not closed")
@@ -117,6 +120,12 @@ import Uring
             guard skips else { return false }
         }
         return false
+    }
+
+    private func sentBytes(_ section: Script.Section) -> Int {
+        section.steps.reduce(0) { sum, step in
+            if case .send(let text) = step { sum + text.bytes([:]).count } else { sum }
+        }
     }
 
     // MARK: Cutting
@@ -165,7 +174,8 @@ import Uring
         var lines = bytes.split(separator: 10, omittingEmptySubsequences: false)
         for (index, line) in lines.enumerated() where line.starts(with: "VALUE ".utf8) {
             let words = line.split(separator: 32)
-            if words.count == 5 { lines[index] = ArraySlice(words.dropLast().joined(separator: [32])) }
+            guard words.count == 5 else { continue }
+            lines[index] = ArraySlice(words.dropLast().joined(separator: [32]))
         }
         return Array(lines.joined(separator: [10]))
     }

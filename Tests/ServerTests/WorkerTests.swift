@@ -111,7 +111,8 @@ import Uring
             try world.turn(3)
         }
         try world.settle()
-        let isWhole = world.received(peer) == "STORED\r\nVALUE big 1 100000\r\n\(big)\r\nEND\r\n"
+        let isWhole =
+            world.received(peer) == "STORED\r\nVALUE big 1 100000\r\n\(big)\r\nEND\r\n"
         #expect(isWhole)
     }
 

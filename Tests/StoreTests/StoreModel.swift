@@ -28,7 +28,8 @@ enum Contract { case roomy, tight }
 struct Swarm {
     var keys = 60
     var sizes = [0, 1, 10, 100, 1000, 5000]
-    /// Weights of: get, set, other stores, cas, delete, touch, numbers, flush, time, pause, restart.
+    /// Weights of: get, set, other stores, cas, delete, touch, numbers, flush, time, pause,
+    /// restart.
     var weights = [30, 30, 12, 5, 8, 6, 8, 1, 1, 2, 0]
     var stagedPercent = 10
 

@@ -20,7 +20,8 @@ import sys
 import time
 import traceback
 
-import support
+sys.dont_write_bytecode = True
+import support  # noqa: E402  (nothing is to be left beside the sources)
 
 FILES = ("transcripts", "clients", "behaviour", "memory", "faults", "powercut", "crash", "counting")
 SCENARIO_SECONDS_MAX = 150

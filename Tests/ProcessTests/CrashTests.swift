@@ -1,0 +1,12 @@
+// CrashTests: kill -9 in the middle of everything, fifty times.
+
+import Testing
+
+extension ProcessTests {
+    @Suite struct CrashTests {
+        @Test(arguments: ["interval", "acknowledged"])
+        func whatWasPromisedIsThereAfterAKill(_ durability: String) throws {
+            try Scenario.run("crash.\(durability)")
+        }
+    }
+}

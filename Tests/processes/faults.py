@@ -1,0 +1,352 @@
+"""A disk that fails: full, refusing, stalling, damaged, read-only, or another's.
+
+The faults are those of Tests/interpose; the values are self-checking, so that a wrong one shows.
+"""
+
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import threading
+import time
+
+import crash
+import support
+
+KEYS = 400
+#: A memory hit while the disk stands still; the machine may be busy, a sync of 2 s is longer.
+HIT_SECONDS_MAX = 1.0
+
+
+class _Faulty(support.Server):
+    """A server whose disk obeys `rules`."""
+
+    def __init__(self, place, *arguments, **options):
+        self.control = place / "faults"
+        self.control.write_text("")
+        (place / "store").mkdir(exist_ok=True)
+        environment = {"FAULTS_DIR": str(place / "store"), "FAULTS_CONTROL": str(self.control)}
+        super().__init__(
+            *arguments, store=place / "store", environment=environment, preload="faults.so",
+            **options)
+
+    def rules(self, text):
+        fresh = self.control.with_suffix(".new")
+        fresh.write_text(text)
+        fresh.rename(self.control)
+
+
+def _fill(client, version, keys=KEYS):
+    for index in range(keys):
+        key = b"k%d" % index
+        assert client.set(key, crash.value_of(key, version)) == b"STORED"
+
+
+def _compare(client, version, keys=KEYS, missing=0):
+    found = {}
+    for start in range(0, keys, 50):
+        names = [b"k%d" % index for index in range(start, min(keys, start + 50))]
+        found.update(client.get_many(names))
+    for key, value in found.items():
+        assert value == crash.value_of(key, version), (key, value[:40])
+    assert len(found) >= keys - missing, f"{keys - len(found)} of {keys} are missing"
+
+
+def _committed(server):
+    start = time.time()
+    support.wait_for(
+        "a commit", lambda: int(server.stats()["brim_last_commit_began_us"]) / 1e6 > start
+        or not _touch(server), support.REPLY_SECONDS_MAX, 0.05)
+
+
+def _touch(server):
+    """Gives the next commit something to do."""
+    with server.client() as client:
+        return client.set(b"touch", b"1") == b"STORED"
+
+
+def _survives(rule, durability="interval"):
+    """Serves from memory while a rule holds, stores again when it is gone, and keeps it all."""
+    with support.folder() as place:
+        with _Faulty(place, "-m", 64, "--durability", durability) as server:
+            with server.client() as client:
+                _fill(client, 1)
+                _committed(server)
+                server.rules(rule)
+                if durability == "interval":
+                    _fill(client, 2)
+                    support.wait_for(
+                        "the failure", lambda: client.stats()["brim_disk_failing"] == "yes")
+                    for _ in range(3):
+                        _compare(client, 2)
+                        time.sleep(0.3)
+                    _fill(client, 3)
+                    _compare(client, 3)
+                else:
+                    _is_cut_off(server)
+                    _compare(client, 1)
+                assert int(client.stats()["brim_commits_failed"]) > 0
+                failures = re.findall(r"a commit failed", server.log())
+                assert len(failures) == 1, server.log()
+                server.rules("")
+                support.wait_for(
+                    "the disk's recovery", lambda: client.stats()["brim_disk_failing"] == "no")
+                _fill(client, 4, keys=50)
+                _committed(server)
+                assert "commits succeed again" in server.log()
+                server.kill()
+        with support.Server("-m", 64, store=place / "store") as server:
+            server.wait_for_recovery()
+            with server.client() as client:
+                _compare(client, 4, keys=50)
+                if durability == "interval":
+                    for index in range(50, KEYS):
+                        key = b"k%d" % index
+                        assert client.get(key) == crash.value_of(key, 3), key
+            assert "moved aside" not in server.log(), server.log()
+
+
+def _is_cut_off(server):
+    """With ack, nobody is told that a write succeeded which did not: the connection closes."""
+    with server.client() as client:
+        client.send(b"set k0 0 0 1\r\nx\r\n")
+        try:
+            line = client.line()
+            raise AssertionError(f"answered while the disk fails: {line}")
+        except (support.Closed, ConnectionResetError):
+            pass
+    assert int(server.stats()["brim_closed_failed_commit"]) > 0
+    with server.client() as client:
+        value = crash.value_of(b"k0", 1)
+        client.send(b"set k0 0 0 %d noreply\r\n%s\r\nmn\r\n" % (len(value), value))
+        assert client.line() == b"MN"
+
+
+def no_space():
+    _survives("write enospc\ntruncate enospc\n")
+
+
+def failed_sync():
+    _survives("sync eio\n")
+
+
+def failed_writes():
+    _survives("write eio\n")
+
+
+def failed_meta_pages():
+    _survives("write eio below=8192\n")
+
+
+def torn_writes():
+    _survives("write short 4096 times=3\nwrite eio\n")
+
+
+def no_space_and_ack():
+    _survives("write enospc\n", "ack")
+
+
+def failed_sync_and_ack():
+    _survives("sync eio\n", "ack")
+
+
+def stalled_disk():
+    """A sync that takes seconds costs who waits for the disk, and nobody else."""
+    with support.folder() as place, _Faulty(place, "-m", 64, "-t", 2) as server:
+        with server.client() as first:
+            _fill(first, 1)
+        server.rules("sync stall 2000\n")
+        stop, slowest, turns = time.monotonic() + 6, [0.0], [0]
+
+        def read():
+            with server.client() as client:
+                while time.monotonic() < stop:
+                    key = b"k%d" % (turns[0] % KEYS)
+                    start = time.monotonic()
+                    assert client.get(key) == crash.value_of(key, 1)
+                    slowest[0] = max(slowest[0], time.monotonic() - start)
+                    turns[0] += 1
+
+        def write():
+            # Less than memory holds: it is taken at once. The flood beside it is not.
+            with server.client() as client:
+                for index in range(200):
+                    start = time.monotonic()
+                    assert client.set(b"w%d" % index, b"x" * 1000) == b"STORED"
+                    slowest[0] = max(slowest[0], time.monotonic() - start)
+                    time.sleep(0.005)
+
+        support.in_threads([read, write, read], 60)
+        assert turns[0] > 100
+        print(f"{turns[0]} hits, the slowest took {slowest[0] * 1000:.0f} ms")
+        assert slowest[0] < HIT_SECONDS_MAX
+        server.rules("")
+        _committed(server)
+
+
+def stalled_disk_and_a_flood():
+    """Who sets more than memory holds while the disk stands still waits; others are served."""
+    with support.folder() as place, _Faulty(place, "-m", 64, "-t", 2) as server:
+        with server.client() as first:
+            _fill(first, 1)
+        server.rules("sync stall 1500\n")
+        stop, slowest, flooded = threading.Event(), [0.0], [0]
+
+        def flood():
+            value = os.urandom(60_000)
+            with server.client(60) as client:
+                for index in range(1600):
+                    line = client.set(b"flood%d" % (index % 800), value)
+                    assert line in (b"STORED", b"SERVER_ERROR out of memory storing object"), line
+                    flooded[0] += line == b"STORED"
+            stop.set()
+
+        def read():
+            with server.client() as client:
+                while not stop.is_set():
+                    for index in range(0, KEYS, 7):
+                        key = b"k%d" % index
+                        start = time.monotonic()
+                        found = client.get(key)
+                        assert found is None or found == crash.value_of(key, 1), found[:40]
+                        if found:
+                            slowest[0] = max(slowest[0], time.monotonic() - start)
+                    time.sleep(0.01)
+
+        support.in_threads([flood, read], 100)
+        waits = int(server.stats()["brim_waits_for_memory"])
+        print(f"{flooded[0]} of 1600 stored, {waits} waits, slowest hit {slowest[0] * 1000:.0f} ms")
+        assert waits > 0 and flooded[0] > 1000
+        assert slowest[0] < HIT_SECONDS_MAX
+        server.rules("")
+        support.wait_for(
+            "a commit", lambda: server.stats()["brim_disk_failing"] == "no")
+
+
+def damaged_file():
+    """Truncated anywhere, bits flipped anywhere: moved aside or served, and never a wrong value."""
+    generator = random.Random(5)
+    with support.folder() as place:
+        with support.Server("-m", 64, store=place / "good") as server:
+            with server.client() as client:
+                for version in (1, 2, 3, 4):
+                    _fill(client, version, 2000)
+                    time.sleep(0.12)
+        outcomes = []
+        for turn in range(24):
+            store = place / "bad"
+            shutil.rmtree(store, ignore_errors=True)
+            shutil.copytree(place / "good", store)
+            _damage(store / "data.mdb", turn, generator)
+            with support.Server("-m", 64, store=store) as server:
+                server.wait_for_recovery()
+                with server.client() as client:
+                    outcomes.append(_served(client, 2000))
+                    assert client.set(b"fresh", b"1") == b"STORED"
+                if "moved aside" in server.log():
+                    assert any("unusable" in name for name in os.listdir(store))
+                    assert outcomes[-1] == 0
+                    outcomes[-1] = "aside"
+        print(f"found of 2000, by damage: {outcomes}")
+
+
+def _served(client, count):
+    found = 0
+    for start in range(0, count, 50):
+        for key, value in client.get_many([b"k%d" % n for n in range(start, start + 50)]).items():
+            assert value in [crash.value_of(key, version) for version in (1, 2, 3, 4)], value[:60]
+            found += 1
+    return found
+
+
+def _damage(path, turn, generator):
+    size = path.stat().st_size
+    with open(path, "r+b") as file:
+        if turn % 4 == 0:
+            file.truncate(generator.choice((0, 1, 4096, 8192, generator.randrange(size))))
+        elif turn % 4 == 1:
+            for _ in range(generator.choice((1, 20, 400))):
+                _flip(file, generator.randrange(size), generator)
+        elif turn % 4 == 2:
+            file.seek(generator.randrange(size) & ~4095)
+            file.write(generator.randbytes(4096 * generator.randrange(1, 4)))
+        else:
+            _flip(file, generator.randrange(3 * 4096), generator)
+
+
+def _flip(file, offset, generator):
+    file.seek(offset)
+    byte = file.read(1)
+    file.seek(offset)
+    file.write(bytes([byte[0] ^ 1 << generator.randrange(8)]))
+
+
+def damaged_values():
+    """Bits that flip on disk while the server runs are misses and a number, never a value."""
+    with support.folder() as place, support.Server("-m", 64, store=place / "store") as server:
+        value = {index: b"%d:" % index + os.urandom(8000) for index in range(12_000)}
+        with server.client() as client:
+            for index, data in value.items():
+                assert client.set(b"v%d" % index, data) == b"STORED"
+            _committed(server)
+            path = place / "store" / "data.mdb"
+            data = path.read_bytes()
+            with open(path, "r+b") as file:
+                for match in re.finditer(rb"v(\d{1,5})\1:", data):
+                    if int(match.group(1)) % 10 == 0:
+                        file.seek(match.end() + 3000)
+                        file.write(b"damage")
+            missing = 0
+            for index, data in value.items():
+                found = client.get(b"v%d" % index)
+                assert found is None or found == data, index
+                if found is None:
+                    assert index % 10 == 0, index
+                    missing += 1
+            counted = int(client.stats()["brim_disk_damaged_reads"])
+            print(f"{missing} values damaged, {counted} reads counted")
+            assert 0 < missing <= counted
+
+
+def _complains(*arguments, store, prefix=()):
+    """A start that must fail in one line; the line and the exit code."""
+    server = support.Server(*arguments, store=store, prefix=prefix, ready=False)
+    try:
+        code = server.process.wait(support.START_SECONDS_MAX)
+    finally:
+        if server.process.poll() is None:
+            server.kill()
+    lines = [line for line in server.log().splitlines() if " error " in line]
+    assert code != 0 and len(lines) == 1, server.log()
+    assert "--store" in lines[0] and str(store) in lines[0], lines
+    return lines[0], code
+
+
+def unwritable_folder():
+    prefix = []
+    if os.geteuid() == 0:
+        prefix = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--"]
+    with support.folder() as place:
+        (place / "store").mkdir()
+        (place / "store").chmod(0o555)
+        print(_complains("-m", 64, store=place / "store", prefix=prefix))
+        (place / "file").write_text("")
+        print(_complains("-m", 64, store=place / "file"))
+        print(_complains("-m", 64, store=place / "file" / "below"))
+
+
+def store_of_another():
+    with support.folder() as place, support.Server("-m", 64, store=place / "store") as server:
+        with server.client() as client:
+            assert client.set(b"a", b"1") == b"STORED"
+            line, code = _complains("-m", 64, store=place / "store")
+            print(line, code)
+            assert f"process {server.pid}" in line
+            assert client.get(b"a") == b"1"
+        # One that was killed leaves no lock behind.
+        server.kill()
+        with support.Server("-m", 64, store=place / "store") as next_one:
+            next_one.wait_for_recovery()
+        server.start()
