@@ -19,18 +19,19 @@ extension Committer {
 
     /// Deletes what is too much: for the file, for the index, for the segment numbers.
     mutating func keepWithinBudget() {
-        // Room for what will be carried forward, taken while there is some: a flood leaves none.
+        // Room for what will be owed, taken while there is some: a flood leaves none later.
         writer.keepSpare()
-        // What is carried forward must not lie in a segment that is old itself by the time it is
+        // What is appended again must not lie in a segment that is old itself by the time it is
         // full: the oldest leave first.
         if writer.openAge > max(UInt64(resident.count) / 8, 8) { writer.seal() }
+        reap()
         guard !isFailing else { return }
         disk.counters[.limitBytes] = UInt64(disk.configuration.sizeBytes)
         disk.counters[.segmentsMax] = UInt64(budget / log.geometry.frameBytes)
         let used = Int(disk.counters[.bytes])
         if isOverBudget {
-            // Bounded, so that commits go on, but no less than a commit may add.
-            let each = max(Disk.transactionBytes / log.geometry.frameBytes, 8)
+            // Bounded, so that commits go on, but more than a commit can add.
+            let each = victimsMax
             var rounds = 4
             while rounds > 0, isOverBudget, dropOldest(each) > 0 { rounds -= 1 }
         } else if log.index.filledPercent() >= 96 {
@@ -52,11 +53,19 @@ extension Committer {
     /// As many segments as one transaction writes.
     private var victimsMax: Int { max(Disk.transactionBytes / log.geometry.frameBytes, 8) }
 
+    /// On disk once all that waits is written, and all that leaves has left.
+    private var bytesToCome: Int {
+        let waiting =
+            pending.reduce(0) { $0 + Int(log.segments.filled($1).loadRelaxed()) }
+            + log.sealed.count * log.geometry.segmentBytes
+        return Int(disk.counters[.bytes]) - leavingBytes + waiting
+    }
+
     private var leavingBytes: Int { condemned.reduce(0) { $0 + $1.resident.bytes } }
 
     /// What is condemned is as good as gone.
     private var isOverBudget: Bool {
-        Int(disk.counters[.bytes]) - leavingBytes > budget
+        bytesToCome > budget
             || log.segments.freeCount + condemned.count < 3 * log.geometry.writers + 16
     }
 
@@ -67,9 +76,9 @@ extension Committer {
             log.recovering.loadAcquire() == 0 ? UInt64.max : signals.recoveredUpTo.loadAcquire()
         var victims: [Resident] = []
         var excess = Int.max
-        if isOverBudget, Int(disk.counters[.bytes]) > budget {
+        if bytesToCome > budget {
             // No more than what is too much, and a little ahead.
-            excess = Int(disk.counters[.bytes]) - leavingBytes - budget + budget / 32
+            excess = bytesToCome - budget + budget / 32
         }
         // One leaves only when cuts have been taken since the commit that wrote it: then every
         // record written before it was sealed is below its writer's cut, where doubt can see it.

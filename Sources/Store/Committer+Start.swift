@@ -77,6 +77,7 @@ extension Committer {
     /// commits what was brought back so far, and lets it rest on disk.
     private mutating func makeFrames() {
         guard log.frames.freeCount < log.geometry.frameCount / 2 else { return }
+        noteReturned()
         guard log.sealed.count > 0, commit(askingWorkers: false) else { return }
         while let number = log.logRegion.pop() { log.rest(Int(number)) }
     }

@@ -52,6 +52,17 @@ struct Committer: ~Copyable {
         var commit: UInt64
     }
 
+    /// A segment whose slots are gone.
+    struct Condemned {
+        var resident: Resident
+        /// Whether all tombstones that it owes could be written.
+        var isPaid: Bool
+        /// A segment of the committer's that holds what this one owes, if it was sealed; 0: none.
+        var owed: Int
+        var owedSequence: UInt64
+        var turns: Frames.Snapshot
+    }
+
     /// Orders reserved ahead of the highest given out.
     static let reservation: UInt64 = 1 << 28
     /// How long a worker may take to end its turn.
@@ -238,6 +249,8 @@ struct Committer: ~Copyable {
         case .mapFull:
             retryAt = 0
             _ = dropOldest(8)
+            reapAt = 0
+            reap(isUrgent: true)
         case .panic:
             retryAt = Clock.monotonicNanoseconds() + 500_000_000
             if disk.reopen() { store.journal.warning("the store was opened again") }
@@ -470,6 +483,9 @@ struct Committer: ~Copyable {
         var position = resident.count
         while position > 0, resident[position - 1].sequence > new.sequence { position -= 1 }
         resident.insert(new, at: position)
+        if log.segments.overlap(new.segment).loadRelaxed() & Segments.returnedBit != 0 {
+            returned.append(new.sequence)
+        }
         disk.counters.add(.segments, 1)
         disk.counters.add(.bytes, new.bytes)
     }
