@@ -129,7 +129,7 @@ final class Race: Sendable {
                     if shape.diskBytes != nil { _ = client.recovered() }
                     race.work(
                         client, seed: seed * 100 + UInt64(worker), workers: workers,
-                        nanoseconds: UInt64(effort) * 1_000_000_000)
+                        nanoseconds: UInt64(effort) * 600_000_000)
                     done.word.wrappingAdd(1, ordering: .releasing)
                     // The others need this worker's answers until they are done.
                     client.pump { done.word.load(ordering: .acquiring) == workers }
