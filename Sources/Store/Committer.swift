@@ -31,6 +31,8 @@ struct Committer: ~Copyable {
     var resident: [Resident] = []
     /// Segments whose slots are gone and whose values wait to be deleted.
     var doomed: [Resident] = []
+    /// Up to which sequence the oldest segments held nothing live when so many commits had begun.
+    var superseded = (last: UInt64(0), begun: UInt64(0))
     /// Numbers of the segments that the committer's own pen has opened and not yet committed.
     var ownSegments: Set<Int> = []
     private var didStart = false
