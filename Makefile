@@ -3,7 +3,7 @@
 #   make run     install what is missing, build the release, serve with the store
 #   make build   the release alone: .build/static/release/brim
 #   make test    install what the tests need, build, run everything
-#   make bench   build the bundled load generator
+#   make bench   build, and compare Brim with the packaged memcached for some minutes
 #
 # Packages are installed only when missing, so a second run does not touch the network.
 # ARGS are flags for `make run`: make run ARGS="-m 1g -vv".
@@ -13,6 +13,7 @@ SHELL := /bin/bash
 
 # What the build links, and what the tests run besides: clients, an oracle, tools.
 BUILD_PACKAGES := liblmdb-dev liburing-dev pkg-config
+BENCH_PACKAGES := $(BUILD_PACKAGES) memcached util-linux
 TEST_PACKAGES := $(BUILD_PACKAGES) gcc make memcached libmemcached-tools netcat-openbsd \
 	python3 python3-pymemcache python3-pylibmc python3-memcache strace valgrind
 
@@ -20,8 +21,9 @@ TEST_PACKAGES := $(BUILD_PACKAGES) gcc make memcached libmemcached-tools netcat-
 # a folder of its own: sharing one would rebuild everything at each change from one to the other.
 STATIC := --configuration release --static-swift-stdlib --scratch-path .build/static
 BRIM := .build/static/release/brim
+BENCH := .build/static/release/brim-bench
 
-.PHONY: run build test bench swift build-packages test-packages interpose clean
+.PHONY: run build test bench swift build-packages bench-packages test-packages interpose clean
 
 run: build
 	exec $(BRIM) $(ARGS)
@@ -34,8 +36,9 @@ test: swift test-packages build interpose
 	swift build --configuration release --build-tests
 	swift test --configuration release --skip-build --disable-xctest
 
-bench: swift build-packages
+bench: build bench-packages
 	swift build $(STATIC) --product brim-bench
+	Bench/compare.sh $(BRIM) $(BENCH) $(ARGS)
 
 # Libraries that tests load before the server's own, where there are any.
 interpose:
@@ -47,6 +50,9 @@ swift:
 
 build-packages:
 	@$(call install,$(BUILD_PACKAGES))
+
+bench-packages:
+	@$(call install,$(BENCH_PACKAGES))
 
 test-packages:
 	@$(call install,$(TEST_PACKAGES))

@@ -53,6 +53,21 @@ public struct Latencies: Sendable {
         return LatencySummary(sum)
     }
 
+    /// The percentiles of a command in HdrHistogram's own text format (.hgrm), in microseconds,
+    /// for the plotting tools that read it.
+    public func percentileFile(of command: LoadCommand) -> String {
+        var text = ""
+        let histogram = switch command {
+        case .get: get
+        case .set: set
+        case .delete: delete
+        case .touch: touch
+        }
+        guard histogram.totalCount > 0 else { return text }
+        histogram.outputPercentileDistribution(to: &text, outputValueUnitScalingRatio: 1000)
+        return text
+    }
+
     public func summary(of command: LoadCommand) -> LatencySummary {
         switch command {
         case .get: LatencySummary(get)

@@ -14,6 +14,8 @@ struct BenchCommand: ParsableCommand {
               brim-bench fill 127.0.0.1:11211
               brim-bench run 127.0.0.1:11211 --depth 16 --mix get=90,set=10
 
+            --workload FILE takes options from a file (Bench/workloads has some).
+
             Exit codes: 0 measured; 1 the server answered wrongly, closed, stalled or could \
             not be reached; 64 the arguments make no sense.
             """,
@@ -25,7 +27,7 @@ struct BenchCommand: ParsableCommand {
     /// Performs what the arguments say. Returns the exit code of the process.
     static func perform(_ arguments: [String]) -> Int32 {
         do {
-            var command = try parseAsRoot(arguments)
+            var command = try parseAsRoot(try WorkloadFile.expand(arguments))
             try command.run()
             return 0
         } catch let failure as LoadFailure {

@@ -17,6 +17,9 @@ struct CompareCommand: ParsableCommand {
     @Option(help: "The servers' processes, in the order of the targets.")
     var serverPid: [Int32] = []
 
+    @Option(help: "NAME=COMMAND: starts that target's server, and stops it in the end.")
+    var start: [String] = []
+
     @Flag(inversion: .prefixedNo, help: "Set every key on every target first.")
     var fill = true
 
@@ -38,8 +41,14 @@ struct CompareCommand: ParsableCommand {
         guard serverPid.isEmpty || serverPid.count == targets.count else {
             throw ArgumentFault("server-pid: one for each target, or none")
         }
-        let servers = try targets.indices.map { (index) throws(ArgumentFault) in
-            try ServerChoice.process(serverPid.isEmpty ? nil : serverPid[index])
+        let commands = try startCommands(targets)
+        let launched = LaunchedServers()
+        defer { launched.stop() }
+        let servers = try targets.indices.map { index in
+            guard let command = commands[targets[index].name] else {
+                return try ServerChoice.process(serverPid.isEmpty ? nil : serverPid[index])
+            }
+            return try launched.start(command, for: targets[index])
         }
         if fill { try fillAll(plan, targets, servers) }
         var comparison = Comparison(names: targets.map(\.name))
@@ -58,6 +67,18 @@ struct CompareCommand: ParsableCommand {
             json
                 ? [ComparisonObject.object(comparison, plan, targets).text]
                 : ComparisonText.lines(comparison, plan))
+    }
+
+    private func startCommands(_ targets: [Target]) throws(ArgumentFault) -> [String: String] {
+        var commands: [String: String] = [:]
+        for text in start {
+            let sides = text.split(separator: "=", maxSplits: 1).map(String.init)
+            guard sides.count == 2, targets.contains(where: { $0.name == sides[0] }) else {
+                throw ArgumentFault("start: '\(text)' is not NAME=COMMAND with a target's name")
+            }
+            commands[sides[0]] = sides[1]
+        }
+        return commands
     }
 
     private func fillAll(_ plan: LoadPlan, _ targets: [Target], _ servers: [ServerProcess?])

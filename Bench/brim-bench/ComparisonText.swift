@@ -15,8 +15,8 @@ enum ComparisonText {
     static func lines(_ comparison: Comparison, _ plan: LoadPlan) -> [String] {
         let targets = comparison.targets
         let rounds = targets[0].outcomes.count
-        var lines = [
-            "load: \(PlanText.line(plan))",
+        var lines = PlanText.lines(plan, label: "load: ")
+        lines += [
             "medians of \(rounds) rounds (least-most); ratios to \(targets[0].name) are medians "
                 + "of the rounds' own",
         ]

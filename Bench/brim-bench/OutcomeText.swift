@@ -5,9 +5,9 @@ internal import Load
 enum OutcomeText {
     static func lines(_ outcome: Outcome, _ plan: LoadPlan, _ target: Target) -> [String] {
         let counters = outcome.counters
-        var lines = [
-            "target     \(target.name), \(serverName(outcome)), Linux \(outcome.kernel)",
-            "load       \(PlanText.line(plan))",
+        var lines = ["target     \(target.name), \(serverName(outcome)), Linux \(outcome.kernel)"]
+        lines += PlanText.lines(plan, label: "load       ")
+        lines += [
             "operations \(NumberText.grouped(counters.operations)) in "
                 + "\(NumberText.fixed(outcome.seconds, 2)) s: "
                 + "\(NumberText.grouped(UInt64(outcome.operationsPerSecond))) a second"
@@ -19,6 +19,11 @@ enum OutcomeText {
             "server     \(server(outcome))",
             "generator  \(generator(outcome))",
         ]
+        if let before = outcome.residentBytesBefore, let after = outcome.residentBytesAfter {
+            lines.append(
+                "memory     \(NumberText.mebibytes(before)) before, "
+                    + "\(NumberText.mebibytes(after)) after (the server's RssAnon)")
+        }
         if let error = outcome.firstError { lines.append("error      the first was \(error)") }
         if outcome.isGeneratorBound {
             lines.append(
@@ -46,12 +51,8 @@ enum OutcomeText {
         guard let process = outcome.serverProcess,
             let each = outcome.serverMicrosecondsPerOperation, let share = outcome.serverShare
         else { return "its process is not known here: no processor time, no memory" }
-        var text = "\(NumberText.fixed(each, 3)) us of processor an operation, "
+        return "\(NumberText.fixed(each, 3)) us of processor an operation, "
             + "\(NumberText.fixed(share * 100, 0)) % of a core, process \(process)"
-        if let before = outcome.residentBytesBefore, let after = outcome.residentBytesAfter {
-            text += ", memory \(NumberText.mebibytes(before)) -> \(NumberText.mebibytes(after))"
-        }
-        return text
     }
 
     private static func generator(_ outcome: Outcome) -> String {

@@ -3,8 +3,22 @@
 internal import Load
 
 enum PlanText {
-    /// The load that a plan describes.
-    static func line(_ plan: LoadPlan) -> String {
+    /// The load that a plan describes, behind a label, in as many lines as 100 columns ask for.
+    static func lines(_ plan: LoadPlan, label: String) -> [String] {
+        var lines: [String] = []
+        var line = label
+        for (index, part) in parts(plan).enumerated() {
+            if index > 0 { line += "," }
+            if line.count + part.count + 2 > 100 {
+                lines.append(line)
+                line = String(repeating: " ", count: label.count)
+            }
+            line += (index == 0 || line.allSatisfy { $0 == " " } ? "" : " ") + part
+        }
+        return lines + [line]
+    }
+
+    private static func parts(_ plan: LoadPlan) -> [String] {
         var parts = [
             "\(plan.clientCount) clients", "depth \(plan.depth)", "\(plan.mix)",
             "\(NumberText.grouped(plan.keyCount)) keys of \(plan.keyBytes) B",
@@ -17,6 +31,6 @@ enum PlanText {
         if plan.wireProtocol != .classic { parts.append(plan.wireProtocol.rawValue) }
         if plan.refill == .window { parts.append("window") }
         parts.append("seed \(plan.seed)")
-        return parts.joined(separator: ", ")
+        return parts
     }
 }

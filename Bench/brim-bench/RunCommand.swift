@@ -2,6 +2,7 @@
 
 internal import ArgumentParser
 internal import Load
+internal import Primitives
 
 struct RunCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -15,6 +16,9 @@ struct RunCommand: ParsableCommand {
     @Option(help: "The server's process; otherwise whoever listens on the target's port.")
     var serverPid: Int32?
 
+    @Option(help: "A file for the percentiles, in HdrHistogram's format; .COMMAND is added.")
+    var hdr: String?
+
     @Flag(help: "One object of JSON on standard output.")
     var json = false
 
@@ -23,10 +27,21 @@ struct RunCommand: ParsableCommand {
         let plan = try options.plan()
         let outcome = try LoadRun.perform(
             plan, against: target, server: try ServerChoice.process(serverPid))
+        if let hdr { try writePercentiles(outcome, plan, hdr) }
         Output.show(
             json
                 ? [OutcomeObject.object(outcome, plan, target).text]
                 : OutcomeText.lines(outcome, plan, target))
+    }
+
+    private func writePercentiles(_ outcome: Outcome, _ plan: LoadPlan, _ path: String)
+        throws(ArgumentFault)
+    {
+        for command in LoadCommand.allCases where plan.mix.contains(command) {
+            let file = "\(path).\(command.name)"
+            let code = TextFile.replace(file, with: outcome.latencies.percentileFile(of: command))
+            guard code == 0 else { throw ArgumentFault("hdr: \(file): \(errorText(code))") }
+        }
     }
 }
 

@@ -56,19 +56,6 @@ extension SegmentLog {
         }
     }
 
-    /// Takes every slot away that names this segment: a walk over the whole index.
-    public func removeSlots(of segment: Int) {
-        for shard in 0..<index.shardCount {
-            index.lock(shard)
-            index.forEach(shard, buckets: 0..<Int.max) { at, slot in
-                guard index.layout.segment(slot) == segment else { return }
-                index.setMayHide(shard)
-                index.remove(shard, at: at, isItem: !SlotLayout.isMarked(slot))
-            }
-            index.unlock(shard)
-        }
-    }
-
     /// The hit bits of the slot that names exactly this place; nil if none does.
     public func hits(_ hash: UInt64, _ place: Place) -> UInt64? {
         let shard = index.shard(hash)
@@ -121,14 +108,6 @@ extension Writer {
 
     /// Whether the open segment holds bytes that no cut covers.
     public var hasUncut: Bool { main.tail > main.cut }
-
-    /// Opens a segment under a sequence of the past: what was cut off by a crash goes on.
-    public mutating func open(sequence: UInt64) -> Bool {
-        seal()
-        guard let opened = open(.log, sequence: sequence) else { return false }
-        main = opened
-        return true
-    }
 
     /// Takes the cut itself: for the committer's own pen.
     public mutating func cutNow() {

@@ -94,6 +94,9 @@ public struct Segments: BitwiseCopyable, Sendable {
         return segment
     }
 
+    /// In `overlap`: brought back by a start, so its records may be older than any other's.
+    public static let returnedBit: UInt64 = 1 << 63
+
     /// On disk, but not where a ring could read it: must be loaded.
     public static let noFileOffset: UInt64 = 1
 

@@ -19,16 +19,28 @@ extension Committer {
 
     /// Deletes what is too much: for the file, for the index, for the segment numbers.
     mutating func keepWithinBudget() {
+        // Room for what will be owed, taken while there is some: a flood leaves none later.
+        if writer.tailRoom < log.geometry.segmentBytes / 8 {
+            _ = writer.makeRoom(writer.tailRoom + 8)
+        }
+        reap()
         guard !isFailing else { return }
         disk.counters[.limitBytes] = UInt64(disk.configuration.sizeBytes)
         disk.counters[.segmentsMax] = UInt64(budget / log.geometry.frameBytes)
-        if !doomed.isEmpty { deleteDoomed() }
+        let used = Int(disk.counters[.bytes])
         if isOverBudget {
-            // Bounded, so that commits go on.
+            // Bounded, so that commits go on, but more than a commit can add.
+            let each = victimsMax
             var rounds = 4
-            while rounds > 0, isOverBudget, dropOldest(8) > 0 { rounds -= 1 }
+            while rounds > 0, isOverBudget, dropOldest(each) > 0 { rounds -= 1 }
         } else if log.index.filledPercent() >= 96 {
-            warnOfIndex()
+            if !didWarnIndex {
+                didWarnIndex = true
+                let kept = log.geometry.memoryBytes / (1 << 20) * budget / max(used, 1)
+                store.journal.warning(
+                    "memory for the index is full, the oldest segments leave the disk early; "
+                        + "to keep all the store can hold takes about -m \(kept)")
+            }
             _ = dropOldest(4)
         } else if log.recovering.loadAcquire() == 0 {
             dropSuperseded()
@@ -41,88 +53,76 @@ extension Committer {
     private mutating func dropSuperseded() {
         let idle = resident.prefix(8).prefix { log.segments.liveRecords($0.segment) == 0 }
         guard let last = idle.last else { return }
-        let begun = signals.begun.loadAcquire()
-        if superseded.last == 0 { superseded = (last.sequence, begun) }
+        if superseded.last == 0 { superseded = (last.sequence, signals.begun.loadAcquire()) }
         guard signals.completed.loadAcquire() > superseded.begun else { return }
         _ = dropOldest(idle.prefix { $0.sequence <= superseded.last }.count)
         superseded.last = 0
     }
 
-    private mutating func warnOfIndex() {
-        guard !didWarnIndex else { return }
-        didWarnIndex = true
-        let used = max(Int(disk.counters[.bytes]), 1)
-        let wanted = log.geometry.memoryBytes / (1 << 20) * budget / used
-        store.journal.warning(
-            "memory for the index is full, the oldest segments leave the disk early; "
-                + "to keep all the store can hold takes about -m \(wanted)")
-    }
+    /// As many segments as one transaction writes.
+    private var victimsMax: Int { max(Disk.transactionBytes / log.geometry.frameBytes, 8) }
 
+    private var leavingBytes: Int { condemned.reduce(0) { $0 + $1.resident.bytes } }
+
+    /// What is condemned is as good as gone.
     private var isOverBudget: Bool {
-        let coming = pending.reduce(0) { $0 + Int(log.segments.filled($1).loadRelaxed()) }
-        return Int(disk.counters[.bytes]) + coming > budget
-            || log.segments.freeCount < 3 * log.geometry.writers + 16
+        Int(disk.counters[.bytes]) - leavingBytes > budget
+            || log.segments.freeCount + condemned.count < 3 * log.geometry.writers + 16
     }
 
-    /// Within a commit: makes room for a batch of so many bytes.
-    mutating func makeSpace(for bytes: Int) {
-        while Int(disk.counters[.bytes]) + bytes > budget {
-            if dropOldest(8) == 0 { return }
-        }
-    }
-
-    /// Lets up to `count` of the oldest segments go; returns how many lost their slots. One leaves
-    /// only when cuts have been taken since the commit that wrote it: then every record that was
-    /// written before it was sealed is below its writer's cut, where `doubtful` can see it.
+    /// Takes up to `count` of the oldest segments out of use, and off the disk as far as nobody
+    /// reads them; returns how many.
     mutating func dropOldest(_ count: Int) -> Int {
         let limit =
             log.recovering.loadAcquire() == 0 ? UInt64.max : signals.recoveredUpTo.loadAcquire()
-        var dropped = 0
-        while dropped < count, let first = resident.first, first.sequence < limit,
-            first.commit < max(signals.completed.loadAcquire(), cutsTaken)
+        var victims: [Resident] = []
+        var excess = Int.max
+        if isOverBudget, Int(disk.counters[.bytes]) > budget {
+            // No more than what is too much, and a little ahead.
+            excess = Int(disk.counters[.bytes]) - leavingBytes - budget + budget / 32
+        }
+        // One leaves only when cuts have been taken since the commit that wrote it: then every
+        // record written before it was sealed is below its writer's cut, where doubt can see it.
+        while victims.count < count, excess > 0, let first = resident.first,
+            first.sequence < limit, first.commit < max(signals.completed.loadAcquire(), cutsTaken)
         {
             resident.removeFirst()
-            guard unlink(first) else {
-                // No room for what must be carried forward: a commit makes some.
-                resident.insert(first, at: 0)
-                break
-            }
-            doomed.append(first)
-            dropped += 1
+            victims.append(first)
+            excess -= first.bytes
         }
-        deleteDoomed()
-        return dropped
+        guard !victims.isEmpty else { return 0 }
+        for victim in victims {
+            let before = writer.main.segment
+            let isPaid = unlink(victim)
+            // What it owes may lie in a segment that was sealed meanwhile.
+            let owed = before != 0 && before != writer.main.segment ? before : 0
+            condemned.append(
+                Condemned(
+                    resident: victim, isPaid: isPaid, owed: owed,
+                    owedSequence: log.segments.sequence(owed), turns: log.frames.snapshot()))
+        }
+        reap()
+        return victims.count
     }
 
-    /// Deletes the segments whose slots are gone and which nobody reads any more, together with
-    /// what was carried forward from them: neither may be on disk without the other.
-    mutating func deleteDoomed() {
-        let mark = log.frames.snapshot()
-        while !log.frames.isQuiet(since: mark) { Pause.short() }
-        let victims = doomed.filter { log.segments.reads($0.segment).loadAcquire() == 0 }
-        guard !victims.isEmpty, let files = disk.files() else { return }
-        writer.cutNow()
-        while let segment = log.sealed.pop() { pending.append(Int(segment)) }
-        let own = pending.filter { ownSegments.contains($0) }
-        let open = writer.main.segment == 0 ? [] : [writer.main.segment]
+    /// Deletes what is condemned, once every read that had begun has ended and the tombstones and
+    /// rescued records that it owes are on disk, or come to be with the same transaction.
+    mutating func reap(isUrgent: Bool = false) {
+        guard !condemned.isEmpty, Clock.monotonicNanoseconds() >= reapAt else { return }
+        payDebts()
+        let victims = condemned.filter { isReady($0, isUrgent: isUrgent) }.prefix(victimsMax)
+        guard !victims.isEmpty else { return }
         do throws(LMDBError) {
-            var transaction = try files.environment.beginWrite()
-            var bytes = try writeStretches(files, &transaction, open)
-            for segment in own { bytes += try writeSegment(files, &transaction, segment) }
-            for victim in victims { try delete(files, &transaction, victim) }
-            try transaction.commit()
-            disk.counters.add(.bytesWritten, bytes)
+            guard let files = disk.files() else { throw .panic }
+            try delete(files, victims.map(\.resident), payingDebts: !isUrgent)
         } catch {
-            retryAt = Clock.monotonicNanoseconds() + 500_000_000
+            // Their slots are gone; only the file still holds them.
+            reapAt = Clock.monotonicNanoseconds() + 100_000_000
             return
         }
-        for segment in open { noteStretch(segment) }
-        pending.removeAll { own.contains($0) }
-        for segment in own { stretches[log.segments.sequence(segment)] = nil }
-        publish(files, own)
-        let gone = Set(victims.map(\.segment))
-        doomed.removeAll { gone.contains($0.segment) }
-        for victim in victims {
+        for victim in victims.map(\.resident) {
+            condemned.removeAll { $0.resident.sequence == victim.sequence }
+            returned.removeAll { $0 == victim.sequence }
             disk.counters.add(.segments, -1)
             disk.counters.add(.bytes, -victim.bytes)
             disk.counters.add(.bytesDeleted, victim.bytes)
@@ -131,57 +131,115 @@ extension Committer {
         }
     }
 
-    private func delete(
-        _ files: DiskFiles, _ transaction: inout WriteTransaction, _ victim: Resident
-    ) throws(LMDBError) {
-        _ = try transaction.delete(files.directories, key: victim.sequence)
-        let isChain = log.segments.kind(victim.segment) == .chain
-        do throws(LMDBError) {
-            var part = 0
-            repeat {
-                let key = DiskFiles.segmentKey(victim.sequence, part: part)
-                guard try transaction.delete(files.segments, key: key) else { break }
-                part += 1
-            } while isChain && part < 1024
-        } catch {
-            // A damaged page: its value stays in the file, unknown to anybody.
-            guard error == .corrupted else { throw error }
-            disk.counters.add(.damagedSegments, 1)
+    /// There was no room for what a segment owes: tried again.
+    private mutating func payDebts() {
+        for position in condemned.indices where !condemned[position].isPaid {
+            let before = writer.main.segment
+            condemned[position].isPaid = unlink(condemned[position].resident)
+            guard before != 0, before != writer.main.segment else { continue }
+            condemned[position].owed = before
+            condemned[position].owedSequence = log.segments.sequence(before)
         }
+    }
+
+    private func isReady(_ victim: Condemned, isUrgent: Bool) -> Bool {
+        guard log.segments.reads(victim.resident.segment).loadAcquire() == 0 else { return false }
+        guard log.frames.isQuiet(since: victim.turns) else { return false }
+        if isUrgent { return true }
+        guard victim.isPaid else { return false }
+        return victim.owed == 0
+            || log.segments.sequence(victim.owed) != victim.owedSequence
+            || log.segments.fileOffset(victim.owed).loadAcquire() != 0
+    }
+
+    private mutating func delete(
+        _ files: DiskFiles, _ victims: [Resident], payingDebts: Bool
+    ) throws(LMDBError) {
+        writer.cutNow()
+        let own = payingDebts && writer.main.segment != 0 ? [writer.main.segment] : []
+        var transaction = try files.environment.beginWrite()
+        _ = try writeStretches(files, &transaction, own)
+        for victim in victims {
+            let isChain = log.segments.kind(victim.segment) == .chain
+            _ = try transaction.delete(files.directories, key: victim.sequence)
+            do throws(LMDBError) {
+                var part = 0
+                repeat {
+                    let key = DiskFiles.segmentKey(victim.sequence, part: part)
+                    guard try transaction.delete(files.segments, key: key) else { break }
+                    part += 1
+                } while isChain && part < 1024
+            } catch {
+                // A damaged page: its value stays in the file, unknown to anybody.
+                guard error == .corrupted else { throw error }
+                disk.counters.add(.damagedSegments, 1)
+            }
+        }
+        try transaction.commit()
+        for segment in own { noteStretch(segment) }
     }
 
     // MARK: Slots
 
-    /// Takes a segment's slots away, as its directory names them. False: something must be carried
-    /// forward and there is no room for it now; call again.
+    /// False if there was no room for a tombstone: to be called again.
     private mutating func unlink(_ victim: Resident) -> Bool {
-        takeFromMemory(victim.segment)
-        log.segments.setState(victim.segment, .dying)
-        guard let files = disk.files(), let entries = readEntries(files, victim.sequence) else {
-            // The directory cannot be read: every slot of the segment goes, wherever it is.
-            log.removeSlots(of: victim.segment)
+        let segment = victim.segment
+        takeFromMemory(segment)
+        log.segments.setState(segment, .dying)
+        guard let files = disk.files(), let count = readDirectory(files, victim.sequence) else {
+            sweep(segment)
             return true
         }
-        let doubtful = doubtful(files, victim, entries)
-        let bytes = doubtful.isEmpty ? 0 : readBack(files, victim) ?? 0
-        var isDone = true
-        for entry in entries {
-            let mustMark = doubtful.contains(entry.hash)
-            if !leave(entry, victim, mustMark: mustMark, bytes: bytes) { isDone = false }
+        let doubtful = olderRecords(files, victim, count)
+        guard readDirectory(files, victim.sequence) == count,
+            let view = Directory.View(directory, byteCount: Directory.bytes(count: count))
+        else {
+            sweep(segment)
+            return true
         }
-        return isDone
+        let bytes = readBack(files, victim) ?? 0
+        let isChain = log.segments.kind(segment) == .chain
+        var isPaid = true
+        for number in 0..<count {
+            let entry = view[number]
+            let place = Place(segment: segment, offset: entry.offset)
+            var record: Record?
+            if entry.offset % 8 == 0, entry.offset + Record.headerBytes <= bytes {
+                let found = Record(scratch, at: entry.offset)
+                let limit = isChain ? Int(log.segments.filled(segment).loadRelaxed()) : bytes
+                if found.isPlausible(limit: limit - entry.offset), found.order == entry.order {
+                    record = found
+                }
+            }
+            let mustMark = doubtful.has(entry)
+            isPaid = leave(entry, record, place, victim, mustMark: mustMark) && isPaid
+        }
+        return isPaid
     }
 
-    private func readEntries(_ files: DiskFiles, _ sequence: UInt64) -> [Directory.Entry]? {
+    /// Its directory cannot be read: every slot is looked at.
+    private func sweep(_ segment: Int) {
+        let layout = log.index.layout
+        for shard in 0..<log.index.shardCount {
+            log.index.lock(shard)
+            log.index.forEach(shard, buckets: 0..<Int.max) { at, slot in
+                guard layout.segment(slot) == segment else { return }
+                log.index.remove(shard, at: at, isItem: !SlotLayout.isMarked(slot))
+                log.index.setMayHide(shard)
+            }
+            log.index.unlock(shard)
+        }
+    }
+
+    /// Copies a key directory to `directory`; the number of its entries if it is sound.
+    func readDirectory(_ files: DiskFiles, _ sequence: UInt64) -> Int? {
         guard let transaction = try? files.environment.beginRead() else { return nil }
-        let entries = try? transaction.get(files.directories, key: sequence) {
-            bytes -> [Directory.Entry]? in
+        let found = try? transaction.get(files.directories, key: sequence) { bytes -> Int? in
             guard bytes.count <= directory.byteCount else { return nil }
             directory.store(bytes, at: 0)
-            guard let view = Directory.View(directory, byteCount: bytes.count) else { return nil }
-            return (0..<view.count).map { view[$0] }
+            return Directory.View(directory, byteCount: bytes.count)?.count
         }
-        return entries ?? nil
+        return found ?? nil
     }
 
     /// The segment's frame, if it has one, goes (the records that were wanted were promoted or
@@ -243,51 +301,37 @@ extension Committer {
         }
     }
 
-    /// One record of a segment that leaves the disk. False: its tombstone found no room.
+    /// One record of a segment that leaves the disk; nil if it cannot be read. False if there was
+    /// no room for its tombstone.
     private mutating func leave(
-        _ entry: Directory.Entry, _ victim: Resident, mustMark: Bool, bytes: Int
+        _ entry: Directory.Entry, _ record: Record?, _ place: Place, _ victim: Resident,
+        mustMark: Bool
     ) -> Bool {
-        let place = Place(segment: victim.segment, offset: entry.offset)
-        let shard = log.index.shard(entry.hash)
+        let hash = entry.hash
+        let shard = log.index.shard(hash)
         log.index.lock(shard)
         defer { log.index.unlock(shard) }
-        if let (at, slot) = log.index.find(entry.hash, place) {
+        var isSuperseded = false
+        if let (at, slot) = log.index.find(hash, place) {
             if SlotLayout.isMarked(slot) {
                 log.index.remove(shard, at: at, isItem: false)
             } else {
-                writer.remove(entry.hash, at, slot)
+                writer.remove(hash, at, slot)
                 log.index.setMayHide(shard)
                 log.count(.evictions)
                 if SlotLayout.hits(slot) == 0 { log.count(.evictedUnfetched) }
                 disk.counters.add(.recordsDeleted, 1)
             }
-        } else if let (at, slot) = promoted(entry.hash, Home(place, sequence: victim.sequence)) {
-            if rescue(at, slot) { return true }
+        } else if let (at, slot) = promoted(hash, Home(place, sequence: victim.sequence)) {
+            isSuperseded = rescue(at, slot)
         }
-        guard mustMark else { return true }
-        return carry(entry, bytes: bytes)
-    }
-
-    /// Leaves a tombstone in place of a record that leaves. Shard locked.
-    private mutating func carry(_ entry: Directory.Entry, bytes: Int) -> Bool {
-        let record = Record(scratch, at: min(entry.offset, scratch.byteCount - 64))
-        guard entry.offset < bytes, record.isPlausible(limit: bytes - entry.offset),
-            !record.isFiller
-        else { return true }
-        let grave = scratch.withBytes(record.keyOffset, record.keyBytes) { key -> Place?? in
-            // A key that was damaged on disk names nothing.
-            guard log.hasher.hash(key) == entry.hash else { return .some(nil) }
-            return writer.appendTombstone(key, order: entry.order).map { .some($0) }
+        guard mustMark, !isSuperseded, let record else { return true }
+        let grave = scratch.withBytes(record.keyOffset, record.keyBytes) {
+            writer.appendTombstone($0, order: record.order)
         }
-        noteOwn()
         guard let grave else { return false }
-        if let place = grave, log.recovering.loadRelaxed() != 0 { writer.mark(entry.hash, place) }
+        if log.recovering.loadRelaxed() != 0 { writer.mark(hash, grave) }
         return true
-    }
-
-    /// Remembers which segments are the committer's own.
-    private mutating func noteOwn() {
-        if writer.main.segment != 0 { ownSegments.insert(writer.main.segment) }
     }
 
     /// The slot of a promoted copy whose home is this one. Shard locked.
@@ -303,72 +347,18 @@ extension Committer {
         return nil
     }
 
-    /// The promotion region still holds a record that leaves the disk: it is appended again, from
-    /// memory, whose bytes are right. Shard locked.
+    /// Memory still holds a record that leaves the disk: it is appended again. Shard locked.
     private mutating func rescue(_ at: SlotOffset, _ slot: UInt64) -> Bool {
-        guard log.frames.freeCount > 2 else { return false }
+        // From memory, whose bytes are right, whatever became of those on disk.
         let segment = log.index.layout.segment(slot)
         let frame = log.segments.frame(segment).loadAcquire()
         guard frame != 0, let place = writer.appendCopy(log.record(frame, slot)) else {
             return false
         }
-        noteOwn()
         log.segments.dead(segment).add(1)
         log.index.store(log.index.layout.moved(slot, to: place, hits: 1), at: at)
         log.segments.hits(place.segment).add(1)
         log.count(.rescues)
         return true
-    }
-
-    // MARK: Doubt
-
-    /// The victim's keys of which a segment that was open together with it, and has not left,
-    /// holds an older record: only such a record could come back at the next start.
-    private mutating func doubtful(
-        _ files: DiskFiles, _ victim: Resident, _ entries: [Directory.Entry]
-    ) -> Set<UInt64> {
-        var found: Set<UInt64> = []
-        let overlap = log.segments.overlap(victim.segment).loadRelaxed()
-        guard overlap > victim.sequence + 1 else { return found }
-        var orders: [UInt64: UInt64] = [:]
-        for entry in entries { orders[entry.hash] = max(orders[entry.hash] ?? 0, entry.order) }
-        var sequence = victim.sequence + 1
-        while sequence < overlap {
-            for other in readEntries(files, sequence) ?? [] {
-                if let order = orders[other.hash], other.order < order { found.insert(other.hash) }
-            }
-            sequence += 1
-        }
-        for segment in 1..<log.segments.count {
-            let state = log.segments.state(segment)
-            guard state == .open || state == .sealed else { continue }
-            let sequence = log.segments.sequence(segment)
-            guard sequence > victim.sequence, sequence < overlap,
-                log.segments.kind(segment) != .promotion
-            else { continue }
-            addFromMemory(segment, orders, to: &found)
-        }
-        return found
-    }
-
-    private func addFromMemory(
-        _ segment: Int, _ orders: [UInt64: UInt64], to found: inout Set<UInt64>
-    ) {
-        let frame = log.segments.frame(segment).loadAcquire()
-        guard frame != 0 else { return }
-        let base = log.frames.offset(Int(frame) - 1)
-        let end = Int(log.segments.cut(segment).loadAcquire())
-        let isChain = log.segments.kind(segment) == .chain
-        var position = 0
-        while position < end {
-            let record = Record(log.frames.memory, at: base + position)
-            if !record.isFiller {
-                let hash = log.frames.memory.withBytes(record.keyOffset, record.keyBytes) {
-                    log.hasher.hash($0)
-                }
-                if let order = orders[hash], record.order < order { found.insert(hash) }
-            }
-            position += isChain ? end : record.totalBytes
-        }
     }
 }

@@ -55,26 +55,21 @@ extension Committer {
         let isRecovering = try transaction.firstKey(files.directories) != nil
         if isRecovering || !found.isEmpty { log.recovering.storeRelease(1) }
         let merger = Merger(log, files: files)
-        var position = 0
-        while position < found.count {
-            // All stretches of one segment come together: they become that segment again.
-            let sequence = found[position].first
-            let keys = found[position...].prefix { $0.first == sequence }
-            position += keys.count
-            let isWhole = try transaction.get(files.directories, key: sequence) { _ in true }
-            if isWhole == true {
-                leftovers += keys
-                continue
-            }
-            guard writer.open(sequence: sequence) else { throw .mapFull }
-            var isComplete = true
-            for key in keys {
-                let count = try read(files, transaction, key)
-                if !bringBack(count, merger) { isComplete = false }
-            }
-            if isComplete { stretches[sequence] = (keys.map(\.second), 0) }
-            store.noteBroughtBack(sequence)
-            writer.seal()
+        for key in found {
+            let isWhole = try transaction.get(files.directories, key: key.first) { _ in true }
+            if isWhole == true { continue }
+            try bringBack(files, transaction, key, merger)
+        }
+        writer.seal()
+        noteReturned()
+        leftovers = found
+    }
+
+    /// What is brought back lies behind newer records: their removal must not forget it.
+    private func noteReturned() {
+        log.sealed.forEach { number in
+            let overlap = log.segments.overlap(Int(number))
+            overlap.storeRelaxed(overlap.loadRelaxed() | Segments.returnedBit)
         }
     }
 
@@ -82,14 +77,16 @@ extension Committer {
     /// commits what was brought back so far, and lets it rest on disk.
     private mutating func makeFrames() {
         guard log.frames.freeCount < log.geometry.frameCount / 2 else { return }
+        noteReturned()
         guard log.sealed.count > 0, commit(askingWorkers: false) else { return }
         while let number = log.logRegion.pop() { log.rest(Int(number)) }
     }
 
-    /// Copies one stretch to `scratch`; returns its bytes.
-    private func read(
-        _ files: DiskFiles, _ transaction: borrowing ReadTransaction, _ key: PairKey
-    ) throws(LMDBError) -> Int {
+    /// Appends the records of one stretch anew.
+    private mutating func bringBack(
+        _ files: DiskFiles, _ transaction: borrowing ReadTransaction, _ key: PairKey,
+        _ merger: Merger
+    ) throws(LMDBError) {
         let capacity = scratch.byteCount
         let count = try key.withBytes { bytes throws(LMDBError) in
             try transaction.get(files.stretches, key: bytes) { value -> Int in
@@ -98,27 +95,22 @@ extension Committer {
                 return count
             }
         }
-        return count ?? 0
-    }
-
-    /// Appends the records of one stretch anew, with their orders. False: not all of them.
-    private mutating func bringBack(_ count: Int, _ merger: Merger) -> Bool {
         var position = 0
-        while position < count {
+        while let count, position < count {
             let record = Record(scratch, at: position)
-            guard record.isPlausible(limit: count - position),
-                record.isFiller || record.checksum() == record.storedChecksum
-            else {
+            guard record.isPlausible(limit: count - position) else {
                 disk.counters.add(.damagedSegments, 1)
-                return true
+                return
             }
             if !record.isFiller {
+                guard record.checksum() == record.storedChecksum else {
+                    disk.counters.add(.damagedSegments, 1)
+                    return
+                }
                 if writer.tailRoom < Record.aligned(record.contentBytes) { makeFrames() }
-                guard let place = writer.appendCopy(record) else { return false }
-                merger.merge(record, at: place)
+                if let place = writer.appendCopy(record) { merger.merge(record, at: place) }
             }
             position += record.totalBytes
         }
-        return true
     }
 }

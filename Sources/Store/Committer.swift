@@ -29,19 +29,22 @@ struct Committer: ~Copyable {
     var leftovers: [PairKey] = []
     /// Segments on disk, ascending by sequence, from `oldest` on.
     var resident: [Resident] = []
-    /// Segments whose slots are gone and whose values wait to be deleted.
-    var doomed: [Resident] = []
-    /// Up to which sequence the oldest segments held nothing live when so many commits had begun.
-    var superseded = (last: UInt64(0), begun: UInt64(0))
-    /// Numbers of the segments that the committer's own pen has opened and not yet committed.
-    var ownSegments: Set<Int> = []
+    /// Segments that leave the disk as soon as they can.
+    var condemned: [Condemned] = []
+    var reapAt: UInt64 = 0
     private var didStart = false
     /// The newest commit for which all writers have published their cuts.
     var cutsTaken: UInt64 = 0
+    /// Sequences of segments that hold older records than their place in the log says.
+    var returned: [UInt64] = []
     var written = (orders: UInt64(0), mark: UInt64(0), flushAt: UInt64(0), changes: UInt64(0))
     var lastKey: UInt64 = 0
     var isFailing = false
     var retryAt: UInt64 = 0
+    /// The last commit did not come about: what it was for is below the cuts and still waits.
+    private var owesCommit = false
+    /// Up to which sequence the oldest segments held nothing live when so many commits had begun.
+    var superseded = (last: UInt64(0), begun: UInt64(0))
     var didWarnIndex = false
 
     /// A segment on disk.
@@ -51,6 +54,17 @@ struct Committer: ~Copyable {
         var bytes: Int
         /// The commit that wrote it; 0 if it was found on disk.
         var commit: UInt64
+    }
+
+    /// A segment whose slots are gone.
+    struct Condemned {
+        var resident: Resident
+        /// Whether all tombstones that it owes could be written.
+        var isPaid: Bool
+        /// A segment of the committer's that holds what this one owes, if it was sealed; 0: none.
+        var owed: Int
+        var owedSequence: UInt64
+        var turns: Frames.Snapshot
     }
 
     /// Orders reserved ahead of the highest given out.
@@ -123,6 +137,7 @@ struct Committer: ~Copyable {
 
     /// Whether anything was written since the last commit.
     private func isDirty() -> Bool {
+        if owesCommit { return true }
         if !pending.isEmpty || log.sealed.count > 0 { return true }
         if signals.changes.loadAcquire() != written.changes { return true }
         if writer.main.segment != 0, writer.hasUncut { return true }
@@ -163,6 +178,7 @@ struct Committer: ~Copyable {
         let number = signals.begun.add(1) + 1
         let began = Clock.unixNanoseconds()
         let start = Clock.monotonicNanoseconds()
+        owesCommit = true
         guard var open = collectCuts(askingWorkers) else { return false }
         cutsTaken = number
         while let segment = log.sealed.pop() { pending.append(Int(segment)) }
@@ -207,6 +223,7 @@ struct Committer: ~Copyable {
     }
 
     private mutating func didSucceed(_ number: UInt64, began: UInt64, start: UInt64) {
+        owesCommit = false
         if !didStart {
             didStart = true
             disk.didStart()
@@ -239,6 +256,8 @@ struct Committer: ~Copyable {
         case .mapFull:
             retryAt = 0
             _ = dropOldest(8)
+            reapAt = 0
+            reap(isUrgent: true)
         case .panic:
             retryAt = Clock.monotonicNanoseconds() + 500_000_000
             if disk.reopen() { store.journal.warning("the store was opened again") }
@@ -256,7 +275,6 @@ struct Committer: ~Copyable {
         let changes = signals.changes.loadAcquire()
         var isFirst = true
         while isFirst || !pending.isEmpty {
-            makeSpace(for: nextBatchBytes())
             var batch: [Int] = []
             var bytes = 0
             var transaction = try files.environment.beginWrite()
@@ -282,17 +300,8 @@ struct Committer: ~Copyable {
                 pending.removeFirst()
                 didPublish(segment, fileOffset: nil)
             }
+            if !pending.isEmpty { keepWithinBudget() }
         }
-    }
-
-    /// About what the next transaction will add to the file.
-    private func nextBatchBytes() -> Int {
-        var bytes = 0
-        for segment in pending {
-            bytes += Int(log.segments.filled(segment).loadRelaxed()) * 5 / 4
-            if bytes > Disk.transactionBytes, log.segments.kind(segment) != .chain { break }
-        }
-        return bytes
     }
 
     /// What a transaction that has committed changes in memory.
@@ -312,7 +321,7 @@ struct Committer: ~Copyable {
     }
 
     /// One sealed segment: its bytes, its directory, and its stretches go.
-    mutating func writeSegment(
+    private mutating func writeSegment(
         _ files: DiskFiles, _ transaction: inout WriteTransaction, _ segment: Int
     ) throws(LMDBError) -> Int {
         let count = Directory.make(segment, log, into: directory)
@@ -438,7 +447,7 @@ struct Committer: ~Copyable {
     }
 
     /// Tells where the segments of a committed batch lie; from now on memory may let go of them.
-    mutating func publish(_ files: DiskFiles, _ batch: [Int]) {
+    private mutating func publish(_ files: DiskFiles, _ batch: [Int]) {
         guard !batch.isEmpty else { return }
         let places: [UInt64?]
         do throws(LMDBError) {
@@ -467,7 +476,6 @@ struct Committer: ~Copyable {
                 sequence: log.segments.sequence(segment), segment: segment,
                 bytes: Self.diskBytes(filled, Int(log.segments.records(segment).loadRelaxed())),
                 commit: signals.begun.loadRelaxed()))
-        ownSegments.remove(segment)
         disk.counters.add(.segmentsWritten, 1)
         disk.counters.add(.recordsWritten, Int(log.segments.records(segment).loadRelaxed()))
     }
@@ -482,6 +490,9 @@ struct Committer: ~Copyable {
         var position = resident.count
         while position > 0, resident[position - 1].sequence > new.sequence { position -= 1 }
         resident.insert(new, at: position)
+        if log.segments.overlap(new.segment).loadRelaxed() & Segments.returnedBit != 0 {
+            returned.append(new.sequence)
+        }
         disk.counters.add(.segments, 1)
         disk.counters.add(.bytes, new.bytes)
     }

@@ -60,9 +60,7 @@ struct Recovery: ~Copyable {
                 guard let step = try read(files, directory, from: next), step.sequence < end else {
                     return
                 }
-                if !store.isBroughtBack(step.sequence) {
-                    take(step, directory, Merger(log, files: files))
-                }
+                take(step, directory, Merger(log, files: files))
                 next = step.sequence + 1
             } catch {
                 store.journal.error("a key directory cannot be read reason=\"\(error)\"")

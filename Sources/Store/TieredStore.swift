@@ -5,7 +5,6 @@
 
 public import Primitives
 internal import SegmentLog
-internal import Synchronization
 
 /// A store, from opening to stopping. Any thread may use it.
 public final class TieredStore: Sendable {
@@ -16,7 +15,6 @@ public final class TieredStore: Sendable {
     let journal: Journal
     private let disk: Disk?
     private let threads = ThreadBox()
-    private let broughtBack = Mutex<Set<UInt64>>([])
 
     /// Takes the memory and opens the disk; nothing runs yet.
     ///
@@ -89,14 +87,6 @@ public final class TieredStore: Sendable {
         } catch {
             throw .thread(errno: error.errno)
         }
-    }
-
-    /// Sequences whose records the start has brought back: recovery leaves them out.
-    func noteBroughtBack(_ sequence: UInt64) {
-        broughtBack.withLock { _ = $0.insert(sequence) }
-    }
-    func isBroughtBack(_ sequence: UInt64) -> Bool {
-        broughtBack.withLock { $0.contains(sequence) }
     }
 
     /// The door of one worker: made once for each, on any thread, before its first turn.

@@ -63,6 +63,34 @@ func badArgumentsGetOneLine(_ line: String) throws {
     #expect(throws: ArgumentFault.self) { try Target(parsing: "") }
 }
 
+@Test func workloadFilesAreOptions() throws {
+    let path = "/tmp/brim-bench-\(getpid()).txt"
+    defer { unlink(path) }
+    #expect(TextFile.replace(path, with: "# Load.\n\ndepth = 0 # none\nverify\n") == 0)
+    let first = try bench("run 127.0.0.1:1 --workload \(path)")
+    #expect(first.exitCode == 64)
+    #expect(first.output.contains("depth: 1 to"))
+    // The command line overrides the file.
+    let second = try bench("run 127.0.0.1:\(try freePort()) --depth 1 --workload=\(path)")
+    #expect(second.exitCode == 1)
+    #expect(TextFile.replace(path, with: "depth 1\n") == 0)
+    #expect(try bench("run 127.0.0.1:1 --workload \(path)").exitCode == 64)
+    #expect(try bench("run 127.0.0.1:1 --workload /nonexistent").exitCode == 64)
+    #expect(try bench("run 127.0.0.1:1 --workload").exitCode == 64)
+}
+
+@Test func everyBundledWorkloadMakesSense() throws {
+    let tests = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(3)
+    let folder = tests.joined(separator: "/") + "/Bench/workloads"
+    let names = SystemTree.names(in: folder)
+    #expect(names.count >= 6)
+    let port = try freePort()
+    for name in names {
+        let result = try bench("run 127.0.0.1:\(port) --workload \(folder)/\(name)")
+        #expect(result.output.contains("ECONNREFUSED"), "\(name): \(result.output)")
+    }
+}
+
 @Suite(.enabled(if: Memcached.path != nil, "memcached is not installed"), .serialized)
 struct CommandTests {
     @Test func twoServersAreCompared() throws {
@@ -77,6 +105,60 @@ struct CommandTests {
         #expect(lines.contains { $0.hasPrefix("one ") && $0.contains("1.00") })
         #expect(lines.contains { $0.hasPrefix("two ") })
         #expect(lines.allSatisfy { $0.count <= 100 })
+    }
+
+    @Test func serversAreStartedAndStopped() throws {
+        let path = try Memcached.path.orThrow()
+        let (one, two) = (try freePort(), try freePort())
+        let user = getuid() == 0 ? "-u nobody" : ""
+        let child = try Child(
+            executable,
+            [
+                "compare", "--rounds", "1", "--seconds", "0.05", "--warmup", "0", "--keys", "100",
+                "--clients", "2", "--target", "one=127.0.0.1:\(one)", "--start",
+                "one=\(path) -l 127.0.0.1 -p \(one) -U 0 \(user)", "--target",
+                "two=127.0.0.1:\(two)", "--start",
+                "two=\(path) -l 127.0.0.1 -p \(two) -U 0 \(user)",
+            ])
+        let result = child.finish()
+        #expect(result.exitCode == 0, "\(result.output)")
+        #expect(ServerProcess(listeningOn: .loopback(port: one)) == nil)
+        #expect(ServerProcess(listeningOn: .loopback(port: two)) == nil)
+    }
+
+    @Test(arguments: ["/bin/false", "/bin/sleep 0.05", "/nonexistent/server"])
+    func aServerThatDoesNotStartIsNamed(command: String) throws {
+        let child = try Child(
+            executable,
+            [
+                "compare", "--target", "one=127.0.0.1:\(try freePort())", "--start",
+                "one=\(command)",
+            ])
+        let result = child.finish()
+        #expect(result.exitCode == 1)
+        #expect(result.output.contains("one was not started: it ended at once"))
+    }
+
+    @Test func aServerThatIsThereAlreadyIsNotOurs() throws {
+        let server = try Memcached()
+        let child = try Child(
+            executable,
+            ["compare", "--target", "one=\(server.target.name)", "--start", "one=/bin/sleep 9"])
+        let result = child.finish()
+        #expect(result.exitCode == 1)
+        #expect(result.output.contains("another process listens"))
+    }
+
+    @Test func percentilesAreWrittenInTheirOwnFormat() throws {
+        let server = try Memcached()
+        let path = "/tmp/brim-bench-\(getpid()).hgrm"
+        defer { unlink(path + ".get") }
+        let result = try bench(
+            "run \(server.target.name) --keys 100 --clients 3 --operations 1000 --hdr \(path)")
+        #expect(result.exitCode == 0)
+        let text = try SystemTree.text(path + ".get").orThrow()
+        #expect(text.split(separator: "\n").first?.contains("Percentile") == true)
+        #expect(text.contains("Total count    =         1000"), "\(text.suffix(300))")
     }
 
     @Test func aRunIsToldInWordsAndInJSON() throws {

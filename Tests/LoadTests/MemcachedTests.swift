@@ -68,9 +68,12 @@ struct MemcachedTests {
         #expect(counters.misses > 0)
         let statistics = try ServerFacts.ask(server.target).statistics
         #expect(statistics["cmd_set"] == "\(counters.requests(of: .set))")
-        #expect(statistics["cmd_touch"] == "\(counters.requests(of: .touch))")
         let keys = counters.operations - counters.requestCount + counters.requests(of: .get)
-        #expect(statistics["cmd_get"] == "\(keys)")
+        let touches = counters.requests(of: .touch)
+        // An mg that touches nothing counts as a get there.
+        let seen = ["cmd_touch", "cmd_get"].map { statistics[$0].flatMap { UInt64($0) } ?? 0 }
+        #expect(seen[0] + seen[1] == touches + keys)
+        if wireProtocol == .classic { #expect(seen[0] == touches) }
         #expect(outcome.generatorShares.count == shape.threads)
     }
 

@@ -1,0 +1,70 @@
+// WorkloadFile: loads with names: options in a file, one a line, that the command line overrides.
+//
+// ```text
+// # Comment.
+// mix = get=90,set=10
+// value-bytes = 100
+// verify
+// ```
+
+internal import Load
+internal import Primitives
+
+/// Files that `--workload PATH` names.
+enum WorkloadFile {
+    /// Replaces `--workload PATH` by the options in the file. They come first, right behind the
+    /// subcommand, so that what the command line says as well counts.
+    static func expand(_ arguments: [String]) throws(ArgumentFault) -> [String] {
+        var rest = arguments
+        var found: [String] = []
+        while let index = rest.firstIndex(where: { isName($0) }) {
+            let path: String
+            if let equals = rest[index].firstIndex(of: "=") {
+                path = String(rest[index][rest[index].index(after: equals)...])
+                rest.remove(at: index)
+            } else {
+                guard index + 1 < rest.count else {
+                    throw ArgumentFault("workload: the path of a file is missing")
+                }
+                path = rest[index + 1]
+                rest.removeSubrange(index...index + 1)
+            }
+            found += try options(in: path)
+        }
+        guard !found.isEmpty else { return rest }
+        return Array(rest.prefix(1)) + found + rest.dropFirst()
+    }
+
+    private static func isName(_ argument: String) -> Bool {
+        argument == "--workload" || argument.hasPrefix("--workload=")
+    }
+
+    static func options(in path: String) throws(ArgumentFault) -> [String] {
+        guard let text = SystemTree.text(path, bytesMax: 64 << 10) else {
+            throw ArgumentFault("workload: '\(path)' cannot be read")
+        }
+        var options: [String] = []
+        for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false)
+            .enumerated()
+        {
+            let content = trimmed(line.prefix { $0 != "#" })
+            guard !content.isEmpty else { continue }
+            let sides = content.split(separator: "=", maxSplits: 1).map(trimmed)
+            guard let name = sides.first, sides.count <= 2,
+                name.allSatisfy({ $0.isASCII && ($0.isLowercase || $0 == "-") }),
+                name != "workload"
+            else {
+                throw ArgumentFault("workload: \(path):\(number + 1) is not NAME = VALUE")
+            }
+            options.append("--" + name)
+            options += sides.dropFirst()
+        }
+        return options
+    }
+
+    private static func trimmed(_ text: Substring) -> String {
+        String(
+            text.drop { $0 == " " || $0 == "\t" }.reversed()
+                .drop { $0 == " " || $0 == "\t" || $0 == "\r" }.reversed())
+    }
+}

@@ -1,0 +1,95 @@
+// Doubt: which records that leave the disk must leave a tombstone, because an older record of
+// their key may stay there.
+//
+// Segments leave in the order of their sequences, and a record is older than another of its key
+// only if its segment is, or was open at the same time, or was brought back by a start.
+
+internal import LMDB
+internal import Primitives
+internal import SegmentLog
+
+extension Committer {
+    /// The lowest orders of the victim's keys in segments that were open together with it and
+    /// have not left, and in what starts have brought back: only these can hold an older record
+    /// of one of its keys. `directory` holds the victim's, and another one afterwards.
+    mutating func olderRecords(
+        _ files: DiskFiles, _ victim: Resident, _ count: Int
+    ) -> OrderTable {
+        let overlap =
+            log.segments.overlap(victim.segment).loadRelaxed() & ~Segments.returnedBit
+        var table = OrderTable()
+        var others = condemned.map(\.resident.sequence)
+        others += onDisk(files, victim.sequence + 1..<max(overlap, victim.sequence + 1))
+        others += returned
+        others.removeAll { $0 == victim.sequence }
+        let growing = (1..<log.segments.count).filter { segment in
+            let state = log.segments.state(segment)
+            return (state == .open || state == .sealed)
+                && log.segments.sequence(segment) < overlap
+                && log.segments.kind(segment) != .promotion
+        }
+        guard !others.isEmpty || !growing.isEmpty,
+            let view = Directory.View(directory, byteCount: Directory.bytes(count: count))
+        else { return table }
+        for number in 0..<count { table.want(view[number].hash) }
+        for segment in growing { addFromMemory(segment, to: &table) }
+        for sequence in Set(others) {
+            guard let count = readDirectory(files, sequence),
+                let view = Directory.View(directory, byteCount: Directory.bytes(count: count))
+            else { continue }
+            for number in 0..<count { table.insert(view[number].hash, view[number].order) }
+        }
+        return table
+    }
+
+    /// Segments on disk with such sequences, recovered already or not.
+    private func onDisk(_ files: DiskFiles, _ range: Range<UInt64>) -> [UInt64] {
+        guard !range.isEmpty, let transaction = try? files.environment.beginRead() else {
+            return []
+        }
+        var found: [UInt64] = []
+        try? transaction.forEach(files.directories, from: range.lowerBound) { sequence, _ in
+            guard sequence < range.upperBound else { return false }
+            found.append(sequence)
+            return true
+        }
+        return found
+    }
+
+    private func addFromMemory(_ segment: Int, to table: inout OrderTable) {
+        let frame = log.segments.frame(segment).loadAcquire()
+        guard frame != 0 else { return }
+        let base = log.frames.offset(Int(frame) - 1)
+        let end = Int(log.segments.cut(segment).loadAcquire())
+        let isChain = log.segments.kind(segment) == .chain
+        var position = 0
+        while position < end {
+            let record = Record(log.frames.memory, at: base + position)
+            if !record.isFiller {
+                let hash = log.frames.memory.withBytes(record.keyOffset, record.keyBytes) {
+                    log.hasher.hash($0)
+                }
+                table.insert(hash, record.order)
+            }
+            position += isChain ? end : record.totalBytes
+        }
+    }
+}
+
+/// The lowest order seen for each hash that is wanted.
+struct OrderTable {
+    private var orders: [UInt64: UInt64] = [:]
+
+    mutating func want(_ hash: UInt64) { orders[hash] = .max }
+
+    mutating func insert(_ hash: UInt64, _ order: UInt64) {
+        guard let lowest = orders[hash], order < lowest else { return }
+        orders[hash] = order
+    }
+
+    /// Whether an older record of this key was seen.
+    func has(_ entry: Directory.Entry) -> Bool {
+        guard !orders.isEmpty, let lowest = orders[entry.hash] else { return false }
+        return lowest < entry.order
+    }
+}
