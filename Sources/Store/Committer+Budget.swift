@@ -43,11 +43,21 @@ extension Committer {
                         + "to keep all the store can hold takes about -m \(kept)")
             }
             _ = dropOldest(4)
-        } else if let first = resident.first, log.segments.liveRecords(first.segment) == 0,
-            log.recovering.loadAcquire() == 0
-        {
-            _ = dropOldest(1)
+        } else if log.recovering.loadAcquire() == 0 {
+            dropSuperseded()
         }
+    }
+
+    /// Lets the oldest segments go that hold nothing live. What took the place of their records
+    /// must be on disk first: a crash would leave neither. So they are noted, and go when a commit
+    /// that began after that has completed.
+    private mutating func dropSuperseded() {
+        let idle = resident.prefix(8).prefix { log.segments.liveRecords($0.segment) == 0 }
+        guard let last = idle.last else { return }
+        if superseded.last == 0 { superseded = (last.sequence, signals.begun.loadAcquire()) }
+        guard signals.completed.loadAcquire() > superseded.begun else { return }
+        _ = dropOldest(idle.prefix { $0.sequence <= superseded.last }.count)
+        superseded.last = 0
     }
 
     /// As many segments as one transaction writes.

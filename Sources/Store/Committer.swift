@@ -41,6 +41,10 @@ struct Committer: ~Copyable {
     var lastKey: UInt64 = 0
     var isFailing = false
     var retryAt: UInt64 = 0
+    /// The last commit did not come about: what it was for is below the cuts and still waits.
+    private var owesCommit = false
+    /// Up to which sequence the oldest segments held nothing live when so many commits had begun.
+    var superseded = (last: UInt64(0), begun: UInt64(0))
     var didWarnIndex = false
 
     /// A segment on disk.
@@ -133,6 +137,7 @@ struct Committer: ~Copyable {
 
     /// Whether anything was written since the last commit.
     private func isDirty() -> Bool {
+        if owesCommit { return true }
         if !pending.isEmpty || log.sealed.count > 0 { return true }
         if signals.changes.loadAcquire() != written.changes { return true }
         if writer.main.segment != 0, writer.hasUncut { return true }
@@ -173,6 +178,7 @@ struct Committer: ~Copyable {
         let number = signals.begun.add(1) + 1
         let began = Clock.unixNanoseconds()
         let start = Clock.monotonicNanoseconds()
+        owesCommit = true
         guard var open = collectCuts(askingWorkers) else { return false }
         cutsTaken = number
         while let segment = log.sealed.pop() { pending.append(Int(segment)) }
@@ -217,6 +223,7 @@ struct Committer: ~Copyable {
     }
 
     private mutating func didSucceed(_ number: UInt64, began: UInt64, start: UInt64) {
+        owesCommit = false
         if !didStart {
             didStart = true
             disk.didStart()

@@ -229,7 +229,7 @@ def damaged_file():
     """Truncated anywhere, bits flipped anywhere: moved aside or served, and never a wrong value."""
     generator = random.Random(5)
     with support.folder() as place:
-        with support.Server("-m", 64, store=place / "good") as server:
+        with support.Server("-m", 64, "-I", "4m", store=place / "good") as server:
             with server.client() as client:
                 for version in (1, 2, 3, 4):
                     _fill(client, version, 2000)

@@ -1,0 +1,30 @@
+// FaultTests: disks that are full, fail, stall, are damaged, or belong to somebody else.
+
+import Testing
+
+extension ProcessTests {
+    @Suite struct FaultTests {
+        @Test(arguments: [
+            "no_space", "failed_sync", "failed_writes", "failed_meta_pages", "torn_writes",
+            "no_space_and_ack", "failed_sync_and_ack",
+        ])
+        func theServerOutlivesWhatTheDiskDoes(_ fault: String) throws {
+            try Scenario.run("faults.\(fault)")
+        }
+
+        @Test(arguments: ["stalled_disk", "stalled_disk_and_a_flood"])
+        func memoryIsServedWhileTheDiskStandsStill(_ scenario: String) throws {
+            try Scenario.run("faults.\(scenario)")
+        }
+
+        @Test(arguments: ["damaged_file", "damaged_values"])
+        func noDamageIsEverServed(_ scenario: String) throws {
+            try Scenario.run("faults.\(scenario)")
+        }
+
+        @Test(arguments: ["unwritable_folder", "store_of_another"])
+        func aStoreThatCannotBeUsedIsNamedInOneLine(_ scenario: String) throws {
+            try Scenario.run("faults.\(scenario)")
+        }
+    }
+}

@@ -1,0 +1,156 @@
+"""Power cuts: what the disk could hold after any of them must open, and hold what was promised.
+
+The server's writes and syncs are recorded (Tests/interpose). When a reply is read, the record's
+length is noted: whoever cuts the power after that must find what the reply promised. Then images
+are made of what may have been on the disk at some cut, and a server is started on each.
+"""
+
+import importlib.util
+import os
+import random
+import time
+
+import crash
+import support
+
+SEED = 41
+CONNECTIONS, KEYS, BATCH, TURNS = 3, 40, 12, 150
+
+
+def _load():
+    """The image maker; it has this file's name, so it is loaded under another."""
+    path = support.HERE.parent / "interpose" / "powercut.py"
+    specification = importlib.util.spec_from_file_location("powercut_images", path)
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+class _Story:
+    """What was asked of the server, and how long the record was when it was answered."""
+
+    def __init__(self, record, seed):
+        self.record, self.generator, self.version = record, random.Random(seed), 0
+        # By key: (version or None, time of the answer, the record's length then).
+        self.changes = {b"p%d-%d" % (c, k): [(None, 0.0, 0)]
+                        for c in range(CONNECTIONS) for k in range(KEYS)}
+        # When a commit that had been completed by then began, and the record's length.
+        self.commits = []
+
+    def length(self):
+        return os.stat(self.record).st_size
+
+    def tell(self, server):
+        clients = [server.client() for _ in range(CONNECTIONS)]
+        for turn in range(TURNS):
+            asked = [self.ask(client, number) for number, client in enumerate(clients)]
+            for client, keys in zip(clients, asked):
+                for key, version in keys:
+                    line = client.line()
+                    expected = (b"DELETED", b"NOT_FOUND") if version is None else (b"STORED",)
+                    assert line in expected, line
+                    self.note([key], version)
+            if turn % 40 == 39:
+                assert clients[0].ask(b"flush_all") == b"OK"
+                self.note(self.changes, None)
+            if turn % 3 == 0:
+                began = int(clients[0].stats()["brim_last_commit_began_us"]) / 1e6
+                self.commits.append((began, self.length()))
+        for client in clients:
+            client.close()
+
+    def ask(self, client, number):
+        request, keys = b"", []
+        for _ in range(BATCH):
+            key = b"p%d-%d" % (number, self.generator.randrange(KEYS))
+            if self.generator.random() < 0.2:
+                request += b"delete %s\r\n" % key
+                keys.append((key, None))
+                continue
+            self.version += 1
+            value = self.value(key, self.version)
+            request += b"set %s 0 0 %d\r\n%s\r\n" % (key, len(value), value)
+            keys.append((key, self.version))
+        client.send(request)
+        return keys
+
+    @staticmethod
+    def value(key, version):
+        head = b"%s %d " % (key, version)
+        return crash.value_of(key, version) + head * (version % 97)
+
+    def note(self, keys, version):
+        now, length = time.time(), self.length()
+        for key in keys:
+            self.changes[key].append((version, now, length))
+
+    def allowed(self, key, length, mode):
+        """The states in which a key may be found after a cut where the record was so long."""
+        changes = self.changes[key]
+        committed = max((began for began, noted in self.commits if noted <= length), default=0.0)
+        floor = 0
+        for number, (_, answered, noted) in enumerate(changes):
+            if noted <= length and (mode == "ack" or answered < committed):
+                floor = number
+        return changes[floor:]
+
+    def compare(self, server, length, mode):
+        with server.client() as client:
+            found = client.get_many(list(self.changes))
+        there = 0
+        for key in self.changes:
+            allowed = [version for version, _, _ in self.allowed(key, length, mode)]
+            value = found.get(key)
+            if value is None:
+                assert None in allowed, f"{key.decode()} is missing; allowed: {allowed[:8]}"
+                continue
+            there += 1
+            assert value in [self.value(key, v) for v in allowed if v is not None], (
+                f"{key.decode()}: found {value[:40]}; allowed: {allowed[:8]}")
+        return there
+
+
+def _cut(mode, rounds):
+    images = _load()
+    with support.folder() as place:
+        (place / "store").mkdir()
+        record = place / "record"
+        story = _Story(record, SEED)
+        environment = {"POWERCUT_DIR": str(place / "store"), "POWERCUT_LOG": str(record)}
+        with support.Server(
+                "-m", 64, "-t", 2, "--durability", mode, "--flush-interval", 20,
+                store=place / "store", environment=environment, preload="powercut.so") as server:
+            story.tell(server)
+        events, ends = images.read_record(record), []
+        end = 0
+        for event in events:
+            end += images.HEAD.size + len(event.path.encode()) + len(event.data)
+            ends.append(end)
+        assert end == story.length(), "some events were passed over"
+        generator, found = random.Random(SEED), []
+        syncs = [n for n, e in enumerate(events) if e.kind == images.SYNC or e.synchronous]
+        for number in range(rounds):
+            cut = generator.randrange(len(events) + 1)
+            if number % 2:
+                cut = min(len(events), max(0, generator.choice(syncs) + generator.choice((0, 1))))
+            target = place / f"image-{number}"
+            images.make_image(events, cut, SEED + number, None).save(target)
+            length = ends[cut - 1] if cut else 0
+            try:
+                with support.Server("-m", 64, store=target) as server:
+                    server.wait_for_recovery()
+                    found.append(story.compare(server, length, mode))
+                    server.kill()
+            except AssertionError:
+                print(f"cut {cut} of {len(events)}, seed {SEED + number}")
+                raise
+            support.shutil.rmtree(target)
+        print(f"{rounds} images of {len(events)} events; values found: {min(found)}-{max(found)}")
+
+
+def acknowledged():
+    _cut("ack", 70)
+
+
+def interval():
+    _cut("interval", 40)
