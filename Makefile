@@ -34,7 +34,7 @@ build: swift build-packages
 test: swift test-packages build interpose
 	$(BRIM) -V
 	swift build --configuration release --build-tests
-	swift test --configuration release --skip-build --disable-xctest
+	swift test --configuration release --skip-build --disable-xctest --no-parallel
 
 bench: build bench-packages
 	swift build $(STATIC) --product brim-bench

@@ -60,13 +60,14 @@ def pymemcache():
         assert statistics[b"curr_items"] > 0 and statistics[b"threads"] == 2
         assert statistics[b"rusage_user"] >= 0.0
         settings = client.stats("settings")
-        assert settings[b"cas_enabled"] is True, settings[b"cas_enabled"]
+        # Some versions turn memcached's "yes" into a truth value, some leave it.
+        assert settings[b"cas_enabled"] in (True, b"yes"), settings[b"cas_enabled"]
         assert settings[b"maxbytes"] == 64 << 20
         assert client.stats("items") and client.stats("slabs")
         assert client.flush_all()
         assert client.get("a") is None
         client.quit()
-        pooled = PooledClient(("127.0.0.1", server.port), max_pool_size=4, timeout=30)
+        pooled = PooledClient(("127.0.0.1", server.port), max_pool_size=8, timeout=30)
         jobs = [lambda n=n: _pool_user(pooled, n) for n in range(8)]
         support.in_threads(jobs, 30)
 
@@ -178,7 +179,7 @@ def libmc():
         found, cas = client.gets("fresh")
         assert found == 3 and client.cas("fresh", 4, cas)
         assert not client.cas("fresh", 5, cas) and client.get("fresh") == 4
-        assert client.incr("fresh", 10) == 14 and client.decr("fresh", 20) == 10
+        assert client.incr("fresh", 10) == 14 and client.decr("fresh", 4) == 10
         assert client.set("text", "b") and client.append("text", "c")
         assert client.prepend("text", "a") and client.get("text") == "abc"
         assert client.touch("text", 1000) and not client.touch("nobody", 1)
