@@ -45,7 +45,7 @@ public enum Daemon {
     private static func serve(_ settings: Settings, _ journal: Journal) throws(Failure) {
         let limit = DescriptorLimit.raise(toFit: settings.connectionsMax)
         if !limit.isEnough { journal.warning("\(limit)") }
-        let ring = try makeControlRing()
+        let ring = try makeControlRing(settings)
         let listeners = try listen(settings)
         try becomeUser(settings, journal)
         let memory = ServerMemory(
@@ -66,9 +66,12 @@ public enum Daemon {
 
     // MARK: Steps of the start
 
-    private static func makeControlRing() throws(Failure) -> KernelRing {
+    private static func makeControlRing(_ settings: Settings) throws(Failure) -> KernelRing {
+        var configuration = RingConfiguration.control
+        // All rings share the limit of locked memory.
+        configuration.ringCount = settings.workers + 1
         do {
-            return try KernelRing(configuration: .control)
+            return try KernelRing(configuration: configuration)
         } catch {
             throw Failure(line: error.explanation, exitCode: ExitCode.system)
         }

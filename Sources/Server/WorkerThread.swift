@@ -89,14 +89,16 @@ enum WorkerThread {
         var ringConfiguration = RingConfiguration()
         ringConfiguration.bufferCount = memory.receiveBuffers
         ringConfiguration.bufferBytes = ServerLimits.blockBytes
+        ringConfiguration.ringCount = settings.workers + 1
         let ring = try KernelRing(configuration: ringConfiguration)
         let waker = ring.waker
+        let receiveBuffers = ring.bufferCount
         let features = ring.features.names.joined(separator: ",")
         var worker = try Worker<KernelRing>(
             ring: ring, door: store.door(worker: number),
             configuration: WorkerConfiguration(
                 connectionsMax: memory.connectionsPerWorker,
-                receiveBuffers: memory.receiveBuffers, poolBlocks: memory.poolBlocks,
+                receiveBuffers: receiveBuffers, poolBlocks: memory.poolBlocks,
                 valueBytesMax: settings.itemBytesMax,
                 requestsPerTurnMax: settings.requestsPerTurnMax,
                 idleTimeoutSeconds: settings.idleTimeoutSeconds,

@@ -1,0 +1,455 @@
+"""How the server treats its connections, its limits and its signals."""
+
+import os
+import random
+import re
+import resource
+import signal
+import socket
+import threading
+import time
+
+import crash
+import support
+
+PIPELINED = 100_000
+#: Of others, while somebody misbehaves. The machine may be busy.
+REPLY_SECONDS_ALLOWED = 2.0
+
+
+class _Others:
+    """Somebody who asks all the time, and how long the slowest answer took."""
+
+    def __init__(self, server, count=2):
+        self.server, self.stop, self.slowest, self.turns = server, threading.Event(), 0.0, 0
+        self.failures = []
+        self.threads = [threading.Thread(target=self.run, args=(n,), daemon=True)
+                        for n in range(count)]
+
+    def run(self, number):
+        try:
+            with self.server.client() as client:
+                while not self.stop.is_set():
+                    start = time.monotonic()
+                    key = b"other-%d" % number
+                    assert client.set(key, b"%d" % self.turns) == b"STORED"
+                    assert client.get(key) is not None
+                    self.slowest = max(self.slowest, time.monotonic() - start)
+                    self.turns += 1
+                    time.sleep(0.002)
+        except BaseException as failure:
+            self.failures.append(failure)
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, kind, *_):
+        self.stop.set()
+        for thread in self.threads:
+            thread.join(support.REPLY_SECONDS_MAX)
+        if kind is None:
+            if self.failures:
+                raise self.failures[0]
+            assert self.turns > 0
+            print(f"{self.turns} others' turns, the slowest took {self.slowest * 1000:.0f} ms")
+            assert self.slowest < REPLY_SECONDS_ALLOWED
+
+
+def connections_are_spread_evenly():
+    with support.Server("-m", 64, "-t", 4) as server:
+        clients = [server.client() for _ in range(49)]
+        for client in clients:
+            assert client.ask(b"mn") == b"MN"
+        with server.client() as last:
+            found = last.stats()
+            spread = [int(found[f"brim_worker_{n}_connections"]) for n in range(4)]
+            assert sum(spread) == 50 and max(spread) - min(spread) <= 1, spread
+            # And again after half of them went.
+            for client in clients[::2]:
+                client.close()
+            support.wait_for("closing", lambda: last.stats()["curr_connections"] == "25")
+            clients = clients[1::2] + [server.client() for _ in range(25)]
+            for client in clients:
+                assert client.ask(b"mn") == b"MN"
+            found = last.stats()
+            spread = [int(found[f"brim_worker_{n}_connections"]) for n in range(4)]
+            assert sum(spread) == 50 and max(spread) - min(spread) <= 1, spread
+        for client in clients:
+            client.close()
+
+
+def pipelines_that_nobody_reads():
+    """100,000 requests are sent before one reply is read: that costs its own connection only."""
+    with support.folder() as place, \
+            support.Server("-m", 64, "-t", 2, store=place / "store") as server:
+        with server.client() as client:
+            assert client.set(b"big", b"v" * 2000) == b"STORED"
+        with _Others(server, 4):
+            sent = [0]
+            deaf = server.client(5)
+
+            def pour():
+                try:
+                    for _ in range(PIPELINED // 1000):
+                        deaf.send(b"get big\r\n" * 1000)
+                        sent[0] += 1000
+                except (socket.timeout, ConnectionError):
+                    pass  # It is no longer read from, or was closed: both are in order.
+
+            pour()
+            time.sleep(1.5)
+            memory = server.status("RssAnon")
+            assert memory < (64 + 24) << 10, f"{memory} KiB"
+            deaf.close()
+        server.still_runs()
+
+
+def pipelines_that_are_read():
+    """100,000 requests at once, read by another thread meanwhile, are all answered in order."""
+    with support.Server("-m", 64, "-t", 2) as server, server.client() as client, \
+            _Others(server):
+        request = b"".join(
+            b"set p%d 0 0 %d noreply\r\n%d\r\nget p%d\r\n" % (n % 997, len(str(n)), n, n % 997)
+            for n in range(PIPELINED // 2))
+        sender = threading.Thread(target=client.send, args=(request,), daemon=True)
+        sender.start()
+        for number in range(PIPELINED // 2):
+            found = client.values()
+            assert found == {b"p%d" % (number % 997): b"%d" % number}, (number, found)
+        sender.join(support.REPLY_SECONDS_MAX)
+        assert not sender.is_alive()
+
+
+def slow_readers():
+    """Large values to those who take them slowly: they get them whole, and nobody waits."""
+    with support.folder() as place, \
+            support.Server("-m", 64, "-t", 2, store=place / "store") as server:
+        value = os.urandom(1 << 20)
+        with server.client() as client:
+            assert client.set(b"large", value) == b"STORED"
+
+        def slow():
+            with server.client() as client:
+                client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+                client.send(b"get large\r\n" * 4)
+                received = b""
+                while len(received) < 3 << 20:
+                    received += client.socket.recv(1 << 16)
+                    time.sleep(0.02)
+                client.received = bytearray(received)
+                for _ in range(4):
+                    assert client.values() == {b"large": value}
+
+        with _Others(server):
+            support.in_threads([slow] * 6, 60)
+        with server.client() as client:
+            support.wait_for("the pins", lambda: client.stats()["brim_frames_pinned"] == "0")
+
+
+def slow_writers():
+    """A value that trickles in holds up nobody, and is there when it is complete."""
+    with support.Server("-m", 64, "-t", 2) as server:
+        value = os.urandom(700_000)
+
+        def trickle(number):
+            with server.client() as client:
+                client.send(b"set slow%d 0 0 %d\r\n" % (number, len(value)))
+                for start in range(0, len(value), 35_000):
+                    client.send(value[start:start + 35_000])
+                    time.sleep(0.05)
+                client.send(b"\r\n")
+                assert client.line() == b"STORED"
+                assert client.get(b"slow%d" % number) == value
+
+        def vanish():
+            client = server.client()
+            client.send(b"set gone 0 0 %d\r\n%s" % (len(value), value[:300_000]))
+            time.sleep(0.3)
+            client.close()
+
+        with _Others(server):
+            support.in_threads([lambda n=n: trickle(n) for n in range(4)] + [vanish] * 3, 60)
+        with server.client() as client:
+            assert client.get(b"gone") is None
+
+
+def connection_limit():
+    with support.Server("-m", 64, "-c", 20, "-t", 2) as server:
+        clients = [server.client() for _ in range(20)]
+        for client in clients:
+            assert client.ask(b"mn") == b"MN"
+        with server.client() as refused:
+            assert refused.line() == b"ERROR Too many open connections"
+            assert refused.is_closed()
+        found = clients[0].stats()
+        assert int(found["rejected_connections"]) >= 1, found["rejected_connections"]
+        assert int(found["curr_connections"]) == 20
+        # One goes, another comes.
+        clients.pop().close()
+
+        def accepted():
+            client = server.client()
+            try:
+                if client.ask(b"mn") == b"MN":
+                    clients.append(client)
+                    return True
+            except (support.Closed, ConnectionError):
+                pass
+            client.close()
+            return False
+
+        support.wait_for("a free place", accepted, pause=0.1)
+        spent = _processor_seconds(server)
+        time.sleep(0.5)
+        assert _processor_seconds(server) - spent < 0.3, "the acceptor spins"
+        for client in clients:
+            client.close()
+
+
+def _processor_seconds(server):
+    with open(f"/proc/{server.pid}/stat") as stat:
+        fields = stat.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def idle_timeout():
+    with support.Server("-m", 64, "--idle-timeout", 2) as server:
+        idle, busy = server.client(), server.client()
+        start = time.monotonic()
+        assert idle.ask(b"mn") == b"MN"
+        while time.monotonic() - start < 4.5:
+            assert busy.ask(b"mn") == b"MN"
+            time.sleep(0.2)
+        idle.socket.settimeout(5)
+        assert idle.is_closed()
+        found = busy.stats()
+        assert int(found["idle_kicks"]) == 1, found.get("idle_kicks")
+        assert int(found["brim_closed_idle"]) == 1
+        busy.close()
+
+
+def half_close():
+    """Who says that nothing more comes still gets every answer."""
+    with support.Server("-m", 64) as server:
+        with server.client() as client:
+            value = os.urandom(500_000)
+            client.send(
+                b"set a 0 0 %d\r\n%s\r\n" % (len(value), value) + b"get a\r\n" * 20 + b"mn\r\n")
+            client.socket.shutdown(socket.SHUT_WR)
+            time.sleep(0.1)
+            assert client.line() == b"STORED"
+            for _ in range(20):
+                assert client.values() == {b"a": value}
+            assert client.line() == b"MN"
+            assert client.socket.recv(1) == b""
+        with server.client() as client:
+            # What is incomplete is not answered.
+            client.send(b"mn\r\nset b 0 0 10\r\nabc")
+            client.socket.shutdown(socket.SHUT_WR)
+            assert client.line() == b"MN"
+            assert client.socket.recv(1) == b""
+        with server.client() as client:
+            assert client.get(b"b") is None
+
+
+def _stop_under_load(number, mode):
+    with support.folder() as place:
+        server = support.Server(
+            "-m", 64, "-t", 2, "--durability", mode, store=place / "store")
+        acknowledged, stop = [{} for _ in range(8)], threading.Event()
+
+        def write(index):
+            try:
+                with server.client() as client:
+                    version = 0
+                    while not stop.is_set():
+                        version += 1
+                        key = b"t%d-%d" % (index, version % 200)
+                        asked = crash.value_of(key, version)[:60_000]
+                        if client.set(key, asked) != b"STORED":
+                            return
+                        acknowledged[index][key] = version
+            except (support.Closed, OSError):
+                pass
+
+        threads = [threading.Thread(target=write, args=(n,), daemon=True) for n in range(8)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.7)
+        code, spent = server.stop(number)
+        stop.set()
+        for thread in threads:
+            thread.join(support.REPLY_SECONDS_MAX)
+        assert code == 0, f"{code}\n{server.log()}"
+        assert spent < support.STOP_SECONDS_PROMISED, spent
+        with support.Server("-m", 64, store=place / "store") as again:
+            again.wait_for_recovery()
+            with again.client() as client:
+                count = 0
+                for versions in acknowledged:
+                    for key, version in versions.items():
+                        found = client.get(key)
+                        # The one after it may have been stored without the reply being read.
+                        allowed = [crash.value_of(key, v)[:60_000]
+                                   for v in (version, version + 200)]
+                        assert found in allowed, (key, version, found and found[:40])
+                        count += 1
+        print(f"{mode}, signal {number}: {count} values kept, stopped in {spent:.2f} s")
+
+
+def stops_under_load():
+    _stop_under_load(signal.SIGTERM, "interval")
+    _stop_under_load(signal.SIGTERM, "ack")
+    _stop_under_load(signal.SIGINT, "interval")
+    _stop_under_load(signal.SIGUSR1, "interval")
+
+
+def stops_with_open_connections():
+    """Idle ones, half a request, an unread reply: none of them keeps the server from ending."""
+    with support.Server("-m", 64, "-t", 2) as server:
+        value = os.urandom(1 << 20)
+        clients = [server.client() for _ in range(20)]
+        assert clients[0].set(b"a", value) == b"STORED"
+        clients[1].send(b"set b 0 0 100\r\nabc")
+        clients[2].send(b"get a\r\n" * 50)
+        clients[3].send(b"get")
+        time.sleep(0.2)
+        code, spent = server.stop()
+        assert code == 0 and spent < support.STOP_SECONDS_PROMISED, (code, spent)
+        for client in clients:
+            client.close()
+        print(f"stopped in {spent:.2f} s")
+
+
+def hangup():
+    with support.Server("-m", 64) as server, server.client() as client, _Others(server):
+        for _ in range(20):
+            server.send_signal(signal.SIGHUP)
+            time.sleep(0.02)
+            assert client.ask(b"mn") == b"MN"
+        server.still_runs()
+
+
+def few_descriptors():
+    """A hard limit that is too low: the log says how many connections fit, and it serves them."""
+    limit = [(resource.RLIMIT_NOFILE, 64, 64)]
+    prefix = _as_nobody()
+    with support.Server("-m", 64, "-t", 2, limits=limit, prefix=prefix) as server:
+        room = re.search(r"room for (\d+) connections", server.log())
+        assert room, server.log()
+        clients = []
+        for _ in range(80):
+            client = server.client(5)
+            try:
+                answer = client.ask(b"mn")
+            except (support.Closed, ConnectionError, socket.timeout):
+                answer = None
+            if answer == b"MN":
+                clients.append(client)
+            else:
+                client.close()
+                break
+        assert len(clients) >= int(room.group(1)) - 1, (len(clients), room.group())
+        assert clients[0].set(b"a", b"1") == b"STORED"
+        spent = _processor_seconds(server)
+        time.sleep(0.5)
+        assert _processor_seconds(server) - spent < 0.3, "the acceptor spins"
+        for client in clients[1:]:
+            client.close()
+        support.wait_for("room", lambda: server.client().ask(b"mn") == b"MN")
+        clients[0].close()
+
+
+def _as_nobody():
+    if os.geteuid() != 0:
+        return []
+    return ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups",
+            "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs", "--"]
+
+
+def unprivileged():
+    """As an ordinary user meets it: no memory to lock, 1024 descriptors."""
+    limits = [(resource.RLIMIT_MEMLOCK, 65_536, 65_536), (resource.RLIMIT_NOFILE, 1024, 1024)]
+    with support.folder() as place:
+        (place / "state").mkdir()
+        if os.geteuid() == 0:
+            os.chmod(place / "state", 0o777)
+        for turn in range(2):
+            with support.Server("-m", 128, "-t", 4, limits=limits, prefix=_as_nobody(),
+                                store=place / "state" / "store") as server:
+                assert "running as root" not in server.log()
+                server.wait_for_recovery()
+                clients = [server.client() for _ in range(200)]
+                for number, client in enumerate(clients):
+                    key = b"u%d" % number
+                    if turn:
+                        assert client.get(key) == key * 100
+                    assert client.set(key, key * 100) == b"STORED"
+                for client in clients:
+                    client.close()
+
+
+def random_bytes():
+    """Nothing that is sent ends the server."""
+    generator = random.Random(9)
+    words = [b"get", b"gets", b"set", b"cas", b"incr", b"touch", b"gat", b"stats",
+             b"mn", b"mg", b"verbosity", b"delete", b"append", b" ", b"  ", b"\r\n", b"\n", b"\0",
+             b"-1", b"0", b"1", b"4294967296", b"18446744073709551616", b"noreply", b"k" * 251,
+             b"a", b"b", b"\x80\x01", b"settings", b"items", b"\xff", b"x" * 3000]
+    with support.folder() as place, \
+            support.Server("-m", 64, "-t", 2, store=place / "store") as server:
+        def throw(seed):
+            chance = random.Random(seed)
+            for _ in range(60):
+                with server.client(1) as client:
+                    try:
+                        for _ in range(chance.randrange(1, 40)):
+                            client.send(b"".join(
+                                chance.choice(words) + chance.choice((b"", b" ", b" ", b"\r\n"))
+                                for _ in range(chance.randrange(1, 30))))
+                            if chance.random() < 0.1:
+                                client.send(chance.randbytes(chance.randrange(5000)))
+                        client.socket.setblocking(False)
+                        client.socket.recv(1 << 20)
+                    except (BlockingIOError, ConnectionError, socket.timeout):
+                        pass
+        with _Others(server):
+            seeds = [generator.randrange(1 << 30) for _ in range(4)]
+            support.in_threads([lambda s=s: throw(s) for s in seeds], 60)
+        server.still_runs()
+
+
+def major_faults_of_workers():
+    """Reading from disk faults no page in on a worker: that would stop all its connections."""
+    with support.folder() as place, \
+            support.Server("-m", 64, "-t", 2, store=place / "store") as server:
+        value = os.urandom(4000)
+        with server.client() as client:
+            for number in range(30_000):
+                client.send(b"set f%d 0 0 %d noreply\r\n%s\r\n" % (number, len(value), value))
+            assert client.ask(b"mn") == b"MN"
+            time.sleep(1)
+            # The file leaves the kernel's cache, as far as it lets go of it.
+            with open(place / "store" / "data.mdb", "rb") as file:
+                os.fsync(file.fileno())
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            before = _major_faults(server)
+            for number in range(0, 30_000, 3):
+                found = client.get(b"f%d" % number)
+                assert found is None or found == value
+            assert int(client.stats()["brim_disk_reads"]) > 1000
+            after = _major_faults(server)
+            assert after == before, f"{after} after {before}"
+
+
+def _major_faults(server):
+    faults = {}
+    for task in os.listdir(f"/proc/{server.pid}/task"):
+        with open(f"/proc/{server.pid}/task/{task}/stat") as stat:
+            name, rest = stat.read().split("(", 1)[1].rsplit(")", 1)
+        if name.startswith("brim-worker"):
+            faults[name] = int(rest.split()[9])
+    assert faults, "no worker was found"
+    return faults
