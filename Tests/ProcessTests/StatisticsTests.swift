@@ -1,0 +1,14 @@
+// StatisticsTests: the statistics by the rules of those who read them.
+
+import Testing
+
+extension ProcessTests {
+    @Suite struct StatisticsTests {
+        @Test(arguments: [
+            "the_exporter_reads_them", "words_without_answers_end_too", "tools_read_them",
+        ])
+        func statisticsAreUnderstood(_ scenario: String) throws {
+            try Scenario.run("statistics_text.\(scenario)")
+        }
+    }
+}
