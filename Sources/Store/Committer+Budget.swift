@@ -11,6 +11,12 @@ internal import Primitives
 internal import SegmentLog
 
 extension Committer {
+    /// Pages that a segment and its directory take.
+    static func diskBytes(_ filled: Int, _ records: Int) -> Int {
+        (filled + 16 + 4095) / 4096 * 4096
+            + (Directory.bytes(count: records) + 16 + 4095) / 4096 * 4096
+    }
+
     /// Bytes that live segments may take: 85 % of the map less three transactions.
     var budget: Int {
         let map = disk.configuration.sizeBytes

@@ -101,8 +101,8 @@ extension Committer {
         do throws(LMDBError) {
             let transaction = try files.environment.beginRead()
             let isRead = try transaction.get(files.segments, key: key) { bytes in
-                guard bytes.count == filled else { return false }
-                log.frames.memory.store(bytes, at: offset)
+                guard bytes.count >= filled else { return false }
+                log.frames.memory.store(bytes.extracting(0..<filled), at: offset)
                 return true
             }
             guard isRead == true, log.isSound(offset, filled: filled) else { throw .corrupted }

@@ -69,6 +69,8 @@ struct Committer: ~Copyable {
 
     /// Orders reserved ahead of the highest given out.
     static let reservation: UInt64 = 1 << 28
+    /// A smaller value would lie inside a page of the tree, where no ring could read it.
+    static let valueBytesMin = 4096
     /// How long a worker may take to end its turn.
     static let answerNanosecondsMax: UInt64 = 5_000_000_000
 
@@ -331,7 +333,8 @@ struct Committer: ~Copyable {
         let frame = Int(log.segments.frame(segment).loadAcquire()) - 1
         let offset = log.frames.offset(frame)
         try transaction.reserve(
-            files.segments, key: key, byteCount: filled, append: key > lastKey
+            files.segments, key: key, byteCount: max(filled, Self.valueBytesMin),
+            append: key > lastKey
         ) { target in
             log.frames.memory.withBytes(offset, filled) { target.append($0) }
         }
@@ -478,12 +481,6 @@ struct Committer: ~Copyable {
                 commit: signals.begun.loadRelaxed()))
         disk.counters.add(.segmentsWritten, 1)
         disk.counters.add(.recordsWritten, Int(log.segments.records(segment).loadRelaxed()))
-    }
-
-    /// Pages that a segment and its directory take.
-    static func diskBytes(_ filled: Int, _ records: Int) -> Int {
-        (filled + 16 + 4095) / 4096 * 4096
-            + (Directory.bytes(count: records) + 16 + 4095) / 4096 * 4096
     }
 
     mutating func addResident(_ new: Resident) {

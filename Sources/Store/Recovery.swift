@@ -109,7 +109,7 @@ struct Recovery: ~Copyable {
 
     private mutating func take(_ step: Step, _ directory: Region, _ merger: Merger) {
         guard let view = Directory.View(directory, byteCount: step.byteCount),
-            let bytes = step.segmentBytes, view.kind == .chain || bytes == view.filled,
+            let bytes = step.segmentBytes, view.kind == .chain || bytes >= view.filled,
             let segment = log.segments.restore(
                 view.kind, sequence: step.sequence, filled: view.filled, records: view.count,
                 overlap: view.overlap, earliest: view.earliest, latest: view.latest,
