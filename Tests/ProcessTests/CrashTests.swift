@@ -4,7 +4,7 @@ import Testing
 
 extension ProcessTests {
     @Suite struct CrashTests {
-        @Test(arguments: ["interval", "acknowledged"])
+        @Test(arguments: ["interval", "acknowledged", "small_store"])
         func whatWasPromisedIsThereAfterAKill(_ durability: String) throws {
             try Scenario.run("crash.\(durability)")
         }

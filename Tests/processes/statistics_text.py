@@ -23,7 +23,8 @@ EXTSTORE = """compact_lost compact_rescues compact_skipped page_allocs page_evic
 ITEMS = "number age hits_to_hot hits_to_warm hits_to_cold hits_to_temp".split()
 ITEMS_NEVER = "store_too_large store_no_memory".split()
 SLABS = """get_hits delete_hits incr_hits decr_hits cas_hits touch_hits cas_badval cmd_set
-    chunk_size chunks_per_page total_pages total_chunks used_chunks free_chunks free_chunks_end""".split()
+    chunk_size chunks_per_page total_pages total_chunks used_chunks free_chunks
+    free_chunks_end""".split()
 OTHERS = """pid pointer_size cmd_get cmd_touch threads connection_structures max_connections
     libevent""".split()
 
