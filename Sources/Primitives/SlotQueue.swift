@@ -50,22 +50,6 @@ public struct SlotQueue: BitwiseCopyable, Sendable {
         lock.unlock()
     }
 
-    /// Puts a value before all others.
-    public func pushFront(_ value: UInt32) {
-        precondition(value != 0)
-        lock.lock()
-        if tail - head == capacity { closeHoles() }
-        precondition(tail - head < capacity)
-        if head == 0 {
-            head += capacity
-            tail += capacity
-        }
-        head -= 1
-        region.store(value, at: entry(head))
-        setCount(count + 1)
-        lock.unlock()
-    }
-
     /// Takes the oldest entry.
     public func pop() -> UInt32? {
         lock.lock()
