@@ -6,6 +6,7 @@
 // the change is executed again. What a read brought is judged by the store (`Door.examine`).
 // Every read that was begun ends exactly once, also when its connection is gone or its time is up.
 
+internal import Glibc
 internal import Memcache
 internal import Primitives
 internal import Store
@@ -193,7 +194,21 @@ extension Worker where Network: ~Copyable {
             freeRead(number)
             return
         }
-        examine(number, count: Int(completion.result))
+        switch completion.result {
+        case -EINTR, -EAGAIN: readOn(number)
+        default: examine(number, count: Int(completion.result))
+        }
+    }
+
+    /// A read that was interrupted says nothing about the disk: it is asked for again.
+    private mutating func readOn(_ number: Int) {
+        if reads[number].room == nil {
+            let since = reads[number].startedAt
+            startRead(number)
+            reads[number].startedAt = since
+        } else {
+            startLongRead(number)
+        }
     }
 
     /// Where the read's bytes are.
