@@ -48,6 +48,8 @@ public struct Writer: ~Copyable {
     var stagingFrame = 0
     /// A frame kept for when there is none, plus one.
     private var spareFrame = 0
+    /// Whether the next segment can be opened whatever happens.
+    public var hasSpare: Bool { spareFrame != 0 }
     var stagingTail = 0
     /// The frame kept for reading from disk while no other is free, plus one, and how much of it
     /// is used.
@@ -321,10 +323,10 @@ public struct Writer: ~Copyable {
 
     /// Answers the committer's question, if it asked one: call between turns.
     @inlinable public mutating func answerCut() {
-        log.isDirty(number).storeRelaxed(main.tail > main.cut ? 1 : 0)
         let asked = log.cutAsked(number).loadAcquire()
-        guard asked != log.cutAnswered(number).loadRelaxed() else { return }
-        publishCut(asked)
+        if asked != log.cutAnswered(number).loadRelaxed() { publishCut(asked) }
+        // Behind the cut: a worker that parks now has nothing more to commit.
+        log.isDirty(number).storeRelaxed(main.tail > main.cut ? 1 : 0)
     }
     @usableFromInline mutating func publishCut(_ asked: UInt32) {
         // A segment that stays open while many pass would be in doubt with all of them.
