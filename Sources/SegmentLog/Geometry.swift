@@ -106,6 +106,17 @@ public struct Geometry: BitwiseCopyable, Sendable, Equatable {
     public var rowBytes: Int { Self.bucketBytes << shardBits }
     /// The largest record that shares a segment with others; larger ones get frames of their own.
     public var sharedRecordBytesMax: Int { segmentBytes / 2 }
+    /// Frames that a large record may not count on: both open segments of every writer, of every
+    /// worker one for staging and one for reading, and one to spare.
+    public var framesHeldMax: Int {
+        2 * writers + 2 * max(writers - (hasDisk ? 2 : 1), 0) + 1
+    }
+    /// Frames that one record may take: so many parts its key on disk can number.
+    public static let chainFramesMax = 1024
+    /// The largest record that memory can take once everything else has left it.
+    public var recordBytesMax: Int {
+        min(frameCount - framesHeldMax, Self.chainFramesMax) * segmentBytes
+    }
     /// Frames that a record of so many bytes needs if it does not share.
     public func framesNeeded(_ bytes: Int) -> Int { (bytes + segmentBytes - 1) / segmentBytes }
 }

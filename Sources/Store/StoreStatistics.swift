@@ -58,6 +58,12 @@ public struct StoreStatistics: BitwiseCopyable, Sendable {
     public var completedCommitBegan: UInt64 = 0
     public var commitNanoseconds: UInt64 = 0
     public var commitNanosecondsMax: UInt64 = 0
+    /// Segments that left memory unwritten because the disk took nothing, and live records in them.
+    public var segmentsGivenUp: UInt64 = 0
+    public var recordsGivenUp: UInt64 = 0
+    /// Parts of large records that were deleted because a crash had come between their
+    /// transactions.
+    public var orphanParts: UInt64 = 0
     /// 1 while commits fail.
     public var isDiskFailing: UInt64 = 0
 
