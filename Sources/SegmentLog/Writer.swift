@@ -102,12 +102,16 @@ public struct Writer: ~Copyable {
         log.record(frame, slot)
     }
 
-    /// Notes a hit in the slot; writes nothing once the bits are full. The shard is locked.
-    @inlinable public func noteHit(_ at: SlotOffset, _ slot: UInt64) {
+    /// Notes a hit in the slot; writes nothing once the bits are full. Returns the slot as it is
+    /// now. The shard is locked.
+    @inlinable @discardableResult
+    public func noteHit(_ at: SlotOffset, _ slot: UInt64) -> UInt64 {
         let hits = SlotLayout.hits(slot)
-        guard hits < 3 else { return }
-        log.index.store(slot &+ 1 &<< SlotLayout.hitShift, at: at)
+        guard hits < 3 else { return slot }
+        let noted = slot &+ 1 &<< SlotLayout.hitShift
+        log.index.store(noted, at: at)
         if hits == 0 { log.segments.hits(log.index.layout.segment(slot)).add(1) }
+        return noted
     }
 
     /// Without a lock: asks the core for the record that the hash probably means.
