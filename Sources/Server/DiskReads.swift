@@ -76,7 +76,7 @@ extension Worker where Network: ~Copyable {
         guard connections[slot].phase == .open, let part = addPart(slot, .read) else {
             door.finish(read, nil, in: readBytes)
             freeRead(number)
-            if connections[slot].phase == .open { close(slot, .closedPoolDry) }
+            if connections[slot].phase == .open { waitForBlocks(slot) }
             return false
         }
         parts[part].read = UInt32(number)
@@ -229,7 +229,8 @@ extension Worker where Network: ~Copyable {
         case .damaged:
             counters.add(.diskDamaged)
             miss(number, isDamaged: true)
-        case .dead:
+        case .dead(let death):
+            if !reads[number].isChange { countDeath(death) }
             miss(number, isDamaged: false)
         case .other:
             counters.add(.diskOthers)
@@ -386,6 +387,9 @@ extension Worker where Network: ~Copyable {
                 startRead(number)
             case .disk(let read):
                 door.finish(read, nil, in: readBytes)
+                decide(number)
+            case .dead(let death):
+                countDeath(death)
                 decide(number)
             case .miss:
                 decide(number)

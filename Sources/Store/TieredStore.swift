@@ -31,6 +31,7 @@ public final class TieredStore: Sendable {
             disk = nil
         }
         log = try Self.makeLog(configuration, disk: disk)
+        log.segments.tell(now)
         do {
             signals = try Signals(segmentCount: log.geometry.segmentCount)
             let capacity = 1024
@@ -113,6 +114,7 @@ public final class TieredStore: Sendable {
         let frames = log.frames
         sum.items = UInt64(log.index.itemCount())
         sum.bytes = log.liveBytes()
+        sum.addResidences(of: log)
         sum.memoryBytes = UInt64(log.geometry.memoryBytes)
         sum.segmentBytes = UInt64(log.geometry.segmentBytes)
         sum.frames = UInt64(log.geometry.frameCount - frames.surrenderedCount)

@@ -87,6 +87,16 @@ final class World {
         }
     }
 
+    /// Moves the clocks by less than a second, in steps of the worker's alarm.
+    func pass(milliseconds: Int) throws {
+        for _ in 0..<(milliseconds + 99) / 100 {
+            moment.nanoseconds += 100_000_000
+            clock.move(to: moment)
+            network.advance(nanoseconds: 100_000_000)
+            try settle()
+        }
+    }
+
     /// Orders the worker to stop, as the control thread would.
     func orderStop() {
         office.mailboxes[0].orderStop()

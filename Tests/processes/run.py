@@ -24,7 +24,7 @@ sys.dont_write_bytecode = True
 import support  # noqa: E402  (nothing is to be left beside the sources)
 
 FILES = (
-    "transcripts", "clients", "behaviour", "statistics_text", "memory", "faults", "powercut",
+    "transcripts", "clients", "behaviour", "limits", "statistics_text", "memory", "faults", "powercut",
     "crash", "counting")
 SCENARIO_SECONDS_MAX = 150
 
