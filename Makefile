@@ -19,7 +19,9 @@ TEST_PACKAGES := $(BUILD_PACKAGES) gcc make memcached libmemcached-tools netcat-
 
 # The release links Swift's library statically. Its objects are not those of the tests, so it has
 # a folder of its own: sharing one would rebuild everything at each change from one to the other.
-STATIC := --configuration release --static-swift-stdlib --scratch-path .build/static
+# It goes without debug information (-S), which is that of the libraries for the most part; the
+# names of functions stay, so that the report of a crash can be read.
+STATIC := --configuration release --static-swift-stdlib --scratch-path .build/static -Xlinker -S
 BRIM := .build/static/release/brim
 BENCH := .build/static/release/brim-bench
 
