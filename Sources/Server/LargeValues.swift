@@ -55,7 +55,7 @@ extension Worker where Network: ~Copyable {
         }
         counters.add(.waitsForPin)
         beginWait(slot, .pin)
-        office.want(.pins, at: now.nanoseconds)
+        want(.pins)
         _ = relieve(.pins, sparing: slot)
         return .waits
     }
@@ -135,7 +135,7 @@ extension Worker where Network: ~Copyable {
         guard staging != nil || hasWaitedTooLong(slot) else {
             counters.add(.waitsForMemory)
             beginWait(slot, .frames)
-            office.want(.staging, at: now.nanoseconds)
+            want(.staging)
             _ = relieve(.staging, sparing: slot)
             return
         }

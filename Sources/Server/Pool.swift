@@ -240,7 +240,7 @@ extension Worker where Network: ~Copyable {
         guard !isAlarmArmed else { return }
         guard
             blocksWantedSince != 0 || buffersWantedSince != 0 || stagingCount > 0 || pinCount > 0
-                || isDraining
+                || wantsStaging || wantsPins || isDraining
         else { return }
         isAlarmArmed = true
         ring.timeout(
@@ -254,9 +254,35 @@ extension Worker where Network: ~Copyable {
         where blocksWantedSince != 0 || buffersWantedSince != 0 {
             guard relievePool(sparing: -1) else { break }
         }
+        if wantsStaging {
+            wantsStaging = isAnyoneWaiting(for: .frames)
+            if wantsStaging { office.want(.staging, at: now.nanoseconds) }
+        }
+        if wantsPins {
+            wantsPins = isAnyoneWaiting(for: .pin)
+            if wantsPins { office.want(.pins, at: now.nanoseconds) }
+        }
         if isWanted(.staging) { _ = relieve(.staging, sparing: -1) }
         if isWanted(.pins) { _ = relieve(.pins, sparing: -1) }
         if isDraining { endUnwilling() }
+    }
+
+    /// A connection finds none of such memory left. The wish is repeated while anyone waits.
+    mutating func want(_ memory: SharedMemory) {
+        switch memory {
+        case .staging: wantsStaging = true
+        case .pins: wantsPins = true
+        }
+        office.want(memory, at: now.nanoseconds)
+    }
+
+    private func isAnyoneWaiting(for wait: Wait) -> Bool {
+        var index = firstWatched
+        while index != nobody {
+            if connections[Int(index)].wait == wait { return true }
+            index = connections[Int(index)].nextWatched
+        }
+        return false
     }
 
     /// Whether some worker waits for such memory.

@@ -131,6 +131,9 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
     /// Large values on their way in, and pinned ones on their way out.
     var stagingCount = 0
     var pinCount = 0
+    /// Somebody here waits for staging memory, or for a pin.
+    var wantsStaging = false
+    var wantsPins = false
     var isAlarmArmed = false
     var hasAlarmRung = false
 

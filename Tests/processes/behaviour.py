@@ -199,7 +199,7 @@ def still_writers():
             found = client.stats()
         print(f"the slowest large set took {slowest * 1000:.0f} ms")
         assert int(found["brim_closed_stalled_for_others"]) > 0
-        assert found["brim_closed_stalled"] == found["brim_closed_pool_dry"] == "0"
+        assert found["brim_closed_stalled"] == "0"
         for client in still:
             client.close()
 

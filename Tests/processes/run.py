@@ -24,8 +24,8 @@ sys.dont_write_bytecode = True
 import support  # noqa: E402  (nothing is to be left beside the sources)
 
 FILES = (
-    "transcripts", "clients", "behaviour", "limits", "statistics_text", "memory", "faults", "powercut",
-    "crash", "counting")
+    "transcripts", "clients", "behaviour", "limits", "statistics_text", "memory", "faults",
+    "powercut", "crash", "counting")
 SCENARIO_SECONDS_MAX = 150
 
 
