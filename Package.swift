@@ -64,6 +64,10 @@ let package = Package(
                 "Load", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Bench/brim-bench", swiftSettings: strict),
+        .executableTarget(
+            name: "brim-micro",
+            dependencies: ["Store", "SegmentLog", "Memcache", "Primitives"],
+            path: "Bench/micro", swiftSettings: strict),
         .testTarget(name: "MemcacheTests", dependencies: ["Memcache", "Primitives"]),
         .testTarget(name: "PrimitivesTests", dependencies: ["Primitives"]),
         .testTarget(name: "UringTests", dependencies: ["Uring", "Primitives"]),
@@ -72,7 +76,7 @@ let package = Package(
         .testTarget(name: "LoadTests", dependencies: ["Load", "brim-bench", "Primitives", "Uring"]),
         .target(name: "Support", path: "Tests/Support"),
         .testTarget(name: "BrimTests", dependencies: ["brim", "Server", "Primitives", "Support"]),
-        .testTarget(name: "ProcessTests", dependencies: ["brim", "Support"]),
+        .testTarget(name: "ProcessTests", dependencies: ["brim", "brim-micro", "Support"]),
         .testTarget(
             name: "ServerTests", dependencies: ["Server", "Store", "Uring", "Primitives"]),
         .testTarget(name: "SegmentLogTests", dependencies: ["SegmentLog", "Primitives"]),

@@ -23,6 +23,7 @@ enum Layers {
             "Logging", "Foundation", "FoundationEssentials",
         ],
         "Load": ["Memcache", "Uring", "Primitives", "Glibc", "Synchronization", "Histogram"],
+        "micro": ["Store", "SegmentLog", "Memcache", "Primitives", "Glibc"],
         "brim-bench": ["Load", "Memcache", "Uring", "Primitives", "Glibc", "ArgumentParser"],
     ]
 
