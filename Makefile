@@ -4,6 +4,7 @@
 #   make build   the release alone: .build/static/release/brim
 #   make test    install what the tests need, build, run everything
 #   make bench   build, and compare Brim with the packaged memcached for some minutes
+#   make micro   count the instructions of the hot paths; UPDATE=1 accepts the counts of now
 #
 # Packages are installed only when missing, so a second run does not touch the network.
 # ARGS are flags for `make run`: make run ARGS="-m 1g -vv".
@@ -13,6 +14,7 @@ SHELL := /bin/bash
 
 # What the build links, and what the tests run besides: clients, an oracle, tools.
 BUILD_PACKAGES := liblmdb-dev liburing-dev pkg-config
+MICRO_PACKAGES := $(BUILD_PACKAGES) python3 valgrind
 BENCH_PACKAGES := $(BUILD_PACKAGES) memcached util-linux
 TEST_PACKAGES := $(BUILD_PACKAGES) gcc make memcached libmemcached-tools netcat-openbsd \
 	python3 python3-pymemcache python3-pylibmc python3-memcache strace valgrind
@@ -23,7 +25,8 @@ STATIC := --configuration release --static-swift-stdlib --scratch-path .build/st
 BRIM := .build/static/release/brim
 BENCH := .build/static/release/brim-bench
 
-.PHONY: run build test bench swift build-packages bench-packages test-packages interpose clean
+.PHONY: run build test bench micro swift interpose clean
+.PHONY: build-packages bench-packages micro-packages test-packages
 
 run: build
 	exec $(BRIM) $(ARGS)
@@ -40,6 +43,11 @@ bench: build bench-packages
 	swift build $(STATIC) --product brim-bench
 	Bench/compare.sh $(BRIM) $(BENCH) $(ARGS)
 
+# Built as the tests are, so that both count the same.
+micro: swift micro-packages
+	swift build --configuration release --product brim-micro
+	python3 -B Bench/instructions.py .build/release/brim-micro
+
 # Libraries that tests load before the server's own, where there are any.
 interpose:
 	if [ -f Tests/interpose/Makefile ]; then $(MAKE) -C Tests/interpose; fi
@@ -53,6 +61,9 @@ build-packages:
 
 bench-packages:
 	@$(call install,$(BENCH_PACKAGES))
+
+micro-packages:
+	@$(call install,$(MICRO_PACKAGES))
 
 test-packages:
 	@$(call install,$(TEST_PACKAGES))

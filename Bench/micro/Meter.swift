@@ -16,14 +16,15 @@ struct Meter: ~Copyable {
         word = try Region.map(byteCount: 4096).atomic64(at: 0)
     }
 
-    func begin() { brimMicroMark(word) }
+    func begin() { callgrindDump(word) }
 
     /// - Parameter operations: how often the loop did what the name says.
     func end(_ name: String, operations: Int) {
-        brimMicroMark(word)
+        callgrindDump(word)
         _ = TextFile.writeToStandardOutput("\(name) \(operations)\n")
     }
 }
 
-/// Found by its name from outside; the sum keeps the call from being left out.
-@inline(never) func brimMicroMark(_ word: AtomicWord64) { word.add(1) }
+/// Found by its name from outside, which must not share words with the module's: a mangled name would
+/// abbreviate them. The addition keeps the call from being left out.
+@inline(never) func callgrindDump(_ word: AtomicWord64) { word.add(1) }

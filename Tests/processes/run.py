@@ -15,6 +15,7 @@ import ctypes
 import faulthandler
 import importlib
 import os
+import pathlib
 import signal
 import sys
 import time
@@ -25,7 +26,7 @@ import support  # noqa: E402  (nothing is to be left beside the sources)
 
 FILES = (
     "transcripts", "clients", "behaviour", "statistics_text", "memory", "faults", "powercut",
-    "crash", "counting")
+    "crash", "counting", "instructions")
 SCENARIO_SECONDS_MAX = 150
 
 
@@ -58,7 +59,7 @@ def main():
     parser.add_argument("--list", action="store_true")
     parser.add_argument("names", metavar="FILE[.SCENARIO]", nargs="*")
     options = parser.parse_args()
-    support.brim = os.path.abspath(options.brim)
+    support.brim = pathlib.Path(options.brim).absolute()
     names = options.names or list(FILES)
     chosen = [scenario for name in names for scenario in scenarios(name)]
     if options.list:
