@@ -20,6 +20,8 @@ enum Move: UInt8, CaseIterable {
     case readA
     case flush, tick
     case seal, commit, evict
+    /// The three at once: everything is on disk only.
+    case rest
     /// The oldest committed segment leaves the disk.
     case shrink
 }
@@ -86,6 +88,7 @@ final class SmallWorld {
         case .seal: writer.seal()
         case .commit: commit()
         case .evict: for _ in 0..<3 { _ = reclaimer.step(now: now) }
+        case .rest: for move in [Move.seal, .commit, .evict] { perform(move) }
         case .shrink: shrink()
         }
     }
