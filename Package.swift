@@ -78,7 +78,8 @@ let package = Package(
         .testTarget(name: "BrimTests", dependencies: ["brim", "Server", "Primitives", "Support"]),
         .testTarget(name: "ProcessTests", dependencies: ["brim", "brim-micro", "Support"]),
         .testTarget(
-            name: "ServerTests", dependencies: ["Server", "Store", "Uring", "Primitives"]),
+            name: "ServerTests",
+            dependencies: ["Server", "Store", "Uring", "Primitives", "Support"]),
         .testTarget(name: "SegmentLogTests", dependencies: ["SegmentLog", "Primitives"]),
         .testTarget(
             name: "StoreTests", dependencies: ["Store", "SegmentLog", "LMDB", "Primitives"]),
