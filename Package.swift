@@ -79,7 +79,7 @@ let package = Package(
         .testTarget(name: "ProcessTests", dependencies: ["brim", "brim-micro", "Support"]),
         .testTarget(
             name: "ServerTests",
-            dependencies: ["Server", "Store", "Uring", "Primitives", "Support"]),
+            dependencies: ["Server", "Store", "SegmentLog", "Uring", "Primitives", "Support"]),
         .testTarget(name: "SegmentLogTests", dependencies: ["SegmentLog", "Primitives"]),
         .testTarget(
             name: "StoreTests", dependencies: ["Store", "SegmentLog", "LMDB", "Primitives"]),

@@ -25,6 +25,6 @@ struct Meter: ~Copyable {
     }
 }
 
-/// Found by its name from outside, which must not share words with the module's: a mangled name would
-/// abbreviate them. The addition keeps the call from being left out.
+/// Found by its name from outside, which must not share words with the module's: a mangled name
+/// would abbreviate them. The addition keeps the call from being left out.
 @inline(never) func callgrindDump(_ word: AtomicWord64) { word.add(1) }

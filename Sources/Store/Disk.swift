@@ -66,7 +66,7 @@ final class Disk: Sendable {
     /// Bytes that one transaction may carry; LMDB allocates its pages.
     static let transactionBytes = 8 << 20
     /// Out of `-m`: a transaction's pages, a segment read back, a key directory.
-    var memoryBytes: Int { Self.transactionBytes + 3 << 20 }
+    var memoryBytes: Int { StoreLayout.committerBytes }
 
     var secret: (UInt64, UInt64, UInt64, UInt64) { meta.secret }
     var frameBytes: Int? { meta.frameBytes == 0 ? nil : Int(meta.frameBytes) }
