@@ -26,7 +26,7 @@ import support  # noqa: E402  (nothing is to be left beside the sources)
 
 FILES = (
     "transcripts", "clients", "behaviour", "statistics_text", "memory", "faults", "powercut",
-    "crash", "counting", "instructions")
+    "crash", "counting", "instructions", "docs")
 SCENARIO_SECONDS_MAX = 150
 
 
