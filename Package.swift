@@ -72,7 +72,7 @@ let package = Package(
         .testTarget(name: "PrimitivesTests", dependencies: ["Primitives"]),
         .testTarget(name: "UringTests", dependencies: ["Uring", "Primitives"]),
         .executableTarget(name: "lmdb-probe", dependencies: ["LMDB"], path: "Tests/LMDBProbe"),
-        .testTarget(name: "LMDBTests", dependencies: ["LMDB", "lmdb-probe"]),
+        .testTarget(name: "LMDBTests", dependencies: ["LMDB", "lmdb-probe", "Support"]),
         .testTarget(name: "LoadTests", dependencies: ["Load", "brim-bench", "Primitives", "Uring"]),
         .target(name: "Support", path: "Tests/Support"),
         .testTarget(name: "BrimTests", dependencies: ["brim", "Server", "Primitives", "Support"]),
@@ -82,7 +82,8 @@ let package = Package(
             dependencies: ["Server", "Store", "SegmentLog", "Uring", "Primitives", "Support"]),
         .testTarget(name: "SegmentLogTests", dependencies: ["SegmentLog", "Primitives"]),
         .testTarget(
-            name: "StoreTests", dependencies: ["Store", "SegmentLog", "LMDB", "Primitives"]),
+            name: "StoreTests",
+            dependencies: ["Store", "SegmentLog", "LMDB", "Primitives", "Support"]),
         .testTarget(name: "TidyTests"),
     ]
 )
