@@ -6,8 +6,8 @@
     ```python   run by python3; must succeed
 
 against a server of this build: where the text says 127.0.0.1:11211 its own port is meant. A
-comment before a block changes that: `<!-- not run: REASON -->` passes it over, `<!-- run: killed -->`
-kills the server before, with SIGKILL, and starts it again.
+comment before a block changes that: `<!-- not run: REASON -->` passes it over, and
+`<!-- run: killed -->` kills the server before, with SIGKILL, and starts it again.
 """
 
 import os
@@ -185,5 +185,7 @@ def the_fixed_part_is_as_stated():
 def lines_of_the_log_have_their_form():
     with support.Server("-m", 64) as server:
         lines = server.log().splitlines()
+    form = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (info|warning|error) \w"
+    assert lines
     for line in lines:
-        assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (info|warning|error) \w", line), line
+        assert re.match(form, line), line
