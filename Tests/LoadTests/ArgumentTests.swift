@@ -5,15 +5,7 @@ import Load
 import Primitives
 import Testing
 
-private let executable: String = {
-    let own = SystemTree.target(ofLink: "/proc/self/exe") ?? ""
-    return own.split(separator: "/", omittingEmptySubsequences: false).dropLast()
-        .joined(separator: "/") + "/brim-bench"
-}()
-
-private func bench(_ line: String) throws -> (output: String, exitCode: Int32?) {
-    try Child(executable, line.split(separator: " ").map(String.init)).finish()
-}
+private let executable = benchPath
 
 @Test(arguments: [
     "run", "run :x", "run 127.0.0.1:1 --depth 0", "run 127.0.0.1:1 --bogus",
