@@ -20,6 +20,10 @@ public enum LoadFailure: Error, Equatable, Sendable, CustomStringConvertible {
     case stalled(connection: Int, outstanding: Int, request: String, seconds: Double)
     /// A server that was to be started: its name, and why it does not serve.
     case notStarted(String, String)
+    /// Something answers on the address of a server before it was started; its process, if known.
+    case occupied(String, Int32?)
+    /// Another process than the one that was started for this target serves in its place.
+    case impostor(String, Int32)
     /// The generator's own threads did not begin or end in time.
     case late(String)
 
@@ -46,6 +50,12 @@ public enum LoadFailure: Error, Equatable, Sendable, CustomStringConvertible {
             return "the server stalled: connection \(connection) got nothing for \(seconds) s "
                 + "while waiting for \(outstanding) replies, the first to: \(request)"
         case .notStarted(let name, let reason): return "\(name) was not started: \(reason)"
+        case .occupied(let name, let process):
+            let who = process.map { "process \($0)" } ?? "another server"
+            return "\(name) was not started: \(who) answers on its address already"
+        case .impostor(let name, let process):
+            return "\(name): process \(process) listens on its address, which is not the server "
+                + "that was started for it"
         case .late(let what): return what
         }
     }
