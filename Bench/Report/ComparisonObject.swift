@@ -1,23 +1,36 @@
 // ComparisonObject: a comparison as an object of JSON: every run, and the figures of the table.
 
-internal import Load
+public import Load
 
-enum ComparisonObject {
-    static func object(_ comparison: Comparison, _ plan: LoadPlan, _ targets: [Target])
-        -> JSONValue
-    {
+public enum ComparisonObject {
+    /// One load: as a comparison of one load is written.
+    public static func object(_ section: ReportSection, _ report: Report) -> JSONValue {
+        .object([("machine", OutcomeObject.machine(report.machine))] + members(section))
+    }
+
+    /// Several loads.
+    public static func object(_ report: Report) -> JSONValue {
         .object([
-            ("plan", OutcomeObject.plan(plan)),
-            ("targets", .list(targets.indices.map { target(comparison, plan, $0) })),
+            ("machine", OutcomeObject.machine(report.machine)),
+            ("loads", .list(report.sections.map { .object(members($0)) })),
         ])
     }
 
-    private static func target(_ comparison: Comparison, _ plan: LoadPlan, _ index: Int)
-        -> JSONValue
-    {
+    private static func members(_ section: ReportSection) -> [(String, JSONValue)] {
+        [
+            ("load", .string(section.title)),
+            ("plan", OutcomeObject.plan(section.plan)),
+            ("targets", .list(section.names.indices.map { target(section, $0) })),
+        ]
+    }
+
+    private static func target(_ section: ReportSection, _ index: Int) -> JSONValue {
+        let comparison = section.comparison
         let one = comparison.targets[index]
         return .object([
             ("name", .string(one.name)),
+            ("address", .string(section.addresses[index])),
+            ("failure", JSONValue(one.failure?.text)),
             (
                 "operations_per_second",
                 spread(comparison.spread(of: index, \.operationsPerSecond))
@@ -36,7 +49,10 @@ enum ComparisonObject {
             ),
             (
                 "rounds",
-                .list(one.outcomes.map { .object(OutcomeObject.members($0, plan)) })
+                .list(
+                    one.rounds.map { outcome in
+                        outcome.map { .object(OutcomeObject.members($0, section.plan)) } ?? .null
+                    })
             ),
         ])
     }

@@ -1,10 +1,10 @@
 // NumberText: numbers as people read them, without a locale.
 
 /// Fixed-point numbers and columns.
-enum NumberText {
+public enum NumberText {
     /// With so many decimals, rounded half away from zero.
-    static func fixed(_ value: Double, _ decimals: Int) -> String {
-        guard value.isFinite, abs(value) < 1e15 else { return "\(value)" }
+    public static func fixed(_ value: Double, _ decimals: Int) -> String {
+        guard value.isFinite, abs(value) < 1e12 else { return "\(value)" }
         var scale = 1.0
         for _ in 0..<decimals { scale *= 10 }
         let whole = Int64((abs(value) * scale).rounded())
@@ -15,9 +15,11 @@ enum NumberText {
         return sign + digits.dropLast(decimals) + "." + digits.suffix(decimals)
     }
 
-    /// Three significant digits or so: more decimals for smaller numbers.
-    static func short(_ value: Double) -> String {
+    /// Three significant digits or so: more decimals for smaller numbers, and a letter for a
+    /// thousand (k), a million (M) and so on where there would be more than five digits.
+    public static func short(_ value: Double) -> String {
         switch abs(value) {
+        case 100_000...: scaled(value)
         case 1000...: fixed(value, 0)
         case 100...: fixed(value, 1)
         case 10...: fixed(value, 2)
@@ -25,8 +27,31 @@ enum NumberText {
         }
     }
 
+    /// A thousand as `1.00k`, for axes and for columns that must stay narrow.
+    public static func scaled(_ value: Double) -> String {
+        var rest = abs(value)
+        guard rest.isFinite else { return "\(value)" }
+        var letters = ["", "k", "M", "G", "T", "P"][...]
+        while rest >= 999.5, letters.count > 1 {
+            rest /= 1000
+            letters.removeFirst()
+        }
+        let decimals = letters.startIndex == 0 && rest == rest.rounded()
+            ? 0 : rest >= 99.95 ? 0 : rest >= 9.995 ? 1 : 2
+        return (value < 0 ? "-" : "") + fixed(rest, decimals) + letters[letters.startIndex]
+    }
+
+    /// A latency in at most eight columns: microseconds with a decimal, and from ten seconds on
+    /// seconds with their letter.
+    public static func latency(_ microseconds: Double) -> String {
+        microseconds < 100_000
+            ? fixed(microseconds, 1)
+            : microseconds < 1e7
+                ? fixed(microseconds, 0) : fixed(microseconds / 1e6, 1) + "s"
+    }
+
     /// With a blank between groups of three digits.
-    static func grouped(_ value: UInt64) -> String {
+    public static func grouped(_ value: UInt64) -> String {
         var text = ""
         for (index, digit) in String(value).reversed().enumerated() {
             if index > 0, index % 3 == 0 { text = " " + text }
@@ -35,12 +60,17 @@ enum NumberText {
         return text
     }
 
-    static func mebibytes(_ bytes: UInt64) -> String {
+    /// A rate or another figure that is not negative, rounded down and grouped.
+    public static func grouped(_ value: Double) -> String {
+        grouped(UInt64(exactly: value.rounded(.down)) ?? 0)
+    }
+
+    public static func mebibytes(_ bytes: UInt64) -> String {
         fixed(Double(bytes) / Double(1 << 20), 1) + " MiB"
     }
 
     /// Filled up with blanks, on the left or on the right.
-    static func padded(_ text: String, _ columns: Int, isLeading: Bool = true) -> String {
+    public static func padded(_ text: String, _ columns: Int, isLeading: Bool = true) -> String {
         let blanks = String(repeating: " ", count: max(columns - text.count, 0))
         return isLeading ? blanks + text : text + blanks
     }

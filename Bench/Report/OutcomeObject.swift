@@ -1,12 +1,25 @@
 // OutcomeObject: one result as an object of JSON.
 
-internal import Load
+public import Load
 
-enum OutcomeObject {
-    static func object(_ outcome: Outcome, _ plan: LoadPlan, _ target: Target) -> JSONValue {
+public enum OutcomeObject {
+    public static func object(
+        _ outcome: Outcome, _ plan: LoadPlan, _ target: Target, _ machine: MachineFacts
+    ) -> JSONValue {
         .object(
-            [("target", .string(target.name)), ("plan", self.plan(plan))]
-                + members(outcome, plan))
+            [
+                ("target", .string(target.name)), ("machine", self.machine(machine)),
+                ("plan", self.plan(plan)),
+            ] + members(outcome, plan))
+    }
+
+    static func machine(_ facts: MachineFacts) -> JSONValue {
+        .object([
+            ("kernel", .string(facts.kernel)), ("processor", .string(facts.processor)),
+            ("cores", .integer(UInt64(facts.coreCount))),
+            ("memory_bytes", .integer(facts.memoryBytes)),
+            ("generator_version", .string(GeneratorVersion.number)),
+        ])
     }
 
     static func members(_ outcome: Outcome, _ plan: LoadPlan) -> [(String, JSONValue)] {
@@ -15,6 +28,13 @@ enum OutcomeObject {
             ("kernel", .string(outcome.kernel)),
             ("server_version", .string(outcome.facts.version)),
             ("brim_version", JSONValue(outcome.facts.brimVersion)),
+            ("ring_features", JSONValue(outcome.facts.ringFeatures)),
+            (
+                "server_settings",
+                .object(outcome.facts.shownSettings.map { ($0.name, .string($0.value)) })
+            ),
+            ("server_command", .string(outcome.serverCommand)),
+            ("server_cores", .string(outcome.serverCores)),
             ("seconds", .number(outcome.seconds)),
             ("operations", .integer(counters.operations)),
             ("requests", .integer(counters.requestCount)),
@@ -65,11 +85,23 @@ enum OutcomeObject {
             ("mix", .string("\(plan.mix)")),
             ("multiget", .integer(UInt64(plan.keysPerGet))),
             ("distribution", .string("\(plan.distribution)")),
+            ("ttl_seconds", .integer(UInt64(clamping: plan.ttlSeconds))),
+            ("length", .string(length(plan.length))),
             ("warmup_seconds", .number(plan.warmupSeconds)),
+            ("stall_seconds", .number(plan.stallSeconds)),
+            ("cores", .list(plan.cores.map { .integer(UInt64(clamping: $0)) })),
+            ("verify", .flag(plan.verifies)),
             ("threads", .integer(UInt64(plan.threadCount))),
             ("seed", .integer(plan.seed)),
             ("protocol", .string(plan.wireProtocol.rawValue)),
             ("refill", .string(plan.refill.rawValue)),
         ])
+    }
+
+    private static func length(_ length: RunLength) -> String {
+        switch length {
+        case .seconds(let seconds): "\(seconds) s"
+        case .operations(let count): "\(count) operations"
+        }
     }
 }

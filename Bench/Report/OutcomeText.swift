@@ -1,42 +1,56 @@
 // OutcomeText: one result as lines of text, at most 100 columns wide.
 
-internal import Load
+public import Load
 
-enum OutcomeText {
-    static func lines(_ outcome: Outcome, _ plan: LoadPlan, _ target: Target) -> [String] {
+public enum OutcomeText {
+    private static let labelColumns = 11
+
+    /// Everything about a run that a person wants to know.
+    public static func lines(
+        _ outcome: Outcome, _ plan: LoadPlan, _ target: Target,
+        _ machine: MachineFacts = .read()
+    ) -> [String] {
         let counters = outcome.counters
-        var lines = ["target     \(target.name), \(serverName(outcome)), Linux \(outcome.kernel)"]
-        lines += PlanText.lines(plan, label: "load       ")
-        lines += [
-            "operations \(NumberText.grouped(counters.operations)) in "
+        var lines = labelled("target", "\(target.name), \(ServerLines.name(outcome))")
+        lines += labelled("machine", ServerLines.machine(machine))
+        for fact in ServerLines.facts(outcome) where fact.name != "version" {
+            lines += labelled(fact.name, fact.value)
+        }
+        lines += labelled("tool", ServerLines.generator(plan))
+        lines += PlanText.lines(plan, label: NumberText.padded("load", 11, isLeading: false))
+        lines += labelled(
+            "operations",
+            "\(NumberText.grouped(counters.operations)) in "
                 + "\(NumberText.fixed(outcome.seconds, 2)) s: "
-                + "\(NumberText.grouped(UInt64(outcome.operationsPerSecond))) a second"
+                + "\(NumberText.grouped(outcome.operationsPerSecond)) a second"
                 + (counters.operations == counters.requestCount
-                    ? "" : " (\(NumberText.grouped(UInt64(outcome.requestsPerSecond))) requests)"),
-            "answers    \(answers(outcome))",
-            "bytes      \(NumberText.mebibytes(counters.receivedBytes)) received, "
-                + "\(NumberText.mebibytes(counters.sentBytes)) sent",
-            "server     \(server(outcome))",
-            "generator  \(generator(outcome))",
-        ]
+                    ? "" : " (\(NumberText.grouped(outcome.requestsPerSecond)) requests)"))
+        lines += labelled("answers", answers(outcome))
+        lines += labelled(
+            "bytes",
+            "\(NumberText.mebibytes(counters.receivedBytes)) received, "
+                + "\(NumberText.mebibytes(counters.sentBytes)) sent")
+        lines += labelled("server", server(outcome))
+        lines += labelled("generator", generator(outcome))
         if let before = outcome.residentBytesBefore, let after = outcome.residentBytesAfter {
-            lines.append(
-                "memory     \(NumberText.mebibytes(before)) before, "
-                    + "\(NumberText.mebibytes(after)) after (the server's RssAnon)")
+            lines += labelled(
+                "memory",
+                "\(NumberText.mebibytes(before)) before, \(NumberText.mebibytes(after)) after "
+                    + "(the server's RssAnon)")
         }
-        if let error = outcome.firstError { lines.append("error      the first was \(error)") }
-        if outcome.isGeneratorBound {
-            lines.append(
-                "BOTTLENECK the generator used "
-                    + "\(NumberText.fixed(outcome.generatorShare * 100, 0)) % of a core: "
-                    + "the server may be faster than this")
-        }
+        if let error = outcome.firstError { lines += labelled("error", "the first was \(error)") }
+        if outcome.isGeneratorBound { lines += labelled("BOTTLENECK", bottleneck(outcome)) }
         return lines + latencies(outcome, plan)
     }
 
-    static func serverName(_ outcome: Outcome) -> String {
-        let version = outcome.facts.version.isEmpty ? "of no version" : outcome.facts.version
-        return outcome.facts.brimVersion.map { "brim \($0) (as \(version))" } ?? version
+    static func labelled(_ label: String, _ text: String) -> [String] {
+        PlainText.wrapped(
+            text, label: NumberText.padded(label, labelColumns, isLeading: false))
+    }
+
+    private static func bottleneck(_ outcome: Outcome) -> String {
+        "the generator used \(NumberText.fixed(outcome.generatorShare * 100, 0)) % of a core: "
+            + "the server may be faster than this"
     }
 
     private static func answers(_ outcome: Outcome) -> String {
@@ -71,9 +85,9 @@ enum OutcomeText {
         for command in LoadCommand.allCases where plan.mix.contains(command) {
             let summary = outcome.latencies.summary(of: command)
             rows.append(
-                [command.name, NumberText.fixed(summary.mean, 1)]
-                    + summary.points.map { NumberText.fixed($0.microseconds, 1) }
-                    + [NumberText.fixed(summary.maximum, 1)])
+                [command.name, NumberText.latency(summary.mean)]
+                    + summary.points.map { NumberText.latency($0.microseconds) }
+                    + [NumberText.latency(summary.maximum)])
         }
         return TableText.lines(rows)
     }
