@@ -26,6 +26,8 @@ public struct Outcome: Sendable {
     public var generatorShares: [Double] = []
     /// On-core time of the generator's threads, in nanoseconds.
     public var generatorNanoseconds: UInt64 = 0
+    /// The measured phase second by second, in order.
+    public var series: [SeriesPoint] = []
     public var facts = ServerFacts()
     public var kernel = ""
     /// The first error line that the server answered, if any.
