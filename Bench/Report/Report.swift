@@ -24,7 +24,7 @@ public struct ReportSection: Sendable {
     /// Commands of the load, in the order of tables.
     var commands: [LoadCommand] { LoadCommand.allCases.filter { plan.mix.contains($0) } }
 
-    var names: [String] { comparison.targets.map(\.name) }
+    public var names: [String] { comparison.targets.map(\.name) }
     var roundCount: Int { comparison.targets.map(\.rounds.count).max() ?? 0 }
 }
 

@@ -3,6 +3,7 @@
 internal import ArgumentParser
 internal import Load
 internal import Primitives
+internal import Report
 
 /// `brim-bench`.
 struct BenchCommand: ParsableCommand {
@@ -19,7 +20,7 @@ struct BenchCommand: ParsableCommand {
             Exit codes: 0 measured; 1 the server answered wrongly, closed, stalled or could \
             not be reached; 64 the arguments make no sense.
             """,
-        subcommands: [RunCommand.self, FillCommand.self, CompareCommand.self])
+        subcommands: [RunCommand.self, FillCommand.self, CompareCommand.self, SuiteCommand.self])
 
     /// Sysexits: a command used wrongly.
     static let usageExitCode: Int32 = 64
@@ -32,6 +33,9 @@ struct BenchCommand: ParsableCommand {
             return 0
         } catch let failure as LoadFailure {
             complain("\(failure)")
+            return 1
+        } catch let failures as TargetsFailed {
+            failures.texts.forEach(complain)
             return 1
         } catch let fault as ArgumentFault {
             complain("\(fault)")
@@ -47,7 +51,8 @@ struct BenchCommand: ParsableCommand {
     }
 
     private static func complain(_ text: String) {
-        let line = text.split(whereSeparator: \.isNewline).joined(separator: " ")
+        let line = PlainText.printable(
+            text.split(whereSeparator: \.isNewline).joined(separator: " "))
         TextFile.writeToStandardError("brim-bench: \(line)\n")
     }
 }
