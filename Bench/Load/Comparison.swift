@@ -9,8 +9,9 @@ public struct ComparedTarget: Sendable {
     public let name: String
     /// By round; nil for a round in which it failed or was not asked any more.
     public var rounds: [Outcome?] = []
-    /// Why it was given up, in one line; the round in which it was, 0 for the first.
-    public var failure: (round: Int, text: String)?
+    /// Why it was given up, in one line, and the round in which it was, from 0; nil if that was
+    /// before the first.
+    public var failure: (round: Int?, text: String)?
 
     /// Of the rounds that it passed.
     public var outcomes: [Outcome] { rounds.compactMap(\.self) }
@@ -33,7 +34,7 @@ public struct Comparison: Sendable {
     }
 
     /// A target that is not to be visited (any more), and why.
-    public mutating func giveUp(_ target: Int, round: Int = 0, _ text: String) {
+    public mutating func giveUp(_ target: Int, round: Int? = nil, _ text: String) {
         targets[target].failure = (round, text)
     }
 

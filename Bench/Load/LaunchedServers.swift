@@ -31,6 +31,8 @@ public final class LaunchedServers: Sendable {
         var isClosed = false
     }
     private let state = Mutex(State())
+    /// Held while servers are being stopped, so that whoever else wants them stopped waits.
+    private let ending = Mutex(())
     private let cores: [Int]
 
     /// - Parameter cores: Cores that each server is bound to; none for no binding.
@@ -145,7 +147,9 @@ public final class LaunchedServers: Sendable {
     // MARK: The end
 
     /// Stops them all, the last one first, and removes their folders.
-    public func stop() {
+    public func stop() { ending.withLock { _ in stopAll() } }
+
+    private func stopAll() {
         let (entries, folders) = state.withLock { state in
             defer {
                 state.entries = []

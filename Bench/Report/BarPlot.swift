@@ -20,6 +20,7 @@ struct BarPlot {
 
     static let rowHeight = 36.0
     static let titleHeight = 28.0
+    static let panelGap = 16.0
 
     /// The bars of a figure for each load.
     init(
@@ -105,11 +106,12 @@ struct BarPlot {
         let isWide = width == .wide
         let column = isWide ? width.rawValue / Double(max(panels.count, 1)) : width.rawValue
         let heights = panels.map(\.height)
-        let height = isWide ? heights.max() ?? 0 : heights.reduce(0, +)
+        let height = isWide ? heights.max() ?? 0
+            : heights.reduce(-Self.panelGap) { $0 + $1 + Self.panelGap }
         var y = 0.0
         let parts = panels.enumerated().map { index, panel in
             let (left, top) = isWide ? (Double(index) * column, 0) : (0, y)
-            y += panel.height
+            y += panel.height + (isWide ? 0 : Self.panelGap)
             return Markup.tag(
                 "g", ["transform": "translate(\(px(left)) \(px(top)))"],
                 panel.marks(width: column - (isWide ? 12 : 0)))

@@ -41,7 +41,7 @@ public enum CSVText {
             plan(section.plan),
         ]
         guard round < target.rounds.count, let outcome = target.rounds[round] else {
-            guard let failure = target.failure, failure.round == round else { return [] }
+            guard let failure = target.failure, (failure.round ?? 0) == round else { return [] }
             let blanks = header.count - begin.count - end.count - 2
             return [
                 begin + Array(repeating: "", count: blanks) + [machine.kernel] + end

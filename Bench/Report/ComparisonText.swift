@@ -61,6 +61,11 @@ public enum ComparisonText {
         return found
     }
 
+    /// When a target was given up.
+    static func place(_ round: Int?) -> String {
+        round.map { "in round \($0 + 1)" } ?? "before the first round"
+    }
+
     private static func summary(_ target: ComparedTarget) -> String {
         let outcomes = target.outcomes
         var parts: [String] = []
@@ -78,7 +83,7 @@ public enum ComparisonText {
             }
         }
         if let failure = target.failure {
-            parts.append("FAILED in round \(failure.round + 1): \(failure.text)")
+            parts.append("FAILED \(place(failure.round)): \(failure.text)")
         }
         return "\(target.name): " + parts.joined(separator: ", ")
     }

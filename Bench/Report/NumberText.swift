@@ -41,6 +41,17 @@ public enum NumberText {
         return (value < 0 ? "-" : "") + fixed(rest, decimals) + letters[letters.startIndex]
     }
 
+    /// The value of a tick of an axis: as `scaled`, without zeros that say nothing.
+    static func tick(_ value: Double) -> String {
+        let text = scaled(value)
+        guard text.contains(".") else { return text }
+        let letter = text.last.map { $0.isLetter ? String($0) : "" } ?? ""
+        var digits = text.dropLast(letter.count)
+        while digits.hasSuffix("0") { digits.removeLast() }
+        if digits.hasSuffix(".") { digits.removeLast() }
+        return digits + letter
+    }
+
     /// A latency in at most eight columns: microseconds with a decimal, and from ten seconds on
     /// seconds with their letter.
     public static func latency(_ microseconds: Double) -> String {

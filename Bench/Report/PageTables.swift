@@ -40,17 +40,24 @@ enum PageTables {
 
     // MARK: What was measured
 
-    static func comparison(_ section: ReportSection) -> Markup {
-        let rows = section.names.indices.map { comparisonRow(section.comparison, $0) }
-        return table(
-            [
-                "target", "operations/s", "least–most", "ratio", "server µs/op", "least–most",
-                "ratio", "generator", "hits", "errors", "server memory",
-            ], rows)
+    /// How fast, and what it cost; then what was answered.
+    static func comparison(_ section: ReportSection) -> [Markup] {
+        let comparison = section.comparison
+        return [
+            table(
+                [
+                    "target", "operations/s", "least–most", "ratio", "server µs/op", "least–most",
+                    "ratio",
+                ], section.names.indices.map { rates(comparison, $0) }),
+            table(
+                [
+                    "target", "rounds", "hits", "errors", "server memory", "server cores",
+                    "generator",
+                ], comparison.targets.map(answers)),
+        ]
     }
 
-    private static func comparisonRow(_ comparison: Comparison, _ index: Int) -> [String] {
-        let outcomes = comparison.targets[index].outcomes
+    private static func rates(_ comparison: Comparison, _ index: Int) -> [String] {
         var cells = [comparison.targets[index].name]
         cells += spread(comparison.spread(of: index, \.operationsPerSecond)) {
             NumberText.grouped($0)
@@ -60,13 +67,22 @@ enum PageTables {
             NumberText.fixed($0, 3)
         }
         let cost = comparison.ratio(of: index, \.serverMicrosecondsPerOperation)
-        cells.append(ComparisonText.ratio(cost))
-        let share = comparison.spread(of: index) { $0.generatorShare * 100 }
-        cells.append(share.map { NumberText.fixed($0.median, 0) + " %" } ?? "–")
+        return cells + [ComparisonText.ratio(cost)]
+    }
+
+    private static func answers(_ target: ComparedTarget) -> [String] {
+        let outcomes = target.outcomes
         let hits = outcomes.compactMap(\.hitRatio).min()
-        cells.append(hits.map { NumberText.fixed($0 * 100, 2) + " %" } ?? "–")
         let errors: UInt64 = outcomes.reduce(0) { $0 + $1.counters.errors }
-        return cells + [NumberText.grouped(errors), memory(outcomes)]
+        let server = Spread(outcomes.map(\.serverShare))
+        let generator = Spread(outcomes.map(\.generatorShare))
+        return [
+            target.name, "\(outcomes.count)",
+            hits.map { NumberText.fixed($0 * 100, 2) + " %" } ?? "–",
+            NumberText.grouped(errors), memory(outcomes),
+            server.map { NumberText.fixed($0.median, 2) } ?? "–",
+            generator.map { NumberText.fixed($0.median, 2) } ?? "–",
+        ]
     }
 
     /// Median and reach.

@@ -60,7 +60,8 @@ public enum PageText {
                     "p", ["class": "soft"],
                     "Medians of \(rounds) rounds, with the least and the most. "
                         + "× is the ratio to \(first), taken round by round, then the median of "
-                        + "these. Processor time is the server's, per operation."))
+                        + "these. Server µs are microseconds of processor time that all threads of the "
+                        + "server took."))
         }
         return .tag("header", [:], lines)
     }
@@ -86,7 +87,7 @@ public enum PageText {
         } else {
             parts.append(.tag("h3", [:], "Result"))
         }
-        parts.append(PageTables.comparison(section))
+        parts += PageTables.comparison(section)
         parts += percentiles(section)
         let throughput = ThroughputPlot(section)
         if throughput.svg(.wide) != nil {
@@ -110,7 +111,7 @@ public enum PageText {
                 texts.append("\(target.name) answered with errors; the first was: \(error)")
             }
             if let failure = target.failure {
-                texts.append("Failed in round \(failure.round + 1): \(failure.text)")
+                texts.append("\(target.name) failed \(ComparisonText.place(failure.round)): \(failure.text)")
             }
             return texts
         }
@@ -157,11 +158,12 @@ public enum PageText {
 
     // MARK: Plots
 
-    private static func comparisonPlot(_ sections: [ReportSection], _ width: PlotWidth) -> Markup {
+    private static func comparisonPlot(_ sections: [ReportSection], _ width: PlotWidth) -> Markup
+    {
         let rate = BarPlot("Operations a second (more is better)", sections) {
             $0.operationsPerSecond
         }
-        let cost = BarPlot("Server processor time, µs per operation (less is better)", sections) {
+        let cost = BarPlot("Server µs per operation (less is better)", sections) {
             $0.serverMicrosecondsPerOperation
         }
         return BarPlot.svg([rate, cost], width, "Operations a second and processor time")

@@ -38,7 +38,7 @@ struct PercentilePlot {
             "Latency by percentile: " + curves.map(\.name).joined(separator: ", "),
             horizontal: (x, shareTicks(x, width), "share of the requests, by 1/(1 - share)"),
             vertical: (
-                y, y.ticks(about: 6).map { ($0, NumberText.scaled($0)) },
+                y, y.ticks(about: 6).map { ($0, NumberText.tick($0)) },
                 "latency, µs" + (isLogarithmic ? " (logarithmic)" : "")
             ),
             marks(curves, x, y))
@@ -61,7 +61,8 @@ struct PercentilePlot {
 
     /// As many nines as have room.
     private func shareTicks(_ scale: Scale, _ width: PlotWidth) -> [(Double, String)] {
-        let all = Self.nines.map { (1 / (1 - $0.share), $0.name) }.filter { $0.0 <= scale.to * 1.01 }
+        let all = Self.nines.map { (1 / (1 - $0.share), $0.name) }
+            .filter { $0.0 <= scale.to * 1.01 }
         guard width == .narrow, all.count > 5 else { return all }
         return all.enumerated().filter { $0.offset % 2 == 0 }.map(\.element)
     }

@@ -15,11 +15,11 @@ enum ServerLines {
     static func facts(_ outcome: Outcome) -> [(name: String, value: String)] {
         let settings = outcome.facts.shownSettings.map { "\($0.name) \($0.value)" }
         let process = outcome.serverProcess.map { process in
-            "\(process)" + (outcome.serverCores.isEmpty ? "" : " on cores \(outcome.serverCores)")
+            "\(process)" + (outcome.serverCores.isEmpty ? "" : " on core \(outcome.serverCores)")
         }
         return [
             ("version", name(outcome)),
-            ("ring", outcome.facts.ringFeatures ?? ""),
+            ("ring", (outcome.facts.ringFeatures ?? "").replacing(",", with: ", ")),
             ("settings", settings.joined(separator: ", ")),
             ("process", process ?? ""),
             ("command", outcome.serverCommand),
@@ -39,7 +39,7 @@ enum ServerLines {
     static func generator(_ plan: LoadPlan) -> String {
         let cores = plan.cores.map(String.init).joined(separator: ",")
         return "brim-bench \(GeneratorVersion.number)"
-            + (cores.isEmpty ? ", not bound to a core" : " on cores \(cores)")
+            + (cores.isEmpty ? ", not bound to a core" : " on core \(cores)")
             + ", seed \(plan.seed)"
     }
 }

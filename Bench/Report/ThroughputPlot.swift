@@ -67,11 +67,11 @@ struct ThroughputPlot {
         return frame.svg(
             "Operations a second over time: " + curves.map(\.name).joined(separator: ", "),
             horizontal: (
-                x, x.ticks(about: width == .wide ? 8 : 4).map { ($0, NumberText.scaled($0)) },
+                x, x.ticks(about: width == .wide ? 8 : 4).map { ($0, NumberText.tick($0)) },
                 "measured seconds" + (hasRounds ? ", round after round" : "")
             ),
             vertical: (
-                y, y.ticks(about: 5).map { ($0, NumberText.scaled($0)) }, "operations a second"
+                y, y.ticks(about: 5).map { ($0, NumberText.tick($0)) }, "operations a second"
             ),
             curves.enumerated().flatMap { index, curve in marks(index, curve, x, y) })
     }

@@ -79,7 +79,7 @@ struct CompareCommand: ParsableCommand {
     /// Shows what was measured; throws if a target has failed.
     static func show(_ sections: [ReportSection], _ output: OutputOptions) throws {
         let report = Report(
-            title: sections.count == 1 ? sections[0].names.joined(separator: " and ") : "Suite",
+            title: sections.first?.names.joined(separator: " and ") ?? "",
             command: CommandLine.arguments, unixSeconds: Clock.unixSeconds(), machine: .read(),
             sections: sections)
         try output.write(report)
@@ -98,7 +98,12 @@ struct CompareCommand: ParsableCommand {
             Output.show([""] + ComparisonText.facts(report))
         }
         let failures = sections.flatMap { section in
-            section.comparison.targets.compactMap { $0.failure.map(\.text) }
+            section.comparison.targets.compactMap { target in
+                target.failure.map { failure in
+                    failure.text.hasPrefix(target.name)
+                        ? failure.text : "\(target.name): \(failure.text)"
+                }
+            }
         }
         guard failures.isEmpty else { throw TargetsFailed(texts: failures) }
     }

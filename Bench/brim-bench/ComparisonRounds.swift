@@ -47,7 +47,8 @@ struct ComparisonRounds {
                     plan.filling(), against: targets[index], server: processes[index])
                 say("fill " + ComparisonText.progress(targets[index].name, outcome))
             } catch {
-                comparison.giveUp(index, name(error, targets[index]))
+                Interruption.waitIfBegun()
+                comparison.giveUp(index, "\(error)")
             }
         }
     }
@@ -70,6 +71,7 @@ struct ComparisonRounds {
                         throw error
                     }
                 }
+                defer { Interruption.waitIfBegun() }
                 return try LoadRun.perform(
                     plan, against: targets[index], server: processes[index])
             },
@@ -90,18 +92,14 @@ struct ComparisonRounds {
     }
 
     private mutating func giveUp(_ index: Int, _ failure: LoadFailure) throws(LoadFailure) {
+        Interruption.waitIfBegun()
         switch failure {
         case .impostor, .occupied: throw failure
-        default: comparison.giveUp(index, name(failure, targets[index]))
+        default: comparison.giveUp(index, "\(failure)")
         }
     }
 
     private func say(_ line: String) {
         if isWordy { Output.show(line) }
-    }
-
-    /// The failure with the target's name in front, where it does not name it itself.
-    private func name(_ failure: LoadFailure, _ target: Target) -> String {
-        "\(failure)".hasPrefix(target.name) ? "\(failure)" : "\(target.name): \(failure)"
     }
 }

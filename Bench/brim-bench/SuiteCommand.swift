@@ -1,12 +1,5 @@
 // SuiteCommand: `brim-bench suite`: one comparison after another, each under a load of a file,
 // and one page for all of them.
-//
-// ```text
-// # Comment.
-// [get, depth 16]
-// mix = get
-// depth = 16
-// ```
 
 internal import ArgumentParser
 internal import Load
@@ -50,7 +43,7 @@ struct SuiteCommand: ParsableCommand {
     }
 }
 
-/// Files that `suite` reads.
+/// Files that `suite` reads: `[TITLE]`, and below it options as in a workload file.
 enum SuiteFile {
     static let loadsMax = 100
 

@@ -24,7 +24,10 @@ enum Layers {
         ],
         "Load": ["Memcache", "Uring", "Primitives", "Glibc", "Synchronization", "Histogram"],
         "Report": ["Load", "Primitives"],
-        "brim-bench": ["Load", "Report", "Memcache", "Uring", "Primitives", "Glibc", "ArgumentParser"],
+        "brim-bench": [
+            "Load", "Report", "Memcache", "Uring", "Primitives", "Glibc", "Synchronization",
+            "ArgumentParser",
+        ],
     ]
 
     /// The module a file of Sources or Bench belongs to; nil for other files and unknown modules.
