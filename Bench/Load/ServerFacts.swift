@@ -17,12 +17,15 @@ public struct ServerFacts: Equatable, Sendable {
     /// The project's own version, where the server is Brim.
     public var brimVersion: String? { statistics["brim_version"] }
 
-    /// Asks `version` and `stats`; waits at most a second for each part of the replies. A server
-    /// that has no `stats` leaves `statistics` empty.
-    public static func ask(_ target: Target) throws(LoadFailure) -> ServerFacts {
+    /// Asks `version` and `stats`; waits at most a second for each part of the replies, and so
+    /// many seconds to be accepted and for all of them. A server that has no `stats` leaves
+    /// `statistics` empty.
+    public static func ask(_ target: Target, seconds: Double = 5) throws(LoadFailure)
+        -> ServerFacts
+    {
         let socket: Socket
         do throws(SocketError) {
-            socket = try Socket.connected(to: target.address)
+            socket = try Socket.connected(to: target.address, seconds: seconds)
         } catch {
             throw .unreachable(error)
         }
@@ -38,20 +41,24 @@ public struct ServerFacts: Equatable, Sendable {
             throw .closed(connection: 0, outstanding: 2, errno: 0)
         }
         var facts = ServerFacts()
-        try facts.read(socket, memory)
+        let deadline = Clock.monotonicNanoseconds() &+ UInt64(seconds * 1e9)
+        try facts.read(socket, memory, until: deadline)
         return facts
     }
 
-    private mutating func read(_ socket: Socket, _ memory: Region) throws(LoadFailure) {
+    private mutating func read(_ socket: Socket, _ memory: Region, until deadline: UInt64)
+        throws(LoadFailure)
+    {
         var parser = ReplyParser()
         var filled = 0
         var isComplete = false
         while !isComplete {
             let count = socket.receive(
                 into: memory, at: filled, count: memory.byteCount - filled)
-            guard count > 0 else {
+            let isLate = Clock.monotonicNanoseconds() > deadline
+            guard count > 0, !isLate else {
                 if !version.isEmpty { return }
-                if count == -Int(EAGAIN) {
+                if isLate || count == -Int(EAGAIN) {
                     throw .stalled(
                         connection: 0, outstanding: 2, request: "version", seconds: 1)
                 }

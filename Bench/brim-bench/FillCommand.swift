@@ -18,12 +18,17 @@ struct FillCommand: ParsableCommand {
     @Flag(help: "One object of JSON on standard output.")
     var json = false
 
+    @Flag(help: LiveDisplay.quietHelp)
+    var quiet = false
+
     func run() throws {
         let target = try Target(parsing: target)
         let plan = try options.plan().filling()
         try plan.check()
-        let outcome = try LoadRun.perform(
-            plan, against: target, server: try ServerChoice.process(serverPid))
+        let outcome = try LiveDisplay.during(isQuiet: quiet) { watch in
+            try LoadRun.perform(
+                plan, against: target, server: try ServerChoice.process(serverPid), watch: watch)
+        }
         Output.show(
             json
                 ? [OutcomeObject.object(outcome, plan, target).text]

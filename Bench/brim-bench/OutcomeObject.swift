@@ -35,7 +35,7 @@ enum OutcomeObject {
             ("generator_share", .number(outcome.generatorShare)),
             ("generator_bound", .flag(outcome.isGeneratorBound)),
             ("latency_us", latencies(outcome, plan)),
-        ]
+        ] + PacingText.object(outcome)
     }
 
     private static func latencies(_ outcome: Outcome, _ plan: LoadPlan) -> JSONValue {
@@ -70,6 +70,8 @@ enum OutcomeObject {
             ("seed", .integer(plan.seed)),
             ("protocol", .string(plan.wireProtocol.rawValue)),
             ("refill", .string(plan.refill.rawValue)),
+            ("rate", JSONValue(plan.rate)),
+            ("arrivals", .string(plan.arrivals.rawValue)),
         ])
     }
 }

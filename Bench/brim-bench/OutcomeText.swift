@@ -7,6 +7,7 @@ enum OutcomeText {
         let counters = outcome.counters
         var lines = ["target     \(target.name), \(serverName(outcome)), Linux \(outcome.kernel)"]
         lines += PlanText.lines(plan, label: "load       ")
+        lines += PacingText.lines(outcome)
         lines += [
             "operations \(NumberText.grouped(counters.operations)) in "
                 + "\(NumberText.fixed(outcome.seconds, 2)) s: "
@@ -29,7 +30,9 @@ enum OutcomeText {
             lines.append(
                 "BOTTLENECK the generator used "
                     + "\(NumberText.fixed(outcome.generatorShare * 100, 0)) % of a core: "
-                    + "the server may be faster than this")
+                    + (outcome.pacing == nil
+                        ? "the server may be faster than this"
+                        : "see the pacing before you trust the latencies"))
         }
         return lines + latencies(outcome, plan)
     }

@@ -22,11 +22,16 @@ struct RunCommand: ParsableCommand {
     @Flag(help: "One object of JSON on standard output.")
     var json = false
 
+    @Flag(help: LiveDisplay.quietHelp)
+    var quiet = false
+
     func run() throws {
         let target = try Target(parsing: target)
         let plan = try options.plan()
-        let outcome = try LoadRun.perform(
-            plan, against: target, server: try ServerChoice.process(serverPid))
+        let outcome = try LiveDisplay.during(isQuiet: quiet) { watch in
+            try LoadRun.perform(
+                plan, against: target, server: try ServerChoice.process(serverPid), watch: watch)
+        }
         if let hdr { try writePercentiles(outcome, plan, hdr) }
         Output.show(
             json
