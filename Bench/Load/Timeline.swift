@@ -45,8 +45,11 @@ struct Timeline {
         lastServer = server?.processorNanoseconds
     }
 
-    /// When the second that is under way ends.
-    var nextAt: UInt64 { lastAt &+ Self.intervalNanoseconds }
+    /// When the second that is under way ends: a late sample does not delay the next ones.
+    var nextAt: UInt64 {
+        let past = (lastAt &- startedAt) / Self.intervalNanoseconds
+        return startedAt &+ (past + 1) * Self.intervalNanoseconds
+    }
 
     /// Operations that were answered up to the last point.
     var operations: UInt64 { last.operations &- startedOperations }

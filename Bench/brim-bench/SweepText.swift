@@ -9,7 +9,7 @@ enum SweepText {
     }
 
     static func line(_ step: RateSweep.Step, _ outcome: Outcome) -> String {
-        var line = "rate       \(NumberText.padded(PacingText.rate(step.asked), 11, isLeading: true))"
+        var line = "rate       \(NumberText.padded(PacingText.rate(step.asked), 11))"
             + "  p50 \(micro(step.p50)) p99 \(micro(step.p99)) us  "
         if step.isWithin {
             line += "within"
