@@ -1,7 +1,8 @@
 // Latencies: how long requests took, by command, in HdrHistograms.
 //
 // Recorded for every request: from the moment before it was written into its connection's
-// buffer to the moment at which the turn that found its reply began. The wait in the generator's
+// buffer (in an open loop: from the moment it was intended for) to the moment at which the turn
+// that found its reply began. The wait in the generator's
 // own queue counts; the generator is kept from being slow, not from saying so. Requests that
 // were sent together and answered in one turn are recorded by one call that counts them all.
 
@@ -45,12 +46,21 @@ public struct Latencies: Sendable {
     }
 
     /// Of all commands together.
-    public var all: LatencySummary {
+    public var all: LatencySummary { LatencySummary(sum) }
+
+    /// Requests that took longer than this.
+    public func count(above microseconds: Double) -> UInt64 {
+        let sum = sum
+        let limit = UInt64(max(min(microseconds * 1000, Double(Self.nanosecondsMax)), 0))
+        return sum.totalCount - sum.count(within: 0...limit)
+    }
+
+    private var sum: Histogram<UInt64> {
         var sum = get
         sum.add(set)
         sum.add(delete)
         sum.add(touch)
-        return LatencySummary(sum)
+        return sum
     }
 
     /// The percentiles of a command in HdrHistogram's own text format (.hgrm), in microseconds,

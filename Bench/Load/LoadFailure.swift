@@ -12,6 +12,8 @@ public enum LoadFailure: Error, Equatable, Sendable, CustomStringConvertible {
     case pinning(core: Int, errno: Int32)
     /// The server ended a connection (errno 0) or it broke.
     case closed(connection: Int, outstanding: Int, errno: Int32)
+    /// The same in the middle of a reply.
+    case cutOff(connection: Int, request: String, errno: Int32)
     /// A reply that does not belong to the request that it answers.
     case wrongReply(connection: Int, request: String, reply: String, reason: String)
     /// A value that is not what was stored.
@@ -24,6 +26,11 @@ public enum LoadFailure: Error, Equatable, Sendable, CustomStringConvertible {
     case occupied(String, Int32?)
     /// Another process than the one that was started for this target serves in its place.
     case impostor(String, Int32)
+    /// Not all operations were answered within the deadline of the run.
+    case unfinished(seconds: Double)
+    /// Even the lowest rate of a sweep is above the limit. Microseconds; nil if nothing was
+    /// answered.
+    case noRate(lowest: Double, p99: Double?, limit: Double)
     /// The generator's own threads did not begin or end in time.
     case late(String)
 
@@ -41,6 +48,9 @@ public enum LoadFailure: Error, Equatable, Sendable, CustomStringConvertible {
         case .closed(let connection, let outstanding, let code):
             return "connection \(connection), which was waiting for \(outstanding) replies, "
                 + "broke: \(SystemError.text(code))"
+        case .cutOff(let connection, let request, let code):
+            let end = code == 0 ? "was closed" : "broke (\(SystemError.text(code)))"
+            return "connection \(connection) \(end) in the middle of the reply to: \(request)"
         case .wrongReply(let connection, let request, let reply, let reason):
             return "wrong reply on connection \(connection): \(reason); asked: \(request); "
                 + "came: \(reply)"
@@ -56,6 +66,12 @@ public enum LoadFailure: Error, Equatable, Sendable, CustomStringConvertible {
         case .impostor(let name, let process):
             return "\(name): process \(process) listens on its address, which is not the server "
                 + "that was started for it"
+        case .unfinished(let seconds):
+            return "not all operations were answered within \(seconds) s (--deadline)"
+        case .noRate(let lowest, let p99, let limit):
+            let seen = p99.map { "p99 is \($0) us" } ?? "nothing was answered in time"
+            return "even at the lowest rate, \(lowest) operations a second, \(seen): the limit "
+                + "is \(limit) us, or the schedule was not kept"
         case .late(let what): return what
         }
     }

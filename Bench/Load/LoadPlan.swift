@@ -25,7 +25,7 @@ public enum RunLength: Equatable, Sendable {
     case operations(UInt64)
 }
 
-/// One closed-loop load. Plain data; `check` before use.
+/// One load: a closed loop, or an open one where it has a rate. Plain data; `check` before use.
 public struct LoadPlan: Sendable {
     /// Connections, over all threads.
     public var clientCount = 50
@@ -41,8 +41,15 @@ public struct LoadPlan: Sendable {
     /// Of what is set, in seconds; 0 for never.
     public var ttlSeconds: Int64 = 0
     public var length = RunLength.seconds(5)
-    /// Before anything is counted.
+    /// Before the run itself is counted: the same load, at the beginning of the same streams of
+    /// keys. What it showed is reported apart.
     public var warmupSeconds = 1.0
+    /// Operations a second over all connections, sent at intended times (an open loop); nil for a
+    /// closed one, in which a connection asks again once it was answered.
+    public var rate: Double?
+    public var arrivals = Arrivals.even
+    /// Longest that a run of a number of operations may be measured.
+    public var deadlineSeconds = 3600.0
     public var threadCount = 1
     public var seed: UInt64 = 1
     /// Cores for the threads, used in turn; empty for no binding.
@@ -51,7 +58,7 @@ public struct LoadPlan: Sendable {
     public var wireProtocol = WireProtocol.classic
     /// Whether values carry what proves them whole and new, and are checked.
     public var verifies = false
-    /// A connection that waits longer than this for a reply fails the run.
+    /// A connection that waits longer than this to be accepted, or for a reply, fails the run.
     public var stallSeconds = 5.0
 
     public init() {}
@@ -91,8 +98,8 @@ public struct LoadPlan: Sendable {
             try require(seconds >= 0.01 && seconds <= 86_400, "seconds: 0.01 to 86400")
         case .operations(let count):
             try require(count >= 1 && count <= 1 << 50, "operations: at least 1")
-            try require(warmupSeconds == 0, "warmup: not with a number of operations")
         }
+        try checkPacing()
         if verifies {
             try require(
                 valueBytes >= ValueText.headerBytes,
@@ -107,7 +114,7 @@ public struct LoadPlan: Sendable {
                 + "\(Self.requestBytesMax >> 20) MiB of buffers: lower one of them")
     }
 
-    private func require(_ holds: Bool, _ text: String) throws(ArgumentFault) {
+    func require(_ holds: Bool, _ text: String) throws(ArgumentFault) {
         guard holds else { throw ArgumentFault(text) }
     }
 
@@ -115,6 +122,41 @@ public struct LoadPlan: Sendable {
         throws(ArgumentFault)
     {
         try require(value >= least && value <= most, "\(name): \(least) to \(most)")
+    }
+
+    private func checkPacing() throws(ArgumentFault) {
+        if let rate {
+            try require(rate >= 0.1 && rate <= Self.rateMax, "rate: 0.1 to \(Self.rateMax)")
+        }
+        try require(
+            deadlineSeconds >= 0.1 && deadlineSeconds <= 864_000, "deadline: 0.1 to 864000 seconds")
+    }
+
+    /// Operations a second that can be asked for.
+    public static let rateMax = 100_000_000.0
+
+    /// Keys of a request, on average.
+    var keysPerRequestMean: Double {
+        var weights = 0.0
+        var keys = 0.0
+        for part in mix.weights {
+            weights += Double(part.weight)
+            keys += Double(part.weight) * (part.command == .get ? Double(keysPerGet) : 1)
+        }
+        return weights > 0 ? keys / weights : 1
+    }
+
+    /// Longest that the measured phase may take, in seconds.
+    var measuredSecondsMax: Double {
+        if case .seconds(let seconds) = length { return seconds }
+        return deadlineSeconds
+    }
+
+    /// Whether everything is answered between the warm-up and what is measured, so that a request
+    /// belongs to one of them.
+    var drainsWarmup: Bool {
+        if case .operations = length { return true }
+        return rate != nil
     }
 
     /// Sets every key once, in order.

@@ -35,11 +35,14 @@ public struct ServerFacts: Equatable, Sendable {
     }
 
     /// Asks `version`, `stats` and `stats settings`; waits at most a second for each part of the
-    /// replies. A server that has no statistics is not asked for its settings.
-    public static func ask(_ target: Target) throws(LoadFailure) -> ServerFacts {
+    /// replies, and so many seconds to be accepted and for all of them. A server that has no
+    /// statistics is not asked for its settings.
+    public static func ask(_ target: Target, seconds: Double = 5) throws(LoadFailure)
+        -> ServerFacts
+    {
         let socket: Socket
         do throws(SocketError) {
-            socket = try Socket.connected(to: target.address)
+            socket = try Socket.connected(to: target.address, seconds: seconds)
         } catch {
             throw .unreachable(error)
         }
@@ -55,20 +58,21 @@ public struct ServerFacts: Equatable, Sendable {
             throw .closed(connection: 0, outstanding: 2, errno: 0)
         }
         var facts = ServerFacts()
-        try facts.read(socket, memory, into: \.statistics)
+        let deadline = Clock.monotonicNanoseconds() &+ UInt64(seconds * 1e9)
+        try facts.read(socket, memory, into: \.statistics, until: deadline)
         guard !facts.statistics.isEmpty else { return facts }
         writer = ByteWriter(memory, at: 0, capacity: 64)
         RequestEncoder.stats("settings", to: &writer)
         guard socket.send(from: memory, at: 0, count: writer.count) == writer.count else {
             return facts
         }
-        try facts.read(socket, memory, into: \.settings)
+        try facts.read(socket, memory, into: \.settings, until: deadline)
         return facts
     }
 
     private mutating func read(
         _ socket: Socket, _ memory: Region,
-        into lines: WritableKeyPath<ServerFacts, [String: String]>
+        into lines: WritableKeyPath<ServerFacts, [String: String]>, until deadline: UInt64
     ) throws(LoadFailure) {
         var parser = ReplyParser()
         var filled = 0
@@ -76,9 +80,10 @@ public struct ServerFacts: Equatable, Sendable {
         while !isComplete {
             let count = socket.receive(
                 into: memory, at: filled, count: memory.byteCount - filled)
-            guard count > 0 else {
+            let isLate = Clock.monotonicNanoseconds() > deadline
+            guard count > 0, !isLate else {
                 if !version.isEmpty { return }
-                if count == -Int(EAGAIN) {
+                if isLate || count == -Int(EAGAIN) {
                     throw .stalled(
                         connection: 0, outstanding: 2, request: "version", seconds: 1)
                 }

@@ -14,9 +14,7 @@ extension Worker {
             ring.lendBuffer(id)
         }
         if !hasFailed, completion.result <= 0, completion.result != -ENOBUFS {
-            failure = .closed(
-                connection: firstConnection + slot,
-                outstanding: connections[slot].outstanding, errno: -completion.result)
+            failure = closed(slot, errno: -completion.result)
         }
         if !completion.isArmed { unarmed.append(slot) }
     }

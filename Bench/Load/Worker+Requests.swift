@@ -8,6 +8,7 @@ internal import Uring
 extension Worker {
     /// Puts a connection on the list of those that may send, if it may.
     mutating func makeReady(_ slot: Int) {
+        guard !isPaced else { return queueDue(slot) }
         let connection = connections[slot]
         guard !connection.isReady, !connection.isSending, connection.quota > 0,
             plan.refill == .batch
@@ -19,6 +20,7 @@ extension Worker {
 
     /// Writes and sends requests for every connection that may have more.
     mutating func refill() {
+        guard !isPaced else { return sendDue() }
         guard !ready.isEmpty else { return }
         for slot in ready {
             connections[slot].isReady = false
@@ -70,7 +72,7 @@ extension Worker {
 
     // MARK: Encoding
 
-    private func encode(
+    func encode(
         _ slot: Int, _ connection: inout Connection, at nanoseconds: UInt64,
         to writer: inout ByteWriter
     ) {

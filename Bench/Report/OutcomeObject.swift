@@ -55,7 +55,18 @@ public enum OutcomeObject {
             ("generator_share", .number(outcome.generatorShare)),
             ("generator_bound", .flag(outcome.isGeneratorBound)),
             ("latency_us", latencies(outcome, plan)),
-        ]
+            ("series", .list(outcome.series.map(point))),
+        ] + PacingText.object(outcome)
+    }
+
+    private static func point(_ point: SeriesPoint) -> JSONValue {
+        .object([
+            ("start", .number(point.start)), ("seconds", .number(point.seconds)),
+            ("operations", .integer(point.operations)), ("hits", .integer(point.hits)),
+            ("misses", .integer(point.misses)), ("errors", .integer(point.errors)),
+            ("p50_us", JSONValue(point.p50)), ("p99_us", JSONValue(point.p99)),
+            ("server_share", JSONValue(point.serverShare)),
+        ])
     }
 
     private static func latencies(_ outcome: Outcome, _ plan: LoadPlan) -> JSONValue {
@@ -95,6 +106,8 @@ public enum OutcomeObject {
             ("seed", .integer(plan.seed)),
             ("protocol", .string(plan.wireProtocol.rawValue)),
             ("refill", .string(plan.refill.rawValue)),
+            ("rate", JSONValue(plan.rate)),
+            ("arrivals", .string(plan.arrivals.rawValue)),
         ])
     }
 

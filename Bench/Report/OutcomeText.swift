@@ -18,6 +18,7 @@ public enum OutcomeText {
         }
         lines += labelled("tool", ServerLines.generator(plan))
         lines += PlanText.lines(plan, label: NumberText.padded("load", 11, isLeading: false))
+        lines += PacingText.lines(outcome)
         lines += labelled(
             "operations",
             "\(NumberText.grouped(counters.operations)) in "
@@ -50,7 +51,9 @@ public enum OutcomeText {
 
     private static func bottleneck(_ outcome: Outcome) -> String {
         "the generator used \(NumberText.fixed(outcome.generatorShare * 100, 0)) % of a core: "
-            + "the server may be faster than this"
+            + (outcome.pacing == nil
+                ? "the server may be faster than this"
+                : "see the pacing before you trust the latencies")
     }
 
     private static func answers(_ outcome: Outcome) -> String {

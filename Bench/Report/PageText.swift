@@ -87,6 +87,9 @@ public enum PageText {
         } else {
             parts.append(.tag("h3", [:], "Result"))
         }
+        if let outcome = section.comparison.targets.first?.outcomes.first, isSingle(section) {
+            parts += PacingText.lines(outcome).map { .tag("p", ["class": "soft"], $0) }
+        }
         parts += PageTables.comparison(section)
         parts += percentiles(section)
         let throughput = ThroughputPlot(section)
@@ -99,6 +102,10 @@ public enum PageText {
         return .tag("section", [:], parts)
     }
 
+    private static func isSingle(_ section: ReportSection) -> Bool {
+        section.names.count == 1 && section.roundCount == 1
+    }
+
     private static func warnings(_ section: ReportSection) -> [String] {
         section.comparison.targets.flatMap { target in
             var texts: [String] = []
@@ -106,6 +113,9 @@ public enum PageText {
                 texts.append(
                     "Bottleneck: with \(target.name) the generator itself was above 90 % of a "
                         + "core; the server may be faster than this.")
+            }
+            if let pacing = target.outcomes.compactMap(\.pacing).first(where: { !$0.isKept }) {
+                texts.append("\(target.name): \(PacingText.reason(pacing))")
             }
             if let error = target.outcomes.compactMap(\.firstError).first {
                 texts.append("\(target.name) answered with errors; the first was: \(error)")

@@ -29,7 +29,11 @@ public enum PlanText {
         }
         if plan.threadCount > 1 { parts.append("\(plan.threadCount) threads") }
         if plan.wireProtocol != .classic { parts.append(plan.wireProtocol.rawValue) }
-        if plan.refill == .window { parts.append("window") }
+        if let rate = plan.rate {
+            parts.append("\(PacingText.rate(rate)) a second (\(plan.arrivals.rawValue))")
+        } else if plan.refill == .window {
+            parts.append("window")
+        }
         parts.append("seed \(plan.seed)")
         return parts
     }

@@ -14,13 +14,19 @@ struct BenchCommand: ParsableCommand {
             Fill a server, then load it:
               brim-bench fill 127.0.0.1:11211
               brim-bench run 127.0.0.1:11211 --depth 16 --mix get=90,set=10
+            Ask at a rate, whatever the server does, or find the rate that it can take:
+              brim-bench run 127.0.0.1:11211 --depth 16 --rate 50000
+              brim-bench sweep 127.0.0.1:11211 --depth 16 --p99-limit 1000
 
             --workload FILE takes options from a file (Bench/workloads has some).
 
-            Exit codes: 0 measured; 1 the server answered wrongly, closed, stalled or could \
-            not be reached; 64 the arguments make no sense.
+            Exit codes: 0 measured; 1 the server answered wrongly, closed, stalled, was \
+            too slow at every rate or could not be reached; 64 the arguments make no sense.
             """,
-        subcommands: [RunCommand.self, FillCommand.self, CompareCommand.self, SuiteCommand.self])
+        subcommands: [
+            RunCommand.self, FillCommand.self, CompareCommand.self, SuiteCommand.self,
+            SweepCommand.self,
+        ])
 
     /// Sysexits: a command used wrongly.
     static let usageExitCode: Int32 = 64

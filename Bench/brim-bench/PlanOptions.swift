@@ -56,11 +56,13 @@ struct PlanOptions: ParsableArguments {
     @Option(name: .customLong("protocol"), help: "How requests are worded: classic or meta.")
     var wireProtocol = "classic"
 
-    @Option(help: "Seconds without a reply that is due after which the run fails.")
+    @Option(help: "Seconds without a reply that is due, or an accept, after which the run fails.")
     var stall = 5.0
 
     @Flag(help: "Write values that can be checked, and check what comes back.")
     var verify = false
+
+    @OptionGroup var pacing: PacingOptions
 
     /// The plan, checked.
     func plan() throws(ArgumentFault) -> LoadPlan {
@@ -92,6 +94,7 @@ struct PlanOptions: ParsableArguments {
         plan.wireProtocol = wireProtocol
         plan.stallSeconds = stall
         plan.verifies = verify
+        try pacing.apply(to: &plan)
         try plan.check()
         return plan
     }

@@ -14,13 +14,18 @@ struct SingleTarget: ParsableArguments {
         help: "The server's process; otherwise whoever listens on the target's port.")
     var serverPid: Int32?
 
+    @Flag(help: LiveDisplay.quietHelp)
+    var quiet = false
+
     @OptionGroup(title: "Output") var output: OutputOptions
 
     /// Runs a plan and shows what came of it.
     func perform(_ plan: LoadPlan, title: String) throws {
         let target = try Target(parsing: target)
-        let outcome = try LoadRun.perform(
-            plan, against: target, server: try ServerChoice.process(serverPid))
+        let server = try ServerChoice.process(serverPid)
+        let outcome = try LiveDisplay.during(isQuiet: quiet) { watch in
+            try LoadRun.perform(plan, against: target, server: server, watch: watch)
+        }
         try show(outcome, plan, target, title: title)
     }
 

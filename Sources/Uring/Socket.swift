@@ -11,15 +11,21 @@ public struct Socket: BitwiseCopyable, Equatable, Sendable {
     public var descriptor: Int32
     @inlinable public init(descriptor: Int32) { self.descriptor = descriptor }
 
-    /// Connects to `address`, waiting as long as the system does; TCP without delay of small
-    /// segments.
-    public static func connected(to address: SocketAddress) throws(SocketError) -> Socket {
+    /// Connects to `address`; TCP without delay of small segments.
+    ///
+    /// - Parameter seconds: Longest that it may take, above 0; then it fails with ETIMEDOUT. Nil
+    ///   waits as long as the system does, which is minutes.
+    public static func connected(to address: SocketAddress, seconds: Double? = nil)
+        throws(SocketError) -> Socket
+    {
         let socket = try open(address)
         do throws(SocketError) {
             if address.port != nil {
                 try socket.set(Int32(IPPROTO_TCP), TCP_NODELAY, 1, address)
             }
+            if let seconds { socket.setSendTimeout(seconds: seconds) }
             try socket.connect(address)
+            if seconds != nil { socket.setSendTimeout(seconds: 0) }
         } catch {
             socket.close()
             throw error
@@ -69,6 +75,19 @@ public struct Socket: BitwiseCopyable, Equatable, Sendable {
         // SAFETY: a local of the size that is passed.
         let code = unsafe setsockopt(
             descriptor, SOL_SOCKET, SO_RCVTIMEO, &time, socklen_t(MemoryLayout<timeval>.size))
+        precondition(code == 0)
+    }
+
+    /// Ends the connects and sends that wait longer than this; 0 lets them wait for ever.
+    private func setSendTimeout(seconds: Double) {
+        precondition(seconds >= 0)
+        let microseconds = seconds > 0 ? Int(min(max(seconds * 1e6, 1), 1e12)) : 0
+        var time = timeval()
+        time.tv_sec = microseconds / 1_000_000
+        time.tv_usec = microseconds % 1_000_000
+        // SAFETY: a local of the size that is passed.
+        let code = unsafe setsockopt(
+            descriptor, SOL_SOCKET, SO_SNDTIMEO, &time, socklen_t(MemoryLayout<timeval>.size))
         precondition(code == 0)
     }
 
@@ -147,6 +166,8 @@ public struct Socket: BitwiseCopyable, Equatable, Sendable {
         guard code != 0 else { return }
         var failure = errno
         if failure == EINTR { failure = interruptedConnect() }
+        // What the system calls a connect that took longer than the time set: TCP, then unix.
+        if failure == EINPROGRESS || failure == EAGAIN { failure = ETIMEDOUT }
         guard failure == 0 else {
             throw .failed(call: "connect", address: "\(address)", errno: failure)
         }

@@ -5,14 +5,18 @@ import Load
 import Primitives
 import Testing
 
-private let executable = benchPath
 
 @Test(arguments: [
     "run", "run :x", "run 127.0.0.1:1 --depth 0", "run 127.0.0.1:1 --bogus",
     "run 127.0.0.1:1 --mix put=1", "run 127.0.0.1:1 --distribution pareto",
     "run 127.0.0.1:1 --key-bytes 251", "run 127.0.0.1:1 --key-bytes 2 --keys 1000",
     "run 127.0.0.1:1 --clients 0", "run 127.0.0.1:1 --threads 60 --clients 50",
-    "run 127.0.0.1:1 --seconds 5 --operations 5", "run 127.0.0.1:1 --operations 5 --warmup 1",
+    "run 127.0.0.1:1 --seconds 5 --operations 5",
+    "run 127.0.0.1:1 --rate 0", "run 127.0.0.1:1 --rate fast", "run 127.0.0.1:1 --rate nan",
+    "run 127.0.0.1:1 --rate 1000000000", "run 127.0.0.1:1 --rate 5 --arrivals bursts",
+    "run 127.0.0.1:1 --deadline 0", "sweep 127.0.0.1:1", "sweep 127.0.0.1:1 --p99-limit 0",
+    "sweep 127.0.0.1:1 --p99-limit x", "sweep 127.0.0.1:1 --p99-limit 100 --from 10 --to 5",
+    "sweep 127.0.0.1:1 --p99-limit 100 --from 0", "sweep 127.0.0.1:1 --p99-limit 9 --rate 5",
     "run 127.0.0.1:1 --cpu x", "run 127.0.0.1:1 --refill never", "run 127.0.0.1:1 --seconds nan",
     "run 127.0.0.1:1 --verify --value-bytes 31", "run unix:", "run host.invalid:1",
     "run 127.0.0.1:1 --server-pid 0",

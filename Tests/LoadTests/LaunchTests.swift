@@ -6,8 +6,6 @@ import Load
 import Primitives
 import Testing
 
-private let executable = benchPath
-
 /// Waits until something holds; false if it does not within half a minute.
 private func eventually(_ holds: () -> Bool) -> Bool {
     for _ in 0..<3000 {

@@ -10,7 +10,7 @@ import Uring
 func power(_ base: Double, _ exponent: Double) -> Double { pow(base, exponent) }
 
 /// Where the built brim-bench lies: beside the test bundle.
-let benchPath: String = {
+let executable: String = {
     let own = SystemTree.target(ofLink: "/proc/self/exe") ?? ""
     return own.split(separator: "/", omittingEmptySubsequences: false).dropLast()
         .joined(separator: "/") + "/brim-bench"
@@ -18,7 +18,7 @@ let benchPath: String = {
 
 /// Runs brim-bench with blank-separated arguments to its end.
 func bench(_ line: String) throws -> (output: String, exitCode: Int32?) {
-    try Child(benchPath, line.split(separator: " ").map(String.init)).finish()
+    try Child(executable, line.split(separator: " ").map(String.init)).finish()
 }
 
 /// Nobody else starts a process between the making of a pipe and its use.
