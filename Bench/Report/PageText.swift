@@ -60,8 +60,8 @@ public enum PageText {
                     "p", ["class": "soft"],
                     "Medians of \(rounds) rounds, with the least and the most. "
                         + "× is the ratio to \(first), taken round by round, then the median of "
-                        + "these. Server µs are microseconds of processor time that all threads of the "
-                        + "server took."))
+                        + "these. Server µs are microseconds of processor time that all threads "
+                        + "of the server took."))
         }
         return .tag("header", [:], lines)
     }
@@ -121,7 +121,8 @@ public enum PageText {
                 texts.append("\(target.name) answered with errors; the first was: \(error)")
             }
             if let failure = target.failure {
-                texts.append("\(target.name) failed \(ComparisonText.place(failure.round)): \(failure.text)")
+                let place = ComparisonText.place(failure.round)
+                texts.append("\(target.name) failed \(place): \(failure.text)")
             }
             return texts
         }

@@ -35,7 +35,7 @@ struct OutputOptions: ParsableArguments {
         }
     }
 
-    /// Writes the files that were asked for, and says where on standard error.
+    /// Writes the files that were asked for, and says where, unless only a program listens.
     func write(_ report: Report) throws(ArgumentFault) {
         if let html { try write(PageText.page(report), to: html, "html") }
         if let svg { try write(PageText.firstPlot(report), to: svg, "svg") }
@@ -49,5 +49,9 @@ struct OutputOptions: ParsableArguments {
     private func write(_ text: String, to path: String, _ option: String) throws(ArgumentFault) {
         let code = TextFile.replace(path, with: text)
         guard code == 0 else { throw ArgumentFault("\(option): \(path): \(errorText(code))") }
+        if isWordy {
+            let label = NumberText.padded(option, 11, isLeading: false)
+            Output.show(PlainText.wrapped("written to \(path)", label: label))
+        }
     }
 }
