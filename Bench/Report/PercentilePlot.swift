@@ -38,7 +38,7 @@ struct PercentilePlot {
             "Latency by percentile: " + curves.map(\.name).joined(separator: ", "),
             horizontal: (x, shareTicks(x, width), "share of the requests, by 1/(1 - share)"),
             vertical: (
-                y, y.ticks(about: 6).map { ($0, NumberText.tick($0)) },
+                y, y.ticks(about: 10).map { ($0, NumberText.tick($0)) },
                 "latency, µs" + (isLogarithmic ? " (logarithmic)" : "")
             ),
             marks(curves, x, y))
