@@ -67,23 +67,22 @@ public struct Latencies: Sendable {
     /// for the plotting tools that read it.
     public func percentileFile(of command: LoadCommand) -> String {
         var text = ""
-        let histogram = switch command {
-        case .get: get
-        case .set: set
-        case .delete: delete
-        case .touch: touch
-        }
+        let histogram = histogram(of: command)
         guard histogram.totalCount > 0 else { return text }
         histogram.outputPercentileDistribution(to: &text, outputValueUnitScalingRatio: 1000)
         return text
     }
 
     public func summary(of command: LoadCommand) -> LatencySummary {
+        LatencySummary(histogram(of: command))
+    }
+
+    private func histogram(of command: LoadCommand) -> Histogram<UInt64> {
         switch command {
-        case .get: LatencySummary(get)
-        case .set: LatencySummary(set)
-        case .delete: LatencySummary(delete)
-        case .touch: LatencySummary(touch)
+        case .get: get
+        case .set: set
+        case .delete: delete
+        case .touch: touch
         }
     }
 }
@@ -99,12 +98,7 @@ extension Latencies {
     /// The curve of a command: as many points per halving of what is left as HdrHistogram's own
     /// files have, the slowest request last, with a share of 1. Empty if there was no request.
     public func curve(of command: LoadCommand) -> [PercentilePoint] {
-        let histogram = switch command {
-        case .get: get
-        case .set: set
-        case .delete: delete
-        case .touch: touch
-        }
+        let histogram = histogram(of: command)
         guard histogram.totalCount > 0 else { return [] }
         return histogram.percentiles(ticksPerHalfDistance: 5).map {
             PercentilePoint(

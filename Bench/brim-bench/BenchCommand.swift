@@ -34,7 +34,10 @@ struct BenchCommand: ParsableCommand {
     /// Performs what the arguments say. Returns the exit code of the process.
     static func perform(_ arguments: [String]) -> Int32 {
         do {
-            var command = try parseAsRoot(try WorkloadFile.expand(arguments))
+            // A suite expands the arguments of each of its loads itself.
+            let isSuite = arguments.first == SuiteCommand.configuration.commandName
+            var command = try parseAsRoot(
+                isSuite ? arguments : try WorkloadFile.expand(arguments))
             try command.run()
             return 0
         } catch let failure as LoadFailure {

@@ -25,7 +25,8 @@ struct SuiteCommand: ParsableCommand {
     func run() throws {
         let loads = try SuiteFile.loads(in: file)
         let commands = try loads.map { load in
-            (load.title, try CompareCommand.parse(load.options + arguments))
+            let all = try WorkloadFile.expand(["compare"] + load.options + arguments)
+            return (load.title, try CompareCommand.parse(Array(all.dropFirst())))
         }
         // What makes no sense is said before the first server is started.
         for (_, command) in commands { _ = try command.options.plan() }

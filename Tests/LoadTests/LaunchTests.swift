@@ -134,14 +134,19 @@ struct LaunchTests {
         let server = try Memcached()
         let loads = "# Two.\n[first load]\nmix = get\n\n[second load]\nmix = set\ndepth = 4\n"
         #expect(TextFile.replace(folder.path + "/suite.txt", with: loads) == 0)
+        #expect(TextFile.replace(folder.path + "/load.txt", with: "key-bytes = 9\n") == 0)
         let result = try bench(
             "suite \(folder.path)/suite.txt --target one=\(server.target.name) --rounds 2 "
                 + "--seconds 0.05 --warmup 0 --keys 100 --clients 2 --csv "
+                + "--workload \(folder.path)/load.txt "
                 + "--html \(folder.path)/page.html --hdr \(folder.path)/hdr")
         #expect(result.exitCode == 0, "\(result.output)")
         let lines = result.output.split(separator: "\n")
         #expect(lines.count == 1 + 2 + 2)
         #expect(lines[1].hasPrefix("\"first load\",1,one,"))
+        #expect(lines[1].contains(" depth=1 "))
+        #expect(lines[3].contains(" depth=4 "))
+        #expect(lines[1].contains(" key_bytes=9 "))
         let page = try SystemTree.text(folder.path + "/page.html").orThrow()
         #expect(page.contains("<h2>first load</h2>"))
         #expect(page.contains("<h2>second load</h2>"))
