@@ -209,6 +209,25 @@ private func failure(
         }
     }
 
+    /// Nor may the questions before a run take for ever.
+    @Test func endlessFactsAreCutShort() throws {
+        let listener = try Listener.tcp(.loopback(port: 0))
+        let target = try Target(parsing: "endless=\(listener.address)")
+        let thread = try Thread(name: "endless") {
+            let peer = accept(listener.socket.descriptor, nil, nil)
+            var byte: UInt8 = 0
+            // Until the other side has closed; MSG_DONTWAIT only looks.
+            while recv(peer, &byte, 1, Int32(MSG_DONTWAIT.rawValue)) != 0, errno != ECONNRESET {
+                send(peer, "STAT a b\r\n")
+                usleep(50_000)
+            }
+            close(peer)
+        }
+        #expect(throws: LoadFailure.self) { try ServerFacts.ask(target, seconds: 0.5) }
+        thread.join()
+        listener.socket.close()
+    }
+
     /// The system holds back whoever connects once the queue of those that wait is full.
     @Test func aServerThatNeverAcceptsIsNamed() throws {
         let server = try FullServer()
