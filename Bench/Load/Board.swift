@@ -18,7 +18,9 @@ final class Board: Sendable {
     init(_ plan: LoadPlan) throws(MemoryError) {
         memory = try Region.map(byteCount: 4096)
         let run = UInt32(truncatingIfNeeded: Clock.unixNanoseconds() / 1000)
-        ledger = plan.verifies ? try ValueLedger(keyCount: plan.keyCount, run: run) : nil
+        ledger = plan.verifies ? try ValueLedger(
+            keyCount: plan.keyCount, counterCount: plan.mix.counts ? plan.keyCount : 0,
+            run: run) : nil
     }
 
     private var phaseWord: AtomicWord32 { memory.atomic32(at: 0) }
