@@ -17,6 +17,10 @@ public struct Latencies: Sendable {
     private var set = Self.fresh()
     private var delete = Self.fresh()
     private var touch = Self.fresh()
+    private var incr = Self.fresh()
+    private var decr = Self.fresh()
+    private var add = Self.fresh()
+    private var gat = Self.fresh()
 
     public init() {}
 
@@ -35,6 +39,10 @@ public struct Latencies: Sendable {
         case .set: set.record(value, count: count)
         case .delete: delete.record(value, count: count)
         case .touch: touch.record(value, count: count)
+        case .incr: incr.record(value, count: count)
+        case .decr: decr.record(value, count: count)
+        case .add: add.record(value, count: count)
+        case .gat: gat.record(value, count: count)
         }
     }
 
@@ -43,6 +51,10 @@ public struct Latencies: Sendable {
         sum.set.add(part.set)
         sum.delete.add(part.delete)
         sum.touch.add(part.touch)
+        sum.incr.add(part.incr)
+        sum.decr.add(part.decr)
+        sum.add.add(part.add)
+        sum.gat.add(part.gat)
     }
 
     /// Of all commands together.
@@ -60,6 +72,10 @@ public struct Latencies: Sendable {
         sum.add(set)
         sum.add(delete)
         sum.add(touch)
+        sum.add(incr)
+        sum.add(decr)
+        sum.add(add)
+        sum.add(gat)
         return sum
     }
 
@@ -67,23 +83,26 @@ public struct Latencies: Sendable {
     /// for the plotting tools that read it.
     public func percentileFile(of command: LoadCommand) -> String {
         var text = ""
-        let histogram = switch command {
-        case .get: get
-        case .set: set
-        case .delete: delete
-        case .touch: touch
-        }
+        let histogram = histogram(of: command)
         guard histogram.totalCount > 0 else { return text }
         histogram.outputPercentileDistribution(to: &text, outputValueUnitScalingRatio: 1000)
         return text
     }
 
     public func summary(of command: LoadCommand) -> LatencySummary {
+        LatencySummary(histogram(of: command))
+    }
+
+    private func histogram(of command: LoadCommand) -> Histogram<UInt64> {
         switch command {
-        case .get: LatencySummary(get)
-        case .set: LatencySummary(set)
-        case .delete: LatencySummary(delete)
-        case .touch: LatencySummary(touch)
+        case .get: get
+        case .set: set
+        case .delete: delete
+        case .touch: touch
+        case .incr: incr
+        case .decr: decr
+        case .add: add
+        case .gat: gat
         }
     }
 }

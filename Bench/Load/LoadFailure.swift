@@ -20,6 +20,8 @@ public enum LoadFailure: Error, Equatable, Sendable, CustomStringConvertible {
     case badValue(connection: Int, key: String, BadValue)
     /// No byte came for so many seconds while replies were due.
     case stalled(connection: Int, outstanding: Int, request: String, seconds: Double)
+    /// The server does not speak the binary protocol; how it showed.
+    case notSpoken(String)
     /// A server that was to be started: its name, and why it does not serve.
     case notStarted(String, String)
     /// Not all operations were answered within the deadline of the run.
@@ -55,6 +57,8 @@ public enum LoadFailure: Error, Equatable, Sendable, CustomStringConvertible {
         case .stalled(let connection, let outstanding, let request, let seconds):
             return "the server stalled: connection \(connection) got nothing for \(seconds) s "
                 + "while waiting for \(outstanding) replies, the first to: \(request)"
+        case .notSpoken(let reason):
+            return "the server does not speak the binary protocol: \(reason)"
         case .notStarted(let name, let reason): return "\(name) was not started: \(reason)"
         case .unfinished(let seconds):
             return "not all operations were answered within \(seconds) s (--deadline)"

@@ -25,6 +25,7 @@ public enum LoadRun {
     ) throws(LoadFailure) -> Outcome {
         var outcome = Outcome()
         outcome.facts = try ServerFacts.ask(target, seconds: plan.stallSeconds)
+        try ProtocolProbe.check(plan.wireProtocol, target)
         outcome.kernel = kernelRelease()
         let server = server ?? ServerProcess(listeningOn: target.address)
         outcome.serverProcess = server?.id

@@ -25,7 +25,8 @@ public struct ServerFacts: Equatable, Sendable {
     {
         let socket: Socket
         do throws(SocketError) {
-            socket = try Socket.connected(to: target.address, seconds: seconds)
+            socket = try Socket.connected(
+                to: target.address, timeoutMilliseconds: max(Int(seconds * 1000), 1))
         } catch {
             throw .unreachable(error)
         }

@@ -15,6 +15,8 @@ struct Pace: BitwiseCopyable {
     var isFull = false
     /// When it last became able to send again: what was due before had to wait for that.
     var fullUntil: UInt64 = 0
+    /// Whether it stands in the list of those with something to store that was missed.
+    var isHurried = false
 }
 
 extension Worker {
@@ -31,12 +33,21 @@ extension Worker {
                 connectionCount: plan.clientCount, start: board.startInstant, seed: plan.seed))
     }
 
-    /// Puts a connection into the queue, if it may send.
+    /// Puts a connection into the queue, if it may send. What was missed has no time of its own
+    /// and is stored at once.
     mutating func queueDue(_ slot: Int) {
         let connection = connections[slot]
-        guard !connection.isReady, !connection.isSending, connection.quota > 0,
-            connection.outstanding < plan.depth
+        guard !connection.isSending, connection.hasMore, connection.outstanding < plan.depth
         else { return }
+        guard connection.requestsLeft > 0 else {
+            if connection.outstanding == 0 { retire(slot) }
+            return
+        }
+        if !connection.missed.isEmpty, !paces[slot].isHurried {
+            paces[slot].isHurried = true
+            ready.append(slot)
+        }
+        guard !connection.isReady else { return }
         if paces[slot].isFull {
             paces[slot].isFull = false
             paces[slot].fullUntil = now
@@ -47,14 +58,16 @@ extension Worker {
 
     /// Sends what is due, and sees to it that the ring's wait ends when the next request is.
     mutating func sendDue() {
+        for index in ready.indices {
+            let slot = ready[index]
+            paces[slot].isHurried = false
+            sendDue(slot)
+        }
+        ready.removeAll(keepingCapacity: true)
         let instant = Clock.monotonicNanoseconds()
         while let slot = queue.pop(dueBy: instant) {
             connections[slot].isReady = false
-            if connections[slot].isSending {
-                paces[slot].isFull = true
-            } else {
-                sendDue(slot)
-            }
+            sendDue(slot)
         }
         guard let due = queue.firstDue, due < timerDue else { return }
         timerDue = due
@@ -70,15 +83,21 @@ extension Worker {
     }
 
     private mutating func sendDue(_ slot: Int) {
+        guard !connections[slot].isSending, !connections[slot].isRetiring else {
+            return paces[slot].isFull = true
+        }
         var connection = connections[slot]
         var pace = paces[slot]
         let base = sendOffset(slot)
         var writer = ByteWriter(memory, at: base, capacity: sendBufferBytes)
         let written = Clock.monotonicNanoseconds()
         if connection.outstanding == 0 { connection.progressAt = written }
-        while connection.outstanding < plan.depth, connection.quota > 0,
-            pace.schedule.due <= written
-        {
+        while connection.outstanding < plan.depth, connection.requestsLeft > 0 {
+            guard connection.missed.isEmpty else {
+                encode(slot, &connection, at: written, to: &writer)
+                continue
+            }
+            guard connection.quota > 0, pace.schedule.due <= written else { break }
             let due = pace.schedule.due
             let quota = connection.quota
             encode(slot, &connection, at: due, to: &writer)
@@ -88,7 +107,11 @@ extension Worker {
             pace.schedule.advance(operations: operations)
         }
         precondition(!writer.overflowed, "a buffer holds `depth` of the longest requests")
-        pace.isFull = connection.outstanding == plan.depth
+        pace.isFull = connection.outstanding == plan.depth || connection.requestsLeft == 0
+        guard writer.count > 0 else {
+            paces[slot] = pace
+            return queueDue(slot)
+        }
         connection.sendBytes = writer.count
         connection.sentBytes = 0
         connections[slot] = connection

@@ -18,6 +18,7 @@ struct Worker: ~Copyable {
     static let tickNanoseconds: UInt64 = 50_000_000
 
     let plan: LoadPlan
+    let target: Target
     let board: Board
     let ledger: ValueLedger?
     var ring: KernelRing
@@ -28,8 +29,13 @@ struct Worker: ~Copyable {
     let keys: KeyText
     let keySampler: KeySampler
     let commands: CommandSampler
-    /// What values are made of.
+    let space: KeySpace
+    /// What values are made of, and how long each is.
     let values: ValueText
+    let valueSizes: SizeSampler
+    let lookAside: LookAside
+    /// Below which part of 2^53 a get goes to a key that is never set.
+    let missPart: UInt64
     /// Send buffers, then carry buffers, connection by connection.
     let memory: Region
     let sendBufferBytes: Int
@@ -78,15 +84,16 @@ struct Worker: ~Copyable {
         for number in numbers where board.phase != .stopped {
             connections.append(try connection(number, plan, target))
         }
-        return Worker(plan, board, ring, connections, numbers.lowerBound, tables, index)
+        return Worker(plan, target, board, ring, connections, numbers.lowerBound, tables, index)
     }
 
     private init(
-        _ plan: LoadPlan, _ board: Board, _ ring: consuming KernelRing,
+        _ plan: LoadPlan, _ target: Target, _ board: Board, _ ring: consuming KernelRing,
         _ connections: [Connection], _ firstConnection: Int, _ tables: WorkerTables,
         _ index: Int
     ) {
         self.plan = plan
+        self.target = target
         self.board = board
         ledger = board.ledger
         run = LatencyRun(meter: board.meter(index))
@@ -98,6 +105,10 @@ struct Worker: ~Copyable {
         pending = tables.pending
         keys = tables.keys
         values = tables.values
+        lookAside = tables.lookAside
+        space = KeySpace(count: plan.keyCount)
+        valueSizes = plan.valueSizes
+        missPart = UInt64(plan.missRatio * 0x1p53)
         memory = tables.memory
         sendBufferBytes = tables.sendBufferBytes
         keySampler = KeySampler(
@@ -130,9 +141,10 @@ struct Worker: ~Copyable {
     {
         do throws(SocketError) {
             return Connection(
-                socket: try Socket.connected(to: target.address, seconds: plan.stallSeconds),
+                socket: try Socket.connected(
+                    to: target.address, timeoutMilliseconds: Int(plan.stallSeconds * 1000)),
                 random: RandomStream(seed: plan.seed, stream: UInt64(number)),
-                position: UInt64(number), quota: .max)
+                position: UInt64(number), quota: .max, requestsLeft: plan.requestsOfConnection)
         } catch {
             throw .unreachable(error)
         }
@@ -213,7 +225,8 @@ struct Worker: ~Copyable {
         let limit = UInt64(plan.stallSeconds * 1e9)
         for slot in connections.indices {
             let connection = connections[slot]
-            guard connection.outstanding > 0, now > connection.progressAt,
+            guard connection.outstanding > 0 || connection.isRetiring,
+                now > connection.progressAt,
                 now - connection.progressAt > limit
             else { continue }
             failure = .stalled(

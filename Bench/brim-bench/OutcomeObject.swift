@@ -22,6 +22,8 @@ enum OutcomeObject {
             ("requests_per_second", .number(outcome.requestsPerSecond)),
             ("hits", .integer(counters.hits)),
             ("misses", .integer(counters.misses)),
+            ("sets_on_miss", .integer(counters.setsOnMiss)),
+            ("reconnections", .integer(counters.reconnections)),
             ("errors", .integer(counters.errors)),
             ("first_error", JSONValue(outcome.firstError)),
             ("received_bytes", .integer(counters.receivedBytes)),
@@ -55,16 +57,27 @@ enum OutcomeObject {
         return .object(members)
     }
 
+    /// A number where all are alike, otherwise what the user wrote.
+    private static func size(_ size: SizeDistribution) -> JSONValue {
+        guard case .fixed(let bytes) = size else { return .string("\(size)") }
+        return .integer(UInt64(bytes))
+    }
+
     static func plan(_ plan: LoadPlan) -> JSONValue {
         .object([
             ("clients", .integer(UInt64(plan.clientCount))),
             ("depth", .integer(UInt64(plan.depth))),
             ("keys", .integer(plan.keyCount)),
-            ("key_bytes", .integer(UInt64(plan.keyBytes))),
-            ("value_bytes", .integer(UInt64(plan.valueBytes))),
+            ("key_bytes", size(plan.keyBytes)),
+            ("value_bytes", size(plan.valueBytes)),
             ("mix", .string("\(plan.mix)")),
             ("multiget", .integer(UInt64(plan.keysPerGet))),
             ("distribution", .string("\(plan.distribution)")),
+            ("ttl_seconds", .string("\(plan.ttl)")),
+            ("miss_ratio", .number(plan.missRatio)),
+            ("set_on_miss", .flag(plan.setsOnMiss)),
+            ("requests_per_connection", .integer(plan.requestsPerConnection)),
+            ("verify", .flag(plan.verifies)),
             ("warmup_seconds", .number(plan.warmupSeconds)),
             ("threads", .integer(UInt64(plan.threadCount))),
             ("seed", .integer(plan.seed)),

@@ -25,6 +25,12 @@ enum OutcomeText {
                 "memory     \(NumberText.mebibytes(before)) before, "
                     + "\(NumberText.mebibytes(after)) after (the server's RssAnon)")
         }
+        if counters.setsOnMiss > 0 {
+            lines.append("look-aside \(NumberText.grouped(counters.setsOnMiss)) set after a miss")
+        }
+        if counters.reconnections > 0 {
+            lines.append("churn      \(NumberText.grouped(counters.reconnections)) reconnections")
+        }
         if let error = outcome.firstError { lines.append("error      the first was \(error)") }
         if outcome.isGeneratorBound {
             lines.append(

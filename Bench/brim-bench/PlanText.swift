@@ -27,6 +27,15 @@ enum PlanText {
         if plan.mix.contains(.get), plan.keysPerGet > 1 {
             parts.append("\(plan.keysPerGet) keys a get")
         }
+        if plan.ttl != 0 { parts.append("ttl \(plan.ttl) s") }
+        if plan.missRatio > 0 {
+            parts.append("\(NumberText.fixed(plan.missRatio * 100, 1)) % of gets never set")
+        }
+        if plan.setsOnMiss { parts.append("set on miss") }
+        if plan.requestsPerConnection > 0 {
+            parts.append("\(plan.requestsPerConnection) requests a connection")
+        }
+        if plan.verifies { parts.append("verified") }
         if plan.threadCount > 1 { parts.append("\(plan.threadCount) threads") }
         if plan.wireProtocol != .classic { parts.append(plan.wireProtocol.rawValue) }
         if let rate = plan.rate {

@@ -13,19 +13,19 @@ public struct Socket: BitwiseCopyable, Equatable, Sendable {
 
     /// Connects to `address`; TCP without delay of small segments.
     ///
-    /// - Parameter seconds: Longest that it may take, above 0; then it fails with ETIMEDOUT. Nil
-    ///   waits as long as the system does, which is minutes.
-    public static func connected(to address: SocketAddress, seconds: Double? = nil)
+    /// - Parameter timeoutMilliseconds: Longest wait (then ETIMEDOUT); 0 for as long as the
+    ///   system waits.
+    public static func connected(to address: SocketAddress, timeoutMilliseconds: Int = 0)
         throws(SocketError) -> Socket
     {
         let socket = try open(address)
         do throws(SocketError) {
+            if timeoutMilliseconds > 0 { socket.setTimeout(SO_SNDTIMEO, timeoutMilliseconds) }
             if address.port != nil {
                 try socket.set(Int32(IPPROTO_TCP), TCP_NODELAY, 1, address)
             }
-            if let seconds { socket.setSendTimeout(seconds: seconds) }
             try socket.connect(address)
-            if seconds != nil { socket.setSendTimeout(seconds: 0) }
+            if timeoutMilliseconds > 0 { socket.setTimeout(SO_SNDTIMEO, 0) }
         } catch {
             socket.close()
             throw error
@@ -68,26 +68,15 @@ public struct Socket: BitwiseCopyable, Equatable, Sendable {
     }
 
     /// Ends the receives that wait longer than this with -EAGAIN; 0 lets them wait for ever.
-    public func setReceiveTimeout(milliseconds: Int) {
+    public func setReceiveTimeout(milliseconds: Int) { setTimeout(SO_RCVTIMEO, milliseconds) }
+
+    private func setTimeout(_ name: Int32, _ milliseconds: Int) {
         var time = timeval()
         time.tv_sec = milliseconds / 1000
         time.tv_usec = milliseconds % 1000 * 1000
         // SAFETY: a local of the size that is passed.
         let code = unsafe setsockopt(
-            descriptor, SOL_SOCKET, SO_RCVTIMEO, &time, socklen_t(MemoryLayout<timeval>.size))
-        precondition(code == 0)
-    }
-
-    /// Ends the connects and sends that wait longer than this; 0 lets them wait for ever.
-    private func setSendTimeout(seconds: Double) {
-        precondition(seconds >= 0)
-        let microseconds = seconds > 0 ? Int(min(max(seconds * 1e6, 1), 1e12)) : 0
-        var time = timeval()
-        time.tv_sec = microseconds / 1_000_000
-        time.tv_usec = microseconds % 1_000_000
-        // SAFETY: a local of the size that is passed.
-        let code = unsafe setsockopt(
-            descriptor, SOL_SOCKET, SO_SNDTIMEO, &time, socklen_t(MemoryLayout<timeval>.size))
+            descriptor, SOL_SOCKET, name, &time, socklen_t(MemoryLayout<timeval>.size))
         precondition(code == 0)
     }
 
