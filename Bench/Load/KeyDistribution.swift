@@ -116,7 +116,15 @@ public struct KeySampler: BitwiseCopyable, Sendable {
 
     /// The next key of one connection, below the count of keys. `position` counts the keys that
     /// the connection took in order; it begins with the connection's number.
+    @inline(__always)
     public func next(_ random: inout RandomStream, position: inout UInt64) -> UInt32 {
+        guard kind != .uniform else {
+            return UInt32(truncatingIfNeeded: random.next(below: keyCount))
+        }
+        return skewed(&random, &position)
+    }
+
+    private func skewed(_ random: inout RandomStream, _ position: inout UInt64) -> UInt32 {
         switch kind {
         case .uniform:
             return UInt32(truncatingIfNeeded: random.next(below: keyCount))

@@ -21,7 +21,7 @@ struct LookAside: BitwiseCopyable {
     @inline(__always)
     func push(_ key: UInt32, _ slot: Int, _ ends: inout Ends) {
         precondition(ends.count < capacity)
-        memory.store(key, at: offset(slot, ends.head &+ ends.count))
+        memory.store(key, at: offset(slot, Int(ends.head &+ ends.count)))
         ends.count &+= 1
     }
 
@@ -29,8 +29,8 @@ struct LookAside: BitwiseCopyable {
     @inline(__always)
     func pop(_ slot: Int, _ ends: inout Ends) -> UInt32 {
         precondition(ends.count > 0)
-        let key = memory.uint32(at: offset(slot, ends.head))
-        ends.head = ends.head &+ 1 == capacity ? 0 : ends.head &+ 1
+        let key = memory.uint32(at: offset(slot, Int(ends.head)))
+        ends.head = Int(ends.head &+ 1) == capacity ? 0 : ends.head &+ 1
         ends.count &-= 1
         return key
     }
@@ -41,8 +41,8 @@ struct LookAside: BitwiseCopyable {
 
     /// Where the ring of a connection begins, and how many keys it holds.
     struct Ends: BitwiseCopyable {
-        fileprivate var head = 0
-        fileprivate(set) var count = 0
+        fileprivate var head: UInt32 = 0
+        fileprivate(set) var count: UInt32 = 0
         @inline(__always)
         var isEmpty: Bool { count == 0 }
     }

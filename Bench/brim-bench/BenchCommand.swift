@@ -17,7 +17,9 @@ struct BenchCommand: ParsableCommand {
               brim-bench run 127.0.0.1:11211 --depth 16 --rate 50000
               brim-bench sweep 127.0.0.1:11211 --depth 16 --p99-limit 1000
 
-            --workload FILE takes options from a file (Bench/workloads has some).
+            --workload FILE takes options from a file (Bench/workloads has some); \
+            --preset NAME takes those of a published shape: \
+            \(Preset.all.map(\.name).joined(separator: ", ")). Other options count more.
 
             Exit codes: 0 measured; 1 the server answered wrongly, closed, stalled, was \
             too slow at every rate or could not be reached; 64 the arguments make no sense.

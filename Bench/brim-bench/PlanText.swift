@@ -18,11 +18,19 @@ enum PlanText {
         return lines + [line]
     }
 
+    private static func bytes(_ size: SizeDistribution) -> String {
+        switch size {
+        case .fixed, .range: "\(size) B"
+        case .exponential(let mean): "\(mean) B on average"
+        case .etcKeys, .etcValues: "the ETC pool's sizes"
+        }
+    }
+
     private static func parts(_ plan: LoadPlan) -> [String] {
         var parts = [
             "\(plan.clientCount) clients", "depth \(plan.depth)", "\(plan.mix)",
-            "\(NumberText.grouped(plan.keyCount)) keys of \(plan.keyBytes) B",
-            "values of \(plan.valueBytes) B", "\(plan.distribution)",
+            "\(NumberText.grouped(plan.keyCount)) keys of \(bytes(plan.keyBytes))",
+            "values of \(bytes(plan.valueBytes))", "\(plan.distribution)",
         ]
         if plan.mix.contains(.get), plan.keysPerGet > 1 {
             parts.append("\(plan.keysPerGet) keys a get")
