@@ -217,7 +217,7 @@ private func failure(
             let peer = accept(listener.socket.descriptor, nil, nil)
             var byte: UInt8 = 0
             // Until the other side has closed; MSG_DONTWAIT only looks.
-            while recv(peer, &byte, 1, Int32(MSG_DONTWAIT.rawValue)) != 0, errno != ECONNRESET {
+            while recv(peer, &byte, 1, Int32(MSG_DONTWAIT)) != 0, errno != ECONNRESET {
                 send(peer, "STAT a b\r\n")
                 usleep(50_000)
             }
