@@ -209,6 +209,31 @@ private func failure(
         }
     }
 
+    /// A binary server whose gets answer another request than was asked.
+    @Test(arguments: [nil, 500] as [Double?], [0, 1] as [UInt8])
+    func aWrongOpaqueIsAWrongReply(rate: Double?, error: UInt8) throws {
+        let server = try BadServer { serveBinary($0, opaqueError: error) }
+        defer { server.end() }
+        var plan = LoadPlan()
+        plan.clientCount = 2
+        plan.keyCount = 100
+        plan.warmupSeconds = 0
+        plan.wireProtocol = .binary
+        plan.rate = rate
+        plan.length = .operations(50)
+        plan.stallSeconds = 2
+        do throws(LoadFailure) {
+            let outcome = try LoadRun.perform(plan, against: server.target)
+            #expect(error == 0)
+            #expect(outcome.counters.hits == 50)
+        } catch {
+            guard case .wrongReply(_, _, _, let reason) = error else {
+                return #expect(Bool(false), "\(error)")
+            }
+            #expect(reason.contains("opaque"))
+        }
+    }
+
     /// Nor may the questions before a run take for ever.
     @Test func endlessFactsAreCutShort() throws {
         let listener = try Listener.tcp(.loopback(port: 0))

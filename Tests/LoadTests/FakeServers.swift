@@ -55,6 +55,37 @@ final class StallGate: Sendable {
     }
 }
 
+/// Answers requests of the binary protocol (24 bytes of head, then the body, whose length stands at
+/// 8): every get hits "abc", everything else succeeds. The last byte of a get's opaque is off by
+/// `opaqueError`.
+func serveBinary(_ peer: Int32, opaqueError: UInt8) {
+    while let head = receive(24, from: peer) {
+        let bodyBytes = head[8..<12].reduce(0) { $0 << 8 | Int($1) }
+        guard bodyBytes == 0 || receive(bodyBytes, from: peer) != nil else { return }
+        let isGet = head[1] == 0
+        var reply = [UInt8](repeating: 0, count: 24)
+        reply[0] = 0x81
+        reply[1] = head[1]
+        reply.replaceSubrange(12..<16, with: head[12..<16])
+        if isGet {
+            // Four bytes of flags, and the value.
+            reply[4] = 4
+            reply[11] = 7
+            reply[15] &+= opaqueError
+            reply += [0, 0, 0, 0] + Array("abc".utf8)
+        }
+        guard Glibc.send(peer, reply, reply.count, Int32(MSG_NOSIGNAL)) == reply.count else {
+            return
+        }
+    }
+}
+
+/// So many bytes; nil if the peer closed before.
+private func receive(_ count: Int, from peer: Int32) -> [UInt8]? {
+    var bytes = [UInt8](repeating: 0, count: count)
+    return recv(peer, &bytes, count, Int32(MSG_WAITALL)) == count ? bytes : nil
+}
+
 /// Remembers which keys each connection asked for, in order.
 final class KeyRecorder: Sendable {
     private let keys = Mutex<[Int32: [String]]>([:])

@@ -173,6 +173,34 @@ private func plan(_ change: (inout LoadPlan) -> Void) -> LoadPlan {
         #expect(warmed.map { Array($0.prefix(100)) } == closed)
     }
 
+    /// What was missed is stored at once, on top of the rate; a connection that was closed for
+    /// having had its share goes on with what is due.
+    @Test(
+        .enabled(if: Memcached.path != nil, "memcached is not installed"),
+        arguments: [1, 4], [nil, 30_000] as [Double?])
+    func missesAreStoredAndConnectionsRenewedAtARate(depth: Int, rate: Double?) throws {
+        let server = try Memcached()
+        let outcome = try LoadRun.perform(
+            plan {
+                $0.depth = depth
+                $0.keyCount = 500
+                $0.setsOnMiss = true
+                $0.requestsPerConnection = 100
+                $0.rate = rate
+                $0.warmupSeconds = 0.05
+                $0.length = .operations(6000)
+            }, against: server.target)
+        #expect(outcome.counters.requests(of: .get) == 6000)
+        #expect(outcome.counters.hits + outcome.counters.misses == 6000)
+        // Misses of the warm-up may be stored in the run, and the last of the run never.
+        let sets = outcome.counters.requests(of: .set)
+        let misses = outcome.counters.misses + (outcome.warmup?.counters.misses ?? 0)
+        #expect(sets <= misses)
+        #expect(misses >= 400)
+        #expect(outcome.counters.reconnections >= 50)
+        if rate != nil { #expect(outcome.pacing?.sentOperations == 6000) }
+    }
+
     @Test func theSecondsOfARunAreASeries() throws {
         let server = try BadServer(serve: answering(hit))
         defer { server.end() }
