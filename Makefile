@@ -3,25 +3,32 @@
 #   make run     install what is missing, build the release, serve with the store
 #   make build   the release alone: .build/static/release/brim
 #   make test    install what the tests need, build, run everything
-#   make bench   build, and compare Brim with the packaged memcached for some minutes
+#   make bench   build, compare Brim with the packaged memcached for two minutes, write a page
 #
 # Packages are installed only when missing, so a second run does not touch the network.
-# ARGS are flags for `make run`: make run ARGS="-m 1g -vv".
+# ARGS are flags for `make run`, or options for `make bench`: make run ARGS="-m 1g -vv".
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
 # What the build links, and what the tests run besides: clients, an oracle, tools.
 BUILD_PACKAGES := liblmdb-dev liburing-dev pkg-config
-BENCH_PACKAGES := $(BUILD_PACKAGES) memcached util-linux
-TEST_PACKAGES := $(BUILD_PACKAGES) gcc make memcached libmemcached-tools netcat-openbsd \
-	python3 python3-pymemcache python3-pylibmc python3-memcache strace valgrind
+BENCH_PACKAGES := $(BUILD_PACKAGES) memcached
+TEST_PACKAGES := $(BUILD_PACKAGES) chromium gcc make memcached libmemcached-tools \
+	netcat-openbsd python3 python3-pymemcache python3-pylibmc python3-memcache strace valgrind
 
 # The release links Swift's library statically. Its objects are not those of the tests, so it has
 # a folder of its own: sharing one would rebuild everything at each change from one to the other.
 STATIC := --configuration release --static-swift-stdlib --scratch-path .build/static
 BRIM := .build/static/release/brim
 BENCH := .build/static/release/brim-bench
+
+# What `make bench` compares Brim with, how Brim runs there, and where the page goes. A server that
+# is started by root is told to drop its privileges.
+MEMCACHED ?= memcached
+BRIM_FLAGS ?= --store {folder}/store
+BENCH_FOLDER := .build/bench
+AS_USER := $(if $(filter 0,$(shell id -u)),-u nobody)
 
 .PHONY: run build test bench swift build-packages bench-packages test-packages interpose clean
 
@@ -38,7 +45,13 @@ test: swift test-packages build interpose
 
 bench: build bench-packages
 	swift build $(STATIC) --product brim-bench
-	Bench/compare.sh $(BRIM) $(BENCH) $(ARGS)
+	mkdir -p $(BENCH_FOLDER)
+	$(BENCH) suite Bench/suites/short.txt --rounds 5 --seconds 1.5 --warmup 0.5 --keys 200000 \
+		--start-cpu 0 --cpu 1 --html $(BENCH_FOLDER)/report.html \
+		--target brim=127.0.0.1:0 --start "brim=$(BRIM) -l {host} -p {port} -t 1 -m 1024 \
+		$(BRIM_FLAGS) $(AS_USER) 2>>$(BENCH_FOLDER)/brim.log" \
+		--target memcached=127.0.0.1:0 --start "memcached=$(MEMCACHED) -l {host} -p {port} -U 0 \
+		-t 1 -m 1024 $(AS_USER)" $(ARGS)
 
 # Libraries that tests load before the server's own, where there are any.
 interpose:

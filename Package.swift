@@ -58,10 +58,14 @@ let package = Package(
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],
             path: "Bench/Load", swiftSettings: strict),
+        .target(
+            name: "Report", dependencies: ["Load", "Primitives"], path: "Bench/Report",
+            swiftSettings: strict),
         .executableTarget(
             name: "brim-bench",
             dependencies: [
-                "Load", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "Load", "Report", "Primitives",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Bench/brim-bench", swiftSettings: strict),
         .testTarget(name: "MemcacheTests", dependencies: ["Memcache", "Primitives"]),
@@ -69,7 +73,9 @@ let package = Package(
         .testTarget(name: "UringTests", dependencies: ["Uring", "Primitives"]),
         .executableTarget(name: "lmdb-probe", dependencies: ["LMDB"], path: "Tests/LMDBProbe"),
         .testTarget(name: "LMDBTests", dependencies: ["LMDB", "lmdb-probe"]),
-        .testTarget(name: "LoadTests", dependencies: ["Load", "brim-bench", "Primitives", "Uring"]),
+        .testTarget(
+            name: "LoadTests",
+            dependencies: ["Load", "Report", "brim-bench", "Primitives", "Uring"]),
         .target(name: "Support", path: "Tests/Support"),
         .testTarget(name: "BrimTests", dependencies: ["brim", "Server", "Primitives", "Support"]),
         .testTarget(name: "ProcessTests", dependencies: ["brim", "Support"]),

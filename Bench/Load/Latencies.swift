@@ -107,6 +107,31 @@ public struct Latencies: Sendable {
     }
 }
 
+/// A point of a curve of percentiles.
+public struct PercentilePoint: Equatable, Sendable {
+    /// The part of the requests, 0 to 1, that took at most so long.
+    public let share: Double
+    public let microseconds: Double
+}
+
+extension Latencies {
+    /// The curve of a command: as many points per halving of what is left as HdrHistogram's own
+    /// files have, the slowest request last, with a share of 1. Empty if there was no request.
+    public func curve(of command: LoadCommand) -> [PercentilePoint] {
+        let histogram = switch command {
+        case .get: get
+        case .set: set
+        case .delete: delete
+        case .touch: touch
+        }
+        guard histogram.totalCount > 0 else { return [] }
+        return histogram.percentiles(ticksPerHalfDistance: 5).map {
+            PercentilePoint(
+                share: $0.percentileLevelIteratedTo / 100, microseconds: Double($0.value) / 1000)
+        }
+    }
+}
+
 /// The points of a latency curve that tables show. Microseconds.
 public struct LatencySummary: Equatable, Sendable {
     public let count: UInt64

@@ -24,6 +24,10 @@ public enum LoadFailure: Error, Equatable, Sendable, CustomStringConvertible {
     case notSpoken(String)
     /// A server that was to be started: its name, and why it does not serve.
     case notStarted(String, String)
+    /// Something answers on the address of a server before it was started; its process, if known.
+    case occupied(String, Int32?)
+    /// Another process than the one that was started for this target serves in its place.
+    case impostor(String, Int32)
     /// Not all operations were answered within the deadline of the run.
     case unfinished(seconds: Double)
     /// Even the lowest rate of a sweep is above the limit. Microseconds; nil if nothing was
@@ -60,6 +64,12 @@ public enum LoadFailure: Error, Equatable, Sendable, CustomStringConvertible {
         case .notSpoken(let reason):
             return "the server does not speak the binary protocol: \(reason)"
         case .notStarted(let name, let reason): return "\(name) was not started: \(reason)"
+        case .occupied(let name, let process):
+            let who = process.map { "process \($0)" } ?? "another server"
+            return "\(name) was not started: \(who) answers on its address already"
+        case .impostor(let name, let process):
+            return "\(name): process \(process) listens on its address, which is not the server "
+                + "that was started for it"
         case .unfinished(let seconds):
             return "not all operations were answered within \(seconds) s (--deadline)"
         case .noRate(let lowest, let p99, let limit):

@@ -26,9 +26,11 @@ public enum LoadRun {
         var outcome = Outcome()
         outcome.facts = try ServerFacts.ask(target, seconds: plan.stallSeconds)
         try ProtocolProbe.check(plan.wireProtocol, target)
-        outcome.kernel = kernelRelease()
+        outcome.kernel = MachineFacts.kernelRelease()
         let server = server ?? ServerProcess(listeningOn: target.address)
         outcome.serverProcess = server?.id
+        outcome.serverCommand = server?.commandLine ?? ""
+        outcome.serverCores = server?.cores ?? ""
         outcome.residentBytesBefore = server?.residentBytes
         raiseDescriptorLimit(to: plan.clientCount + 256)
 
@@ -139,10 +141,5 @@ public enum LoadRun {
         limit.soft = min(UInt64(count), limit.hard)
         // Refused: the connection that finds none left says so.
         _ = limit.apply()
-    }
-
-    private static func kernelRelease() -> String {
-        (SystemTree.text("/proc/sys/kernel/osrelease") ?? "").split(separator: "\n").first
-            .map(String.init) ?? ""
     }
 }

@@ -26,6 +26,9 @@ public struct Outcome: Sendable {
     /// process is not known.
     public var serverNanoseconds: UInt64?
     public var serverProcess: Int32?
+    /// Its arguments, and the cores that it may run on; empty where it is not known.
+    public var serverCommand = ""
+    public var serverCores = ""
     /// Anonymous resident memory of the server before the warm-up and after the end.
     public var residentBytesBefore: UInt64?
     public var residentBytesAfter: UInt64?

@@ -3,6 +3,7 @@
 internal import ArgumentParser
 internal import Load
 internal import Primitives
+internal import Report
 
 /// `brim-bench`.
 struct BenchCommand: ParsableCommand {
@@ -25,7 +26,8 @@ struct BenchCommand: ParsableCommand {
             too slow at every rate or could not be reached; 64 the arguments make no sense.
             """,
         subcommands: [
-            RunCommand.self, FillCommand.self, CompareCommand.self, SweepCommand.self,
+            RunCommand.self, FillCommand.self, CompareCommand.self, SuiteCommand.self,
+            SweepCommand.self,
         ])
 
     /// Sysexits: a command used wrongly.
@@ -39,6 +41,9 @@ struct BenchCommand: ParsableCommand {
             return 0
         } catch let failure as LoadFailure {
             complain("\(failure)")
+            return 1
+        } catch let failures as TargetsFailed {
+            failures.texts.forEach(complain)
             return 1
         } catch let fault as ArgumentFault {
             complain("\(fault)")
@@ -54,7 +59,8 @@ struct BenchCommand: ParsableCommand {
     }
 
     private static func complain(_ text: String) {
-        let line = text.split(whereSeparator: \.isNewline).joined(separator: " ")
+        let line = PlainText.printable(
+            text.split(whereSeparator: \.isNewline).joined(separator: " "))
         TextFile.writeToStandardError("brim-bench: \(line)\n")
     }
 }

@@ -6,6 +6,7 @@
 internal import ArgumentParser
 internal import Load
 internal import Primitives
+internal import Report
 
 /// The live line of one run.
 struct LiveDisplay {
@@ -44,7 +45,7 @@ struct LiveDisplay {
         let point = progress.point
         let name = progress.isWarmUp ? "warm-up " : ""
         var line = "\(name)\(NumberText.fixed(progress.seconds, 0)) s  "
-            + "\(NumberText.grouped(UInt64(point.operationsPerSecond))) ops/s"
+            + "\(NumberText.grouped(point.operationsPerSecond)) ops/s"
         if let p50 = point.p50, let p99 = point.p99 {
             line += "  p50 \(NumberText.short(p50)) p99 \(NumberText.short(p99)) us"
         }

@@ -101,7 +101,7 @@ struct PlanOptions: ParsableArguments {
         plan.warmupSeconds = warmup ?? (operations == nil ? 1 : 0)
         plan.threadCount = threads
         plan.seed = seed
-        plan.cores = try cores()
+        plan.cores = try CoreList.parse(cpu, "cpu")
         guard let refill = Refill(rawValue: refill) else {
             throw ArgumentFault("refill '\(refill)' is not batch or window")
         }
@@ -115,17 +115,5 @@ struct PlanOptions: ParsableArguments {
         try pacing.apply(to: &plan)
         try plan.check()
         return plan
-    }
-
-    private func cores() throws(ArgumentFault) -> [Int] {
-        guard !cpu.isEmpty else { return [] }
-        var cores: [Int] = []
-        for part in cpu.split(separator: ",", omittingEmptySubsequences: false) {
-            guard let core = Int(part), core >= 0, core < 1024 else {
-                throw ArgumentFault("cpu '\(cpu)' is not a list of cores such as 0,1")
-            }
-            cores.append(core)
-        }
-        return cores
     }
 }

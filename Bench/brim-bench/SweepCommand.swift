@@ -2,6 +2,7 @@
 
 internal import ArgumentParser
 internal import Load
+internal import Report
 
 struct SweepCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -30,19 +30,21 @@ enum WorkloadFile {
         for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false)
             .enumerated()
         {
-            let content = trimmed(line.prefix { $0 != "#" })
-            guard !content.isEmpty else { continue }
-            let sides = content.split(separator: "=", maxSplits: 1).map(trimmed)
-            guard let name = sides.first, sides.count <= 2,
-                name.allSatisfy({ $0.isASCII && ($0.isLowercase || $0 == "-") }),
-                name != "workload"
-            else {
-                throw ArgumentFault("workload: \(path):\(number + 1) is not NAME = VALUE")
-            }
-            options.append("--" + name)
-            options += sides.dropFirst()
+            options += try option(on: line, "workload: \(path):\(number + 1)")
         }
         return options
+    }
+
+    /// The option on a line, as arguments; none on a line without one. `place` begins a fault.
+    static func option(on line: Substring, _ place: String) throws(ArgumentFault) -> [String] {
+        let content = trimmed(line.prefix { $0 != "#" })
+        guard !content.isEmpty else { return [] }
+        let sides = content.split(separator: "=", maxSplits: 1).map(trimmed)
+        guard let name = sides.first, sides.count <= 2,
+            name.allSatisfy({ $0.isASCII && ($0.isLowercase || $0 == "-") }),
+            name != "workload"
+        else { throw ArgumentFault("\(place) is not NAME = VALUE") }
+        return ["--" + name] + sides.dropFirst()
     }
 
     private static func trimmed(_ text: Substring) -> String {

@@ -9,6 +9,18 @@ import Uring
 /// 1 / x^-exponent, for statistics.
 func power(_ base: Double, _ exponent: Double) -> Double { pow(base, exponent) }
 
+/// Where the built brim-bench lies: beside the test bundle.
+let executable: String = {
+    let own = SystemTree.target(ofLink: "/proc/self/exe") ?? ""
+    return own.split(separator: "/", omittingEmptySubsequences: false).dropLast()
+        .joined(separator: "/") + "/brim-bench"
+}()
+
+/// Runs brim-bench with blank-separated arguments to its end.
+func bench(_ line: String) throws -> (output: String, exitCode: Int32?) {
+    try Child(executable, line.split(separator: " ").map(String.init)).finish()
+}
+
 /// Nobody else starts a process between the making of a pipe and its use.
 private let spawning = Mutex(())
 

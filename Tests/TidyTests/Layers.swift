@@ -23,7 +23,11 @@ enum Layers {
             "Logging", "Foundation", "FoundationEssentials",
         ],
         "Load": ["Memcache", "Uring", "Primitives", "Glibc", "Synchronization", "Histogram"],
-        "brim-bench": ["Load", "Memcache", "Uring", "Primitives", "Glibc", "ArgumentParser"],
+        "Report": ["Load", "Primitives"],
+        "brim-bench": [
+            "Load", "Report", "Memcache", "Uring", "Primitives", "Glibc", "Synchronization",
+            "ArgumentParser",
+        ],
     ]
 
     /// The module a file of Sources or Bench belongs to; nil for other files and unknown modules.

@@ -1,14 +1,14 @@
 // SweepText: a search for a rate, step by step, in words and as an object of JSON.
 
-internal import Load
+public import Load
 
-enum SweepText {
-    static func head(_ plan: LoadPlan, _ target: Target, _ sweep: RateSweep) -> [String] {
+public enum SweepText {
+    public static func head(_ plan: LoadPlan, _ target: Target, _ sweep: RateSweep) -> [String] {
         ["target     \(target.name), p99 to stay within \(NumberText.short(sweep.limit)) us"]
             + PlanText.lines(plan, label: "load       ")
     }
 
-    static func line(_ step: RateSweep.Step, _ outcome: Outcome) -> String {
+    public static func line(_ step: RateSweep.Step, _ outcome: Outcome) -> String {
         var line = "rate       \(NumberText.padded(PacingText.rate(step.asked), 11))"
             + "  p50 \(micro(step.p50)) p99 \(micro(step.p99)) us  "
         if step.isWithin {
@@ -23,7 +23,7 @@ enum SweepText {
         return line + (step.isRepeat ? " (second try)" : "")
     }
 
-    static func answer(_ sweep: RateSweep) -> [String] {
+    public static func answer(_ sweep: RateSweep) -> [String] {
         guard let answer = sweep.answer else { return [] }
         var line = "answer     \(PacingText.rate(answer.asked)) operations a second: "
             + "p99 \(micro(answer.p99)) us"
@@ -33,7 +33,7 @@ enum SweepText {
         return [line]
     }
 
-    static func object(_ sweep: RateSweep, _ plan: LoadPlan, _ target: Target) -> JSONValue {
+    public static func object(_ sweep: RateSweep, _ plan: LoadPlan, _ target: Target) -> JSONValue {
         .object([
             ("target", .string(target.name)),
             ("plan", OutcomeObject.plan(plan)),

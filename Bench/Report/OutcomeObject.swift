@@ -1,12 +1,25 @@
 // OutcomeObject: one result as an object of JSON.
 
-internal import Load
+public import Load
 
-enum OutcomeObject {
-    static func object(_ outcome: Outcome, _ plan: LoadPlan, _ target: Target) -> JSONValue {
+public enum OutcomeObject {
+    public static func object(
+        _ outcome: Outcome, _ plan: LoadPlan, _ target: Target, _ machine: MachineFacts
+    ) -> JSONValue {
         .object(
-            [("target", .string(target.name)), ("plan", self.plan(plan))]
-                + members(outcome, plan))
+            [
+                ("target", .string(target.name)), ("machine", self.machine(machine)),
+                ("plan", self.plan(plan)),
+            ] + members(outcome, plan))
+    }
+
+    static func machine(_ facts: MachineFacts) -> JSONValue {
+        .object([
+            ("kernel", .string(facts.kernel)), ("processor", .string(facts.processor)),
+            ("cores", .integer(UInt64(facts.coreCount))),
+            ("memory_bytes", .integer(facts.memoryBytes)),
+            ("generator_version", .string(GeneratorVersion.number)),
+        ])
     }
 
     static func members(_ outcome: Outcome, _ plan: LoadPlan) -> [(String, JSONValue)] {
@@ -15,6 +28,13 @@ enum OutcomeObject {
             ("kernel", .string(outcome.kernel)),
             ("server_version", .string(outcome.facts.version)),
             ("brim_version", JSONValue(outcome.facts.brimVersion)),
+            ("ring_features", JSONValue(outcome.facts.ringFeatures)),
+            (
+                "server_settings",
+                .object(outcome.facts.shownSettings.map { ($0.name, .string($0.value)) })
+            ),
+            ("server_command", .string(outcome.serverCommand)),
+            ("server_cores", .string(outcome.serverCores)),
             ("seconds", .number(outcome.seconds)),
             ("operations", .integer(counters.operations)),
             ("requests", .integer(counters.requestCount)),
@@ -37,7 +57,18 @@ enum OutcomeObject {
             ("generator_share", .number(outcome.generatorShare)),
             ("generator_bound", .flag(outcome.isGeneratorBound)),
             ("latency_us", latencies(outcome, plan)),
+            ("series", .list(outcome.series.map(point))),
         ] + PacingText.object(outcome)
+    }
+
+    private static func point(_ point: SeriesPoint) -> JSONValue {
+        .object([
+            ("start", .number(point.start)), ("seconds", .number(point.seconds)),
+            ("operations", .integer(point.operations)), ("hits", .integer(point.hits)),
+            ("misses", .integer(point.misses)), ("errors", .integer(point.errors)),
+            ("p50_us", JSONValue(point.p50)), ("p99_us", JSONValue(point.p99)),
+            ("server_share", JSONValue(point.serverShare)),
+        ])
     }
 
     private static func latencies(_ outcome: Outcome, _ plan: LoadPlan) -> JSONValue {
@@ -77,8 +108,11 @@ enum OutcomeObject {
             ("miss_ratio", .number(plan.missRatio)),
             ("set_on_miss", .flag(plan.setsOnMiss)),
             ("requests_per_connection", .integer(plan.requestsPerConnection)),
-            ("verify", .flag(plan.verifies)),
+            ("length", .string(length(plan.length))),
             ("warmup_seconds", .number(plan.warmupSeconds)),
+            ("stall_seconds", .number(plan.stallSeconds)),
+            ("cores", .list(plan.cores.map { .integer(UInt64(clamping: $0)) })),
+            ("verify", .flag(plan.verifies)),
             ("threads", .integer(UInt64(plan.threadCount))),
             ("seed", .integer(plan.seed)),
             ("protocol", .string(plan.wireProtocol.rawValue)),
@@ -86,5 +120,12 @@ enum OutcomeObject {
             ("rate", JSONValue(plan.rate)),
             ("arrivals", .string(plan.arrivals.rawValue)),
         ])
+    }
+
+    private static func length(_ length: RunLength) -> String {
+        switch length {
+        case .seconds(let seconds): "\(seconds) s"
+        case .operations(let count): "\(count) operations"
+        }
     }
 }

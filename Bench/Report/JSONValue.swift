@@ -1,7 +1,7 @@
 // JSONValue: JSON out, without Foundation.
 
 /// A value of JSON; objects keep the order of their members.
-indirect enum JSONValue {
+public indirect enum JSONValue {
     case null
     case flag(Bool)
     case integer(UInt64)
@@ -10,12 +10,12 @@ indirect enum JSONValue {
     case list([JSONValue])
     case object([(String, JSONValue)])
 
-    init(_ value: Double?) { self = value.map { .number($0) } ?? .null }
-    init(_ value: UInt64?) { self = value.map { .integer($0) } ?? .null }
-    init(_ value: String?) { self = value.map { .string($0) } ?? .null }
+    public init(_ value: Double?) { self = value.map { .number($0) } ?? .null }
+    public init(_ value: UInt64?) { self = value.map { .integer($0) } ?? .null }
+    public init(_ value: String?) { self = value.map { .string($0) } ?? .null }
 
     /// On one line.
-    var text: String {
+    public var text: String {
         switch self {
         case .null: "null"
         case .flag(let value): value ? "true" : "false"

@@ -1,10 +1,10 @@
 // PacingText: how an open loop kept its schedule, in words and as an object of JSON.
 
-internal import Load
+public import Load
 
-enum PacingText {
+public enum PacingText {
     /// Lines for the result of a run: none for a closed loop without a warm-up.
-    static func lines(_ outcome: Outcome) -> [String] {
+    public static func lines(_ outcome: Outcome) -> [String] {
         var lines: [String] = []
         if let warmup = outcome.warmup { lines.append("warm-up    " + self.warmup(warmup)) }
         guard let pacing = outcome.pacing else { return lines }
@@ -28,7 +28,7 @@ enum PacingText {
     }
 
     /// Why less was sent than was asked for.
-    static func reason(_ pacing: Pacing) -> String {
+    public static func reason(_ pacing: Pacing) -> String {
         let isCrowded = pacing.crowdedOperations >= pacing.lateOperations
         return "the schedule was not kept: "
             + (isCrowded
@@ -85,14 +85,14 @@ enum PacingText {
         let counters = warmup.counters
         return "\(NumberText.grouped(counters.operations)) in "
             + "\(NumberText.fixed(warmup.seconds, 2)) s: "
-            + "\(NumberText.grouped(UInt64(warmup.operationsPerSecond))) a second, p50 "
+            + "\(NumberText.grouped(warmup.operationsPerSecond)) a second, p50 "
             + "\(NumberText.fixed(all.microseconds(at: 50) ?? 0, 1)) p99 "
             + "\(NumberText.fixed(all.microseconds(at: 99) ?? 0, 1)) us, "
             + "\(NumberText.grouped(counters.errors)) errors"
     }
 
-    static func rate(_ rate: Double) -> String {
-        rate < 1000 ? NumberText.fixed(rate, 1) : NumberText.grouped(UInt64(rate))
+    public static func rate(_ rate: Double) -> String {
+        rate < 1000 ? NumberText.fixed(rate, 1) : NumberText.grouped(rate)
     }
 
     private static func points(_ delays: Pacing.Delays) -> String {

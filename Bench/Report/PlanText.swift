@@ -1,10 +1,10 @@
 // PlanText: what was asked for, in one line of words.
 
-internal import Load
+public import Load
 
-enum PlanText {
+public enum PlanText {
     /// The load that a plan describes, behind a label, in as many lines as 100 columns ask for.
-    static func lines(_ plan: LoadPlan, label: String) -> [String] {
+    public static func lines(_ plan: LoadPlan, label: String) -> [String] {
         var lines: [String] = []
         var line = label
         for (index, part) in parts(plan).enumerated() {
