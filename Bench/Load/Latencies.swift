@@ -118,12 +118,7 @@ extension Latencies {
     /// The curve of a command: as many points per halving of what is left as HdrHistogram's own
     /// files have, the slowest request last, with a share of 1. Empty if there was no request.
     public func curve(of command: LoadCommand) -> [PercentilePoint] {
-        let histogram = switch command {
-        case .get: get
-        case .set: set
-        case .delete: delete
-        case .touch: touch
-        }
+        let histogram = histogram(of: command)
         guard histogram.totalCount > 0 else { return [] }
         return histogram.percentiles(ticksPerHalfDistance: 5).map {
             PercentilePoint(

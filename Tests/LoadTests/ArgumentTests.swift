@@ -23,7 +23,7 @@ import Testing
     "run 127.0.0.1:1 --mix set --clients 50000 --value-bytes 1000000",
     "compare", "compare --target a=127.0.0.1:1 --target a=127.0.0.1:2",
     "compare --target a=127.0.0.1:1 --rounds 0", "bogus", "run 127.0.0.1:99999",
-    "run 127.0.0.1:1 --protocol binary",
+    "run 127.0.0.1:1 --protocol morse",
     "run 127.0.0.1:1 --multiget 0", "run 127.0.0.1:1 --clients 99999999999999999999",
 ])
 func badArgumentsGetOneLine(_ line: String) throws {
