@@ -1,8 +1,9 @@
 // KeyText: key numbers as the bytes of a key, and the check that a reply names the right one.
 //
 // A key is filler followed by its number in eight hexadecimal digits (fewer where the key is
-// shorter); its size is a function of the number and the seed. The bytes are made anew for each use: a table of a million keys would not fit in
-// the caches that the generator shares with what it measures.
+// shorter); its size is a function of the number and the seed. The bytes are made anew for each
+// use: a table of a million keys would not fit in the caches that the generator shares with what
+// it measures.
 
 internal import Memcache
 internal import Primitives

@@ -18,8 +18,8 @@ public enum LoadFailure: Error, Equatable, Sendable, CustomStringConvertible {
     case badValue(connection: Int, key: String, BadValue)
     /// No byte came for so many seconds while replies were due.
     case stalled(connection: Int, outstanding: Int, request: String, seconds: Double)
-    /// The server does not speak the binary protocol; how it showed.
-    case notSpoken(String)
+    /// The server does not speak the protocol of the run; how it showed.
+    case notSpoken(WireProtocol, String)
     /// A server that was to be started: its name, and why it does not serve.
     case notStarted(String, String)
     /// The generator's own threads did not begin or end in time.
@@ -47,8 +47,8 @@ public enum LoadFailure: Error, Equatable, Sendable, CustomStringConvertible {
         case .stalled(let connection, let outstanding, let request, let seconds):
             return "the server stalled: connection \(connection) got nothing for \(seconds) s "
                 + "while waiting for \(outstanding) replies, the first to: \(request)"
-        case .notSpoken(let reason):
-            return "the server does not speak the binary protocol: \(reason)"
+        case .notSpoken(let wire, let reason):
+            return "the server does not speak the \(wire.rawValue) protocol: \(reason)"
         case .notStarted(let name, let reason): return "\(name) was not started: \(reason)"
         case .late(let what): return what
         }

@@ -1,7 +1,8 @@
-// ProtocolProbe: whether a server speaks the binary protocol, asked before a run that needs it.
+// ProtocolProbe: whether a server speaks the protocol of a run, asked before the run begins.
 //
 // A server that does not may close, answer with a line of text, or wait for the end of a line
-// that never comes: none of this may look like a fault of the run.
+// that never comes: none of this may look like a fault of the run, nor like a rate of errors.
+// Classic text is not asked for: the facts of a server are asked in it.
 
 internal import Glibc
 internal import Memcache
@@ -12,9 +13,14 @@ enum ProtocolProbe {
     /// Longest wait for the answer, in milliseconds.
     static let waitMillisecondsMax = 2000
 
-    /// Throws what the user should know if the server does not answer a binary noop with one.
+    /// A key that no run uses: no digits end it.
+    private static let probeKey = Array("brim-bench-probe".utf8)
+    private static let opaque: UInt32 = 0x6272_696D
+
+    /// Throws what the user should know if a binary noop is not answered by one, or a meta get
+    /// by neither a value nor a miss.
     static func check(_ wireProtocol: WireProtocol, _ target: Target) throws(LoadFailure) {
-        guard wireProtocol == .binary else { return }
+        guard wireProtocol != .classic else { return }
         let socket: Socket
         do throws(SocketError) {
             socket = try Socket.connected(
@@ -28,22 +34,54 @@ enum ProtocolProbe {
         }
         socket.setReceiveTimeout(milliseconds: waitMillisecondsMax)
         var writer = ByteWriter(memory, at: 0, capacity: 64)
-        let opaque: UInt32 = 0x6272_696D
-        BinaryEncoder.plain(.noop, opaque: opaque, to: &writer)
-        guard socket.send(from: memory, at: 0, count: writer.count) == writer.count else {
-            throw .notSpoken("it closed the connection")
+        if wireProtocol == .binary {
+            BinaryEncoder.plain(.noop, opaque: opaque, to: &writer)
+        } else {
+            MetaEncoder.get(probeKey.span, to: &writer)
         }
+        guard socket.send(from: memory, at: 0, count: writer.count) == writer.count else {
+            throw .notSpoken(wireProtocol, "it closed the connection")
+        }
+        try read(socket, memory, wireProtocol)
+    }
+
+    private static func read(
+        _ socket: Socket, _ memory: Region, _ wireProtocol: WireProtocol
+    ) throws(LoadFailure) {
         var filled = 0
-        while filled < BinaryEncoder.headerBytes {
+        while true {
             let count = socket.receive(
                 into: memory, at: filled, count: memory.byteCount - filled)
-            guard count > 0 else { throw .notSpoken(reason(count)) }
+            guard count > 0 else { throw .notSpoken(wireProtocol, reason(count)) }
             filled += count
-            // A line of text may be shorter than a header.
-            if memory.uint8(at: 0) != 0x81 { break }
+            let verdict = memory.withBytes(0, filled) { bytes in
+                isSpoken(bytes, wireProtocol).map { ($0, Worker.excerpt(bytes)) }
+            }
+            guard let verdict else { continue }
+            guard verdict.0 else {
+                throw .notSpoken(wireProtocol, "it answered \(verdict.1)")
+            }
+            return
         }
-        let failure = memory.withBytes(0, filled) { judge($0, opaque) }
-        if let failure { throw failure }
+    }
+
+    /// Whether the answer is one of the protocol; nil if too little of it is there.
+    private static func isSpoken(_ bytes: Span<UInt8>, _ wireProtocol: WireProtocol) -> Bool? {
+        if wireProtocol == .binary {
+            var parser = BinaryReplyParser()
+            switch parser.next(bytes) {
+            case .answer(let answer, _):
+                return answer.opaque == opaque && answer.opcode == BinaryOpcode.noop.rawValue
+            case .needMore: return nil
+            case .fault: return false
+            }
+        }
+        var parser = ReplyParser()
+        switch parser.next(bytes) {
+        case .answer(let answer, _): return answer.kind == .end || answer.kind == .value
+        case .needMore: return nil
+        case .fault: return false
+        }
     }
 
     private static func reason(_ count: Int) -> String {
@@ -53,13 +91,5 @@ enum ProtocolProbe {
             "it said nothing for \(Double(waitMillisecondsMax) / 1000) s"
         default: SystemError.text(Int32(-count))
         }
-    }
-
-    private static func judge(_ bytes: Span<UInt8>, _ opaque: UInt32) -> LoadFailure? {
-        var parser = BinaryReplyParser()
-        guard case .answer(let answer, _) = parser.next(bytes), answer.opaque == opaque,
-            answer.opcode == BinaryOpcode.noop.rawValue
-        else { return .notSpoken("it answered \(Worker.excerpt(bytes))") }
-        return nil
     }
 }

@@ -85,7 +85,7 @@ public enum SizeDistribution: Equatable, Sendable, CustomStringConvertible,
         case .range(_, let most): most
         case .etcKeys: 250
         case .etcValues: Self.etcValueBytesMax
-        case .exponential(let mean): 20 * mean
+        case .exponential(let mean): mean > 1 ? 20 * mean : 1
         }
     }
 

@@ -66,7 +66,7 @@ struct PlanOptions: ParsableArguments {
     @Option(help: "When a connection sends again: batch (all replies are in) or window (any is).")
     var refill = "batch"
 
-    @Option(name: .customLong("protocol"), help: "How requests are worded: classic, meta or binary.")
+    @Option(name: .customLong("protocol"), help: "How requests are worded: classic, meta, binary.")
     var wireProtocol = "classic"
 
     @Option(help: "Seconds without a reply that is due after which the run fails.")

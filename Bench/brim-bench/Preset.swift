@@ -2,21 +2,22 @@
 //
 // A preset says how long keys and values are, which commands come how often, and how keys are
 // chosen; how many keys, connections and requests there are is the user's. Options beside it
-// count more.
-//
-// `etc` is Facebook's general pool: sizes and the ratio of gets to updates (30:1) are those of
-// Atikoglu et al., "Workload Analysis of a Large-Scale Key-Value Store", SIGMETRICS 2012. The
-// paper fits no exponent to the popularity of keys: 0.99 is ours.
-//
-// `twitter-NN` is a shape after the means that were published for a cluster of Yang, Yue and
-// Rashmi, "A large scale analysis of hundreds of in-memory cache clusters at Twitter", OSDI
-// 2020, in the table stat/2020Mar.md beside their traces (github.com/twitter/cache-trace): mean
-// key size, mean value size, shares of the commands, most common times to live, and Zipf's alpha.
-// It is not the cluster: all its keys have the mean size, and its value sizes are exponential
-// around the mean, because only means were published.
+// count more. Options of the user's own go into a file (WorkloadFile).
 
 internal import Load
 
+/// A load with a name.
+///
+/// `etc` is Facebook's general pool: sizes and the ratio of gets to updates (30:1) are those of
+/// Atikoglu et al., "Workload Analysis of a Large-Scale Key-Value Store", SIGMETRICS 2012. The
+/// paper fits no exponent to the popularity of keys: 0.99 is ours.
+///
+/// `twitter-NN` is a shape after the means that were published for a cluster of Yang, Yue and
+/// Rashmi, "A large scale analysis of hundreds of in-memory cache clusters at Twitter", OSDI
+/// 2020, in the table stat/2020Mar.md beside their traces (github.com/twitter/cache-trace): mean
+/// key size, mean value size, shares of the commands, most common times to live, Zipf's alpha.
+/// It is not the cluster: all its keys have the mean size, and its value sizes are exponential
+/// around the mean, because only means were published.
 struct Preset {
     let name: String
     /// Options as in a workload file.

@@ -29,7 +29,7 @@ public enum BinaryEncoder {
     /// `get`, `getKQ` (quiet: only hits are answered, with their key) and their like.
     @inlinable
     public static func get(
-        _ opcode: BinaryOpcode = .get, _ key: Span<UInt8>, opaque: UInt32,
+        _ opcode: BinaryOpcode, _ key: Span<UInt8>, opaque: UInt32,
         to writer: inout ByteWriter
     ) {
         header(opcode, key: key.count, opaque: opaque, to: &writer)
@@ -61,7 +61,7 @@ public enum BinaryEncoder {
     /// A set or an add up to the value, which follows: `bytes` of it.
     @inlinable
     public static func storeHead(
-        _ opcode: BinaryOpcode = .set, _ key: Span<UInt8>, flags: UInt32 = 0, expiry: UInt32,
+        _ opcode: BinaryOpcode, _ key: Span<UInt8>, flags: UInt32 = 0, expiry: UInt32,
         bytes: Int, opaque: UInt32, to writer: inout ByteWriter
     ) {
         header(opcode, extras: 8, key: key.count, value: bytes, opaque: opaque, to: &writer)
@@ -80,7 +80,7 @@ public enum BinaryEncoder {
     /// Counts up or down; a counter that is missing stays so.
     @inlinable
     public static func count(
-        _ opcode: BinaryOpcode = .increment, _ key: Span<UInt8>, by delta: UInt64,
+        _ opcode: BinaryOpcode, _ key: Span<UInt8>, by delta: UInt64,
         opaque: UInt32, to writer: inout ByteWriter
     ) {
         header(opcode, extras: 20, key: key.count, opaque: opaque, to: &writer)
