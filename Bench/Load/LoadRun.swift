@@ -20,7 +20,7 @@ public enum LoadRun {
     ) throws(LoadFailure) -> Outcome {
         var outcome = Outcome()
         outcome.facts = try ServerFacts.ask(target)
-        try ProtocolProbe.check(plan.wireProtocol, target)
+        try ProtocolProbe.check(plan, target)
         outcome.kernel = kernelRelease()
         let server = server ?? ServerProcess(listeningOn: target.address)
         outcome.serverProcess = server?.id

@@ -10,21 +10,20 @@ internal import Primitives
 internal import Uring
 
 enum ProtocolProbe {
-    /// Longest wait for the answer, in milliseconds.
-    static let waitMillisecondsMax = 2000
-
     /// A key that no run uses: no digits end it.
     private static let probeKey = Array("brim-bench-probe".utf8)
     private static let opaque: UInt32 = 0x6272_696D
 
     /// Throws what the user should know if a binary noop is not answered by one, or a meta get
-    /// by neither a value nor a miss.
-    static func check(_ wireProtocol: WireProtocol, _ target: Target) throws(LoadFailure) {
+    /// by neither a value nor a miss. Waits as long as the run would for a reply.
+    static func check(_ plan: LoadPlan, _ target: Target) throws(LoadFailure) {
+        let wireProtocol = plan.wireProtocol
         guard wireProtocol != .classic else { return }
+        let waitMilliseconds = Int(plan.stallSeconds * 1000)
         let socket: Socket
         do throws(SocketError) {
             socket = try Socket.connected(
-                to: target.address, timeoutMilliseconds: waitMillisecondsMax)
+                to: target.address, timeoutMilliseconds: waitMilliseconds)
         } catch {
             throw .unreachable(error)
         }
@@ -32,7 +31,7 @@ enum ProtocolProbe {
         guard let memory = try? Region.map(byteCount: 4096) else {
             throw .memory(byteCount: 4096)
         }
-        socket.setReceiveTimeout(milliseconds: waitMillisecondsMax)
+        socket.setReceiveTimeout(milliseconds: waitMilliseconds)
         var writer = ByteWriter(memory, at: 0, capacity: 64)
         if wireProtocol == .binary {
             BinaryEncoder.plain(.noop, opaque: opaque, to: &writer)
@@ -87,8 +86,7 @@ enum ProtocolProbe {
     private static func reason(_ count: Int) -> String {
         switch count {
         case 0, -Int(ECONNRESET): "it closed the connection"
-        case -Int(EAGAIN):
-            "it said nothing for \(Double(waitMillisecondsMax) / 1000) s"
+        case -Int(EAGAIN): "it said nothing for as long as --stall allows"
         default: SystemError.text(Int32(-count))
         }
     }

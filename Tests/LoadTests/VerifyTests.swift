@@ -97,7 +97,7 @@ private func bench(_ line: String) throws -> (output: String, exitCode: Int32?) 
     func whatAServerDoesToValuesIsFound(wireProtocol: WireProtocol, harm: Harm) throws {
         let harmful = try HarmfulServer(wireProtocol, harm)
         let result = try bench(
-            "run \(harmful.server.target.name) --verify --mix get,set --keys 40 --clients 2 "
+            "run \(harmful.server.target.address) --verify --mix get,set --keys 40 --clients 2 "
                 + "--depth 4 --operations 4000 --value-bytes 40-300 --stall 2 "
                 + "--protocol \(wireProtocol.rawValue)"
                 + (harm == .none ? " --set-on-miss" : ""))
