@@ -20,6 +20,8 @@ public enum LoadFailure: Error, Equatable, Sendable, CustomStringConvertible {
     case stalled(connection: Int, outstanding: Int, request: String, seconds: Double)
     /// A server that was to be started: its name, and why it does not serve.
     case notStarted(String, String)
+    /// A trace that cannot be read to its end, where, and why.
+    case trace(TraceFault)
     /// The generator's own threads did not begin or end in time.
     case late(String)
 
@@ -46,6 +48,7 @@ public enum LoadFailure: Error, Equatable, Sendable, CustomStringConvertible {
             return "the server stalled: connection \(connection) got nothing for \(seconds) s "
                 + "while waiting for \(outstanding) replies, the first to: \(request)"
         case .notStarted(let name, let reason): return "\(name) was not started: \(reason)"
+        case .trace(let fault): return "\(fault)"
         case .late(let what): return what
         }
     }

@@ -119,14 +119,14 @@ public enum LoadRun {
         }
     }
 
-    private static func raiseDescriptorLimit(to count: Int) {
+    static func raiseDescriptorLimit(to count: Int) {
         guard var limit = DescriptorCount.current(), limit.soft < UInt64(count) else { return }
         limit.soft = min(UInt64(count), limit.hard)
         // Refused: the connection that finds none left says so.
         _ = limit.apply()
     }
 
-    private static func kernelRelease() -> String {
+    static func kernelRelease() -> String {
         (SystemTree.text("/proc/sys/kernel/osrelease") ?? "").split(separator: "\n").first
             .map(String.init) ?? ""
     }

@@ -275,7 +275,7 @@ extension Worker {
     }
 
     /// The first bytes of a reply, up to its line end, as printable text.
-    private static func excerpt(_ bytes: Span<UInt8>) -> String {
+    static func excerpt(_ bytes: Span<UInt8>) -> String {
         var text = "\""
         var index = 0
         while index < min(bytes.count, 80), bytes[index] != 0x0A {

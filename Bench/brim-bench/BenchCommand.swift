@@ -19,7 +19,10 @@ struct BenchCommand: ParsableCommand {
             Exit codes: 0 measured; 1 the server answered wrongly, closed, stalled or could \
             not be reached; 64 the arguments make no sense.
             """,
-        subcommands: [RunCommand.self, FillCommand.self, CompareCommand.self])
+        subcommands: [
+            RunCommand.self, FillCommand.self, CompareCommand.self, ReplayCommand.self,
+            TraceCommand.self,
+        ])
 
     /// Sysexits: a command used wrongly.
     static let usageExitCode: Int32 = 64
