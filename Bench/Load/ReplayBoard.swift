@@ -129,8 +129,6 @@ struct ReplayWorkerResult: Sendable {
     var processorNanoseconds: UInt64 = 0
     /// The first error line that the server answered.
     var firstError: String?
-    /// Whether there were more keys than can be verified to be new.
-    var isLedgerFull = false
 }
 
 /// Sums over what was answered. One thread writes; copies are summed at the end.
@@ -145,6 +143,9 @@ public struct ReplayCounters: BitwiseCopyable, Equatable, Sendable {
     public var refused: UInt64 = 0
     /// Error lines that the server answered, other than to values that are too large.
     public var errors: UInt64 = 0
+    /// Values that came while values are verified, but of which nothing was known: of a key that
+    /// this replay has not written, or has changed in place, or beyond the keys it remembers.
+    public var unchecked: UInt64 = 0
     public var receivedBytes: UInt64 = 0
     public var sentBytes: UInt64 = 0
     /// Requests sent, fills among them, and system calls that entered the ring.
@@ -159,6 +160,7 @@ public struct ReplayCounters: BitwiseCopyable, Equatable, Sendable {
         sum.unstored &+= part.unstored
         sum.refused &+= part.refused
         sum.errors &+= part.errors
+        sum.unchecked &+= part.unchecked
         sum.receivedBytes &+= part.receivedBytes
         sum.sentBytes &+= part.sentBytes
         sum.sends &+= part.sends

@@ -114,14 +114,12 @@ struct ReplayLedger: BitwiseCopyable {
             case .value: return short.isEqual ? nil : .foreign
             }
         }
-        // A value that was changed in place keeps no checksum.
-        if due == .anything, knows(object) { return nil }
+        if due == .anything { return judgeUnknown(object, reader, run: run) }
         guard let content = reader.content else { return .foreign }
         guard content.isIntact else { return .torn }
         guard content.key == ReplayValues.keyMark(object) else { return .wrongKey(content.key) }
         switch due {
-        case .anything:
-            return content.run == run && !isFull ? .unwritten(version: content.version) : nil
+        case .anything: return nil
         case .nothing(let version):
             let found = content.run == run ? content.version : 0
             return .stale(version: found, acknowledged: version)
@@ -132,5 +130,14 @@ struct ReplayLedger: BitwiseCopyable {
             }
             return content.version == version ? nil : .unwritten(version: content.version)
         }
+    }
+
+    /// A value of which no version is due. It may be another run's or another client's, or one
+    /// that was changed in place; but one that is whole must not be of another key, nor be this
+    /// run's if this run never wrote the key.
+    private func judgeUnknown(_ object: UInt64, _ reader: ValueReader, run: UInt32) -> BadValue? {
+        guard !knows(object), let content = reader.content, content.isIntact else { return nil }
+        guard content.key == ReplayValues.keyMark(object) else { return .wrongKey(content.key) }
+        return content.run == run && !isFull ? .unwritten(version: content.version) : nil
     }
 }

@@ -33,8 +33,6 @@ public struct ReplayOutcome: Sendable {
     /// The part of the time that the busiest worker was on a core.
     public var generatorShare = 0.0
     public var firstError: String?
-    /// Whether some values were checked for being whole only, not for being new.
-    public var isLedgerFull = false
 
     public init() {}
 

@@ -106,7 +106,6 @@ public enum ReplayRun {
             outcome.seconds = max(outcome.seconds, seconds)
             outcome.generatorNanoseconds &+= result.processorNanoseconds
             outcome.firstError = outcome.firstError ?? result.firstError
-            outcome.isLedgerFull = outcome.isLedgerFull || result.isLedgerFull
             guard seconds > 0 else { continue }
             outcome.generatorShare = max(
                 outcome.generatorShare, Double(result.processorNanoseconds) / 1e9 / seconds)

@@ -125,7 +125,7 @@ struct ReplayWorker: ~Copyable {
                 counters: counters, latencies: latencies, intervals: tables.intervals,
                 nanoseconds: Clock.monotonicNanoseconds() &- began.0,
                 processorNanoseconds: ProcessorTime.ofThisThread() &- began.1,
-                firstError: firstError, isLedgerFull: ledger?.isFull ?? false))
+                firstError: firstError))
         // The feed may still wake this ring.
         board.wait(for: .ended)
     }

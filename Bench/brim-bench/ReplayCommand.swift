@@ -69,7 +69,7 @@ struct ReplayOptions: ParsableArguments {
     var speed = "max"
 
     @Option(
-        help: "Times to live: scaled (by the speed), recorded or ignored; scaled, or at max ignored.")
+        help: "Times to live: scaled (the default, but at max), recorded or ignored.")
     var ttls: String?
 
     @Option(help: "Trace seconds to live for what the trace gives no time; 0 for ever.")

@@ -102,10 +102,10 @@ enum ReplayText {
     private static func remarks(_ outcome: ReplayOutcome) -> [String] {
         var lines: [String] = []
         if let error = outcome.firstError { lines.append("error      the first was \(error)") }
-        if outcome.isLedgerFull {
+        if outcome.counters.unchecked > 0 {
             lines.append(
-                "verified   more keys than can be remembered: some values were checked for "
-                    + "being whole only")
+                "unchecked  \(NumberText.grouped(outcome.counters.unchecked)) values of keys that "
+                    + "this replay had not set, or has changed in place")
         }
         if outcome.isCut {
             lines.append(
