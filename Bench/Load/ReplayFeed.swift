@@ -118,7 +118,7 @@ struct ReplayFeed {
     private mutating func play(_ request: inout TraceRequest) -> Bool {
         request.dueAt = schedule.due(request.time)
         if let seconds = plan.secondsMax, Double(request.dueAt) / 1e9 >= seconds { return false }
-        if result.requests & 255 == 0, !isInTime(Clock.monotonicNanoseconds()) { return false }
+        if result.requests & 15 == 0, !isInTime(Clock.monotonicNanoseconds()) { return false }
         if request.ttlSeconds == 0 { request.ttlSeconds = plan.ttlSeconds }
         request.interval = interval()
         result.requests &+= 1
