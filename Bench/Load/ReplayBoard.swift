@@ -145,7 +145,7 @@ public struct ReplayCounters: BitwiseCopyable, Equatable, Sendable {
     public var errors: UInt64 = 0
     /// Values that came while values are verified, but of which nothing was known: of a key that
     /// this replay has not written, or has changed in place, or beyond the keys it remembers.
-    public var unchecked: UInt64 = 0
+    public var unjudged: UInt64 = 0
     public var receivedBytes: UInt64 = 0
     public var sentBytes: UInt64 = 0
     /// Requests sent, fills among them, and system calls that entered the ring.
@@ -160,7 +160,7 @@ public struct ReplayCounters: BitwiseCopyable, Equatable, Sendable {
         sum.unstored &+= part.unstored
         sum.refused &+= part.refused
         sum.errors &+= part.errors
-        sum.unchecked &+= part.unchecked
+        sum.unjudged &+= part.unjudged
         sum.receivedBytes &+= part.receivedBytes
         sum.sentBytes &+= part.sentBytes
         sum.sends &+= part.sends

@@ -55,6 +55,7 @@ public enum ReplayRun {
             }
             feeds.append(
                 try Thread(name: "trace") {
+                    _ = pin(plan, plan.threadCount, board)
                     var feed = feed
                     feed.runToEnd()
                 })
@@ -82,17 +83,22 @@ public enum ReplayRun {
     private static func work(
         _ plan: ReplayPlan, _ target: Target, _ index: Int, _ board: ReplayBoard
     ) {
-        if !plan.cores.isEmpty {
-            let core = plan.cores[index % plan.cores.count]
-            let code = ProcessorTime.pinThisThread(to: core)
-            guard code == 0 else { return board.fail(.pinning(core: core, errno: code)) }
-        }
+        guard pin(plan, index, board) else { return }
         do throws(LoadFailure) {
             var worker = try ReplayWorker.make(plan, target, index: index, board)
             worker.runToEnd()
         } catch {
             board.fail(error)
         }
+    }
+
+    /// Binds the calling thread, the so many-th, as the plan says. False if that failed.
+    private static func pin(_ plan: ReplayPlan, _ index: Int, _ board: ReplayBoard) -> Bool {
+        guard !plan.cores.isEmpty else { return true }
+        let core = plan.cores[index % plan.cores.count]
+        let code = ProcessorTime.pinThisThread(to: core)
+        if code != 0 { board.fail(.pinning(core: core, errno: code)) }
+        return code == 0
     }
 
     // MARK: Sums

@@ -5,19 +5,19 @@
 /// Traces count whole seconds. Requests of one second are spread over it, as if there were as
 /// many of them as in the second before; if there are more, the rest follow closer and closer to
 /// its end. Time never goes back.
-struct ReplaySchedule: BitwiseCopyable {
+public struct ReplaySchedule: BitwiseCopyable, Sendable {
     private let speed: ReplaySpeed
     private var hasBegun = false
     private var first: UInt64 = 0
     /// The second of the trace, from its first one, and the requests in it and in the last one.
-    private(set) var second: UInt64 = 0
+    public private(set) var second: UInt64 = 0
     private var count: UInt64 = 0
     private var lastCount: UInt64 = 0
 
-    init(_ speed: ReplaySpeed) { self.speed = speed }
+    public init(_ speed: ReplaySpeed) { self.speed = speed }
 
     /// Nanoseconds after the first request at which the next one is due; 0 at full speed.
-    mutating func due(_ time: UInt64) -> UInt64 {
+    public mutating func due(_ time: UInt64) -> UInt64 {
         if !hasBegun {
             hasBegun = true
             first = time
@@ -37,7 +37,7 @@ struct ReplaySchedule: BitwiseCopyable {
     }
 
     /// Seconds of the trace from its first request to its last.
-    var span: UInt64 { second }
+    public var span: UInt64 { second }
     /// The trace's second now.
-    var time: UInt64 { first &+ second }
+    public var time: UInt64 { first &+ second }
 }

@@ -249,7 +249,7 @@ extension ReplayWorker {
             connection.short.take(text)
         }
         guard part.isLast, let ledger else { return }
-        if ledger.find(request.object) == .anything { counters.unchecked &+= 1 }
+        if ledger.find(request.object) == .anything { counters.unjudged &+= 1 }
         let fault = ledger.judge(
             request.object, connection.value, connection.short, byteCount: connection.valueBytes,
             run: board.run)

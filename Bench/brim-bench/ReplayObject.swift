@@ -26,7 +26,7 @@ enum ReplayObject {
                 ("refused", .integer(counters.refused)),
                 ("unstored", .integer(counters.unstored)),
                 ("errors", .integer(counters.errors)),
-                ("unchecked", .integer(counters.unchecked)),
+                ("unjudged", .integer(counters.unjudged)),
                 ("first_error", JSONValue(outcome.firstError)),
                 ("objects", .integer(outcome.objectCount)),
                 ("object_bytes", .integer(outcome.objectBytes)),

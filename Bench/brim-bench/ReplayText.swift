@@ -102,9 +102,9 @@ enum ReplayText {
     private static func remarks(_ outcome: ReplayOutcome) -> [String] {
         var lines: [String] = []
         if let error = outcome.firstError { lines.append("error      the first was \(error)") }
-        if outcome.counters.unchecked > 0 {
+        if outcome.counters.unjudged > 0 {
             lines.append(
-                "unchecked  \(NumberText.grouped(outcome.counters.unchecked)) values of keys that "
+                "unjudged   \(NumberText.grouped(outcome.counters.unjudged)) values of keys that "
                     + "this replay had not set, or has changed in place")
         }
         if outcome.isCut {

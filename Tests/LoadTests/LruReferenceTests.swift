@@ -1,5 +1,5 @@
 // LruReferenceTests: the exact LRU against sequences worked out by hand and against a slow model,
-// and the count of different objects.
+// the count of different objects, and the schedule: what the feed computes from a trace alone.
 
 import Load
 import Testing
@@ -162,4 +162,29 @@ func itAgreesWithASlowOne(seed: UInt64) throws {
     // Four times the standard error of a sample of 2048 at least.
     #expect(abs(Double(objects.count) / 300_000 - 1) < 0.09)
     #expect(objects.bytes == objects.count * 100)
+}
+
+// MARK: The schedule
+
+@Test func requestsOfASecondAreSpreadOverIt() {
+    var schedule = ReplaySchedule(.times(10))
+    // Nothing is known of the first second: all at once. Then by the count of the one before.
+    let times: [UInt64] = [100, 100, 100, 100, 101, 101, 101, 101, 102, 102, 102, 102, 102, 105]
+    let due = times.map { schedule.due($0) }
+    let milliseconds = due.map { $0 / 1_000_000 }
+    #expect(
+        milliseconds == [0, 0, 0, 0, 100, 125, 150, 175, 200, 225, 250, 275, 280, 500])
+    #expect(schedule.span == 5)
+    #expect(schedule.time == 105)
+}
+
+@Test func timeNeverGoesBack() {
+    var schedule = ReplaySchedule(.times(1))
+    #expect([5, 7, 6, 4, 8].map { schedule.due($0) / 1_000_000_000 } == [0, 2, 2, 2, 3])
+    var jumping = ReplaySchedule(.times(0.001))
+    #expect(jumping.due(0) == 0)
+    #expect(jumping.due(.max) > 1 << 60)
+    var full = ReplaySchedule(.full)
+    #expect([1, 5, 9].map { full.due($0) } == [0, 0, 0])
+    #expect(full.span == 8)
 }

@@ -100,15 +100,18 @@ final class FakeCache: Sendable {
     let spoil: @Sendable (String, String) -> String
     /// Longest value that is taken.
     let bytesMax: Int
-    /// What a set of a key does that is there already.
+    /// Whether a key keeps its first value for good, whatever it answers to later sets.
     let keepsFirst: Bool
+    /// Whether replies leave byte by byte.
+    let isSlow: Bool
 
     init(
-        bytesMax: Int = .max, keepsFirst: Bool = false,
+        bytesMax: Int = .max, keepsFirst: Bool = false, isSlow: Bool = false,
         spoil: @escaping @Sendable (String, String) -> String = { _, value in value }
     ) {
         self.bytesMax = bytesMax
         self.keepsFirst = keepsFirst
+        self.isSlow = isSlow
         self.spoil = spoil
     }
 
@@ -117,12 +120,19 @@ final class FakeCache: Sendable {
     /// Serves one connection.
     func serve(_ peer: Int32) {
         var reader = LineReader(peer)
+        var on: Int32 = 1
+        setsockopt(peer, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
         while let line = reader.next() {
             let words = line.split(separator: " ").map(String.init)
             guard words.count >= 2 else { return }
             let isStore = words.count == 5
             guard let value = isStore ? reader.next() : "" else { return }
-            send(peer, state.withLock { answer(words, line, value, &$0) })
+            let reply = state.withLock { answer(words, line, value, &$0) }
+            if isSlow {
+                for character in reply.unicodeScalars { send(peer, String(character)) }
+            } else {
+                send(peer, reply)
+            }
         }
     }
 
