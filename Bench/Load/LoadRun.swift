@@ -126,7 +126,7 @@ public enum LoadRun {
         _ = limit.apply()
     }
 
-    static func kernelRelease() -> String {
+    private static func kernelRelease() -> String {
         (SystemTree.text("/proc/sys/kernel/osrelease") ?? "").split(separator: "\n").first
             .map(String.init) ?? ""
     }

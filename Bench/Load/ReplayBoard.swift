@@ -30,7 +30,7 @@ final class ReplayBoard: Sendable {
     let run = UInt32(truncatingIfNeeded: Clock.unixNanoseconds() / 1000)
 
     init(workerCount: Int) throws(MemoryError) {
-        memory = try Region.map(byteCount: 4096)
+        memory = try Region.map(byteCount: Self.progressOffset + Self.progressBytes * workerCount)
         var queues: [ReplayQueue] = []
         for _ in 0..<workerCount { queues.append(try ReplayQueue()) }
         self.queues = queues
@@ -45,6 +45,32 @@ final class ReplayBoard: Sendable {
 
     @inline(__always)
     var phase: Phase { Phase(rawValue: phaseWord.loadAcquire()) ?? .ended }
+
+    // MARK: Progress
+
+    /// A cache line for each worker: requests, gets, hits so far, written now and then.
+    private static let (progressOffset, progressBytes) = (4096, 64)
+
+    func note(_ counters: ReplayCounters, of worker: Int) {
+        let place = Self.progressOffset + Self.progressBytes * worker
+        memory.atomic64(at: place).storeRelaxed(counters.requests)
+        memory.atomic64(at: place + 8).storeRelaxed(counters.gets)
+        memory.atomic64(at: place + 16).storeRelaxed(counters.hits)
+    }
+
+    /// How far the workers are, all together.
+    var progress: ReplayProgress {
+        var sum = ReplayProgress()
+        for worker in queues.indices {
+            let place = Self.progressOffset + Self.progressBytes * worker
+            sum.requests &+= memory.atomic64(at: place).loadRelaxed()
+            sum.gets &+= memory.atomic64(at: place + 8).loadRelaxed()
+            sum.hits &+= memory.atomic64(at: place + 16).loadRelaxed()
+        }
+        return sum
+    }
+
+    // MARK: Phases
 
     /// The moment at which the trace's first request is due.
     var startedAt: UInt64 {
@@ -131,10 +157,23 @@ struct ReplayWorkerResult: Sendable {
     var firstError: String?
 }
 
+/// How far a replay is. Sums since its beginning.
+public struct ReplayProgress: Sendable {
+    public var seconds = 0.0
+    public var requests: UInt64 = 0
+    public var gets: UInt64 = 0
+    public var hits: UInt64 = 0
+
+    public init() {}
+}
+
 /// Sums over what was answered. One thread writes; copies are summed at the end.
 public struct ReplayCounters: BitwiseCopyable, Equatable, Sendable {
     /// Requests of the trace that were answered or refused.
     public var requests: UInt64 = 0
+    /// Gets among them, and how many of these brought a value.
+    public var gets: UInt64 = 0
+    public var hits: UInt64 = 0
     /// Sets that followed a miss, and were stored.
     public var fills: UInt64 = 0
     /// Writes that did nothing, as nothing was there, or something was (NOT_STORED, NOT_FOUND).
@@ -156,6 +195,8 @@ public struct ReplayCounters: BitwiseCopyable, Equatable, Sendable {
 
     static func += (sum: inout ReplayCounters, part: ReplayCounters) {
         sum.requests &+= part.requests
+        sum.gets &+= part.gets
+        sum.hits &+= part.hits
         sum.fills &+= part.fills
         sum.unstored &+= part.unstored
         sum.refused &+= part.refused

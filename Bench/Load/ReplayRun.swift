@@ -14,14 +14,15 @@ public enum ReplayRun {
     ///   - reader: The trace, opened; closed at the end.
     ///   - server: Whose processor time and memory count; nil looks for the process that listens
     ///     on the target's address.
+    ///   - watch: Called about once a second, on the calling thread.
     /// - Throws: `LoadFailure`, or `ArgumentFault` where the plan's references find no memory.
     public static func perform(
         _ plan: ReplayPlan, _ reader: TraceReader, against target: Target,
-        server: ServerProcess? = nil
+        server: ServerProcess? = nil, watch: ((ReplayProgress) -> Void)? = nil
     ) throws -> ReplayOutcome {
         var outcome = ReplayOutcome()
         outcome.facts = try ServerFacts.ask(target)
-        outcome.kernel = LoadRun.kernelRelease()
+        outcome.kernel = kernelRelease()
         let server = server ?? ServerProcess(listeningOn: target.address)
         outcome.serverProcess = server?.id
         outcome.residentBytesBefore = server?.residentBytes
@@ -31,7 +32,7 @@ public enum ReplayRun {
         }
         let feed = try ReplayFeed(plan, reader, board)
         let (workers, feeds) = (ThreadBox(), ThreadBox())
-        let failure = play(plan, target, server, board, feed, workers, feeds, &outcome)
+        let failure = play(plan, target, server, board, feed, workers, feeds, watch, &outcome)
         board.enter(.stopped)
         feeds.joinAll()
         board.enter(.ended)
@@ -46,6 +47,7 @@ public enum ReplayRun {
     private static func play(
         _ plan: ReplayPlan, _ target: Target, _ server: ServerProcess?, _ board: ReplayBoard,
         _ feed: ReplayFeed, _ workers: ThreadBox, _ feeds: ThreadBox,
+        _ watch: ((ReplayProgress) -> Void)?,
         _ outcome: inout ReplayOutcome
     ) -> LoadFailure? {
         do throws(ThreadError) {
@@ -73,7 +75,17 @@ public enum ReplayRun {
         board.startedAt = Clock.monotonicNanoseconds()
         board.enter(.running)
         let limit = plan.secondsMax.map { $0 + plan.stallSeconds + graceSeconds } ?? .infinity
-        let isOver = board.wait(seconds: limit) { board.doneCount == plan.threadCount }
+        var shown = 0.0
+        let isOver = board.wait(seconds: limit) {
+            let elapsed = Double(Clock.monotonicNanoseconds() &- board.startedAt) / 1e9
+            if let watch, elapsed >= shown + 1 {
+                shown = elapsed
+                var progress = board.progress
+                progress.seconds = elapsed
+                watch(progress)
+            }
+            return board.doneCount == plan.threadCount
+        }
         let after = server?.processorNanoseconds
         if let before, let after { outcome.serverNanoseconds = after &- before }
         return isOver ? nil : .late("the server is too slow: not answered after \(limit) s")
@@ -99,6 +111,11 @@ public enum ReplayRun {
         let code = ProcessorTime.pinThisThread(to: core)
         if code != 0 { board.fail(.pinning(core: core, errno: code)) }
         return code == 0
+    }
+
+    private static func kernelRelease() -> String {
+        let text = SystemTree.text("/proc/sys/kernel/osrelease") ?? ""
+        return text.split(separator: "\n").first.map(String.init) ?? ""
     }
 
     // MARK: Sums

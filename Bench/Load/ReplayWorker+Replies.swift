@@ -196,6 +196,10 @@ extension ReplayWorker {
         open &-= 1
         guard request.operation != .fill else { return }
         counters.requests &+= 1
+        if request.operation.isGet {
+            counters.gets &+= 1
+            counters.hits &+= isHit ? 1 : 0
+        }
         tables.intervals.count(request, isHit: isHit)
     }
 

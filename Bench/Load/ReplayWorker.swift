@@ -202,6 +202,7 @@ struct ReplayWorker: ~Copyable {
 
     private mutating func tick() {
         ring.timeout(nanoseconds: Self.tickNanoseconds, token: token(.timeout, Self.tickSlot))
+        board.note(counters, of: index)
         let limit = UInt64(plan.stallSeconds * 1e9)
         for slot in connections.indices {
             let connection = connections[slot]

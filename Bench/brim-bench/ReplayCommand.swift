@@ -2,7 +2,6 @@
 
 internal import ArgumentParser
 internal import Load
-internal import Primitives
 
 struct ReplayCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -26,28 +25,37 @@ struct ReplayCommand: ParsableCommand {
     @Option(help: "The server's process; otherwise whoever listens on the target's port.")
     var serverPid: Int32?
 
-    @Option(help: "A file for the hit ratios over time, as CSV.")
-    var csv: String?
-
     @Flag(help: "One object of JSON on standard output.")
     var json = false
 
+    @Flag(help: "CSV on standard output: the hit ratios, one line per stretch.")
+    var csv = false
+
+    @Flag(help: "No line a second on standard error.")
+    var quiet = false
+
     func run() throws {
+        guard !json || !csv else {
+            throw ArgumentFault("json and csv: only one of them goes to standard output")
+        }
         let plan = try options.plan()
         let target = try Target(parsing: target)
         let reader = try TraceReader(
             trace, format: try options.traceFormat(), recordKeyBytes: options.keyBytes)
+        var live = ReplayLive()
+        defer { live.end() }
         let outcome = try ReplayRun.perform(
-            plan, reader, against: target, server: try ServerChoice.process(serverPid))
-        if let csv {
-            let code = TextFile.replace(csv, with: ReplayTable.csv(outcome, plan))
-            guard code == 0 else { throw ArgumentFault("csv: \(csv): \(errorText(code))") }
-        }
+            plan, reader, against: target, server: try ServerChoice.process(serverPid),
+            watch: quiet ? nil : { live.show($0) })
+        live.end()
         let source = trace == "-" ? "standard input" : trace
-        Output.show(
-            json
-                ? [ReplayObject.object(outcome, plan, target, source).text]
-                : ReplayText.lines(outcome, plan, target, source))
+        if json {
+            Output.show(ReplayObject.object(outcome, plan, target, source).text)
+        } else if csv {
+            Output.show(ReplayTable.lines(outcome, plan))
+        } else {
+            Output.show(ReplayText.lines(outcome, plan, target, source))
+        }
     }
 }
 

@@ -4,7 +4,7 @@ internal import Load
 
 enum ReplayTable {
     /// One line of names, then one for each stretch. Ratios are empty where nothing was asked.
-    static func csv(_ outcome: ReplayOutcome, _ plan: ReplayPlan) -> String {
+    static func lines(_ outcome: ReplayOutcome, _ plan: ReplayPlan) -> [String] {
         var names = [
             plan.isBySeconds ? "from_second" : "from_request", "requests", "gets", "hits",
             "get_bytes", "hit_bytes", "hit_ratio", "byte_hit_ratio",
@@ -13,7 +13,7 @@ enum ReplayTable {
             names.append("lru_\(reference.capacityBytes)_hit_ratio")
             names.append("lru_\(reference.capacityBytes)_byte_hit_ratio")
         }
-        var text = names.joined(separator: ",") + "\n"
+        var lines = [names.joined(separator: ",")]
         for (index, counts) in outcome.intervals.enumerated() {
             var cells = [
                 "\(start(index, plan))", "\(counts.requests)", "\(counts.gets)",
@@ -24,9 +24,9 @@ enum ReplayTable {
                 cells.append(ratio(reference.intervals[index].hitRatio))
                 cells.append(ratio(reference.intervals[index].byteHitRatio))
             }
-            text += cells.joined(separator: ",") + "\n"
+            lines.append(cells.joined(separator: ","))
         }
-        return text
+        return lines
     }
 
     /// Where a stretch begins, in requests or in the trace's seconds.

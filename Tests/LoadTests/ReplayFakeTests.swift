@@ -133,6 +133,25 @@ private func trace(_ count: Int, objects: Int, operation: String = "get") -> Str
         #expect(outcome.spanSeconds == 4)
     }
 
+    /// Two seconds and a half: the watcher is told at least once how far it is.
+    @Test func aReplayCanBeWatched() throws {
+        let file = try TraceFile(trace(26, objects: 5))
+        defer { file.keep() }
+        var seen: [ReplayProgress] = []
+        let outcome = try withFake(FakeCache()) { target in
+            var plan = ReplayPlan()
+            plan.clientCount = 2
+            plan.speed = .times(1)
+            return try ReplayRun.perform(plan, try TraceReader(file.path), against: target) {
+                seen.append($0)
+            }
+        }
+        #expect(outcome.counters.requests == 26)
+        #expect(!seen.isEmpty)
+        #expect(seen.allSatisfy { $0.seconds >= 1 && $0.requests <= 26 && $0.hits <= $0.gets })
+        #expect(seen.last.map { $0.requests >= 10 } == true)
+    }
+
     @Test func aTimeLimitEndsAPacedReplay() throws {
         let cache = FakeCache()
         let outcome = try withFake(cache) { target in

@@ -6,13 +6,13 @@ import Primitives
 import Testing
 
 /// A made-up trace, as bytes of oracleGeneral.
-private func madeUp(_ change: (inout TraceRecipe) -> Void) throws -> Scratch {
+private func madeUp(_ change: (inout TraceRecipe) -> Void) throws -> TraceFile {
     var recipe = TraceRecipe()
     recipe.requestCount = 30_000
     recipe.objectCount = 2000
     recipe.sizes = .mixed(40, 4000)
     change(&recipe)
-    let file = try Scratch()
+    let file = try TraceFile()
     defer { file.keep() }
     try TraceWriter.write(recipe, to: file.path)
     return file
@@ -138,14 +138,14 @@ struct ReplayBrimTests {
 
 // MARK: The command
 
-private let executable: String = {
+private let toolPath: String = {
     let own = SystemTree.target(ofLink: "/proc/self/exe") ?? ""
     return own.split(separator: "/", omittingEmptySubsequences: false).dropLast()
         .joined(separator: "/") + "/brim-bench"
 }()
 
-private func bench(_ line: String) throws -> (output: String, exitCode: Int32?) {
-    try Child(executable, line.split(separator: " ").map(String.init)).finish()
+private func tool(_ line: String) throws -> (output: String, exitCode: Int32?) {
+    try Child(toolPath, line.split(separator: " ").map(String.init)).finish()
 }
 
 @Test(arguments: [
@@ -156,15 +156,16 @@ private func bench(_ line: String) throws -> (output: String, exitCode: Int32?) 
     "replay FILE --reference-bytes 99999g", "replay FILE --depth 257", "replay FILE --clients 0",
     "replay FILE --key-bytes 10", "replay FILE --value-bytes-max 0", "replay FILE --format text",
     "replay FILE --operations 0", "replay FILE --seconds 0", "replay FILE --cpu x",
-    "replay FILE --threads 9 --clients 8", "replay FILE --overhead-bytes 65537",
+    "replay FILE --threads 9 --clients 8",
+    "replay FILE --json --csv", "replay FILE --overhead-bytes 65537",
     "trace", "trace /nonexistent/trace", "trace FILE --requests 0", "trace FILE --scan 2",
     "trace FILE --sizes 5-4", "trace FILE --sizes 0", "trace FILE --sizes 1-2-3",
     "trace FILE --rate 0", "trace FILE --distribution bogus", "trace FILE --objects 0",
 ])
 func badReplayArgumentsGetOneLine(_ line: String) throws {
-    let file = try Scratch("1,k,20,5,0,get,0\n")
+    let file = try TraceFile("1,k,20,5,0,get,0\n")
     defer { file.keep() }
-    let result = try bench(
+    let result = try tool(
         line.split(separator: " ").map { $0 == "FILE" ? file.path : String($0) }
             .joined(separator: " "))
     #expect(result.exitCode == 64, "\(result.output)")
@@ -173,20 +174,20 @@ func badReplayArgumentsGetOneLine(_ line: String) throws {
 }
 
 @Test func aTraceWithAFaultExitsWithOne() throws {
-    let file = try Scratch("1,k,20,5,0,get,0\n2,k,20,5,0,put,0\n")
+    let file = try TraceFile("1,k,20,5,0,get,0\n2,k,20,5,0,put,0\n")
     defer { file.keep() }
     let result = try withFake(FakeCache()) { target in
-        try bench("replay \(file.path) \(target.address)")
+        try tool("replay \(file.path) \(target.address)")
     }
     #expect(result.exitCode == 1)
     #expect(result.output.contains("trace line 2: the operation is none of"))
 }
 
 @Test func aWrongValueExitsWithOne() throws {
-    let file = try Scratch("1,k,20,50,0,get,0\n2,k,20,50,0,get,0\n")
+    let file = try TraceFile("1,k,20,50,0,get,0\n2,k,20,50,0,get,0\n")
     defer { file.keep() }
     let result = try withFake(FakeCache { _, value in "X" + value.dropFirst() }) { target in
-        try bench("replay \(file.path) \(target.address) --verify")
+        try tool("replay \(file.path) \(target.address) --verify")
     }
     #expect(result.exitCode == 1)
     #expect(result.output.contains("bad value of k"))
@@ -196,15 +197,15 @@ func badReplayArgumentsGetOneLine(_ line: String) throws {
 struct ReplayCommandTests {
     @Test func aMadeUpTraceIsToldInWords() throws {
         let server = try Memcached()
-        let file = try Scratch()
+        let file = try TraceFile()
         defer { file.keep() }
         #expect(
-            try bench(
+            try tool(
                 "trace \(file.path) --requests 20000 --objects 1000 --sizes 40-400 --scan 0.1"
             ).exitCode == 0)
-        let result = try bench(
+        let result = try tool(
             "replay \(file.path) \(server.target.name) --reference-bytes 64k,1m,2m,4m,1g "
-                + "--interval 500 --depth 4")
+                + "--interval 500 --depth 4 --quiet")
         #expect(result.exitCode == 0, "\(result.output)")
         let lines = result.output.split(separator: "\n")
         #expect(lines.allSatisfy { $0.count <= 100 }, "\(result.output)")
@@ -215,32 +216,39 @@ struct ReplayCommandTests {
         #expect(lines.contains { $0.hasPrefix("fill ") })
     }
 
-    @Test func aPipeIsReplayedAndToldInJSONAndCSV() throws {
-        let server = try Memcached()
-        let csv = try Scratch()
-        defer { csv.keep() }
-        let target = server.target.name
+    /// Makes a trace up and replays it through a pipe.
+    private func piped(_ target: Target, _ option: String) throws -> String {
         let child = try Child(
             "/bin/sh",
             [
                 "-c",
-                "'\(executable)' trace - --requests 5000 --objects 500 | '\(executable)' replay - "
-                    + "\(target) --json --csv \(csv.path) --interval 1000 --reference-bytes 1g",
+                "'\(toolPath)' trace - --requests 5000 --objects 500 | '\(toolPath)' replay - "
+                    + "\(target.name) --interval 1000 --reference-bytes 1g --quiet "
+                    + option,
             ])
         let result = child.finish()
         #expect(result.exitCode == 0, "\(result.output)")
-        #expect(result.output.hasPrefix("{\"target\": \"\(target)\""))
-        #expect(result.output.contains("\"trace\": \"standard input\""))
-        #expect(result.output.contains("\"trace_format\": \"oracle\""))
-        #expect(result.output.contains("\"trace_requests\": 5000"))
-        let rows = try SystemTree.text(csv.path).orThrow().split(separator: "\n")
+        return result.output
+    }
+
+    @Test func aPipeIsReplayedAndToldInJSON() throws {
+        let server = try Memcached()
+        let output = try piped(server.target, "--json")
+        #expect(output.hasPrefix("{\"target\": \"\(server.target.name)\""))
+        #expect(output.contains("\"trace\": \"standard input\""))
+        #expect(output.contains("\"trace_format\": \"oracle\""))
+        #expect(output.contains("\"trace_requests\": 5000"))
+    }
+
+    @Test func hitsOverTimeAreToldInCSV() throws {
+        let server = try Memcached()
+        let rows = try piped(server.target, "--csv").split(separator: "\n")
             .map { $0.split(separator: ",", omittingEmptySubsequences: false) }
-        #expect(rows.count == 6)
-        #expect(rows[0].first == "from_request")
         #expect(rows.map { $0.count } == Array(repeating: 10, count: 6))
-        #expect(rows.dropFirst().map { $0[0] } == ["0", "1000", "2000", "3000", "4000"])
-        #expect(rows.dropFirst().allSatisfy { $0[1] == "1000" })
+        #expect(rows.first?.first == "from_request")
+        let stretches = rows.dropFirst()
+        #expect(stretches.map { $0[0] } == ["0", "1000", "2000", "3000", "4000"])
         // The server has room, as the reference has.
-        #expect(rows.dropFirst().allSatisfy { $0[6] == $0[8] })
+        #expect(stretches.allSatisfy { $0[1] == "1000" && $0[6] == $0[8] })
     }
 }

@@ -7,12 +7,12 @@ import Synchronization
 
 /// A file that a test made; removed with the value, so keep it while its path is in use:
 /// `defer { file.keep() }`.
-final class Scratch: Sendable {
+final class TraceFile: Sendable {
     let path: String
     private static let count = Atomic<Int>(0)
 
     init(_ bytes: [UInt8] = []) throws {
-        let number = Scratch.count.wrappingAdd(1, ordering: .relaxed).newValue
+        let number = TraceFile.count.wrappingAdd(1, ordering: .relaxed).newValue
         path = "/tmp/brim-bench-\(getpid())-\(number).trace"
         guard let file = fopen(path, "w") else { throw ChildError(code: errno) }
         fwrite(bytes, 1, bytes.count, file)
@@ -39,7 +39,7 @@ func oracleRecord(_ time: UInt32, _ object: UInt64, _ size: UInt32, _ next: Int6
 }
 
 /// All requests of a trace.
-func requests(_ file: Scratch, _ format: TraceFormat? = nil) throws -> [TraceRequest] {
+func requests(_ file: TraceFile, _ format: TraceFormat? = nil) throws -> [TraceRequest] {
     defer { file.keep() }
     return try requests(file.path, format)
 }
@@ -67,7 +67,7 @@ func replay(
 func replay(
     _ trace: [UInt8], against target: Target, _ change: (inout ReplayPlan) -> Void = { _ in }
 ) throws -> ReplayOutcome {
-    let file = try Scratch(trace)
+    let file = try TraceFile(trace)
     defer { file.keep() }
     var plan = ReplayPlan()
     plan.clientCount = 4

@@ -7,7 +7,7 @@ import Testing
 
 private func fault(_ text: String, _ format: TraceFormat? = .csv) throws -> TraceFault? {
     do {
-        _ = try requests(try Scratch(text), format)
+        _ = try requests(try TraceFile(text), format)
         return nil
     } catch let fault as TraceFault {
         return fault
@@ -15,7 +15,7 @@ private func fault(_ text: String, _ format: TraceFormat? = .csv) throws -> Trac
 }
 
 @Test func aLineOfCSVIsARequest() throws {
-    let file = try Scratch("0,q:q:1:8WTfjZU14ee,17,213,4,get,0\n86400,k,300,9,c,set,600\r\n")
+    let file = try TraceFile("0,q:q:1:8WTfjZU14ee,17,213,4,get,0\n86400,k,300,9,c,set,600\r\n")
     let all = try requests(file)
     #expect(all.count == 2)
     #expect(all[0].time == 0)
@@ -36,25 +36,25 @@ private func fault(_ text: String, _ format: TraceFormat? = .csv) throws -> Trac
         "decr",
     ]
     let text = names.map { "1,key,20,5,0,\($0),0\n" }.joined()
-    let all = try requests(try Scratch(text))
+    let all = try requests(try TraceFile(text))
     #expect(all.map(\.operation.name) == names)
     #expect(Set(all.map(\.object)).count == 1)
 }
 
 @Test func aKeyMayHoldCommas() throws {
-    let file = try Scratch("5,a,b,,c,11,3,client,get,0\n5,a,b,,d,11,3,client,get,0\n")
+    let file = try TraceFile("5,a,b,,c,11,3,client,get,0\n5,a,b,,d,11,3,client,get,0\n")
     let all = try requests(file)
     #expect(all.map(\.valueBytes) == [3, 3])
     #expect(all[0].object != all[1].object)
 }
 
 @Test func theLastLineNeedsNoEndAndEmptyLinesAreNothing() throws {
-    let all = try requests(try Scratch("1,k,1,1,0,get,0\n\n\r\n2,k,1,1,0,get,0"))
+    let all = try requests(try TraceFile("1,k,1,1,0,get,0\n\n\r\n2,k,1,1,0,get,0"))
     #expect(all.map(\.time) == [1, 2])
 }
 
 @Test func aGetOfSizeZeroHasNoSize() throws {
-    let all = try requests(try Scratch("1,k,1,0,0,get,0\n1,k,1,0,0,set,0\n"))
+    let all = try requests(try TraceFile("1,k,1,0,0,get,0\n1,k,1,0,0,set,0\n"))
     #expect(all.map(\.hasSize) == [false, true])
 }
 
@@ -84,7 +84,7 @@ func aBadLineIsNamed(line: String, word: String) throws {
 @Test func aRecordIsARequest() throws {
     let bytes = oracleRecord(7, 0x0102_0304_0506_0708, 1000, 2)
         + oracleRecord(.max, .max, .max, .max) + oracleRecord(0, 0, 0)
-    let all = try requests(try Scratch(bytes))
+    let all = try requests(try TraceFile(bytes))
     #expect(all.map(\.time) == [7, UInt64(UInt32.max), 0])
     #expect(all.map(\.object) == [0x0102_0304_0506_0708, .max, 0])
     // The size is that of key and value.
@@ -96,7 +96,7 @@ func aBadLineIsNamed(line: String, word: String) throws {
 @Test func aCutRecordIsNamed() throws {
     let bytes = oracleRecord(1, 2, 3) + oracleRecord(1, 2, 3).dropLast()
     #expect {
-        _ = try requests(try Scratch(bytes))
+        _ = try requests(try TraceFile(bytes))
     } throws: { error in
         (error as? TraceFault)?.number == 2
             && "\(error)".contains("record 2: the trace ends after 23 of 24 bytes")
@@ -106,9 +106,9 @@ func aBadLineIsNamed(line: String, word: String) throws {
 @Test func formatsAreRecognised() throws {
     // A record whose first byte is a digit is none of text's.
     let bytes = oracleRecord(0x3030_3030, 0x2C2C_2C2C, 100)
-    #expect(try requests(try Scratch(bytes)).first?.object == 0x2C2C_2C2C)
-    #expect(try requests(try Scratch("1,k,1,1,0,get,0")).count == 1)
-    #expect(try requests(try Scratch("")).isEmpty)
+    #expect(try requests(try TraceFile(bytes)).first?.object == 0x2C2C_2C2C)
+    #expect(try requests(try TraceFile("1,k,1,1,0,get,0")).count == 1)
+    #expect(try requests(try TraceFile("")).isEmpty)
 }
 
 /// Any bytes are requests or a fault, in either format; so is every beginning of a good trace.
@@ -128,7 +128,7 @@ func aBadLineIsNamed(line: String, word: String) throws {
         })
     }
     for bytes in samples {
-        let file = try Scratch(bytes)
+        let file = try TraceFile(bytes)
         for format in [nil, .csv, .oracle] as [TraceFormat?] {
             do {
                 _ = try requests(file, format)
@@ -176,7 +176,7 @@ func aPipeIsReadAsItComes(format: TraceFormat) throws {
 }
 
 @Test func aMadeUpTraceSaysWhenObjectsComeAgain() throws {
-    let file = try Scratch()
+    let file = try TraceFile()
     defer { file.keep() }
     var recipe = TraceRecipe()
     recipe.requestCount = 3000
@@ -205,7 +205,7 @@ func aPipeIsReadAsItComes(format: TraceFormat) throws {
     // A quarter of the requests scans 200 objects.
     #expect(sizes.count > 250 && sizes.count <= 300)
     // The same seed makes the same trace, another one another.
-    let again = try Scratch()
+    let again = try TraceFile()
     defer { again.keep() }
     try TraceWriter.write(recipe, to: again.path)
     #expect(try contents(again.path) == bytes)
