@@ -26,7 +26,7 @@ public struct DistinctObjects: BitwiseCopyable, Sendable {
     private var level: UInt64 = 0
 
     /// - Parameter exactMax: Objects up to which the count is exact; an estimate is then kept
-    ///   over at least half as many, so its standard error is some 1.2 / √exactMax.
+    ///   over half as many or more, so its standard error is some 1.2 / √exactMax.
     public init(exactMax: Int = Self.exactMax) throws(ArgumentFault) {
         precondition(exactMax >= 16 && exactMax <= 1 << 28)
         limit = exactMax

@@ -139,7 +139,7 @@ struct ReplayOptions: ParsableArguments {
         let limit = try SizeText.bytes(valueBytesMax, of: "value-bytes-max")
         plan.valueBytesMax = Int(clamping: limit)
         plan.threadCount = threads
-        plan.cores = try CoreList.parse(cpu)
+        plan.cores = try CoreList.parse(cpu, "cpu")
         plan.stallSeconds = stall
         plan.verifies = verify
         guard keyBytes >= 11, keyBytes <= 250 else { throw ArgumentFault("key-bytes: 11 to 250") }
@@ -162,20 +162,5 @@ struct ReplayOptions: ParsableArguments {
             sizes.append(try SizeText.bytes(part, of: "reference-bytes"))
         }
         return sizes
-    }
-}
-
-/// Cores as a list of numbers.
-enum CoreList {
-    static func parse(_ text: String) throws(ArgumentFault) -> [Int] {
-        guard !text.isEmpty else { return [] }
-        var cores: [Int] = []
-        for part in text.split(separator: ",", omittingEmptySubsequences: false) {
-            guard let core = Int(part), core >= 0, core < 1024 else {
-                throw ArgumentFault("cpu '\(text)' is not a list of cores such as 0,1")
-            }
-            cores.append(core)
-        }
-        return cores
     }
 }

@@ -106,7 +106,7 @@ enum ReplayObject {
                     .object(
                         [("count", .integer(summary.count)), ("mean", .number(summary.mean))]
                             + summary.points.map {
-                                ("p\(OutcomeText.trimmed($0.percentile))", .number($0.microseconds))
+                                (ReplayText.percentile($0.percentile), .number($0.microseconds))
                             } + [("max", .number(summary.maximum))])
                 ))
         }

@@ -120,6 +120,12 @@ enum ReplayText {
         return lines
     }
 
+    /// A percentile's name: p50, p99.9.
+    static func percentile(_ value: Double) -> String {
+        let text = "\(value)"
+        return "p" + (text.hasSuffix(".0") ? String(text.dropLast(2)) : text)
+    }
+
     // MARK: Tables
 
     private static func table(_ outcome: ReplayOutcome, _ plan: ReplayPlan) -> [String] {
@@ -151,7 +157,7 @@ enum ReplayText {
     private static func latencies(_ outcome: ReplayOutcome) -> [String] {
         var rows = [
             ["latency us", "count", "mean"]
-                + LatencySummary.percentiles.map { "p\(OutcomeText.trimmed($0))" } + ["max"]
+                + LatencySummary.percentiles.map { percentile($0) } + ["max"]
         ]
         for operation in TraceOperation.allCases {
             let summary = outcome.latencies.summary(of: operation)
