@@ -6,6 +6,8 @@ public import Uring
 public enum LoadFailure: Error, Equatable, Sendable, CustomStringConvertible {
     case unreachable(SocketError)
     case ring(RingError)
+    /// A trace that cannot be read to its end, where, and why.
+    case trace(TraceFault)
     /// The memory for connections and buffers was refused.
     case memory(byteCount: Int)
     case thread(errno: Int32)
@@ -20,8 +22,6 @@ public enum LoadFailure: Error, Equatable, Sendable, CustomStringConvertible {
     case stalled(connection: Int, outstanding: Int, request: String, seconds: Double)
     /// A server that was to be started: its name, and why it does not serve.
     case notStarted(String, String)
-    /// A trace that cannot be read to its end, where, and why.
-    case trace(TraceFault)
     /// The generator's own threads did not begin or end in time.
     case late(String)
 
@@ -29,6 +29,7 @@ public enum LoadFailure: Error, Equatable, Sendable, CustomStringConvertible {
         switch self {
         case .unreachable(let error): return "\(error)"
         case .ring(let error): return error.explanation
+        case .trace(let fault): return "\(fault)"
         case .memory(let bytes): return "\(bytes >> 20) MiB of memory were refused"
         case .thread(let code): return "a thread could not be started: \(SystemError.text(code))"
         case .pinning(let core, let code):
@@ -48,7 +49,6 @@ public enum LoadFailure: Error, Equatable, Sendable, CustomStringConvertible {
             return "the server stalled: connection \(connection) got nothing for \(seconds) s "
                 + "while waiting for \(outstanding) replies, the first to: \(request)"
         case .notStarted(let name, let reason): return "\(name) was not started: \(reason)"
-        case .trace(let fault): return "\(fault)"
         case .late(let what): return what
         }
     }
