@@ -16,6 +16,7 @@ let package = Package(
     products: [
         .executable(name: "brim", targets: ["brim"]),
         .executable(name: "brim-bench", targets: ["brim-bench"]),
+        .executable(name: "brim-yardstick", targets: ["brim-yardstick"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -64,6 +65,16 @@ let package = Package(
                 "Load", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Bench/brim-bench", swiftSettings: strict),
+        .target(
+            name: "Yardstick", dependencies: ["Store", "Load", "Primitives"],
+            path: "Bench/Yardstick", swiftSettings: strict),
+        .executableTarget(
+            name: "brim-yardstick",
+            dependencies: [
+                "Yardstick", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Bench/brim-yardstick", swiftSettings: strict),
+        .testTarget(name: "YardstickTests", dependencies: ["Yardstick"]),
         .testTarget(name: "MemcacheTests", dependencies: ["Memcache", "Primitives"]),
         .testTarget(name: "PrimitivesTests", dependencies: ["Primitives"]),
         .testTarget(name: "UringTests", dependencies: ["Uring", "Primitives"]),

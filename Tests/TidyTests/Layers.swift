@@ -24,6 +24,9 @@ enum Layers {
         ],
         "Load": ["Memcache", "Uring", "Primitives", "Glibc", "Synchronization", "Histogram"],
         "brim-bench": ["Load", "Memcache", "Uring", "Primitives", "Glibc", "ArgumentParser"],
+        // Drives the store without a server, with the keys that brim-bench would ask for.
+        "Yardstick": ["Store", "Load", "Primitives", "Glibc"],
+        "brim-yardstick": ["Yardstick", "Glibc", "ArgumentParser"],
     ]
 
     /// The module a file of Sources or Bench belongs to; nil for other files and unknown modules.

@@ -1,0 +1,2 @@
+// YardstickTests
+import Testing
