@@ -16,6 +16,13 @@ public struct Workload: Sendable {
         /// Zipf's law, and scans: runs of keys in order, over ten times what memory holds. A run
         /// is a quarter of what memory holds, after twice as many other requests.
         case zipfAndScans(Double)
+        /// Zipf's law, and a new key takes the first rank after every hundred requests: what is
+        /// wanted most is what came last, and fades.
+        case news(Double)
+        /// For the first half of the requests Zipf's law; then three fifths of what memory holds,
+        /// in order, again and again, and three of ten requests for a key that is never asked for
+        /// again. An LRU holds all of the loop from its second round on.
+        case loopAfterOthers
         /// A hot set of three fifths of what memory holds, all keys alike, and one request of two
         /// from an endless scan.
         case hotSetAndScan
@@ -58,12 +65,15 @@ public struct Workload: Sendable {
         Workload("zipf 1.1", .zipf(1.1)),
         Workload("zipf 0.7, a fifth once", .zipfAndOnce(0.7, every: 5)),
         Workload("zipf 0.9 and scans", .zipfAndScans(0.9)),
+        Workload("news, zipf 0.9", .news(0.9)),
+        Workload("loop after others", .loopAfterOthers),
         Workload("hot set and scan", .hotSetAndScan),
         Workload("zipf 0.9, half sets", .zipf(0.9), setPercent: 50),
         Workload("zipf 1.1, half sets", .zipf(1.1), setPercent: 50),
         Workload("zipf 0.9, mixed sizes", .zipf(0.9), sizes: .mixed),
+        Workload("zipf 0.9, mixed, half sets", .zipf(0.9), sizes: .mixed, setPercent: 50),
         Workload(
-            "zipf 0.9, mixed, half sets", .zipf(0.9), sizes: .mixedAndChanging, setPercent: 50),
+            "zipf 0.9, sizes by set", .zipf(0.9), sizes: .mixedAndChanging, setPercent: 50),
         Workload("zipf 0.9, expiring", .zipf(0.9), expires: true),
     ]
 }
@@ -82,9 +92,11 @@ struct Step {
 struct StepStream {
     private let workload: Workload
     private let sampler: KeySampler
+    private let ranks: ZipfRanks
     private let objects: Int
     /// Entries that memory holds by the yardstick's account.
     private let held: Int
+    private let requests: Int
     private var random: RandomStream
     private var number = 0
     private var position: UInt64 = 0
@@ -96,12 +108,22 @@ struct StepStream {
     init(_ workload: Workload, objects: Int, held: Int, requests: Int, seed: UInt64) {
         self.workload = workload
         self.held = held
+        self.requests = requests
         random = RandomStream(seed: seed, stream: 0)
+        if case .news(let exponent) = workload.keys {
+            ranks = ZipfRanks(count: UInt64(objects), exponent: exponent)
+        } else {
+            ranks = ZipfRanks(count: 1, exponent: 1)
+        }
         switch workload.keys {
         case .zipf(let exponent):
             self.objects = objects
             sampler = Self.sampler(exponent, objects)
             keyCount = objects
+        case .news(let exponent):
+            self.objects = objects
+            sampler = Self.sampler(exponent, objects)
+            keyCount = objects + requests / Self.requestsPerNews + 1
         case .zipfAndOnce(let exponent, let every):
             self.objects = objects
             sampler = Self.sampler(exponent, objects)
@@ -110,6 +132,10 @@ struct StepStream {
             self.objects = objects
             sampler = Self.sampler(exponent, objects)
             keyCount = objects + held * 10
+        case .loopAfterOthers:
+            self.objects = objects
+            sampler = Self.sampler(0.9, objects)
+            keyCount = objects + held * 3 / 5 + requests
         case .hotSetAndScan:
             self.objects = held * 3 / 5
             sampler = KeySampler(
@@ -117,6 +143,8 @@ struct StepStream {
             keyCount = held * 3 / 5 + held * 10
         }
     }
+
+    private static let requestsPerNews = 100
 
     private static func sampler(_ exponent: Double, _ objects: Int) -> KeySampler {
         KeySampler(
@@ -136,11 +164,16 @@ struct StepStream {
     private mutating func nextKey() -> UInt32 {
         switch workload.keys {
         case .zipf: break
+        case .news:
+            let rank = UInt32(ranks.next(&random))
+            return UInt32(objects + number / Self.requestsPerNews) - 1 - rank
         case .zipfAndOnce(_, let every):
             if number % every == 0 {
                 onceCount += 1
                 return UInt32(objects + onceCount - 1)
             }
+        case .loopAfterOthers:
+            if number > requests / 2 { return nextOfLoop() }
         case .zipfAndScans:
             let run = held / 4
             if number % (3 * run) >= 2 * run { return nextScanned() }
@@ -148,6 +181,16 @@ struct StepStream {
             if number % 2 == 0 { return nextScanned() }
         }
         return sampler.next(&random, position: &position)
+    }
+
+    private mutating func nextOfLoop() -> UInt32 {
+        let loop = held * 3 / 5
+        if random.next(below: 10) < 3 {
+            onceCount += 1
+            return UInt32(objects + loop + onceCount)
+        }
+        scanCount += 1
+        return UInt32(objects + scanCount % loop)
     }
 
     private mutating func nextScanned() -> UInt32 {

@@ -36,6 +36,7 @@ public enum SegmentKind: UInt32, BitwiseCopyable, Sendable {
 /// the moment (writer while open, then committer or maintenance) and published by `state`.
 public struct Segments: BitwiseCopyable, Sendable {
     @usableFromInline let frameWords: Region
+    @usableFromInline let fillerWords: Region
     @usableFromInline let table: Region
     public let count: Int
     private let freeNumbers: SlotQueue
@@ -48,6 +49,7 @@ public struct Segments: BitwiseCopyable, Sendable {
     init(_ geometry: Geometry) throws(MemoryError) {
         count = geometry.segmentCount
         frameWords = try Region.map(byteCount: count * 4)
+        fillerWords = try Region.map(byteCount: count * 4)
         table = try Region.map(byteCount: count * 64 + 64)
         let queue = try Region.map(byteCount: SlotQueue.byteCount(capacity: count))
         freeNumbers = SlotQueue(queue, at: 0, capacity: count)
@@ -62,6 +64,7 @@ public struct Segments: BitwiseCopyable, Sendable {
         guard let number = freeNumbers.pop() else { return nil }
         let segment = Int(number)
         table.zero(segment * 64, 64)
+        fillers(segment).storeRelaxed(0)
         table.store(kind.rawValue, at: segment * 64 + 4)
         table.store(sequence ?? nextSequence.add(1), at: segment * 64 + 8)
         setState(segment, .open)
@@ -113,6 +116,10 @@ public struct Segments: BitwiseCopyable, Sendable {
     @inlinable public func frame(_ segment: Int) -> AtomicWord32 {
         frameWords.atomic32(at: segment &<< 2)
     }
+    /// Bytes of holes that overwriting in place has left.
+    @inlinable public func fillers(_ segment: Int) -> AtomicWord32 {
+        fillerWords.atomic32(at: segment &<< 2)
+    }
     @inlinable func word32(_ segment: Int, _ offset: Int) -> AtomicWord32 {
         table.atomic32(at: segment &<< 6 &+ offset)
     }
@@ -161,6 +168,13 @@ public struct Segments: BitwiseCopyable, Sendable {
         }
         let state = state(segment)
         return state != .free && state != .dying && fileOffset(segment).loadRelaxed() != 0
+    }
+    /// Bytes of live records of a sealed segment, if dead and live ones are equally long.
+    func liveBytes(_ segment: Int) -> Int {
+        let records = Int(records(segment).loadRelaxed())
+        let filled = Int(filled(segment).loadRelaxed())
+        let fillers = Int(fillers(segment).loadRelaxed())
+        return max(filled - fillers, 0) * liveRecords(segment) / max(records, 1)
     }
     /// Live records, for choosing what to clean.
     @inlinable public func liveRecords(_ segment: Int) -> Int {

@@ -61,16 +61,17 @@ extension Door {
         if let outcome = refusal(mode, subject, cas) { return outcome }
         if isExpired { return bury(subject, key, hash, shard) ? .stored : .wait }
         guard let order = writer.nextOrder(shard) else { return .wait }
-        if case .present(_, let slot, let old, _) = subject,
-            writer.canOverwrite(slot, old, bytes: total)
+        if case .present(let place, let slot, let old, _) = subject,
+            case let room = writer.room(over: slot, old, wanted: total), room > 0
         {
             let before = old.totalBytes
             let at = old.write(
                 fields, order: order, keyBytes: key.count, valueBytes: value.count)
             old.region.store(key, at: at)
             old.region.store(value, at: at &+ key.count)
-            writer.fillBehind(old, old: before, new: total)
+            writer.fillBehind(slot, old, old: before, new: total, room: room)
             writer.noteOverwrite(expiry: expiry)
+            writer.noteHit(place, slot)
             log.index.setOrder(shard, order)
             return .stored
         }
@@ -285,11 +286,11 @@ extension Door {
         let total = fields.totalBytes(keyBytes: key.count, valueBytes: digits)
         guard let order = writer.nextOrder(shard) else { return false }
         let before = old.totalBytes
-        if writer.canOverwrite(slot, old, bytes: total) {
+        if case let room = writer.room(over: slot, old, wanted: total), room > 0 {
             let at = old.write(fields, order: order, keyBytes: key.count, valueBytes: digits)
             old.region.store(key, at: at)
             Decimal.write(number, count: digits, to: old.region, at: at + key.count)
-            writer.fillBehind(old, old: before, new: total)
+            writer.fillBehind(slot, old, old: before, new: total, room: room)
             writer.noteOverwrite(expiry: fields.expiry)
             log.index.setOrder(shard, order)
             return true
