@@ -1,7 +1,7 @@
 // Reclaimer: keeps frames free. Run by the maintenance thread only.
 //
 // While frames are free nothing leaves memory. Below the low mark, in this order: the segment
-// that holds the fewest live bytes is cleaned, if dead ones make it worth while; the log region,
+// with the most dead bytes is cleaned, if they make it worth while; the log region,
 // if it holds more than its share, loses its oldest segment (what was hit is promoted); else the
 // promotion region loses its oldest (what was hit goes to its head again, one hit poorer). A frame
 // is handed out again only after quiescence.
@@ -93,7 +93,7 @@ public struct Reclaimer: ~Copyable {
     // MARK: Choosing
 
     private func chooseVictim() -> (UInt32, Bool)? {
-        if let number = takeEmptiest() {
+        if let number = takeDeadest() {
             log.count(.segmentsCleaned)
             return (number, true)
         }
@@ -104,26 +104,27 @@ public struct Reclaimer: ~Copyable {
         return log.logRegion.pop().map { ($0, false) }
     }
 
-    /// The segment with the fewest live bytes of both regions, if it is worth cleaning.
+    /// The segment with the most dead bytes of both regions, if it is worth cleaning.
     ///
-    /// Without a disk that is below three quarters: every live byte is one that need not be fetched
-    /// again from wherever the cache is in front of. With one, overwriting in place is rare and
-    /// what leaves memory is still there: cleaning may not cost more copies than it frees bytes.
-    private func takeEmptiest() -> UInt32? {
+    /// Without a disk that is a quarter of a segment: every live byte is one that need not be
+    /// fetched again from wherever the cache is in front of. With one, what leaves memory is still
+    /// there: cleaning may not copy more than it frees. Room that a segment never filled does not
+    /// count: a copy may leave as much, and there would be no end.
+    private func takeDeadest() -> UInt32? {
         let segments = log.segments
         let bytes = log.geometry.segmentBytes
-        var least = log.geometry.hasDisk ? bytes / 2 : bytes / 4 * 3
-        var emptiest: UInt32?
+        var most = log.geometry.hasDisk ? bytes / 2 : bytes / 4
+        var deadest: UInt32?
         var isLog = false
         func look(_ number: UInt32, _ isInLog: Bool) {
-            let live = segments.liveBytes(Int(number))
-            guard live < least, segments.kind(Int(number)) != .chain || live == 0 else { return }
-            (least, emptiest, isLog) = (live, number, isInLog)
+            let dead = segments.deadBytes(Int(number))
+            guard dead > most else { return }
+            (most, deadest, isLog) = (dead, number, isInLog)
         }
         log.logRegion.forEach { look($0, true) }
         log.promotionRegion.forEach { look($0, false) }
-        guard let emptiest else { return nil }
-        return (isLog ? log.logRegion : log.promotionRegion).take { $0 == emptiest }
+        guard let deadest else { return nil }
+        return (isLog ? log.logRegion : log.promotionRegion).take { $0 == deadest }
     }
 
     // MARK: Letting go

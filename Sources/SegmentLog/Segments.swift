@@ -169,12 +169,13 @@ public struct Segments: BitwiseCopyable, Sendable {
         let state = state(segment)
         return state != .free && state != .dying && fileOffset(segment).loadRelaxed() != 0
     }
-    /// Bytes of live records of a sealed segment, if dead and live ones are equally long.
-    func liveBytes(_ segment: Int) -> Int {
+    /// Bytes of dead records and fillers in a sealed segment, if dead and live records are equally
+    /// long.
+    func deadBytes(_ segment: Int) -> Int {
         let records = Int(records(segment).loadRelaxed())
         let filled = Int(filled(segment).loadRelaxed())
         let fillers = Int(fillers(segment).loadRelaxed())
-        return max(filled - fillers, 0) * liveRecords(segment) / max(records, 1)
+        return filled - max(filled - fillers, 0) * liveRecords(segment) / max(records, 1)
     }
     /// Live records, for choosing what to clean.
     @inlinable public func liveRecords(_ segment: Int) -> Int {
