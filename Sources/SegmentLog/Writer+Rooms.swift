@@ -54,6 +54,26 @@ extension Writer {
         return Room(frame: frame, start: start, bytes: bytes, isChained: false)
     }
 
+    /// Room for a record that is read from disk; nil if there is none now. While every frame holds
+    /// what is not on disk yet, it comes from a frame kept for this: a get need not wait for a
+    /// commit.
+    public mutating func openReadingRoom(_ bytes: Int) -> Room? {
+        precondition(bytes > 0 && bytes <= log.geometry.segmentBytes)
+        if let room = openRoom(bytes) { return room }
+        let padded = Record.aligned(bytes)
+        guard readingFrame != 0, readingTail + padded <= log.geometry.frameBytes else { return nil }
+        log.frames.stagedCount(readingFrame - 1).add(1)
+        defer { readingTail += padded }
+        return Room(frame: readingFrame - 1, start: readingTail, bytes: bytes, isChained: false)
+    }
+
+    /// Takes the frame that `openReadingRoom` falls back to, for as long as the writer lives.
+    public mutating func keepReadingFrame() {
+        guard readingFrame == 0, let frame = log.frames.take() else { return }
+        log.frames.stagedCount(frame).storeRelease(1)
+        readingFrame = frame + 1
+    }
+
     /// The room is not needed any more (its bytes were copied, or nobody wants them).
     public mutating func closeRoom(_ room: Room) {
         if !room.isChained { return giveStaging(room.frame) }
@@ -77,6 +97,10 @@ extension Writer {
         if left == 0 {
             log.frames.stagedFrames.subtract(1)
             log.frames.give(frame)
+        } else if left == 1, readingFrame == frame + 1 {
+            readingTail = 0
+            // Whoever found the frame full may look again.
+            log.frames.news.add(1)
         } else if left == 1, stagingFrame == frame + 1 {
             // Only this writer's own hold is left.
             leaveStagingFrame()

@@ -49,6 +49,10 @@ public struct Writer: ~Copyable {
     /// A frame kept for when there is none, plus one.
     private var spareFrame = 0
     var stagingTail = 0
+    /// The frame kept for reading from disk while no other is free, plus one, and how much of it
+    /// is used.
+    var readingFrame = 0
+    var readingTail = 0
 
     public init(_ log: SegmentLog, number: Int) {
         precondition(number >= 0 && number < log.geometry.writers)

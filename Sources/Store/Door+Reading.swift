@@ -167,7 +167,7 @@ extension Door {
     /// Nil: none now, try again when `News.frames` has changed. End with `closeReadRoom`.
     public mutating func openReadRoom(bytes: Int) -> Staging? {
         precondition(bytes <= log.geometry.segmentBytes)
-        guard let room = writer.openRoom(max(bytes, 64)) else { return nil }
+        guard let room = writer.openReadingRoom(max(bytes, 64)) else { return nil }
         return Staging(
             valueBytes: bytes, hash: 0, frame: room.frame, start: room.start, keyBytes: 0,
             valueStart: room.start, isChained: room.isChained)

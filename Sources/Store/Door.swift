@@ -49,6 +49,7 @@ public struct Door: ~Copyable {
         self.diskDescriptor = diskDescriptor
         self.isAcknowledging = isAcknowledging
         writer = Writer(log, number: worker)
+        if log.geometry.hasDisk { writer.keepReadingFrame() }
         memory = log.frames.memory
         pinsMax = max(log.geometry.frameCount / 8, 2)
         sealedMark = max(min(8, log.geometry.frameCount / 16), 1)

@@ -1,0 +1,55 @@
+// RoomTests: memory for what is not in the log: where it comes from when every frame is taken.
+
+import Primitives
+import SegmentLog
+import Testing
+
+@Suite struct RoomTests {
+    func makeLog() throws -> SegmentLog {
+        let geometry = Geometry(memoryBytes: 8 << 20, writers: 2, diskBytes: 64 << 20)
+        return try SegmentLog(geometry, workers: 1, secret: (1, 2, 3, 4))
+    }
+
+    /// Takes every free frame for values that are being received.
+    func takeAll(_ log: SegmentLog) {
+        var other = Writer(log, number: 1)
+        while other.openChain(1) != nil {}
+    }
+
+    @Test func readsFromDiskHaveAFrameWhenAllOthersAreTaken() throws {
+        let log = try makeLog()
+        var writer = Writer(log, number: 0)
+        writer.keepReadingFrame()
+        takeAll(log)
+        let none = writer.openRoom(5000)
+        #expect(none == nil)
+        var rooms: [Room] = []
+        while let room = writer.openReadingRoom(5000) { rooms.append(room) }
+        #expect(rooms.count == log.geometry.frameBytes / Record.aligned(5000))
+        let starts = rooms.map(\.start)
+        #expect(Set(starts).count == rooms.count)
+        #expect(Set(rooms.map(\.frame)).count == 1)
+
+        // Whole again when the last of them is closed, and then it says so.
+        let news = log.frames.news.loadRelaxed()
+        for room in rooms { writer.closeRoom(room) }
+        #expect(log.frames.news.loadRelaxed() > news)
+        #expect(log.frames.freeCount == 0, "the frame stays the writer's")
+        let opened = writer.openReadingRoom(log.geometry.segmentBytes / 2)
+        let whole = try #require(opened)
+        #expect(whole.start == 0)
+        writer.closeRoom(whole)
+    }
+
+    @Test func readsUseOtherFramesWhileThereAreAny() throws {
+        let log = try makeLog()
+        var writer = Writer(log, number: 0)
+        writer.keepReadingFrame()
+        let before = log.frames.freeCount
+        let opened = writer.openReadingRoom(5000)
+        let room = try #require(opened)
+        #expect(log.frames.freeCount == before - 1)
+        writer.closeRoom(room)
+        #expect(log.frames.freeCount == before)
+    }
+}
