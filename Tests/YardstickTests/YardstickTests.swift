@@ -24,14 +24,15 @@ import Yardstick
         ("zipf 0.9, half sets", 20, 0.97),
         ("zipf 0.9, mixed, half sets", 20, 0.97),
         ("zipf 0.9, sizes by set", 20, 1.03),
-        ("zipf 0.9, expiring", 20, 1.03),
-        ("loop after others", 20, 1.1),
+        ("zipf 0.9, expiring", 20, 1.04),
+        // Once more each key of the loop: its ghost must be met before it stays.
+        ("loop after others", 20, 1.2),
     ]
 
     @Test(arguments: limits.indices) func missesAreFewerThanAnExactLRUs(number: Int) throws {
         let limit = Self.limits[number]
         let verdict = try verdict(limit.load, limit.sharePercent)
-        #expect(verdict.gets > 100_000)
+        #expect(verdict.gets > 50_000)
         #expect(verdict.strictMisses > 10_000)
         #expect(
             verdict.ratio <= limit.ratioMax,
@@ -39,8 +40,11 @@ import Yardstick
     }
 
     @Test func equalTrialsCountEqually() throws {
-        let one = try verdict("zipf 0.9, expiring", 20)
-        let other = try verdict("zipf 0.9, expiring", 20)
+        let workload = Workload(
+            "changing", .zipf(0.9), sizes: .mixedAndChanging, setPercent: 50, expires: true)
+        let trial = Trial(workload, memoryBytes: 4 << 20, sharePercent: 20, workers: 2, rounds: 6)
+        let one = try trial.run()
+        let other = try trial.run()
         #expect(one.brimMisses == other.brimMisses)
         #expect(one.strictMisses == other.strictMisses)
     }
