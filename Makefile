@@ -3,27 +3,39 @@
 #   make run     install what is missing, build the release, serve with the store
 #   make build   the release alone: .build/static/release/brim
 #   make test    install what the tests need, build, run everything
-#   make bench   build, and compare Brim with the packaged memcached for some minutes
+#   make bench   build, compare Brim with the packaged memcached for two minutes, write a page
+#   make micro   count the instructions of the hot paths; UPDATE=1 accepts the counts of now
 #
 # Packages are installed only when missing, so a second run does not touch the network.
-# ARGS are flags for `make run`: make run ARGS="-m 1g -vv".
+# ARGS are flags for `make run`, or options for `make bench`: make run ARGS="-m 1g -vv".
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
 # What the build links, and what the tests run besides: clients, an oracle, tools.
 BUILD_PACKAGES := liblmdb-dev liburing-dev pkg-config
-BENCH_PACKAGES := $(BUILD_PACKAGES) memcached util-linux
-TEST_PACKAGES := $(BUILD_PACKAGES) gcc make memcached libmemcached-tools netcat-openbsd \
-	python3 python3-pymemcache python3-pylibmc python3-memcache strace valgrind
+MICRO_PACKAGES := $(BUILD_PACKAGES) python3 valgrind
+BENCH_PACKAGES := $(BUILD_PACKAGES) memcached
+TEST_PACKAGES := $(BUILD_PACKAGES) chromium gcc make memcached libmemcached-tools \
+	netcat-openbsd python3 python3-pymemcache python3-pylibmc python3-memcache strace valgrind
 
 # The release links Swift's library statically. Its objects are not those of the tests, so it has
 # a folder of its own: sharing one would rebuild everything at each change from one to the other.
-STATIC := --configuration release --static-swift-stdlib --scratch-path .build/static
+# It goes without debug information (-S), which is that of the libraries for the most part; the
+# names of functions stay, so that the report of a crash can be read.
+STATIC := --configuration release --static-swift-stdlib --scratch-path .build/static -Xlinker -S
 BRIM := .build/static/release/brim
 BENCH := .build/static/release/brim-bench
 
-.PHONY: run build test bench swift build-packages bench-packages test-packages interpose clean
+# What `make bench` compares Brim with, how Brim runs there, and where the page goes. A server that
+# is started by root is told to drop its privileges.
+MEMCACHED ?= memcached
+BRIM_FLAGS ?= --store {folder}/store
+BENCH_FOLDER := .build/bench
+AS_USER := $(if $(filter 0,$(shell id -u)),-u nobody)
+
+.PHONY: run build test bench micro swift interpose clean
+.PHONY: build-packages bench-packages micro-packages test-packages
 
 run: build
 	exec $(BRIM) $(ARGS)
@@ -38,7 +50,18 @@ test: swift test-packages build interpose
 
 bench: build bench-packages
 	swift build $(STATIC) --product brim-bench
-	Bench/compare.sh $(BRIM) $(BENCH) $(ARGS)
+	mkdir -p $(BENCH_FOLDER)
+	$(BENCH) suite Bench/suites/short.txt --rounds 5 --seconds 1.5 --warmup 0.5 --keys 200000 \
+		--start-cpu 0 --cpu 1 --html $(BENCH_FOLDER)/report.html \
+		--target brim=127.0.0.1:0 --start "brim=$(BRIM) -l {host} -p {port} -t 1 -m 1024 \
+		$(BRIM_FLAGS) $(AS_USER) 2>>$(BENCH_FOLDER)/brim.log" \
+		--target memcached=127.0.0.1:0 --start "memcached=$(MEMCACHED) -l {host} -p {port} -U 0 \
+		-t 1 -m 1024 $(AS_USER)" $(ARGS)
+
+# Built as the tests are, so that both count the same.
+micro: swift micro-packages
+	swift build --configuration release --product brim-micro
+	python3 -B Bench/instructions.py .build/release/brim-micro
 
 # Libraries that tests load before the server's own, where there are any.
 interpose:
@@ -53,6 +76,9 @@ build-packages:
 
 bench-packages:
 	@$(call install,$(BENCH_PACKAGES))
+
+micro-packages:
+	@$(call install,$(MICRO_PACKAGES))
 
 test-packages:
 	@$(call install,$(TEST_PACKAGES))

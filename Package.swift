@@ -16,13 +16,14 @@ let package = Package(
     products: [
         .executable(name: "brim", targets: ["brim"]),
         .executable(name: "brim-bench", targets: ["brim-bench"]),
+        .executable(name: "brim-yardstick", targets: ["brim-yardstick"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        // Without its readers of JSON and YAML, which bring Foundation and 40 MB of data.
         .package(
-            url: "https://github.com/apple/swift-configuration", from: "1.4.0",
-            traits: [.trait(name: "YAML")]),
+            url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: []),
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     ],
     targets: [
@@ -58,26 +59,48 @@ let package = Package(
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],
             path: "Bench/Load", swiftSettings: strict),
+        .target(
+            name: "Report", dependencies: ["Load", "Primitives"], path: "Bench/Report",
+            swiftSettings: strict),
         .executableTarget(
             name: "brim-bench",
             dependencies: [
-                "Load", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "Load", "Report", "Primitives",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Bench/brim-bench", swiftSettings: strict),
+        .executableTarget(
+            name: "brim-micro",
+            dependencies: ["Store", "SegmentLog", "Memcache", "Primitives"],
+            path: "Bench/micro", swiftSettings: strict),
+        .target(
+            name: "Yardstick", dependencies: ["Store", "Load", "Primitives"],
+            path: "Bench/Yardstick", swiftSettings: strict),
+        .executableTarget(
+            name: "brim-yardstick",
+            dependencies: [
+                "Yardstick", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Bench/brim-yardstick", swiftSettings: strict),
+        .testTarget(name: "YardstickTests", dependencies: ["Yardstick"]),
         .testTarget(name: "MemcacheTests", dependencies: ["Memcache", "Primitives"]),
         .testTarget(name: "PrimitivesTests", dependencies: ["Primitives"]),
         .testTarget(name: "UringTests", dependencies: ["Uring", "Primitives"]),
         .executableTarget(name: "lmdb-probe", dependencies: ["LMDB"], path: "Tests/LMDBProbe"),
-        .testTarget(name: "LMDBTests", dependencies: ["LMDB", "lmdb-probe"]),
-        .testTarget(name: "LoadTests", dependencies: ["Load", "brim-bench", "Primitives", "Uring"]),
+        .testTarget(name: "LMDBTests", dependencies: ["LMDB", "lmdb-probe", "Support"]),
+        .testTarget(
+            name: "LoadTests",
+            dependencies: ["Load", "Report", "brim-bench", "Primitives", "Uring"]),
         .target(name: "Support", path: "Tests/Support"),
         .testTarget(name: "BrimTests", dependencies: ["brim", "Server", "Primitives", "Support"]),
-        .testTarget(name: "ProcessTests", dependencies: ["brim", "Support"]),
+        .testTarget(name: "ProcessTests", dependencies: ["brim", "brim-micro", "Support"]),
         .testTarget(
-            name: "ServerTests", dependencies: ["Server", "Store", "Uring", "Primitives"]),
+            name: "ServerTests",
+            dependencies: ["Server", "Store", "SegmentLog", "Uring", "Primitives", "Support"]),
         .testTarget(name: "SegmentLogTests", dependencies: ["SegmentLog", "Primitives"]),
         .testTarget(
-            name: "StoreTests", dependencies: ["Store", "SegmentLog", "LMDB", "Primitives"]),
+            name: "StoreTests",
+            dependencies: ["Store", "SegmentLog", "LMDB", "Primitives", "Support"]),
         .testTarget(name: "TidyTests"),
     ]
 )

@@ -1,19 +1,5 @@
 // CommandMix: which commands are sent, in which proportion.
 
-/// A command that the load sends.
-public enum LoadCommand: UInt8, BitwiseCopyable, CaseIterable, Sendable {
-    case get, set, delete, touch
-
-    public var name: String {
-        switch self {
-        case .get: "get"
-        case .set: "set"
-        case .delete: "delete"
-        case .touch: "touch"
-        }
-    }
-}
-
 /// Proportions of the commands; a small value.
 public struct CommandMix: Equatable, Sendable, CustomStringConvertible {
     /// Each command that occurs, with its weight.
@@ -51,6 +37,11 @@ public struct CommandMix: Equatable, Sendable, CustomStringConvertible {
         weights.contains { $0.command == command }
     }
 
+    /// Whether it counts up or down.
+    public var counts: Bool { contains(.incr) || contains(.decr) }
+    /// Whether it sends values.
+    public var stores: Bool { contains(.set) || contains(.add) }
+
     public var description: String {
         weights.map { "\($0.command.name)=\($0.weight)" }.joined(separator: ",")
     }
@@ -62,8 +53,9 @@ public struct CommandMix: Equatable, Sendable, CustomStringConvertible {
 
 /// Draws commands by the weights; a value that any thread may copy.
 struct CommandSampler: BitwiseCopyable, Sendable {
-    /// Above which part of 2^32 each command ends, by its number.
-    private var ends: (UInt64, UInt64, UInt64) = (0, 0, 0)
+    /// Below which part of 2^32 each command ends, by its number.
+    private var ends: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
+    private var moreEnds: (UInt64, UInt64, UInt64) = (0, 0, 0)
     private var only: LoadCommand?
 
     init(_ mix: CommandMix) {
@@ -74,7 +66,8 @@ struct CommandSampler: BitwiseCopyable, Sendable {
             sum += mix.weights.reduce(0) { $0 + ($1.command == command ? UInt64($1.weight) : 0) }
             return sum * (1 << 32) / total
         }
-        ends = (end(.get), end(.set), end(.delete))
+        ends = (end(.get), end(.set), end(.delete), end(.touch))
+        moreEnds = (end(.incr), end(.decr), end(.add))
     }
 
     @inline(__always)
@@ -83,6 +76,10 @@ struct CommandSampler: BitwiseCopyable, Sendable {
         let draw = random.next() >> 32
         if draw < ends.0 { return .get }
         if draw < ends.1 { return .set }
-        return draw < ends.2 ? .delete : .touch
+        if draw < ends.2 { return .delete }
+        if draw < ends.3 { return .touch }
+        if draw < moreEnds.0 { return .incr }
+        if draw < moreEnds.1 { return .decr }
+        return draw < moreEnds.2 ? .add : .gat
     }
 }

@@ -7,8 +7,14 @@
 /// What one target showed over the rounds.
 public struct ComparedTarget: Sendable {
     public let name: String
-    /// By round.
-    public var outcomes: [Outcome] = []
+    /// By round; nil for a round in which it failed or was not asked any more.
+    public var rounds: [Outcome?] = []
+    /// Why it was given up, in one line, and the round in which it was, from 0; nil if that was
+    /// before the first.
+    public var failure: (round: Int?, text: String)?
+
+    /// Of the rounds that it passed.
+    public var outcomes: [Outcome] { rounds.compactMap(\.self) }
 }
 
 /// Rounds over several targets. Plain data.
@@ -17,37 +23,54 @@ public struct Comparison: Sendable {
 
     public init(names: [String]) { targets = names.map { ComparedTarget(name: $0) } }
 
+    /// One run of one target.
+    public init(name: String, outcome: Outcome) {
+        targets = [ComparedTarget(name: name, rounds: [outcome])]
+    }
+
     /// The order in which a round visits `count` targets.
     public static func order(ofRound round: Int, count: Int) -> [Int] {
         (0..<count).map { ($0 + round) % count }
     }
 
+    /// A target that is not to be visited (any more), and why.
+    public mutating func giveUp(_ target: Int, round: Int? = nil, _ text: String) {
+        targets[target].failure = (round, text)
+    }
+
     /// Runs `plan` against each target in each round. `body` performs one run; `progress` hears
-    /// of each result.
+    /// of each result. A target that fails is given up; the others go on.
     public mutating func perform(
         rounds: Int, run body: (_ target: Int) throws(LoadFailure) -> Outcome,
-        progress: (_ round: Int, _ target: Int, Outcome) -> Void
-    ) throws(LoadFailure) {
+        progress: (_ round: Int, _ target: Int, Outcome?) -> Void
+    ) {
         for round in 0..<rounds {
+            for index in targets.indices { targets[index].rounds.append(nil) }
             for index in Self.order(ofRound: round, count: targets.count) {
-                let outcome = try body(index)
-                targets[index].outcomes.append(outcome)
-                progress(round, index, outcome)
+                guard targets[index].failure == nil else { continue }
+                do throws(LoadFailure) {
+                    targets[index].rounds[round] = try body(index)
+                } catch {
+                    giveUp(index, round: round, "\(error)")
+                }
+                progress(round, index, targets[index].rounds[round])
             }
         }
     }
 
-    /// A figure of one target over the rounds; nil where a round has none.
+    /// A figure of one target over the rounds that it passed; nil where one of them has none.
     public func spread(of target: Int, _ figure: (Outcome) -> Double?) -> Spread? {
         Spread(targets[target].outcomes.map(figure))
     }
 
-    /// The figure of a target over that of the first target, round by round.
+    /// The figure of a target over that of the first target, round by round, of the rounds that
+    /// both have passed.
     public func ratio(of target: Int, _ figure: (Outcome) -> Double?) -> Spread? {
         Spread(
-            zip(targets[target].outcomes, targets[0].outcomes).map { one, first in
+            zip(targets[target].rounds, targets[0].rounds).compactMap { one, first in
+                guard let one, let first else { return nil }
                 guard let above = figure(one), let below = figure(first), below > 0 else {
-                    return nil
+                    return .some(nil)
                 }
                 return above / below
             })

@@ -2,12 +2,17 @@
 
 /// Sums over requests that were answered. One thread writes; copies are summed at the end.
 public struct Counters: BitwiseCopyable, Equatable, Sendable {
-    /// Requests answered, by command (`LoadCommand.rawValue`).
-    public var requests: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
-    /// Keys asked for, stored, deleted or touched: a get of K keys is K operations.
+    /// Requests answered, by command.
+    public var requests = CommandCounts()
+    /// Keys asked for, stored, deleted, touched or counted: a get of K keys is K operations.
     public var operations: UInt64 = 0
     public var hits: UInt64 = 0
     public var misses: UInt64 = 0
+    /// Keys that were set because a get had missed them, and counters that were added because
+    /// they were not there; part of the operations.
+    public var setsOnMiss: UInt64 = 0
+    /// Connections that were closed after their share of requests and opened again.
+    public var reconnections: UInt64 = 0
     /// Error lines that the server answered.
     public var errors: UInt64 = 0
     public var receivedBytes: UInt64 = 0
@@ -19,37 +24,24 @@ public struct Counters: BitwiseCopyable, Equatable, Sendable {
     public init() {}
 
     /// Requests answered, all commands together.
-    public var requestCount: UInt64 { requests.0 &+ requests.1 &+ requests.2 &+ requests.3 }
+    public var requestCount: UInt64 { requests.sum }
 
     @inline(__always)
     mutating func countRequest(_ command: LoadCommand, keys: UInt64) {
-        switch command {
-        case .get: requests.0 &+= 1
-        case .set: requests.1 &+= 1
-        case .delete: requests.2 &+= 1
-        case .touch: requests.3 &+= 1
-        }
+        requests[command] &+= 1
         operations &+= keys
     }
 
     /// Requests of one command.
-    public func requests(of command: LoadCommand) -> UInt64 {
-        switch command {
-        case .get: requests.0
-        case .set: requests.1
-        case .delete: requests.2
-        case .touch: requests.3
-        }
-    }
+    public func requests(of command: LoadCommand) -> UInt64 { requests[command] }
 
     public static func += (sum: inout Counters, part: Counters) {
-        sum.requests.0 &+= part.requests.0
-        sum.requests.1 &+= part.requests.1
-        sum.requests.2 &+= part.requests.2
-        sum.requests.3 &+= part.requests.3
+        sum.requests += part.requests
         sum.operations &+= part.operations
         sum.hits &+= part.hits
         sum.misses &+= part.misses
+        sum.setsOnMiss &+= part.setsOnMiss
+        sum.reconnections &+= part.reconnections
         sum.errors &+= part.errors
         sum.receivedBytes &+= part.receivedBytes
         sum.sentBytes &+= part.sentBytes
@@ -60,6 +52,8 @@ public struct Counters: BitwiseCopyable, Equatable, Sendable {
     public static func == (one: Counters, other: Counters) -> Bool {
         one.requests == other.requests && one.operations == other.operations
             && one.hits == other.hits && one.misses == other.misses
+            && one.setsOnMiss == other.setsOnMiss
+            && one.reconnections == other.reconnections
             && one.errors == other.errors && one.receivedBytes == other.receivedBytes
             && one.sentBytes == other.sentBytes && one.turns == other.turns
             && one.enters == other.enters

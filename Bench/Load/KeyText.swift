@@ -1,28 +1,45 @@
 // KeyText: key numbers as the bytes of a key, and the check that a reply names the right one.
 //
 // A key is filler followed by its number in eight hexadecimal digits (fewer where the key is
-// shorter). The bytes are made anew for each use: a table of a million keys would not fit in
-// the caches that the generator shares with what it measures.
+// shorter); its size is a function of the number and the seed. The bytes are made anew for each
+// use: a table of a million keys would not fit in the caches that the generator shares with what
+// it measures.
 
 internal import Memcache
 internal import Primitives
 
 /// One place for one key, overwritten by each; one thread.
 struct KeyText: BitwiseCopyable {
-    /// Bytes of a key.
-    let byteCount: Int
+    /// Sizes that are kept ready: the quantiles of their distribution, evenly spaced.
+    private static let quantileCount = 4096
+    /// Longest key, in bytes.
+    let bytesMax: Int
+    private let isFixed: Bool
+    private let seed: UInt64
     private let memory: Region
-    private let start: Int
     /// Where the digits end, so that all eight are one aligned word.
     private static let end = 256
 
-    /// Keys of 1 to 250 bytes. Maps a page for good.
-    init(byteCount: Int) throws(MemoryError) {
-        precondition(byteCount >= 1 && byteCount <= Limits.keyBytesMax)
-        self.byteCount = byteCount
-        memory = try Region.map(byteCount: Self.end)
-        start = Self.end - byteCount
+    /// Keys of 1 to 250 bytes. Maps two pages for good.
+    init(sizes: SizeSampler) throws(MemoryError) {
+        precondition(sizes.least >= 1 && sizes.most <= Limits.keyBytesMax)
+        bytesMax = sizes.most
+        isFixed = sizes.isFixed
+        seed = sizes.seed
+        memory = try Region.map(byteCount: Self.end + Self.quantileCount)
         for offset in 0..<Self.end { memory.store(Self.filler(offset), at: offset) }
+        for index in 0..<Self.quantileCount {
+            let part = (Double(index) + 0.5) / Double(Self.quantileCount)
+            memory.store(UInt8(sizes.quantile(part)), at: Self.end + index)
+        }
+    }
+
+    /// Bytes of the key with a number.
+    @inline(__always)
+    func byteCount(of number: UInt32) -> Int {
+        guard !isFixed else { return bytesMax }
+        let draw = SizeSampler.draw(seed, number)
+        return Int(memory.uint8(at: Self.end &+ Int(draw % UInt64(Self.quantileCount))))
     }
 
     private static func filler(_ offset: Int) -> UInt8 {
@@ -39,15 +56,16 @@ struct KeyText: BitwiseCopyable {
     @inline(__always)
     func withKey<R>(_ number: UInt32, _ body: (Span<UInt8>) -> R) -> R {
         memory.store(Self.digits(number), at: Self.end - 8)
-        return memory.withBytes(start, byteCount, body)
+        let count = byteCount(of: number)
+        return memory.withBytes(Self.end &- count, count, body)
     }
 
     /// Whether `bytes` are the key of a number.
     @inline(__always)
     func matches(_ number: UInt32, _ bytes: Span<UInt8>) -> Bool {
-        guard bytes.count == byteCount else { return false }
+        guard bytes.count == byteCount(of: number) else { return false }
         memory.store(Self.digits(number), at: Self.end - 8)
-        return memory.equals(bytes, at: start)
+        return memory.equals(bytes, at: Self.end &- bytes.count)
     }
 
     func string(_ number: UInt32) -> String {

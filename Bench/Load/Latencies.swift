@@ -1,7 +1,8 @@
 // Latencies: how long requests took, by command, in HdrHistograms.
 //
 // Recorded for every request: from the moment before it was written into its connection's
-// buffer to the moment at which the turn that found its reply began. The wait in the generator's
+// buffer (in an open loop: from the moment it was intended for) to the moment at which the turn
+// that found its reply began. The wait in the generator's
 // own queue counts; the generator is kept from being slow, not from saying so. Requests that
 // were sent together and answered in one turn are recorded by one call that counts them all.
 
@@ -16,6 +17,10 @@ public struct Latencies: Sendable {
     private var set = Self.fresh()
     private var delete = Self.fresh()
     private var touch = Self.fresh()
+    private var incr = Self.fresh()
+    private var decr = Self.fresh()
+    private var add = Self.fresh()
+    private var gat = Self.fresh()
 
     public init() {}
 
@@ -34,6 +39,10 @@ public struct Latencies: Sendable {
         case .set: set.record(value, count: count)
         case .delete: delete.record(value, count: count)
         case .touch: touch.record(value, count: count)
+        case .incr: incr.record(value, count: count)
+        case .decr: decr.record(value, count: count)
+        case .add: add.record(value, count: count)
+        case .gat: gat.record(value, count: count)
         }
     }
 
@@ -42,38 +51,78 @@ public struct Latencies: Sendable {
         sum.set.add(part.set)
         sum.delete.add(part.delete)
         sum.touch.add(part.touch)
+        sum.incr.add(part.incr)
+        sum.decr.add(part.decr)
+        sum.add.add(part.add)
+        sum.gat.add(part.gat)
     }
 
     /// Of all commands together.
-    public var all: LatencySummary {
+    public var all: LatencySummary { LatencySummary(sum) }
+
+    /// Requests that took longer than this.
+    public func count(above microseconds: Double) -> UInt64 {
+        let sum = sum
+        let limit = UInt64(max(min(microseconds * 1000, Double(Self.nanosecondsMax)), 0))
+        return sum.totalCount - sum.count(within: 0...limit)
+    }
+
+    private var sum: Histogram<UInt64> {
         var sum = get
         sum.add(set)
         sum.add(delete)
         sum.add(touch)
-        return LatencySummary(sum)
+        sum.add(incr)
+        sum.add(decr)
+        sum.add(add)
+        sum.add(gat)
+        return sum
     }
 
     /// The percentiles of a command in HdrHistogram's own text format (.hgrm), in microseconds,
     /// for the plotting tools that read it.
     public func percentileFile(of command: LoadCommand) -> String {
         var text = ""
-        let histogram = switch command {
-        case .get: get
-        case .set: set
-        case .delete: delete
-        case .touch: touch
-        }
+        let histogram = histogram(of: command)
         guard histogram.totalCount > 0 else { return text }
         histogram.outputPercentileDistribution(to: &text, outputValueUnitScalingRatio: 1000)
         return text
     }
 
     public func summary(of command: LoadCommand) -> LatencySummary {
+        LatencySummary(histogram(of: command))
+    }
+
+    private func histogram(of command: LoadCommand) -> Histogram<UInt64> {
         switch command {
-        case .get: LatencySummary(get)
-        case .set: LatencySummary(set)
-        case .delete: LatencySummary(delete)
-        case .touch: LatencySummary(touch)
+        case .get: get
+        case .set: set
+        case .delete: delete
+        case .touch: touch
+        case .incr: incr
+        case .decr: decr
+        case .add: add
+        case .gat: gat
+        }
+    }
+}
+
+/// A point of a curve of percentiles.
+public struct PercentilePoint: Equatable, Sendable {
+    /// The part of the requests, 0 to 1, that took at most so long.
+    public let share: Double
+    public let microseconds: Double
+}
+
+extension Latencies {
+    /// The curve of a command: as many points per halving of what is left as HdrHistogram's own
+    /// files have, the slowest request last, with a share of 1. Empty if there was no request.
+    public func curve(of command: LoadCommand) -> [PercentilePoint] {
+        let histogram = histogram(of: command)
+        guard histogram.totalCount > 0 else { return [] }
+        return histogram.percentiles(ticksPerHalfDistance: 5).map {
+            PercentilePoint(
+                share: $0.percentileLevelIteratedTo / 100, microseconds: Double($0.value) / 1000)
         }
     }
 }

@@ -2,10 +2,14 @@
 
 /// Requests in a row that took equally long: sent together, answered in one turn.
 struct LatencyRun: BitwiseCopyable {
+    /// Where they are counted as well, for the live line.
+    let meter: Meter
     private var sentAt: UInt64 = 0
     private var nanoseconds: UInt64 = 0
     private var count: UInt64 = 0
     private var command = LoadCommand.get
+
+    init(meter: Meter) { self.meter = meter }
 
     @inline(__always)
     mutating func add(
@@ -21,6 +25,7 @@ struct LatencyRun: BitwiseCopyable {
     mutating func flush(into latencies: inout Latencies) {
         guard count > 0 else { return }
         latencies.record(command, nanoseconds: nanoseconds, count: count)
+        meter.record(nanoseconds: nanoseconds, count: count)
         count = 0
     }
 }

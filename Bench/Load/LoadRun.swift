@@ -2,7 +2,6 @@
 // phases, and looks at the server while they measure.
 
 internal import Primitives
-internal import Synchronization
 internal import Uring
 
 /// A run of one plan against one target.
@@ -10,19 +9,28 @@ public enum LoadRun {
     /// Longest that connecting may take.
     static let connectSecondsMax = 30.0
 
+    /// From the moment at which an open loop is told to begin to its first request, so that no
+    /// worker begins late.
+    static let leadNanoseconds: UInt64 = 20_000_000
+
     /// Runs to the end. Blocks; every wait in it has a limit.
     ///
     /// - Parameters:
     ///   - server: Whose processor time and memory count; nil looks for the process that listens
     ///     on the target's address.
+    ///   - watch: Is called once a second, on the calling thread.
     public static func perform(
-        _ plan: LoadPlan, against target: Target, server: ServerProcess? = nil
+        _ plan: LoadPlan, against target: Target, server: ServerProcess? = nil,
+        watch: ((RunProgress) -> Void)? = nil
     ) throws(LoadFailure) -> Outcome {
         var outcome = Outcome()
-        outcome.facts = try ServerFacts.ask(target)
-        outcome.kernel = kernelRelease()
+        outcome.facts = try ServerFacts.ask(target, seconds: plan.stallSeconds)
+        try ProtocolProbe.check(plan, target)
+        outcome.kernel = MachineFacts.kernelRelease()
         let server = server ?? ServerProcess(listeningOn: target.address)
         outcome.serverProcess = server?.id
+        outcome.serverCommand = server?.commandLine ?? ""
+        outcome.serverCores = server?.cores ?? ""
         outcome.residentBytesBefore = server?.residentBytes
         raiseDescriptorLimit(to: plan.clientCount + 256)
 
@@ -32,21 +40,22 @@ public enum LoadRun {
         } catch {
             throw .memory(byteCount: Int(plan.keyCount) * 8)
         }
+        let starter = Starter(plan: plan, board: board, server: server, watch: watch)
         let threads = ThreadBox()
-        let failure = measure(plan, target, server, board, threads, &outcome)
+        let failure = measure(target, starter, threads, &outcome)
         board.enter(.stopped)
         threads.joinAll()
         if let failure = board.failure ?? failure { throw failure }
-        sum(board.finished, into: &outcome)
+        sum(board.finished, plan, into: &outcome)
         outcome.residentBytesAfter = server?.residentBytes
         return outcome
     }
 
     /// Until the measured phase is over, or something has failed.
     private static func measure(
-        _ plan: LoadPlan, _ target: Target, _ server: ServerProcess?, _ board: Board,
-        _ threads: ThreadBox, _ outcome: inout Outcome
+        _ target: Target, _ starter: Starter, _ threads: ThreadBox, _ outcome: inout Outcome
     ) -> LoadFailure? {
+        let (plan, board) = (starter.plan, starter.board)
         for index in 0..<plan.threadCount {
             do throws(ThreadError) {
                 threads.append(
@@ -55,24 +64,23 @@ public enum LoadRun {
                 return .thread(errno: error.errno)
             }
         }
-        let isConnected = wait(board, seconds: connectSecondsMax) {
-            board.readyCount == plan.threadCount
-        }
-        guard isConnected else {
+        guard starter.wait(seconds: connectSecondsMax, until: { $0.readyCount == plan.threadCount })
+        else {
             return .late("connecting took longer than \(connectSecondsMax) s")
         }
-        if plan.warmupSeconds > 0 {
-            board.enter(.warming)
-            _ = wait(board, seconds: plan.warmupSeconds) { false }
-        }
+        if plan.warmupSeconds > 0, let failure = starter.warmUp() { return failure }
         guard board.failure == nil else { return nil }
-        let before = server?.processorNanoseconds
-        board.enter(.measuring)
-        var secondsMax = Double.infinity
-        if case .seconds(let seconds) = plan.length { secondsMax = seconds }
-        _ = wait(board, seconds: secondsMax) { board.doneCount == plan.threadCount }
-        let after = server?.processorNanoseconds
+        let start = starter.begin(.measuring)
+        var timeline = Timeline(board, starter.server, at: start)
+        let before = starter.server?.processorNanoseconds
+        let isOver = starter.follow(&timeline, from: start, seconds: plan.measuredSecondsMax)
+        let after = starter.server?.processorNanoseconds
         if let before, let after { outcome.serverNanoseconds = after &- before }
+        timeline.finish(at: Clock.monotonicNanoseconds())
+        outcome.series = timeline.points
+        if case .operations = plan.length, !isOver {
+            return .unfinished(seconds: plan.deadlineSeconds)
+        }
         return nil
     }
 
@@ -91,20 +99,16 @@ public enum LoadRun {
         }
     }
 
-    /// Waits until `isOver`, at most so long; false if the time ran out. A failure ends it.
-    private static func wait(_ board: Board, seconds: Double, until isOver: () -> Bool) -> Bool {
-        let start = Clock.monotonicNanoseconds()
-        while true {
-            let seen = board.eventCount
-            if isOver() || board.failure != nil { return true }
-            let elapsed = Double(Clock.monotonicNanoseconds() &- start) / 1e9
-            guard elapsed < seconds else { return false }
-            let pause = min(seconds - elapsed, 0.1)
-            board.waitForEvent(nanoseconds: max(Int64(pause * 1e9), 1000), seen: seen)
+    private static func sum(
+        _ results: [WorkerResult], _ plan: LoadPlan, into outcome: inout Outcome
+    ) {
+        if let rate = plan.rate {
+            var pacing = Pacing()
+            pacing.asked = rate
+            for result in results { if let part = result.pacing { pacing += part } }
+            outcome.pacing = pacing
         }
-    }
-
-    private static func sum(_ results: [WorkerResult], into outcome: inout Outcome) {
+        outcome.warmup = warmUp(results.compactMap(\.warmup))
         for result in results {
             let seconds = Double(result.nanoseconds) / 1e9
             outcome.counters += result.counters
@@ -119,15 +123,23 @@ public enum LoadRun {
         }
     }
 
-    private static func raiseDescriptorLimit(to count: Int) {
+    private static func warmUp(_ parts: [WarmUp]) -> WarmUp? {
+        guard !parts.isEmpty else { return nil }
+        var sum = WarmUp()
+        for part in parts {
+            sum.counters += part.counters
+            sum.latencies += part.latencies
+            sum.seconds = max(sum.seconds, part.seconds)
+            guard part.seconds > 0 else { continue }
+            sum.operationsPerSecond += Double(part.counters.operations) / part.seconds
+        }
+        return sum
+    }
+
+    static func raiseDescriptorLimit(to count: Int) {
         guard var limit = DescriptorCount.current(), limit.soft < UInt64(count) else { return }
         limit.soft = min(UInt64(count), limit.hard)
         // Refused: the connection that finds none left says so.
         _ = limit.apply()
-    }
-
-    private static func kernelRelease() -> String {
-        (SystemTree.text("/proc/sys/kernel/osrelease") ?? "").split(separator: "\n").first
-            .map(String.init) ?? ""
     }
 }

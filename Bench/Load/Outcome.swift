@@ -1,5 +1,15 @@
 // Outcome: what one run measured.
 
+/// What was answered before measuring began. Plain data.
+public struct WarmUp: Sendable {
+    public var seconds = 0.0
+    public var operationsPerSecond = 0.0
+    public var counters = Counters()
+    public var latencies = Latencies()
+
+    public init() {}
+}
+
 /// The result of a run, with what is needed to judge it. Plain data.
 public struct Outcome: Sendable {
     /// Generator's share of a core above which it, not the server, may set the pace.
@@ -16,6 +26,9 @@ public struct Outcome: Sendable {
     /// process is not known.
     public var serverNanoseconds: UInt64?
     public var serverProcess: Int32?
+    /// Its arguments, and the cores that it may run on; empty where it is not known.
+    public var serverCommand = ""
+    public var serverCores = ""
     /// Anonymous resident memory of the server before the warm-up and after the end.
     public var residentBytesBefore: UInt64?
     public var residentBytesAfter: UInt64?
@@ -23,6 +36,12 @@ public struct Outcome: Sendable {
     public var generatorShares: [Double] = []
     /// On-core time of the generator's threads, in nanoseconds.
     public var generatorNanoseconds: UInt64 = 0
+    /// The measured phase second by second, in order.
+    public var series: [SeriesPoint] = []
+    /// What the warm-up showed, apart from everything else; nil if there was none.
+    public var warmup: WarmUp?
+    /// How an open loop kept its schedule; nil for a closed one.
+    public var pacing: Pacing?
     public var facts = ServerFacts()
     public var kernel = ""
     /// The first error line that the server answered, if any.

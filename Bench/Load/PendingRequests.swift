@@ -13,6 +13,8 @@ internal import Primitives
 ///      | sent at (ns) | command | key count | first key's number | … | its version | …
 /// ```
 ///
+/// Bit 8 of the command says that the request follows a miss.
+///
 /// Versions are there only when values are verified: of a get, what was acknowledged when it was
 /// sent; of a change, what it writes.
 struct PendingRequests: BitwiseCopyable {
@@ -39,9 +41,12 @@ struct PendingRequests: BitwiseCopyable {
     }
 
     @inline(__always)
-    func begin(_ entry: Int, _ command: LoadCommand, keyCount: Int, at nanoseconds: UInt64) {
+    func begin(
+        _ entry: Int, _ command: LoadCommand, keyCount: Int, followsMiss: Bool = false,
+        at nanoseconds: UInt64
+    ) {
         memory.store(nanoseconds, at: entry)
-        memory.store(UInt32(command.rawValue), at: entry &+ 8)
+        memory.store(UInt32(command.rawValue) | (followsMiss ? 0x100 : 0), at: entry &+ 8)
         memory.store(UInt32(truncatingIfNeeded: keyCount), at: entry &+ 12)
     }
 
@@ -61,6 +66,9 @@ struct PendingRequests: BitwiseCopyable {
     @inline(__always) func sentAt(_ entry: Int) -> UInt64 { memory.uint64(at: entry) }
     @inline(__always) func command(_ entry: Int) -> LoadCommand {
         LoadCommand(rawValue: memory.uint8(at: entry &+ 8)) ?? .get
+    }
+    @inline(__always) func followsMiss(_ entry: Int) -> Bool {
+        memory.uint8(at: entry &+ 9) != 0
     }
     @inline(__always) func keyCount(_ entry: Int) -> Int {
         Int(memory.uint32(at: entry &+ 12))

@@ -48,32 +48,71 @@ public struct ServerProcess: Equatable, Sendable {
     /// Threads that it has now; nil once it is gone.
     public var threadCount: UInt64? { status("Threads:") }
 
+    /// Its arguments, with blanks between them; empty if it may not be seen.
+    public var commandLine: String {
+        let text = SystemTree.text("/proc/\(id)/cmdline", bytesMax: 64 << 10) ?? ""
+        return text.split(separator: "\0").joined(separator: " ")
+    }
+
+    /// Cores that it may run on, as the kernel lists them (`0-3,7`); empty once it is gone.
+    public var cores: String { line("Cpus_allowed_list:").first ?? "" }
+
     /// The number that a line of /proc/PID/status begins with.
-    private func status(_ name: String) -> UInt64? {
-        guard let text = SystemTree.text("/proc/\(id)/status") else { return nil }
+    private func status(_ name: String) -> UInt64? { line(name).first.flatMap { UInt64($0) } }
+
+    /// The words of a line of /proc/PID/status.
+    private func line(_ name: String) -> [String] {
+        guard let text = SystemTree.text("/proc/\(id)/status") else { return [] }
         for line in text.split(separator: "\n") where line.hasPrefix(name) {
-            return line.dropFirst(name.count).split { $0 == " " || $0 == "\t" }.first
-                .flatMap { UInt64($0) }
+            return line.dropFirst(name.count).split { $0 == " " || $0 == "\t" }.map(String.init)
         }
-        return nil
+        return []
     }
 
     // MARK: The socket
 
+    /// Listeners on exactly this address, or else on all addresses with its port.
     private static func inodes(listeningOn address: SocketAddress) -> [String] {
         guard let port = address.port else {
             return unixInodes(path: address.description)
         }
-        return ["/proc/net/tcp", "/proc/net/tcp6"].flatMap { tcpInodes($0, port: port) }
+        let wildcards = [hexadecimal([0]), hexadecimal([0, 0, 0, 0])]
+        let rows = ["/proc/net/tcp", "/proc/net/tcp6"].flatMap { listeners($0, port: port) }
+        let own = rows.filter { names(of: address).contains($0.host) }
+        let all = rows.filter { wildcards.contains($0.host) }
+        return (own.isEmpty ? all : own).map(\.inode)
+    }
+
+    /// How the kernel's tables write the address: words in this machine's byte order, and an
+    /// IPv4 address also as the IPv6 address that stands for it.
+    private static func names(of address: SocketAddress) -> [String] {
+        switch address {
+        case .ipv4(let bits, _):
+            let word = UInt32(bigEndian: bits)
+            let mark = UInt32(bigEndian: 0xFFFF)
+            return [hexadecimal([word]), hexadecimal([0, 0, mark, word])]
+        case .ipv6(let high, let low, _, _):
+            let words = [high >> 32, high & 0xFFFF_FFFF, low >> 32, low & 0xFFFF_FFFF]
+            return [hexadecimal(words.map { UInt32(bigEndian: UInt32($0)) })]
+        case .unix: return []
+        }
+    }
+
+    private static func hexadecimal(_ words: [UInt32]) -> String {
+        words.map { word in
+            let digits = String(word, radix: 16, uppercase: true)
+            return String(repeating: "0", count: 8 - digits.count) + digits
+        }.joined()
     }
 
     /// Lines of /proc/net/tcp: number, local address:port, remote one, state (0A listens), …, the
     /// inode in tenth place.
-    private static func tcpInodes(_ path: String, port: UInt16) -> [String] {
+    private static func listeners(_ path: String, port: UInt16) -> [(host: String, inode: String)] {
         let digits = String(port, radix: 16, uppercase: true)
         let suffix = ":" + String(repeating: "0", count: 4 - digits.count) + digits
         return rows(path).compactMap { row in
-            row.count > 9 && row[3] == "0A" && row[1].hasSuffix(suffix) ? String(row[9]) : nil
+            guard row.count > 9, row[3] == "0A", row[1].hasSuffix(suffix) else { return nil }
+            return (String(row[1].dropLast(suffix.count)), String(row[9]))
         }
     }
 

@@ -24,6 +24,28 @@ public struct Target: Equatable, Sendable {
         self.name = name.map(String.init) ?? String(place)
     }
 
+    private init(name: String, address: SocketAddress) {
+        self.name = name
+        self.address = address
+    }
+
+    /// The same host with another port.
+    func replacing(port: UInt16) -> Target {
+        switch address {
+        case .ipv4(let bits, _):
+            Target(name: name, address: .ipv4(bits, port: port))
+        case .ipv6(let high, let low, let scope, _):
+            Target(name: name, address: .ipv6(high: high, low: low, scope: scope, port: port))
+        case .unix: self
+        }
+    }
+
+    /// A unix socket whose path has one text in place of another; others stay as they are.
+    func replacing(_ text: String, with other: String) -> Target {
+        guard case .unix(let path) = address else { return self }
+        return Target(name: name, address: .unix(path: path.replacing(text, with: other)))
+    }
+
     private static func address(_ place: String) throws(ArgumentFault) -> SocketAddress {
         if place.hasPrefix("unix:") {
             let path = String(place.dropFirst(5))

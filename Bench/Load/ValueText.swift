@@ -19,27 +19,33 @@ struct ValueText: BitwiseCopyable {
     /// Different places at which a version's filler begins.
     private static let shifts = 61
 
-    let byteCount: Int
+    /// Longest value, in bytes.
+    let bytesMax: Int
     private let filler: Region
     /// The header being written.
     private let header: Region
 
-    init(byteCount: Int) throws(MemoryError) {
-        self.byteCount = byteCount
-        filler = try Region.map(byteCount: byteCount + Self.shifts)
+    init(bytesMax: Int) throws(MemoryError) {
+        self.bytesMax = bytesMax
+        filler = try Region.map(byteCount: bytesMax + Self.shifts)
         header = try Region.map(byteCount: Self.headerBytes)
         var random = RandomStream(seed: 0, stream: 0)
-        for offset in 0..<byteCount + Self.shifts {
+        for offset in 0..<bytesMax + Self.shifts {
             filler.store(Self.printable(random.next()), at: offset)
         }
     }
 
     /// Appends a value that nobody checks.
     @inline(__always)
-    func append(to writer: inout ByteWriter) { writer.append(filler, 0, byteCount) }
+    func append(byteCount: Int, to writer: inout ByteWriter) {
+        writer.append(filler, 0, byteCount)
+    }
 
     /// Appends the value of a key, as the run wrote it for the so many-th time.
-    func append(_ key: UInt32, run: UInt32, version: UInt32, to writer: inout ByteWriter) {
+    func append(
+        _ key: UInt32, byteCount: Int, run: UInt32, version: UInt32,
+        to writer: inout ByteWriter
+    ) {
         let rest = byteCount - Self.headerBytes
         precondition(rest >= 0)
         header.store(KeyText.digits(key), at: 0)

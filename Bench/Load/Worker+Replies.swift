@@ -14,9 +14,11 @@ extension Worker {
             ring.lendBuffer(id)
         }
         if !hasFailed, completion.result <= 0, completion.result != -ENOBUFS {
-            failure = .closed(
-                connection: firstConnection + slot,
-                outstanding: connections[slot].outstanding, errno: -completion.result)
+            if connections[slot].isRetiring {
+                reopen(slot)
+            } else {
+                failure = closed(slot, errno: -completion.result)
+            }
         }
         if !completion.isArmed { unarmed.append(slot) }
     }
@@ -87,6 +89,9 @@ extension Worker {
     private mutating func parse(
         _ bytes: Span<UInt8>, until end: Int, _ slot: Int, _ connection: inout Connection
     ) -> Int {
+        guard plan.wireProtocol != .binary else {
+            return parseBinary(bytes, until: end, slot, &connection)
+        }
         var position = 0
         while position < end {
             let rest = bytes.extracting(position..<bytes.count)
@@ -128,20 +133,26 @@ extension Worker {
         _ slot: Int, _ connection: inout Connection
     ) -> Bool {
         switch (command, answer.kind) {
-        case (.get, .body):
-            if ledger != nil { verify(answer, bytes, entry, slot, &connection) }
+        case (.get, .body), (.gat, .body):
+            takeBody(answer.text, answer.isLast, bytes, entry, slot, &connection)
             return false
-        case (.get, .value):
+        case (.get, .value), (.gat, .value):
             matchValue(answer, bytes, entry, slot, &connection)
             return false
-        case (.get, .end):
-            counters.misses &+= UInt64(pending.keyCount(entry) &- connection.keyIndex)
-        case (.set, .stored), (.delete, .deleted), (.delete, .notFound):
-            succeed(command, answer.kind == .notFound, entry)
-        case (.touch, .touched), (.touch, .notFound):
-            succeed(command, answer.kind == .notFound, entry)
+        case (.get, .end), (.gat, .end):
+            miss(upTo: pending.keyCount(entry), entry, slot, &connection)
+        case (.set, .stored), (.add, .stored):
+            stored(entry)
+        case (.add, .notStored):
+            break
+        case (.delete, .deleted), (.delete, .notFound), (.touch, .touched), (.touch, .notFound):
+            changed(command, isMiss: answer.kind == .notFound, entry)
+        case (.incr, .number), (.decr, .number):
+            counted(command, answer.number, entry, slot)
+        case (.incr, .notFound), (.decr, .notFound):
+            missedCounter(entry, slot, &connection)
         default:
-            return matchOther(command, answer, bytes, slot, connection)
+            return matchOther(command, answer, bytes, entry, slot, connection)
         }
         return true
     }
@@ -153,43 +164,44 @@ extension Worker {
     ) -> Bool {
         let isSingle = pending.keyCount(entry) == 1
         switch (command, answer.kind) {
-        case (.get, .body):
-            if ledger != nil { verify(answer, bytes, entry, slot, &connection) }
+        case (.get, .body), (.gat, .body):
+            takeBody(answer.text, answer.isLast, bytes, entry, slot, &connection)
             return answer.isLast && isSingle
-        case (.get, .value):
+        case (.get, .value), (.gat, .value):
             matchValue(answer, bytes, entry, slot, &connection)
             return false
-        case (.get, .end) where isSingle, (.get, .noop) where !isSingle:
-            counters.misses &+= UInt64(pending.keyCount(entry) &- connection.keyIndex)
-            return true
-        case (.set, .done), (.delete, .done), (.delete, .notFound):
-            succeed(command, answer.kind == .notFound, entry)
-        case (.touch, .done), (.touch, .end):
-            succeed(command, answer.kind == .end, entry)
+        case (.get, .end) where isSingle, (.get, .noop) where !isSingle, (.gat, .end):
+            miss(upTo: pending.keyCount(entry), entry, slot, &connection)
+        case (.set, .done), (.add, .done):
+            stored(entry)
+        case (.add, .notStored):
+            break
+        case (.delete, .done), (.delete, .notFound), (.touch, .done), (.touch, .end):
+            changed(command, isMiss: answer.kind != .done, entry)
+        case (.incr, .value), (.decr, .value):
+            connection.number = 0
+            return false
+        case (.incr, .body), (.decr, .body):
+            connection.takeDigits(bytes.extracting(answer.text.range))
+            guard answer.isLast else { return false }
+            counted(command, connection.number, entry, slot)
+        case (.incr, .notFound), (.decr, .notFound):
+            missedCounter(entry, slot, &connection)
         default:
             // An error line stands for one of several keys.
-            return matchOther(command, answer, bytes, slot, connection) && isSingle
+            return matchOther(command, answer, bytes, entry, slot, connection) && isSingle
         }
         return true
     }
 
-    private mutating func succeed(_ command: LoadCommand, _ isMiss: Bool, _ entry: Int) {
-        if isMiss {
-            counters.misses &+= 1
-        } else if command != .set {
-            counters.hits &+= 1
-        }
-        if command != .touch { acknowledge(entry) }
-    }
-
     /// An error line, which completes the reply, or what no server may say here.
     private mutating func matchOther(
-        _ command: LoadCommand, _ answer: Answer, _ bytes: Span<UInt8>, _ slot: Int,
-        _ connection: Connection
+        _ command: LoadCommand, _ answer: Answer, _ bytes: Span<UInt8>, _ entry: Int,
+        _ slot: Int, _ connection: Connection
     ) -> Bool {
         switch answer.kind {
         case .error, .clientError, .serverError:
-            counters.errors &+= 1
+            refused(command, entry)
             if firstError == nil { firstError = Self.excerpt(bytes) }
             return true
         default:
@@ -204,7 +216,8 @@ extension Worker {
         _ answer: Answer, _ bytes: Span<UInt8>, _ entry: Int, _ slot: Int,
         _ connection: inout Connection
     ) {
-        guard !matchKey(bytes.extracting(answer.key.range), entry, &connection) else { return }
+        let key = bytes.extracting(answer.key.range)
+        guard !matchKey(key, entry, slot, &connection) else { return }
         fail(
             slot, connection, "a value for a key that was not asked for",
             reply: Self.excerpt(bytes))
@@ -213,60 +226,23 @@ extension Worker {
     /// Finds a key among those of the head request that are not answered yet; replies come in the
     /// order of the keys, without those that are missing.
     private mutating func matchKey(
-        _ key: Span<UInt8>, _ entry: Int, _ connection: inout Connection
+        _ key: Span<UInt8>, _ entry: Int, _ slot: Int, _ connection: inout Connection
     ) -> Bool {
         let count = pending.keyCount(entry)
         var index = connection.keyIndex
         while index < count {
-            let isMatch = keys.matches(pending.key(entry, index), key)
-            index &+= 1
-            if isMatch {
-                counters.hits &+= 1
-                counters.misses &+= UInt64(index &- 1 &- connection.keyIndex)
-                connection.keyIndex = index
+            if keys.matches(pending.key(entry, index), key) {
+                hit(at: index, entry, slot, &connection)
                 return true
             }
+            index &+= 1
         }
         return false
     }
 
-    // MARK: Verifying
-
-    private func acknowledge(_ entry: Int) {
-        guard let ledger else { return }
-        ledger.acknowledge(pending.key(entry, 0), pending.version(entry, 0))
-    }
-
-    private mutating func verify(
-        _ part: Answer, _ bytes: Span<UInt8>, _ entry: Int, _ slot: Int,
-        _ connection: inout Connection
-    ) {
-        connection.value.take(bytes.extracting(part.text.range))
-        guard part.isLast, let ledger else { return }
-        let index = connection.keyIndex &- 1
-        let key = pending.key(entry, index)
-        let fault = ledger.judge(
-            connection.value, of: key, floor: pending.version(entry, index),
-            byteCount: plan.valueBytes)
-        connection.value = ValueReader()
-        guard let fault else { return }
-        failure = .badValue(
-            connection: firstConnection + slot, key: keys.string(key), fault)
-    }
-
-    private mutating func finishHead(
-        _ entry: Int, _ command: LoadCommand, _ connection: inout Connection
-    ) {
-        run.add(command, sentAt: pending.sentAt(entry), now: now, into: &latencies)
-        counters.countRequest(command, keys: UInt64(pending.keyCount(entry)))
-        connection.keyIndex = 0
-        connection.outstanding &-= 1
-        connection.head = connection.head &+ 1 == plan.depth ? 0 : connection.head &+ 1
-    }
-
     // MARK: Messages
 
-    private mutating func fail(
+    mutating func fail(
         _ slot: Int, _ connection: Connection, _ reason: String, reply: String
     ) {
         failure = .wrongReply(
@@ -275,7 +251,7 @@ extension Worker {
     }
 
     /// The first bytes of a reply, up to its line end, as printable text.
-    private static func excerpt(_ bytes: Span<UInt8>) -> String {
+    static func excerpt(_ bytes: Span<UInt8>) -> String {
         var text = "\""
         var index = 0
         while index < min(bytes.count, 80), bytes[index] != 0x0A {

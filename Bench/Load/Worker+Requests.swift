@@ -8,17 +8,23 @@ internal import Uring
 extension Worker {
     /// Puts a connection on the list of those that may send, if it may.
     mutating func makeReady(_ slot: Int) {
+        guard !isPaced else { return queueDue(slot) }
         let connection = connections[slot]
-        guard !connection.isReady, !connection.isSending, connection.quota > 0,
+        guard !connection.isReady, !connection.isSending, connection.hasMore,
             plan.refill == .batch
                 ? connection.outstanding == 0 : connection.outstanding < plan.depth
         else { return }
+        guard connection.requestsLeft > 0 else {
+            if connection.outstanding == 0 { retire(slot) }
+            return
+        }
         connections[slot].isReady = true
         ready.append(slot)
     }
 
     /// Writes and sends requests for every connection that may have more.
     mutating func refill() {
+        guard !isPaced else { return sendDue() }
         guard !ready.isEmpty else { return }
         for slot in ready {
             connections[slot].isReady = false
@@ -33,7 +39,9 @@ extension Worker {
         var writer = ByteWriter(memory, at: base, capacity: sendBufferBytes)
         let written = Clock.monotonicNanoseconds()
         if connection.outstanding == 0 { connection.progressAt = written }
-        while connection.outstanding < plan.depth, connection.quota > 0 {
+        while connection.outstanding < plan.depth, connection.requestsLeft > 0,
+            connection.hasMore
+        {
             encode(slot, &connection, at: written, to: &writer)
         }
         precondition(!writer.overflowed, "a buffer holds `depth` of the longest requests")
@@ -70,66 +78,118 @@ extension Worker {
 
     // MARK: Encoding
 
-    private func encode(
+    func encode(
         _ slot: Int, _ connection: inout Connection, at nanoseconds: UInt64,
         to writer: inout ByteWriter
     ) {
-        let command = commands.next(&connection.random)
         let entry = pending.entry(of: slot, at: connection.head &+ connection.outstanding)
         connection.outstanding &+= 1
+        connection.requestsLeft &-= 1
+        guard connection.missed.isEmpty else {
+            let key = lookAside.pop(slot, &connection.missed)
+            let command = space.isData(key) ? LoadCommand.set : .add
+            pending.begin(entry, command, keyCount: 1, followsMiss: true, at: nanoseconds)
+            return encode(command, key, entry, &connection, to: &writer)
+        }
+        let command = commands.next(&connection.random)
         guard command != .get else {
-            return encodeGet(entry, &connection, at: nanoseconds, to: &writer)
+            return encodeGet(slot, entry, &connection, at: nanoseconds, to: &writer)
         }
         connection.quota &-= 1
         var key = keySampler.next(&connection.random, position: &connection.position)
+        if ledger != nil { key = ownKey(near: key, slot) }
+        if command.isCounting { key = space.counter(key) }
         pending.begin(entry, command, keyCount: 1, at: nanoseconds)
+        encode(command, key, entry, &connection, to: &writer)
+    }
+
+    /// A request for one key, but for a get.
+    private func encode(
+        _ command: LoadCommand, _ key: UInt32, _ entry: Int, _ connection: inout Connection,
+        to writer: inout ByteWriter
+    ) {
+        pending.setKey(entry, 0, key)
         var version: UInt32 = 0
-        if let ledger {
-            key = ownKey(near: key, slot)
-            if command != .touch { version = ledger.issue(key) }
+        if let ledger, space.isData(key) {
+            if command.isChange { version = ledger.issue(key) }
+            if command == .gat { version = ledger.acknowledged(key) }
             pending.setVersion(entry, 0, version)
         }
-        pending.setKey(entry, 0, key)
+        let isCounter = space.isCounter(key)
+        var line = RequestLine(command: command)
+        if command != .delete, !command.isCounting {
+            line.expiry = plan.ttl.next(&connection.random)
+        }
+        if command.isStorage {
+            line.bytes = isCounter ? LoadPlan.counterBytes : valueSizes.bytes(of: key)
+        }
+        line.opaque = connection.binary.nextOpaque
         keys.withKey(key) { bytes in
-            if plan.wireProtocol == .meta {
-                encodeMetaLine(command, bytes, to: &writer)
-            } else {
-                encodeLine(command, bytes, to: &writer)
+            switch plan.wireProtocol {
+            case .classic: line.encodeClassic(bytes, to: &writer)
+            case .meta: line.encodeMeta(bytes, to: &writer)
+            case .binary: line.encodeBinary(bytes, to: &writer)
             }
         }
-        guard command == .set else { return }
-        if let ledger {
-            values.append(key, run: ledger.run, version: version, to: &writer)
+        connection.binary.nextOpaque &+= 1
+        guard command.isStorage else { return }
+        if isCounter {
+            writer.append("0")
+        } else if let ledger {
+            values.append(
+                key, byteCount: line.bytes, run: ledger.run, version: version, to: &writer)
         } else {
-            values.append(to: &writer)
+            values.append(byteCount: line.bytes, to: &writer)
         }
-        writer.append("\r\n")
+        if plan.wireProtocol != .binary { writer.append("\r\n") }
     }
 
-    @inline(__always)
-    private func encodeLine(
-        _ command: LoadCommand, _ key: Span<UInt8>, to writer: inout ByteWriter
+    private func encodeGet(
+        _ slot: Int, _ entry: Int, _ connection: inout Connection, at nanoseconds: UInt64,
+        to writer: inout ByteWriter
     ) {
-        switch command {
-        case .delete: RequestEncoder.delete(key, to: &writer)
-        case .touch: RequestEncoder.touch(key, expiry: plan.ttlSeconds, to: &writer)
-        case .set, .get:
-            RequestEncoder.storageLine(
-                .set, key, expiry: plan.ttlSeconds, bytes: plan.valueBytes, to: &writer)
+        let count = Int(min(UInt64(plan.keysPerGet), connection.quota))
+        connection.quota &-= UInt64(count)
+        pending.begin(entry, .get, keyCount: count, at: nanoseconds)
+        let wire = plan.wireProtocol
+        let opaque = connection.binary.nextOpaque
+        if wire == .classic { RequestEncoder.beginGet(to: &writer) }
+        for index in 0..<count {
+            let key = keyToGet(slot, &connection)
+            pending.setKey(entry, index, key)
+            if let ledger {
+                let floor = space.isData(key) ? ledger.acknowledged(key) : 0
+                pending.setVersion(entry, index, floor)
+            }
+            keys.withKey(key) { bytes in
+                switch wire {
+                case .classic: RequestEncoder.addKey(bytes, to: &writer)
+                case .meta: MetaEncoder.get(bytes, isQuiet: count > 1, to: &writer)
+                case .binary:
+                    BinaryEncoder.get(
+                        count > 1 ? .getKQ : .get, bytes,
+                        opaque: opaque &+ UInt32(truncatingIfNeeded: index), to: &writer)
+                }
+            }
+        }
+        switch wire {
+        case .classic: RequestEncoder.endGet(to: &writer)
+        case .meta: if count > 1 { RequestEncoder.noop(to: &writer) }
+        case .binary:
+            let end = opaque &+ UInt32(truncatingIfNeeded: count)
+            if count > 1 { BinaryEncoder.plain(.noop, opaque: end, to: &writer) }
+            connection.binary.nextOpaque = count > 1 ? end &+ 1 : end
         }
     }
 
+    /// The next key that a connection asks for. Where a miss makes it set the key and values are
+    /// verified, it is one that this connection alone changes.
     @inline(__always)
-    private func encodeMetaLine(
-        _ command: LoadCommand, _ key: Span<UInt8>, to writer: inout ByteWriter
-    ) {
-        switch command {
-        case .delete: MetaEncoder.delete(key, to: &writer)
-        case .touch: MetaEncoder.touch(key, expiry: plan.ttlSeconds, to: &writer)
-        case .set, .get:
-            MetaEncoder.setLine(
-                key, expiry: plan.ttlSeconds, bytes: plan.valueBytes, to: &writer)
-        }
+    private func keyToGet(_ slot: Int, _ connection: inout Connection) -> UInt32 {
+        var key = keySampler.next(&connection.random, position: &connection.position)
+        if plan.setsOnMiss, ledger != nil { key = ownKey(near: key, slot) }
+        if missPart > 0, connection.random.next() >> 11 < missPart { key = space.absent(key) }
+        return key
     }
 
     /// A key near another one that this connection alone changes.
@@ -140,37 +200,11 @@ extension Worker {
         return UInt32(truncatingIfNeeded: own)
     }
 
-    private func encodeGet(
-        _ entry: Int, _ connection: inout Connection, at nanoseconds: UInt64,
-        to writer: inout ByteWriter
-    ) {
-        let count = Int(min(UInt64(plan.keysPerGet), connection.quota))
-        connection.quota &-= UInt64(count)
-        pending.begin(entry, .get, keyCount: count, at: nanoseconds)
-        let isMeta = plan.wireProtocol == .meta
-        if !isMeta { RequestEncoder.beginGet(to: &writer) }
-        for index in 0..<count {
-            let key = keySampler.next(&connection.random, position: &connection.position)
-            pending.setKey(entry, index, key)
-            if let ledger { pending.setVersion(entry, index, ledger.acknowledged(key)) }
-            keys.withKey(key) { bytes in
-                if isMeta {
-                    MetaEncoder.get(bytes, isQuiet: count > 1, to: &writer)
-                } else {
-                    RequestEncoder.addKey(bytes, to: &writer)
-                }
-            }
-        }
-        if !isMeta {
-            RequestEncoder.endGet(to: &writer)
-        } else if count > 1 {
-            RequestEncoder.noop(to: &writer)
-        }
-    }
-
     /// The oldest request under way, for a message.
     func describeHead(_ slot: Int, _ connection: Connection) -> String {
-        guard connection.outstanding > 0 else { return "nothing" }
+        guard connection.outstanding > 0 else {
+            return connection.isRetiring ? "quit (it should close)" : "nothing"
+        }
         let entry = pending.entry(of: slot, at: connection.head)
         let command = pending.command(entry)
         let count = pending.keyCount(entry)

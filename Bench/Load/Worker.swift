@@ -18,6 +18,7 @@ struct Worker: ~Copyable {
     static let tickNanoseconds: UInt64 = 50_000_000
 
     let plan: LoadPlan
+    let target: Target
     let board: Board
     let ledger: ValueLedger?
     var ring: KernelRing
@@ -28,8 +29,13 @@ struct Worker: ~Copyable {
     let keys: KeyText
     let keySampler: KeySampler
     let commands: CommandSampler
-    /// What values are made of.
+    let space: KeySpace
+    /// What values are made of, and how long each is.
     let values: ValueText
+    let valueSizes: SizeSampler
+    let lookAside: LookAside
+    /// Below which part of 2^53 a get goes to a key that is never set.
+    let missPart: UInt64
     /// Send buffers, then carry buffers, connection by connection.
     let memory: Region
     let sendBufferBytes: Int
@@ -41,7 +47,17 @@ struct Worker: ~Copyable {
     var phase = Board.Phase.connecting
     var counters = Counters()
     var latencies = Latencies()
-    var run = LatencyRun()
+    var run: LatencyRun
+    /// What was counted in phases that are over, so that the meter never goes down.
+    private var earlier = Counters()
+    /// The open loop; unused in a closed one.
+    let isPaced: Bool
+    var paces: [Pace] = []
+    var queue: DueQueue
+    var pacing = Pacing()
+    /// When the last timer set for the queue fires, .max if it has, and its number.
+    var timerDue = UInt64.max
+    var timerCount: UInt32 = 0
     var doneCount = 0
     var isDone = false
     var firstError: String?
@@ -54,6 +70,7 @@ struct Worker: ~Copyable {
     private var startedProcessorTime: UInt64 = 0
     private var enters: UInt64 = 0
     private var result: WorkerResult?
+    private var warmup: WarmUp?
 
     /// Connects. Operations are shared out evenly among the connections of the whole run.
     static func make(plan: LoadPlan, target: Target, index: Int, board: Board)
@@ -64,23 +81,34 @@ struct Worker: ~Copyable {
         let ring = try makeRing(numbers.count)
         var connections: [Connection] = []
         connections.reserveCapacity(numbers.count)
-        for number in numbers { connections.append(try connection(number, plan, target)) }
-        return Worker(plan, board, ring, connections, numbers.lowerBound, tables)
+        for number in numbers where board.phase != .stopped {
+            connections.append(try connection(number, plan, target))
+        }
+        return Worker(plan, target, board, ring, connections, numbers.lowerBound, tables, index)
     }
 
     private init(
-        _ plan: LoadPlan, _ board: Board, _ ring: consuming KernelRing,
-        _ connections: [Connection], _ firstConnection: Int, _ tables: WorkerTables
+        _ plan: LoadPlan, _ target: Target, _ board: Board, _ ring: consuming KernelRing,
+        _ connections: [Connection], _ firstConnection: Int, _ tables: WorkerTables,
+        _ index: Int
     ) {
         self.plan = plan
+        self.target = target
         self.board = board
         ledger = board.ledger
+        run = LatencyRun(meter: board.meter(index))
+        isPaced = plan.rate != nil
+        queue = DueQueue(capacity: isPaced ? connections.count : 0)
         self.ring = ring
         self.connections = connections
         self.firstConnection = firstConnection
         pending = tables.pending
         keys = tables.keys
         values = tables.values
+        lookAside = tables.lookAside
+        space = KeySpace(count: plan.keyCount)
+        valueSizes = plan.valueSizes
+        missPart = UInt64(plan.missRatio * 0x1p53)
         memory = tables.memory
         sendBufferBytes = tables.sendBufferBytes
         keySampler = KeySampler(
@@ -111,19 +139,22 @@ struct Worker: ~Copyable {
     private static func connection(_ number: Int, _ plan: LoadPlan, _ target: Target)
         throws(LoadFailure) -> Connection
     {
-        var quota = UInt64.max
-        if case .operations(let count) = plan.length {
-            let (each, rest) = count.quotientAndRemainder(dividingBy: UInt64(plan.clientCount))
-            quota = each + (UInt64(number) < rest ? 1 : 0)
-        }
         do throws(SocketError) {
             return Connection(
-                socket: try Socket.connected(to: target.address),
+                socket: try Socket.connected(
+                    to: target.address, timeoutMilliseconds: Int(plan.stallSeconds * 1000)),
                 random: RandomStream(seed: plan.seed, stream: UInt64(number)),
-                position: UInt64(number), quota: quota)
+                position: UInt64(number), quota: .max, requestsLeft: plan.requestsOfConnection)
         } catch {
             throw .unreachable(error)
         }
+    }
+
+    /// Operations that a connection begins in the measured phase.
+    private func quota(_ slot: Int) -> UInt64 {
+        guard case .operations(let count) = plan.length else { return .max }
+        let (each, rest) = count.quotientAndRemainder(dividingBy: UInt64(plan.clientCount))
+        return each + (UInt64(firstConnection + slot) < rest ? 1 : 0)
     }
 
     func sendOffset(_ slot: Int) -> Int { slot &* sendBufferBytes }
@@ -136,15 +167,12 @@ struct Worker: ~Copyable {
     /// Runs through the phases until the board says stop, or something fails.
     mutating func runToEnd() {
         for slot in connections.indices { armReceive(slot) }
-        ring.timeout(nanoseconds: Self.tickNanoseconds, token: token(.timeout, 0))
+        ring.timeout(
+            nanoseconds: Self.tickNanoseconds, token: token(.timeout, Self.tickTimer))
         board.isReady()
         board.wait(while: .connecting)
         now = Clock.monotonicNanoseconds()
         observePhase()
-        for slot in connections.indices {
-            // With fewer operations than connections some have nothing to do.
-            if connections[slot].isDone { connectionIsDone() } else { makeReady(slot) }
-        }
         while phase != .stopped, !hasFailed { turn() }
         for connection in connections { connection.socket.close() }
         if let failure { board.fail(failure) }
@@ -152,7 +180,7 @@ struct Worker: ~Copyable {
     }
 
     private mutating func turn() {
-        refill()  // 1. what may be asked is asked
+        if phase != .draining { refill() }  // 1. what may be asked is asked
         do throws(RingError) {
             try ring.submit(waiting: true)  // 2. it goes out; replies come in
         } catch {
@@ -163,16 +191,28 @@ struct Worker: ~Copyable {
         observePhase()
         settle()  // 3. replies are matched to requests
         run.flush(into: &latencies)
+        publish()
         rearm()  // 4. receives that ended begin again
+        if phase == .draining { drain() }
+    }
+
+    /// Tells the starter what was counted so far.
+    private func publish() {
+        run.meter.publish(
+            operations: earlier.operations &+ counters.operations,
+            hits: earlier.hits &+ counters.hits, misses: earlier.misses &+ counters.misses,
+            errors: earlier.errors &+ counters.errors)
     }
 
     private mutating func settle() {
-        let readyMax = plan.refill == .batch ? Self.sendsPerTurnMax : Int.max
+        let isLimited = plan.refill == .batch && !isPaced && phase != .draining
+        let readyMax = isLimited ? Self.sendsPerTurnMax : Int.max
         while ready.count < readyMax, !hasFailed, let completion = ring.nextCompletion() {
             let slot = Int(completion.token.slot)
             switch completion.token.operation {
             case .receive: received(slot, completion)
             case .send: sent(slot, completion.result)
+            case .timeout where slot == Self.dueTimer: timerFired(completion.token.generation)
             case .timeout: tick()
             default: break
             }
@@ -180,11 +220,13 @@ struct Worker: ~Copyable {
     }
 
     private mutating func tick() {
-        ring.timeout(nanoseconds: Self.tickNanoseconds, token: token(.timeout, 0))
+        ring.timeout(
+            nanoseconds: Self.tickNanoseconds, token: token(.timeout, Self.tickTimer))
         let limit = UInt64(plan.stallSeconds * 1e9)
         for slot in connections.indices {
             let connection = connections[slot]
-            guard connection.outstanding > 0, now > connection.progressAt,
+            guard connection.outstanding > 0 || connection.isRetiring,
+                now > connection.progressAt,
                 now - connection.progressAt > limit
             else { continue }
             failure = .stalled(
@@ -199,24 +241,69 @@ struct Worker: ~Copyable {
         let current = board.phase
         guard current != phase else { return }
         run.flush(into: &latencies)
-        if phase == .measuring { endMeasuring() }
+        let last = phase
+        if last == .warming { endWarmUp() }
+        if last == .measuring { endMeasuring() }
         phase = current
-        guard current == .measuring else { return }
+        guard current == .warming || current == .measuring else { return }
+        beginCounting()
+        // Between a warm-up and measuring, a closed loop that ends by the clock goes on.
+        if last != .warming { begin() }
+    }
+
+    private mutating func beginCounting() {
+        earlier += counters
         counters = Counters()
         latencies = Latencies()
-        startedAt = now
+        startedAt = isPaced ? board.startInstant : now
         startedProcessorTime = ProcessorTime.ofThisThread()
         enters = ring.enterCount
+    }
+
+    /// Begins with every connection idle.
+    private mutating func begin() {
+        ready.removeAll(keepingCapacity: true)
+        queue.removeAll()
+        pacing = Pacing()
+        if let rate = plan.rate { paces = connections.indices.map { pace($0, rate: rate) } }
+        for slot in connections.indices {
+            connections[slot].isReady = false
+            connections[slot].quota = phase == .measuring ? quota(slot) : .max
+            // With fewer operations than connections some have nothing to do.
+            if connections[slot].isDone { connectionIsDone() } else { makeReady(slot) }
+        }
+    }
+
+    /// Waits for measuring to begin, once everything asked in the warm-up is answered.
+    private mutating func drain() {
+        guard !connections.contains(where: { $0.outstanding > 0 }), !hasFailed else { return }
+        board.isDrained()
+        board.wait(while: .draining)
+        now = Clock.monotonicNanoseconds()
+        observePhase()
+    }
+
+    private var countedSeconds: Double { Double(now &- min(startedAt, now)) / 1e9 }
+
+    private mutating func endWarmUp() {
+        var result = WarmUp()
+        result.seconds = countedSeconds
+        result.counters = counters
+        result.counters.enters = ring.enterCount &- enters
+        result.latencies = latencies
+        warmup = result
     }
 
     /// Notes what was measured so far as the result; the last note counts.
     private mutating func endMeasuring() {
         guard result == nil else { return }
         counters.enters = ring.enterCount &- enters
+        if isPaced { closeSchedule() }
+        publish()
         result = WorkerResult(
-            counters: counters, latencies: latencies, nanoseconds: now &- startedAt,
+            counters: counters, latencies: latencies, nanoseconds: now &- min(startedAt, now),
             processorNanoseconds: ProcessorTime.ofThisThread() &- startedProcessorTime,
-            firstError: firstError)
+            firstError: firstError, pacing: isPaced ? pacing : nil, warmup: warmup)
     }
 
     /// One connection has had all its operations answered.
@@ -233,6 +320,20 @@ struct Worker: ~Copyable {
     }
 
     // MARK: Receives
+
+    /// How a connection that ended is named: in the middle of a reply, or between two.
+    func closed(_ slot: Int, errno code: Int32) -> LoadFailure {
+        let connection = connections[slot]
+        let isWithin = connection.carried > 0 || connection.keyIndex > 0
+        guard isWithin, connection.outstanding > 0 else {
+            return .closed(
+                connection: firstConnection + slot, outstanding: connection.outstanding,
+                errno: code)
+        }
+        return .cutOff(
+            connection: firstConnection + slot, request: describeHead(slot, connection),
+            errno: code)
+    }
 
     func token(_ operation: Token.Operation, _ slot: Int) -> Token {
         Token(operation, slot: UInt32(truncatingIfNeeded: slot), generation: 0)

@@ -8,6 +8,7 @@ struct WorkerTables: BitwiseCopyable {
     let keys: KeyText
     /// What values are made of.
     let values: ValueText
+    let lookAside: LookAside
     /// Send buffers of all connections, then their carry buffers.
     let memory: Region
     let sendBufferBytes: Int
@@ -17,13 +18,16 @@ struct WorkerTables: BitwiseCopyable {
         let bytes = (sendBytes + Worker.carryBytesMax) * connectionCount
         sendBufferBytes = sendBytes
         do throws(MemoryError) {
-            keys = try KeyText(byteCount: plan.keyBytes)
+            keys = try KeyText(sizes: plan.keySizes)
             pending = try PendingRequests(
                 connectionCount: connectionCount, depth: plan.depth,
-                keysMax: plan.mix.contains(.get) ? plan.keysPerGet : 1,
+                keysMax: plan.keysPerRequestMax,
                 hasVersions: plan.verifies)
             memory = try Region.map(byteCount: bytes)
-            values = try ValueText(byteCount: plan.valueBytes)
+            values = try ValueText(bytesMax: plan.valueSizes.most)
+            lookAside = try LookAside(
+                connectionCount: plan.followsMisses ? connectionCount : 0,
+                keysMax: plan.depth * plan.keysPerRequestMax)
         } catch {
             throw .memory(byteCount: bytes)
         }

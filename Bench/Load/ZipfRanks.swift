@@ -7,7 +7,7 @@
 internal import Glibc
 
 /// Draws ranks 0..<count, rank r in proportion to 1 / (r + 1)^exponent.
-struct ZipfRanks: BitwiseCopyable, Sendable {
+public struct ZipfRanks: BitwiseCopyable, Sendable {
     private let count: Double
     private let exponent: Double
     /// The hat's integral up to the middle before the first rank, and beyond the last.
@@ -16,7 +16,10 @@ struct ZipfRanks: BitwiseCopyable, Sendable {
     /// Within this distance below a rank nothing needs to be compared.
     private let sure: Double
 
-    init(count: UInt64, exponent: Double) {
+    /// - Parameters:
+    ///   - count: Ranks there are, at least 1.
+    ///   - exponent: Above 0.
+    public init(count: UInt64, exponent: Double) {
         precondition(count >= 1)
         precondition(exponent > 0)
         self.count = Double(count)
@@ -27,7 +30,8 @@ struct ZipfRanks: BitwiseCopyable, Sendable {
         sure = 2 - Self.inverse(second, exponent)
     }
 
-    func next(_ random: inout RandomStream) -> UInt64 {
+    /// The next rank, 0 ..< count; 0 is the most frequent.
+    public func next(_ random: inout RandomStream) -> UInt64 {
         while true {
             let height = high + random.nextUnit() * (low - high)
             let place = Self.inverse(height, exponent)

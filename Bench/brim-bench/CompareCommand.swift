@@ -2,11 +2,20 @@
 
 internal import ArgumentParser
 internal import Load
+internal import Primitives
+internal import Report
 
 struct CompareCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "compare",
-        abstract: "Loads several servers in turn and compares them with the first.")
+        abstract: "Loads several servers in turn and compares them with the first.",
+        discussion: """
+            --start NAME=COMMAND runs COMMAND of the shell. In it {host}, {port} and {path} are \
+            those of the target, and {folder} is an empty folder that is removed in the end; \
+            port 0 has a free one chosen.
+              brim-bench compare --target brim=127.0.0.1:0 \
+            --start "brim=brim -p {port} --store {folder}"
+            """)
 
     @Option(help: "NAME=HOST:PORT or NAME=unix:PATH; repeat it for each server.")
     var target: [String] = []
@@ -14,25 +23,94 @@ struct CompareCommand: ParsableCommand {
     @Option(help: "Rounds; each visits every target once and begins with another one.")
     var rounds = 7
 
-    @Option(help: "The servers' processes, in the order of the targets.")
+    @Option(
+        name: [.customLong("server-pid"), .customLong("pid")],
+        help: "The servers' processes, in the order of the targets.")
     var serverPid: [Int32] = []
 
     @Option(help: "NAME=COMMAND: starts that target's server, and stops it in the end.")
     var start: [String] = []
 
+    @Option(help: "Cores for each server that is started: one, or a list such as 0,2.")
+    var startCpu = ""
+
     @Flag(inversion: .prefixedNo, help: "Set every key on every target first.")
     var fill = true
 
-    @Flag(help: "One object of JSON on standard output.")
-    var json = false
-
-    @OptionGroup var options: PlanOptions
+    @OptionGroup(title: "Output") var output: OutputOptions
+    @OptionGroup(title: "Load") var options: PlanOptions
 
     func run() throws {
+        let launched = try servers()
+        defer { launched.stop() }
+        try Self.show([try measured(title: "Comparison", launched)], output)
+    }
+
+    /// What starts the servers, and stops them when a signal comes.
+    func servers() throws(ArgumentFault) -> LaunchedServers {
+        let launched = LaunchedServers(cores: try CoreList.parse(startCpu, "start-cpu"))
+        if !start.isEmpty { Interruption.stop(launched) }
+        return launched
+    }
+
+    /// Measures. A target that fails is given up; the section says so.
+    func measured(title: String, _ launched: LaunchedServers) throws -> ReportSection {
         let plan = try options.plan()
-        let targets = try target.map { (text) throws(ArgumentFault) in
-            try Target(parsing: text)
+        let targets = try targets()
+        var rounds = ComparisonRounds(
+            plan: plan, targets: targets, launched: launched, isWordy: output.isWordy)
+        let commands = try startCommands(targets)
+        let processes = try serverPid.map { (id) throws(ArgumentFault) in
+            try ServerChoice.process(id)
         }
+        for (index, target) in targets.enumerated() {
+            if let command = commands[target.name] {
+                try rounds.start(index, command)
+            } else if !processes.isEmpty {
+                rounds.choose(index, processes[index])
+            }
+        }
+        defer { launched.stop() }
+        if fill { rounds.fill() }
+        try rounds.perform(count: self.rounds)
+        return rounds.section(title: title)
+    }
+
+    /// Shows what was measured; throws if a target has failed.
+    static func show(_ sections: [ReportSection], _ output: OutputOptions) throws {
+        let report = Report(
+            title: sections.first?.names.joined(separator: " and ") ?? "",
+            command: CommandLine.arguments, unixSeconds: Clock.unixSeconds(), machine: .read(),
+            sections: sections)
+        try output.write(report)
+        if output.json {
+            Output.show(
+                (sections.count == 1
+                    ? ComparisonObject.object(sections[0], report)
+                    : ComparisonObject.object(report)).text)
+        } else if output.csv {
+            Output.show(CSVText.lines(report))
+        } else {
+            for section in sections {
+                if sections.count > 1 { Output.show(["", "== \(section.title)"]) }
+                Output.show(ComparisonText.lines(section))
+            }
+            Output.show([""] + ComparisonText.facts(report))
+        }
+        let failures = sections.flatMap { section in
+            section.comparison.targets.compactMap { target in
+                target.failure.map { failure in
+                    failure.text.hasPrefix(target.name)
+                        ? failure.text : "\(target.name): \(failure.text)"
+                }
+            }
+        }
+        guard failures.isEmpty else { throw TargetsFailed(texts: failures) }
+    }
+
+    private func targets() throws(ArgumentFault) -> [Target] {
+        var targets: [Target] = []
+        for text in target { targets.append(try Target(parsing: text)) }
         guard !targets.isEmpty else { throw ArgumentFault("target: name at least one") }
         guard Set(targets.map(\.name)).count == targets.count else {
             throw ArgumentFault("target: two have the same name")
@@ -41,32 +119,7 @@ struct CompareCommand: ParsableCommand {
         guard serverPid.isEmpty || serverPid.count == targets.count else {
             throw ArgumentFault("server-pid: one for each target, or none")
         }
-        let commands = try startCommands(targets)
-        let launched = LaunchedServers()
-        defer { launched.stop() }
-        let servers = try targets.indices.map { index in
-            guard let command = commands[targets[index].name] else {
-                return try ServerChoice.process(serverPid.isEmpty ? nil : serverPid[index])
-            }
-            return try launched.start(command, for: targets[index])
-        }
-        if fill { try fillAll(plan, targets, servers) }
-        var comparison = Comparison(names: targets.map(\.name))
-        try comparison.perform(
-            rounds: rounds,
-            run: { (index) throws(LoadFailure) in
-                try LoadRun.perform(plan, against: targets[index], server: servers[index])
-            },
-            progress: { round, index, outcome in
-                guard !json else { return }
-                Output.show(
-                    "round \(round + 1)/\(rounds) "
-                        + ComparisonText.progress(targets[index].name, outcome))
-            })
-        Output.show(
-            json
-                ? [ComparisonObject.object(comparison, plan, targets).text]
-                : ComparisonText.lines(comparison, plan))
+        return targets
     }
 
     private func startCommands(_ targets: [Target]) throws(ArgumentFault) -> [String: String] {
@@ -80,15 +133,10 @@ struct CompareCommand: ParsableCommand {
         }
         return commands
     }
+}
 
-    private func fillAll(_ plan: LoadPlan, _ targets: [Target], _ servers: [ServerProcess?])
-        throws
-    {
-        for (index, target) in targets.enumerated() {
-            let outcome = try LoadRun.perform(
-                plan.filling(), against: target, server: servers[index])
-            guard !json else { continue }
-            Output.show("fill " + ComparisonText.progress(target.name, outcome))
-        }
-    }
+/// Some targets were not measured to the end; the others were shown.
+struct TargetsFailed: Error, CustomStringConvertible {
+    let texts: [String]
+    var description: String { texts.joined(separator: "; ") }
 }

@@ -7,26 +7,12 @@ struct FillCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "fill", abstract: "Sets every key once; the mix and the length are ignored.")
 
-    @Argument(help: "HOST:PORT or unix:PATH")
-    var target: String
-
-    @OptionGroup var options: PlanOptions
-
-    @Option(help: "The server's process; otherwise whoever listens on the target's port.")
-    var serverPid: Int32?
-
-    @Flag(help: "One object of JSON on standard output.")
-    var json = false
+    @OptionGroup var single: SingleTarget
+    @OptionGroup(title: "Load") var options: PlanOptions
 
     func run() throws {
-        let target = try Target(parsing: target)
         let plan = try options.plan().filling()
         try plan.check()
-        let outcome = try LoadRun.perform(
-            plan, against: target, server: try ServerChoice.process(serverPid))
-        Output.show(
-            json
-                ? [OutcomeObject.object(outcome, plan, target).text]
-                : OutcomeText.lines(outcome, plan, target))
+        try single.perform(plan, title: "Fill")
     }
 }

@@ -14,23 +14,36 @@ struct PlanOptions: ParsableArguments {
     @Option(help: "Different keys.")
     var keys: UInt64 = 1_000_000
 
-    @Option(help: "Bytes of a key.")
-    var keyBytes = 32
+    @Option(help: "Bytes of a key: N, MIN-MAX, etc or exponential:MEAN.")
+    var keyBytes = "32"
 
-    @Option(help: "Bytes of a value.")
-    var valueBytes = 100
+    @Option(help: "Bytes of a value: N, MIN-MAX, etc or exponential:MEAN.")
+    var valueBytes = "100"
 
-    @Option(help: "Commands and their weights: get, set, delete, touch.")
+    @Option(help: "Commands and weights: get, set, delete, touch, incr, decr, add, gat.")
     var mix = "get"
 
     @Option(help: "Keys in a get; each counts as an operation.")
     var multiget = 1
 
-    @Option(help: "Which keys: uniform, zipf:EXPONENT or sequential.")
+    @Option(
+        help: """
+            Which keys: uniform, sequential, zipf:EXPONENT, gaussian:DEVIATION, \
+            hotspot:REQUESTS:KEYS or scan:REQUESTS:KEYS (in percent).
+            """)
     var distribution = "uniform"
 
-    @Option(help: "Seconds until what is set expires; 0 for never.")
-    var ttl: Int64 = 0
+    @Option(help: "Seconds until what is set expires: N or MIN-MAX; 0 for never.")
+    var ttl = "0"
+
+    @Option(help: "Share of the gets, 0 to 1, that go to keys which are never set.")
+    var missRatio = 0.0
+
+    @Flag(help: "Look-aside: a key that a get missed is set next, on the same connection.")
+    var setOnMiss = false
+
+    @Option(help: "Requests until a connection is closed and opened again; 0 for never.")
+    var requestsPerConnection: UInt64 = 0
 
     @Option(help: "Seconds to measure.")
     var seconds: Double?
@@ -53,14 +66,16 @@ struct PlanOptions: ParsableArguments {
     @Option(help: "When a connection sends again: batch (all replies are in) or window (any is).")
     var refill = "batch"
 
-    @Option(name: .customLong("protocol"), help: "How requests are worded: classic or meta.")
+    @Option(name: .customLong("protocol"), help: "How requests are worded: classic, meta, binary.")
     var wireProtocol = "classic"
 
-    @Option(help: "Seconds without a reply that is due after which the run fails.")
+    @Option(help: "Seconds without a reply that is due, or an accept, after which the run fails.")
     var stall = 5.0
 
     @Flag(help: "Write values that can be checked, and check what comes back.")
     var verify = false
+
+    @OptionGroup var pacing: PacingOptions
 
     /// The plan, checked.
     func plan() throws(ArgumentFault) -> LoadPlan {
@@ -68,12 +83,17 @@ struct PlanOptions: ParsableArguments {
         plan.clientCount = clients
         plan.depth = depth
         plan.keyCount = keys
-        plan.keyBytes = keyBytes
-        plan.valueBytes = valueBytes
+        plan.keyBytes = try SizeDistribution(
+            parsing: keyBytes, option: "key-bytes", etc: .etcKeys)
+        plan.valueBytes = try SizeDistribution(
+            parsing: valueBytes, option: "value-bytes", etc: .etcValues)
         plan.mix = try CommandMix(parsing: mix)
         plan.keysPerGet = multiget
         plan.distribution = try KeyDistribution(parsing: distribution)
-        plan.ttlSeconds = ttl
+        plan.ttl = try TimeToLive(parsing: ttl)
+        plan.missRatio = missRatio
+        plan.setsOnMiss = setOnMiss
+        plan.requestsPerConnection = requestsPerConnection
         guard seconds == nil || operations == nil else {
             throw ArgumentFault("seconds and operations: only one of them can end a run")
         }
@@ -81,30 +101,19 @@ struct PlanOptions: ParsableArguments {
         plan.warmupSeconds = warmup ?? (operations == nil ? 1 : 0)
         plan.threadCount = threads
         plan.seed = seed
-        plan.cores = try cores()
+        plan.cores = try CoreList.parse(cpu, "cpu")
         guard let refill = Refill(rawValue: refill) else {
             throw ArgumentFault("refill '\(refill)' is not batch or window")
         }
         plan.refill = refill
         guard let wireProtocol = WireProtocol(rawValue: wireProtocol) else {
-            throw ArgumentFault("protocol '\(wireProtocol)' is not classic or meta")
+            throw ArgumentFault("protocol '\(wireProtocol)' is not classic, meta or binary")
         }
         plan.wireProtocol = wireProtocol
         plan.stallSeconds = stall
         plan.verifies = verify
+        try pacing.apply(to: &plan)
         try plan.check()
         return plan
-    }
-
-    private func cores() throws(ArgumentFault) -> [Int] {
-        guard !cpu.isEmpty else { return [] }
-        var cores: [Int] = []
-        for part in cpu.split(separator: ",", omittingEmptySubsequences: false) {
-            guard let core = Int(part), core >= 0, core < 1024 else {
-                throw ArgumentFault("cpu '\(cpu)' is not a list of cores such as 0,1")
-            }
-            cores.append(core)
-        }
-        return cores
     }
 }

@@ -12,31 +12,14 @@ internal import Primitives
 
 /// Files that `--workload PATH` names.
 enum WorkloadFile {
-    /// Replaces `--workload PATH` by the options in the file. They come first, right behind the
-    /// subcommand, so that what the command line says as well counts.
+    /// Replaces `--workload PATH` by the options in the file, and `--preset NAME` by what it
+    /// stands for. They come first, right behind the subcommand, presets before files, so that
+    /// what the command line says as well counts.
     static func expand(_ arguments: [String]) throws(ArgumentFault) -> [String] {
-        var rest = arguments
+        let (paths, rest) = try NamedArgument.take("workload", from: arguments)
         var found: [String] = []
-        while let index = rest.firstIndex(where: { isName($0) }) {
-            let path: String
-            if let equals = rest[index].firstIndex(of: "=") {
-                path = String(rest[index][rest[index].index(after: equals)...])
-                rest.remove(at: index)
-            } else {
-                guard index + 1 < rest.count else {
-                    throw ArgumentFault("workload: the path of a file is missing")
-                }
-                path = rest[index + 1]
-                rest.removeSubrange(index...index + 1)
-            }
-            found += try options(in: path)
-        }
-        guard !found.isEmpty else { return rest }
-        return Array(rest.prefix(1)) + found + rest.dropFirst()
-    }
-
-    private static func isName(_ argument: String) -> Bool {
-        argument == "--workload" || argument.hasPrefix("--workload=")
+        for path in paths { found += try options(in: path) }
+        return try Preset.expand(Array(rest.prefix(1)) + found + rest.dropFirst())
     }
 
     static func options(in path: String) throws(ArgumentFault) -> [String] {
@@ -47,19 +30,21 @@ enum WorkloadFile {
         for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false)
             .enumerated()
         {
-            let content = trimmed(line.prefix { $0 != "#" })
-            guard !content.isEmpty else { continue }
-            let sides = content.split(separator: "=", maxSplits: 1).map(trimmed)
-            guard let name = sides.first, sides.count <= 2,
-                name.allSatisfy({ $0.isASCII && ($0.isLowercase || $0 == "-") }),
-                name != "workload"
-            else {
-                throw ArgumentFault("workload: \(path):\(number + 1) is not NAME = VALUE")
-            }
-            options.append("--" + name)
-            options += sides.dropFirst()
+            options += try option(on: line, "workload: \(path):\(number + 1)")
         }
         return options
+    }
+
+    /// The option on a line, as arguments; none on a line without one. `place` begins a fault.
+    static func option(on line: Substring, _ place: String) throws(ArgumentFault) -> [String] {
+        let content = trimmed(line.prefix { $0 != "#" })
+        guard !content.isEmpty else { return [] }
+        let sides = content.split(separator: "=", maxSplits: 1).map(trimmed)
+        guard let name = sides.first, sides.count <= 2,
+            name.allSatisfy({ $0.isASCII && ($0.isLowercase || $0 == "-") }),
+            name != "workload"
+        else { throw ArgumentFault("\(place) is not NAME = VALUE") }
+        return ["--" + name] + sides.dropFirst()
     }
 
     private static func trimmed(_ text: Substring) -> String {

@@ -64,9 +64,16 @@ extension LMDBError: CustomStringConvertible {
         case .invalid: "not a store or damaged at its head"
         case .versionMismatch: "another format version"
         case .noSpace: "no space left"
-        case .io(let errno): "system error \(errno)"
+        case .io(let errno): Self.text(errno)
         case .busy: "in use"
         case .other(let code): "error \(code)"
         }
+    }
+
+    /// The system's words for an errno.
+    private static func text(_ errno: Int32) -> String {
+        // SAFETY: strerror answers a string that ends in a zero byte, this thread's own (glibc
+        // 2.32 and later) or constant; it is copied at once.
+        unsafe strerror(errno).map { unsafe String(cString: $0) } ?? "system error \(errno)"
     }
 }

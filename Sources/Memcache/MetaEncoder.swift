@@ -27,15 +27,43 @@ public enum MetaEncoder {
         writer.append("\r\n")
     }
 
-    /// `ms <key> <bytes> [T<expiry>]`, without the value and the line end that follow it.
+    /// `mg <key> k v T<expiry>`: the value, with its key, and a new expiry.
+    @inlinable
+    public static func getAndTouch(
+        _ key: Span<UInt8>, expiry: Int64, to writer: inout ByteWriter
+    ) {
+        writer.append("mg ")
+        writer.append(key)
+        writer.append(" k v T")
+        RequestEncoder.signed(expiry, to: &writer)
+        writer.append("\r\n")
+    }
+
+    /// `ma <key> v D<delta>`, or `ma <key> v MD D<delta>`: counts up or down, and the new number
+    /// as a value.
+    @inlinable
+    public static func count(
+        _ key: Span<UInt8>, by delta: UInt64, isDown: Bool = false, to writer: inout ByteWriter
+    ) {
+        writer.append("ma ")
+        writer.append(key)
+        if isDown { writer.append(" v MD D") } else { writer.append(" v D") }
+        writer.append(decimal: delta)
+        writer.append("\r\n")
+    }
+
+    /// `ms <key> <bytes> [ME] [T<expiry>]`, without the value and the line end that follow it;
+    /// ME stores only where there is nothing.
     @inlinable
     public static func setLine(
-        _ key: Span<UInt8>, expiry: Int64 = 0, bytes: Int, to writer: inout ByteWriter
+        _ key: Span<UInt8>, expiry: Int64 = 0, bytes: Int, isAdd: Bool = false,
+        to writer: inout ByteWriter
     ) {
         writer.append("ms ")
         writer.append(key)
         writer.append(UInt8(ascii: " "))
         writer.append(decimal: UInt64(truncatingIfNeeded: bytes))
+        if isAdd { writer.append(" ME") }
         if expiry != 0 {
             writer.append(" T")
             RequestEncoder.signed(expiry, to: &writer)

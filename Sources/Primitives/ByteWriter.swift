@@ -83,6 +83,15 @@
         advance(bytes)
     }
 
+    /// Appends the eight bytes of `word`, its highest first.
+    @inlinable @inline(__always)
+    public mutating func append(bigEndian word: UInt64) {
+        guard reserve(8) else { return }
+        unsafe UnsafeMutableRawPointer(base + count).storeBytes(
+            of: word.bigEndian, as: UInt64.self)
+        advance(8)
+    }
+
     /// Appends `value` in decimal, 1 to 20 digits.
     @inlinable
     public mutating func append(decimal value: UInt64) {

@@ -101,10 +101,49 @@ extension Writer {
         adopt(room.frame, as: segment)
     }
 
+    /// The frames of a chain, with the record in them, become a new segment's, which waits for its
+    /// commit; the record keeps order and cas. Nil: the record is dead or was not wanted, or no
+    /// number is free. The segment is in no queue.
+    public mutating func inherit(_ segment: Int, isWanted: Bool, now: UInt32) -> Int? {
+        let segments = log.segments
+        let word = segments.frame(segment).loadAcquire()
+        guard word != 0 else { return nil }
+        let record = Record(log.frames.memory, at: log.frames.offset(Int(word) - 1))
+        let hash = log.frames.memory.withBytes(record.keyOffset, record.keyBytes) {
+            log.hasher.hash($0)
+        }
+        let shard = log.index.shard(hash)
+        log.index.lock(shard)
+        defer { log.index.unlock(shard) }
+        let place = Place(segment: segment, offset: 0)
+        guard let (at, slot) = log.index.find(hash, place), !SlotLayout.isMarked(slot),
+            isWanted || SlotLayout.hits(slot) > 0, log.isAlive(record, at: now),
+            let heir = segments.open(.chain)
+        else { return nil }
+        segments.filled(heir).storeRelaxed(segments.filled(segment).loadRelaxed())
+        segments.cut(heir).storeRelaxed(segments.filled(segment).loadRelaxed())
+        segments.records(heir).storeRelaxed(1)
+        segments.earliestExpiry(heir).storeRelaxed(segments.earliestExpiry(segment).loadRelaxed())
+        segments.latestExpiry(heir).storeRelaxed(segments.latestExpiry(segment).loadRelaxed())
+        segments.overlap(heir).storeRelaxed(segments.sequenceLimit())
+        segments.frame(heir).storeRelease(word)
+        segments.frame(segment).storeRelease(0)
+        segments.dead(segment).add(1)
+        let target = Place(segment: heir, offset: 0)
+        log.index.store(log.index.layout.moved(slot, to: target, hits: 1), at: at)
+        segments.hits(heir).add(1)
+        log.count(.rescues)
+        handOn(heir)
+        return heir
+    }
+
     /// Bytes that the open segment has room for.
     public var tailRoom: Int {
         main.segment == 0 ? 0 : log.geometry.segmentBytes - main.tail
     }
+
+    /// Bytes in the open segment.
+    public var openBytes: Int { main.tail }
 
     /// Whether the open segment holds bytes that no cut covers.
     public var hasUncut: Bool { main.tail > main.cut }

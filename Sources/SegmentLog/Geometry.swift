@@ -19,7 +19,7 @@ public struct Geometry: BitwiseCopyable, Sendable, Equatable {
     public let frameCount: Int
     /// Frames the log region may keep once memory is full.
     public let logFrames: Int
-    /// Frames to keep free: every writer can open both its segments while more are being freed.
+    /// Frames to keep free: every writer can open its segments while more are being freed.
     public let freeFramesMin: Int
     /// Segment numbers, 1 ..< segmentCount.
     public let segmentCount: Int
@@ -40,6 +40,9 @@ public struct Geometry: BitwiseCopyable, Sendable, Equatable {
     public static let segmentBitsMax = 20
     public static let frameBytesMax = 1 << 20
     public static let frameBytesMin = 64 << 10
+    /// Frames are smaller where there would be fewer: those that are kept free, and the open ones
+    /// that are half full, hold no records.
+    static let framesWanted = 256
     public static let diskPrefixBytes = 16
     /// Below this a log cannot hold its open segments.
     public static let memoryBytesMin = 4 << 20
@@ -74,14 +77,15 @@ public struct Geometry: BitwiseCopyable, Sendable, Equatable {
         rowsAtStart = Spread.sizeAtStart << groupBits
         let start = rowsAtStart
 
-        // Ghosts only without a disk: two bytes for more than half of the small items that memory
-        // holds.
-        ghostCount = hasDisk ? 0 : max(memory / 64 / 2, 1024)
+        // Ghosts only without a disk: two bytes each, as many as memory holds items of 128 bytes
+        // with all their overhead.
+        ghostCount = hasDisk ? 0 : max(memory / 128, 1024) & ~3
         let ghostBytes = ghostCount * 2
 
         let available = memory - start * rowBytes - ghostBytes
         var frame = Self.frameBytesMax
-        while frame > Self.frameBytesMin, available / frame / 10 < 3 * writers { frame /= 2 }
+        let framesWanted = max(30 * writers, Self.framesWanted)
+        while frame > Self.frameBytesMin, available / frame < framesWanted { frame /= 2 }
         if let wanted = frameBytesWanted, wanted > frame, available / wanted >= 6 * writers {
             frame = wanted
         }
@@ -90,7 +94,8 @@ public struct Geometry: BitwiseCopyable, Sendable, Equatable {
         let frames = max(available / frame - 1, 4 * writers)
         frameCount = frames
         logFrames = max(frames / 10, 2 * writers)
-        freeFramesMin = min(max(2 * writers, frames / 64), 12)
+        // Without a disk only maintenance opens promotion segments.
+        freeFramesMin = min(max(hasDisk ? 2 * writers : writers + 2, frames / 64), 12)
 
         // Segments that were sealed early are smaller than a frame: some numbers more. At most
         // so many that a tag keeps 24 bits.
@@ -106,6 +111,17 @@ public struct Geometry: BitwiseCopyable, Sendable, Equatable {
     public var rowBytes: Int { Self.bucketBytes << shardBits }
     /// The largest record that shares a segment with others; larger ones get frames of their own.
     public var sharedRecordBytesMax: Int { segmentBytes / 2 }
+    /// Frames that a large record may not count on: both open segments of every writer, of every
+    /// worker one for staging and one for reading, and one to spare.
+    public var framesHeldMax: Int {
+        2 * writers + 2 * max(writers - (hasDisk ? 2 : 1), 0) + 1
+    }
+    /// Frames that one record may take: so many parts its key on disk can number.
+    public static let chainFramesMax = 1024
+    /// The largest record that memory can take once everything else has left it.
+    public var recordBytesMax: Int {
+        min(frameCount - framesHeldMax, Self.chainFramesMax) * segmentBytes
+    }
     /// Frames that a record of so many bytes needs if it does not share.
     public func framesNeeded(_ bytes: Int) -> Int { (bytes + segmentBytes - 1) / segmentBytes }
 }

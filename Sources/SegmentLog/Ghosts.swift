@@ -2,39 +2,82 @@
 //
 // A key that comes back while its ghost is here has proved that it is wanted: its record starts
 // with a hit and so survives the log region (the ghost queue of S3-FIFO; Yang et al., SOSP 2023).
-// One fingerprint of two bytes per place, the newest wins; a race loses a ghost, no more.
+// Lossy, but not by chance alone: a ghost has a date, the oldest of a group of four gives way,
+// and one that is older than a cache's worth of departures proves nothing and does not count.
 
 internal import Primitives
 
-/// A lossy set of fingerprints; a handle that all threads share without a lock.
+/// A lossy set of fingerprints; a handle that all threads share without a lock. A race loses a
+/// ghost, no more.
+///
+/// ```text
+/// group, 8 bytes:  | f | d | f | d | f | d | f | d |
+/// ```
+/// f: fingerprint, never 0 but in an empty place. d: date, the epoch in which the key left; it
+/// has a byte and looks young again after 256 epochs, when the group has long been overwritten.
 public struct Ghosts: BitwiseCopyable, Sendable {
+    // The groups; behind them, in a cache line of their own: 0 epoch, 8 departures until the next.
     private let region: Region
-    private let places: UInt64
+    private let groups: UInt64
+    private let common: Int
+
+    /// A ghost counts for so many epochs.
+    private static let epochsMax: UInt8 = 16
 
     init(_ geometry: Geometry) throws(MemoryError) {
-        places = UInt64(geometry.ghostCount)
-        region = try Region.map(byteCount: max(geometry.ghostCount * 2, 4096))
+        groups = UInt64(geometry.ghostCount / 4)
+        common = (geometry.ghostCount / 4 * 8 + 63) / 64 * 64
+        region = try Region.map(byteCount: common + 64)
     }
 
-    public var isEmpty: Bool { places == 0 }
+    public var isEmpty: Bool { groups == 0 }
 
-    private func place(_ hash: UInt64) -> Int {
-        Int(hash.multipliedFullWidth(by: places).high) * 2
+    private func group(_ hash: UInt64) -> Int {
+        Int(hash.multipliedFullWidth(by: groups).high) * 8
     }
-    private func fingerprint(_ hash: UInt64) -> UInt16 { UInt16(truncatingIfNeeded: hash) | 1 }
+    private func fingerprint(_ hash: UInt64) -> UInt8 { UInt8(truncatingIfNeeded: hash) | 1 }
+    private var epoch: UInt8 { UInt8(truncatingIfNeeded: region.uint64(at: common)) }
 
-    /// Notes that a key has left.
-    public func insert(_ hash: UInt64) {
-        guard places > 0 else { return }
-        region.store(fingerprint(hash), at: place(hash))
+    /// Notes that a key has left. Maintenance only.
+    ///
+    /// - Parameter lifetime: how many keys may leave before this one is forgotten; asked for once
+    ///   in an epoch.
+    func insert(_ hash: UInt64, lifetime: () -> Int) {
+        guard groups > 0 else { return }
+        let left = region.uint64(at: common + 8)
+        if left == 0 {
+            region.store(UInt64(epoch &+ 1), at: common)
+            region.store(UInt64(lifetime() / Int(Self.epochsMax)), at: common + 8)
+        } else {
+            region.store(left - 1, at: common + 8)
+        }
+        let now = epoch
+        let group = group(hash)
+        let ghosts = region.uint64(at: group)
+        var oldest: UInt64 = 0
+        var oldestAge = -1
+        for place in 0..<4 as Range<UInt64> {
+            let ghost = UInt16(truncatingIfNeeded: ghosts >> (place * 16))
+            let age = ghost == 0 ? 256 : Int(now &- UInt8(ghost >> 8))
+            if age > oldestAge { (oldest, oldestAge) = (place * 16, age) }
+        }
+        let ghost = UInt64(now) << 8 | UInt64(fingerprint(hash))
+        region.store(ghosts & ~(0xFFFF << oldest) | ghost << oldest, at: group)
     }
 
     /// Whether a key has left lately; forgets it.
     public func take(_ hash: UInt64) -> Bool {
-        guard places > 0 else { return false }
-        let place = place(hash)
-        guard region.uint16(at: place) == fingerprint(hash) else { return false }
-        region.store(UInt16(0), at: place)
-        return true
+        guard groups > 0 else { return false }
+        let group = group(hash)
+        let ghosts = region.uint64(at: group)
+        for place in 0..<4 as Range<UInt64> {
+            let ghost = UInt16(truncatingIfNeeded: ghosts >> (place * 16))
+            guard UInt8(truncatingIfNeeded: ghost) == fingerprint(hash),
+                epoch &- UInt8(ghost >> 8) <= Self.epochsMax
+            else { continue }
+            region.store(ghosts & ~(0xFFFF << (place * 16)), at: group)
+            return true
+        }
+        return false
     }
 }

@@ -1,9 +1,10 @@
 // Reclaimer: keeps frames free. Run by the maintenance thread only.
 //
-// While frames are free nothing leaves memory. Below the low mark, in this order: segments that
-// are mostly dead are cleaned; the log region, if it holds more than its share, loses its oldest
-// segment (what was hit is promoted); else the promotion region loses its oldest (what was hit
-// since goes to its head again). A frame is handed out again only after quiescence.
+// While frames are free nothing leaves memory. Below the low mark, in this order: the segment
+// with the most dead bytes is cleaned, if they make it worth while; the log region,
+// if it holds more than its share, loses its oldest segment (what was hit is promoted); else the
+// promotion region loses its oldest (what was hit goes to its head again, one hit poorer). A frame
+// is handed out again only after quiescence.
 
 internal import Primitives
 
@@ -92,16 +93,7 @@ public struct Reclaimer: ~Copyable {
     // MARK: Choosing
 
     private func chooseVictim() -> (UInt32, Bool)? {
-        let segments = log.segments
-        let isMostlyDead: (UInt32) -> Bool = { number in
-            let records = Int(segments.records(Int(number)).loadRelaxed())
-            return segments.liveRecords(Int(number)) * 4 <= records
-        }
-        if let number = log.logRegion.take(where: isMostlyDead) {
-            log.count(.segmentsCleaned)
-            return (number, true)
-        }
-        if let number = log.promotionRegion.take(where: isMostlyDead) {
+        if let number = takeDeadest() {
             log.count(.segmentsCleaned)
             return (number, true)
         }
@@ -110,6 +102,29 @@ public struct Reclaimer: ~Copyable {
         }
         if let number = log.promotionRegion.pop() { return (number, false) }
         return log.logRegion.pop().map { ($0, false) }
+    }
+
+    /// The segment with the most dead bytes of both regions, if it is worth cleaning.
+    ///
+    /// Without a disk that is a quarter of a segment: every live byte is one that need not be
+    /// fetched again from wherever the cache is in front of. With one, what leaves memory is still
+    /// there: cleaning may not copy more than it frees. Room that a segment never filled does not
+    /// count: a copy may leave as much, and there would be no end.
+    private func takeDeadest() -> UInt32? {
+        let segments = log.segments
+        let bytes = log.geometry.segmentBytes
+        var most = log.geometry.hasDisk ? bytes / 2 : bytes / 4
+        var deadest: UInt32?
+        var isLog = false
+        func look(_ number: UInt32, _ isInLog: Bool) {
+            let dead = segments.deadBytes(Int(number))
+            guard dead > most else { return }
+            (most, deadest, isLog) = (dead, number, isInLog)
+        }
+        log.logRegion.forEach { look($0, true) }
+        log.promotionRegion.forEach { look($0, false) }
+        guard let deadest else { return nil }
+        return (isLog ? log.logRegion : log.promotionRegion).take { $0 == deadest }
     }
 
     // MARK: Letting go
@@ -129,7 +144,8 @@ public struct Reclaimer: ~Copyable {
         if log.geometry.hasDisk {
             if isLive, wasHit || keepsAll {
                 walk(segment) { writer, place, hash, hits in
-                    if hits > 0 || keepsAll { _ = writer.promote(hash, from: place, now: now) }
+                    guard hits > 0 || keepsAll else { return }
+                    _ = writer.promote(hash, from: place, isAging: !keepsAll, now: now)
                 }
             }
             takeFrame(segment)
@@ -138,7 +154,9 @@ public struct Reclaimer: ~Copyable {
         if isLive {
             walk(segment) { writer, place, hash, hits in
                 if hits > 0 || keepsAll {
-                    if case .noRoom = writer.promote(hash, from: place, now: now) {
+                    if case .noRoom = writer.promote(
+                        hash, from: place, isAging: !keepsAll, now: now)
+                    {
                         writer.forget(hash, from: place, now: now)
                     }
                 } else {
@@ -155,7 +173,9 @@ public struct Reclaimer: ~Copyable {
         if log.segments.liveRecords(segment) > 0 {
             walk(segment) { writer, place, hash, hits in
                 if hits > 0 || keepsAll {
-                    if case .noRoom = writer.promote(hash, from: place, now: now) {
+                    if case .noRoom = writer.promote(
+                        hash, from: place, isAging: !keepsAll, now: now)
+                    {
                         writer.demote(hash, from: place, now: now)
                     }
                 } else {

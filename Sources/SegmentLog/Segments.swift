@@ -36,6 +36,9 @@ public enum SegmentKind: UInt32, BitwiseCopyable, Sendable {
 /// the moment (writer while open, then committer or maintenance) and published by `state`.
 public struct Segments: BitwiseCopyable, Sendable {
     @usableFromInline let frameWords: Region
+    /// When each segment was opened, in unix seconds of the clock below.
+    private let openedWords: Region
+    @usableFromInline let fillerWords: Region
     @usableFromInline let table: Region
     public let count: Int
     private let freeNumbers: SlotQueue
@@ -43,11 +46,13 @@ public struct Segments: BitwiseCopyable, Sendable {
     // An entry, 64 bytes: 0 state, 4 kind, 8 sequence, 16 file offset, 24 filled, 28 cut,
     // 32 records, 36 dead, 40 hits, 44 reads, 48 earliest expiry, 52 latest expiry,
     // 56 sequence limit: no segment with this or a later one was open before this one was sealed.
-    // Behind the entries: 0 next sequence.
+    // Behind the entries: 0 next sequence, 8 the clock.
 
     init(_ geometry: Geometry) throws(MemoryError) {
         count = geometry.segmentCount
         frameWords = try Region.map(byteCount: count * 4)
+        openedWords = try Region.map(byteCount: count * 4)
+        fillerWords = try Region.map(byteCount: count * 4)
         table = try Region.map(byteCount: count * 64 + 64)
         let queue = try Region.map(byteCount: SlotQueue.byteCount(capacity: count))
         freeNumbers = SlotQueue(queue, at: 0, capacity: count)
@@ -62,10 +67,23 @@ public struct Segments: BitwiseCopyable, Sendable {
         guard let number = freeNumbers.pop() else { return nil }
         let segment = Int(number)
         table.zero(segment * 64, 64)
+        fillers(segment).storeRelaxed(0)
         table.store(kind.rawValue, at: segment * 64 + 4)
         table.store(sequence ?? nextSequence.add(1), at: segment * 64 + 8)
+        openedWords.atomic32(at: segment * 4).storeRelaxed(clock.loadRelaxed())
         setState(segment, .open)
         return segment
+    }
+
+    /// The unix second that a worker was last told: dates segments for the statistics only.
+    @inlinable public var clock: AtomicWord32 { table.atomic32(at: count &* 64 &+ 8) }
+    @inlinable public func tell(_ now: UInt32) {
+        if clock.loadRelaxed() != now { clock.storeRelaxed(now) }
+    }
+    /// The second in which the segment was opened or, if it was on disk when this run began, in
+    /// which it was found there; 0 before any worker knew the time.
+    public func openedAt(_ segment: Int) -> UInt32 {
+        openedWords.atomic32(at: segment * 4).loadRelaxed()
     }
 
     func free(_ segment: Int) {
@@ -112,6 +130,10 @@ public struct Segments: BitwiseCopyable, Sendable {
     /// First frame of the segment plus one, or 0 if it is not in memory.
     @inlinable public func frame(_ segment: Int) -> AtomicWord32 {
         frameWords.atomic32(at: segment &<< 2)
+    }
+    /// Bytes of holes that overwriting in place has left.
+    @inlinable public func fillers(_ segment: Int) -> AtomicWord32 {
+        fillerWords.atomic32(at: segment &<< 2)
     }
     @inlinable func word32(_ segment: Int, _ offset: Int) -> AtomicWord32 {
         table.atomic32(at: segment &<< 6 &+ offset)
@@ -161,6 +183,14 @@ public struct Segments: BitwiseCopyable, Sendable {
         }
         let state = state(segment)
         return state != .free && state != .dying && fileOffset(segment).loadRelaxed() != 0
+    }
+    /// Bytes of dead records and fillers in a sealed segment, if dead and live records are equally
+    /// long.
+    func deadBytes(_ segment: Int) -> Int {
+        let records = Int(records(segment).loadRelaxed())
+        let filled = Int(filled(segment).loadRelaxed())
+        let fillers = Int(fillers(segment).loadRelaxed())
+        return filled - max(filled - fillers, 0) * liveRecords(segment) / max(records, 1)
     }
     /// Live records, for choosing what to clean.
     @inlinable public func liveRecords(_ segment: Int) -> Int {

@@ -15,7 +15,12 @@ public enum Moved: BitwiseCopyable {
 
 extension Writer {
     /// Copies the record at `place` (in memory) to the head of the promotion region.
-    public mutating func promote(_ hash: UInt64, from place: Place, now: UInt32) -> Moved {
+    ///
+    /// - Parameter isAging: its time in its region is over, which costs it one of its hits; not so
+    ///   if its segment is only being cleaned.
+    public mutating func promote(
+        _ hash: UInt64, from place: Place, isAging: Bool = false, now: UInt32
+    ) -> Moved {
         let index = log.index
         let shard = index.shard(hash)
         index.lock(shard)
@@ -36,7 +41,10 @@ extension Writer {
         }
         let isAgain = log.segments.kind(place.segment) == .promotion
         guard let target = copyToPromotion(source, home: home) else { return .noRoom }
-        index.store(index.layout.moved(slot, to: target), at: at)
+        let hits = SlotLayout.hits(slot)
+        let left = isAging && hits > 0 ? hits - 1 : hits
+        index.store(index.layout.moved(slot, to: target, hits: left), at: at)
+        if left > 0 { log.segments.hits(target.segment).add(1) }
         if isAgain || home.isNone { log.segments.dead(place.segment).add(1) }
         log.count(isAgain ? .recirculations : .promotions)
         return .moved
@@ -121,7 +129,7 @@ extension Writer {
         if log.geometry.hasDisk { log.index.setMayHide(log.index.shard(hash)) }
         log.count(.evictions)
         if SlotLayout.hits(slot) == 0 { log.count(.evictedUnfetched) }
-        log.ghosts.insert(hash)
+        log.ghosts.insert(hash) { log.index.itemCount() }
     }
 
     /// Removes an expired or flushed record. Shard locked.

@@ -125,7 +125,9 @@ extension Writer {
             return nil
         }
         guard log.frames.freeCount >= needed else {
-            want(needed)
+            // What cannot be had must not drive out what is there.
+            let possible = log.framesAllowed() - log.geometry.framesHeldMax
+            needed <= possible ? want(needed) : log.count(.waits)
             return nil
         }
         var first: Int?

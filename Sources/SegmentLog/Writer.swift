@@ -48,6 +48,8 @@ public struct Writer: ~Copyable {
     var stagingFrame = 0
     /// A frame kept for when there is none, plus one.
     private var spareFrame = 0
+    /// Whether the next segment can be opened whatever happens.
+    public var hasSpare: Bool { spareFrame != 0 }
     var stagingTail = 0
     /// The frame kept for reading from disk while no other is free, plus one, and how much of it
     /// is used.
@@ -102,12 +104,16 @@ public struct Writer: ~Copyable {
         log.record(frame, slot)
     }
 
-    /// Notes a hit in the slot; writes nothing once the bits are full. The shard is locked.
-    @inlinable public func noteHit(_ at: SlotOffset, _ slot: UInt64) {
+    /// Notes a hit in the slot; writes nothing once the bits are full. Returns the slot as it is
+    /// now. The shard is locked.
+    @inlinable @discardableResult
+    public func noteHit(_ at: SlotOffset, _ slot: UInt64) -> UInt64 {
         let hits = SlotLayout.hits(slot)
-        guard hits < 3 else { return }
-        log.index.store(slot &+ 1 &<< SlotLayout.hitShift, at: at)
+        guard hits < 3 else { return slot }
+        let noted = slot &+ 1 &<< SlotLayout.hitShift
+        log.index.store(noted, at: at)
         if hits == 0 { log.segments.hits(log.index.layout.segment(slot)).add(1) }
+        return noted
     }
 
     /// Without a lock: asks the core for the record that the hash probably means.
@@ -205,14 +211,42 @@ public struct Writer: ~Copyable {
         return place
     }
 
-    /// Whether a record may be overwritten where it lies by one of `bytes`. Shard locked.
-    @inlinable public func canOverwrite(_ slot: UInt64, _ record: Record, bytes: Int) -> Bool {
+    /// How many bytes a record may be overwritten with where it lies, if it can have as many as
+    /// `wanted` there; else 0. Shard locked.
+    @inlinable public func room(over slot: UInt64, _ record: Record, wanted: Int) -> Int {
         let old = record.totalBytes
-        guard bytes <= old, old <= 16 << 10, !record.hasHome else { return false }
+        guard wanted <= 16 << 10, old <= 16 << 10, !record.hasHome else { return 0 }
         let segment = log.index.layout.segment(slot)
-        if segment == main.segment { return log.index.layout.offset(slot) >= main.cut }
-        return !log.geometry.hasDisk && log.segments.state(segment) != .leaving
-            && log.segments.kind(segment) != .chain
+        if segment == main.segment {
+            guard log.index.layout.offset(slot) >= main.cut else { return 0 }
+        } else {
+            guard !log.geometry.hasDisk, log.segments.state(segment) != .leaving,
+                log.segments.kind(segment) != .chain
+            else { return 0 }
+        }
+        return wanted <= old ? old : grown(old, slot, record, wanted: wanted)
+    }
+
+    /// A record together with the hole behind it, which overwriting it has left: only its key's
+    /// shard writes there.
+    @usableFromInline
+    func grown(_ old: Int, _ slot: UInt64, _ record: Record, wanted: Int) -> Int {
+        let layout = log.index.layout
+        let segment = layout.segment(slot)
+        var limit = main.tail
+        if segment != main.segment {
+            // In another writer's open segment the next record may be on its way.
+            guard log.segments.state(segment) == .clean else { return 0 }
+            limit = Int(log.segments.filled(segment).loadRelaxed())
+        }
+        limit -= layout.offset(slot)
+        var room = old
+        while room < wanted, room < limit {
+            let next = Record(record.region, at: record.at + room)
+            guard next.isFiller else { return 0 }
+            room += next.totalBytes
+        }
+        return room < wanted ? 0 : room
     }
 
     /// Notes that a record was overwritten in place by one with this expiry.
@@ -238,10 +272,20 @@ public struct Writer: ~Copyable {
         _ = log.index.insert(hash, slot, isItem: false)
     }
 
-    /// Fills what an overwritten record leaves of its place.
-    @inlinable public func fillBehind(_ record: Record, old: Int, new: Int) {
-        guard new < old else { return }
-        Record(record.region, at: record.at &+ new).writeFiller(bytes: old &- new)
+    /// Fills what an overwritten record leaves of its room. `old` and `new`: bytes of the record.
+    @inlinable public func fillBehind(
+        _ slot: UInt64, _ record: Record, old: Int, new: Int, room: Int
+    ) {
+        if new < room {
+            Record(record.region, at: record.at &+ new).writeFiller(bytes: room &- new)
+        }
+        guard new != old else { return }
+        let fillers = log.segments.fillers(log.index.layout.segment(slot))
+        if new < old {
+            fillers.add(UInt32(truncatingIfNeeded: old &- new))
+        } else {
+            fillers.subtract(UInt32(truncatingIfNeeded: new &- old))
+        }
     }
 
     /// Points the key's slot to a new place; what it named before is dead. Shard locked.
@@ -321,10 +365,10 @@ public struct Writer: ~Copyable {
 
     /// Answers the committer's question, if it asked one: call between turns.
     @inlinable public mutating func answerCut() {
-        log.isDirty(number).storeRelaxed(main.tail > main.cut ? 1 : 0)
         let asked = log.cutAsked(number).loadAcquire()
-        guard asked != log.cutAnswered(number).loadRelaxed() else { return }
-        publishCut(asked)
+        if asked != log.cutAnswered(number).loadRelaxed() { publishCut(asked) }
+        // Behind the cut: a worker that parks now has nothing more to commit.
+        log.isDirty(number).storeRelaxed(main.tail > main.cut ? 1 : 0)
     }
     @usableFromInline mutating func publishCut(_ asked: UInt32) {
         // A segment that stays open while many pass would be in doubt with all of them.

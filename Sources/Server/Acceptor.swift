@@ -19,6 +19,8 @@ struct Acceptor: ~Copyable {
     /// Each worker's, in order.
     private let wakers: [Waker]
     private let counters: Counters
+    private let journal: Journal
+    private var hasToldOfLimit = false
     private let limitReply: Region
     private let limitReplyBytes: Int
     private var isArmed: [Bool]
@@ -27,7 +29,8 @@ struct Acceptor: ~Copyable {
     private var isStopping = false
 
     init(
-        ring: consuming KernelRing, listeners: [Listener], office: Office, wakers: [Waker]
+        ring: consuming KernelRing, listeners: [Listener], office: Office, wakers: [Waker],
+        journal: Journal
     ) throws(MemoryError) {
         let reply = try Region.map(byteCount: 4096)
         var writer = ByteWriter(reply, at: 0, capacity: 128)
@@ -37,6 +40,7 @@ struct Acceptor: ~Copyable {
         self.listeners = listeners
         self.office = office
         self.wakers = wakers
+        self.journal = journal
         counters = office.controlCounters
         isArmed = Array(repeating: false, count: listeners.count)
         self.ring = ring
@@ -144,12 +148,23 @@ struct Acceptor: ~Copyable {
             isPaused = true
             pausedAt = Clock.monotonicNanoseconds()
             counters.add(.listenDisabled)
+            tellOfLimit(error)
             office.isAccepting = false
             office.beginWaitForClosing()
         default:
             // The client went away before it was accepted, or something stranger.
             counters.add(.acceptErrors)
         }
+    }
+
+    /// The log hears of it once: the statistics count how often.
+    private mutating func tellOfLimit(_ error: Int32) {
+        guard !hasToldOfLimit else { return }
+        hasToldOfLimit = true
+        journal.warning(
+            "no descriptor or memory for another connection (\(SystemError.name(error)), with"
+                + " \(office.connectionCount) open): none is accepted until one closes; raise"
+                + " `ulimit -n` or LimitNOFILE=, or lower -c")
     }
 
     /// Accepts again once a connection has closed, or after a second.

@@ -1,9 +1,10 @@
 // Blocks: the buffers that bytes lie in between a socket and a request, and their chains.
 //
-// There are two kinds, told apart by number: the provided receive buffers of the ring come first,
-// the worker's own pool follows. Both are `blockBytes` long, so a chain may hold both. A provided
-// buffer belongs to a connection within one turn only; what is left of it at the end of the turn
-// moves to the pool. Who owns which chain is the connection's business.
+// There are three kinds, told apart by number: the provided receive buffers of the ring come first,
+// the large and then the small blocks of the worker's own pool follow. A chain may hold all kinds.
+// A provided buffer belongs to a connection within one turn only; what is left of it at the end of
+// the turn moves to the pool, which therefore keeps a block in reserve for every provided buffer
+// that is out. Who owns which chain is the connection's business.
 
 internal import Primitives
 
@@ -17,6 +18,8 @@ struct Block: BitwiseCopyable {
     var end: UInt32
     /// Bytes at the end that are copies of what lies just before the next block's start.
     var borrowed: UInt32
+    /// Holds replies, not input (blocks of the pool only).
+    var isOutput = false
 
     var count: Int { Int(end) &- Int(start) }
 }
@@ -36,34 +39,72 @@ struct Place: BitwiseCopyable {
 }
 
 /// All blocks of one worker.
+///
+/// A provided buffer is out while the ring has it or a connection holds it. Large blocks are kept
+/// in reserve for all that are out, and one more to join the halves of a request in; a buffer that
+/// comes back while there are too few is withheld from the ring until there are enough again.
+/// Neither input nor output can take the last quarter of the pool from the other: input waits for
+/// room to answer in, and must not itself be what fills it.
 struct Blocks: ~Copyable {
     private let received: Region
-    /// The pool's memory.
+    /// The pool's memory: large blocks, then small ones.
     let pool: Region
     private let blocks: Table<Block>
     /// Numbers below this are provided buffers.
     let receivedCount: Int
-    let poolCount: Int
-    private var free: UInt32
+    /// Numbers from here on are small blocks.
+    private let smallStart: Int
+    /// The pool's size, in large blocks; and large blocks, in use or not.
+    private let poolCount: Int
+    private let largeCount: Int
+    private var free = nobody
+    /// Large blocks that nobody uses, reserved ones included.
     private(set) var freeCount: Int
+    /// Large blocks that hold output.
+    private var outputCount = 0
+    private var freeSmall = nobody
+    private(set) var smallFreeCount: Int
+    /// Provided buffers that the ring has, or connections.
+    private(set) var outCount: Int
+    /// Of these, the ones that connections hold in this turn.
+    private(set) var heldCount = 0
+    private var withheld = nobody
 
     private static var bytes: Int { ServerLimits.blockBytes }
+    private static var smallBytes: Int { ServerLimits.smallBlockBytes }
 
+    /// - Parameter poolCount: the pool's size in large blocks; an eighth of it is cut into small
+    ///   ones.
     init(received: Region, receivedCount: Int, poolCount: Int) throws(MemoryError) {
+        let cutCount = poolCount / 8
+        let smallCount = cutCount * (Self.bytes / Self.smallBytes)
+        let largeCount = poolCount - cutCount
         let pool = try Region.map(byteCount: poolCount * Self.bytes)
-        let blocks = try Table<Block>(count: receivedCount + poolCount)
+        let blocks = try Table<Block>(count: receivedCount + largeCount + smallCount)
         self.received = received
         self.receivedCount = receivedCount
         self.poolCount = poolCount
+        self.largeCount = largeCount
+        smallStart = receivedCount + largeCount
         self.pool = pool
         self.blocks = blocks
-        free = nobody
-        freeCount = poolCount
-        for index in (0..<poolCount).reversed() {
-            let id = UInt32(receivedCount + index)
-            blocks[Int(id)].next = free
-            free = id
+        freeCount = largeCount
+        smallFreeCount = smallCount
+        outCount = receivedCount
+        for index in (receivedCount..<smallStart).reversed() {
+            blocks[index].next = free
+            free = UInt32(index)
         }
+        for index in (smallStart..<smallStart + smallCount).reversed() {
+            blocks[index].next = freeSmall
+            freeSmall = UInt32(index)
+        }
+    }
+
+    /// Entries of the table for a pool of `poolCount` blocks.
+    static func entries(receivedCount: Int, poolCount: Int) -> Int {
+        let cutCount = poolCount / 8
+        return receivedCount + poolCount - cutCount + cutCount * (bytes / smallBytes)
     }
 
     @inline(__always)
@@ -74,16 +115,35 @@ struct Blocks: ~Copyable {
 
     @inline(__always)
     func isReceived(_ id: UInt32) -> Bool { Int(id) < receivedCount }
+    func isSmall(_ id: UInt32) -> Bool { Int(id) >= smallStart }
+    func capacity(_ id: UInt32) -> Int { isSmall(id) ? Self.smallBytes : Self.bytes }
 
     /// Where the block's first byte lies, whatever its run is.
     @inline(__always)
     func place(_ id: UInt32) -> Place {
-        Int(id) < receivedCount
-            ? Place(region: received, offset: Int(id) &* Self.bytes)
-            : Place(region: pool, offset: (Int(id) &- receivedCount) &* Self.bytes)
+        let number = Int(id)
+        if number < receivedCount {
+            return Place(region: received, offset: number &* Self.bytes)
+        }
+        let offset =
+            number < smallStart
+            ? (number &- receivedCount) &* Self.bytes
+            : largeCount &* Self.bytes &+ (number &- smallStart) &* Self.smallBytes
+        return Place(region: pool, offset: offset)
     }
 
-    /// An empty block of the pool; nil if all are taken.
+    // MARK: The pool
+
+    /// Large blocks that neither input nor output may take from the other.
+    private var shareCount: Int { poolCount / 4 }
+
+    /// Large blocks that may be used for output.
+    @inline(__always)
+    var availableCount: Int {
+        min(freeCount &- outCount &- 1, largeCount &- shareCount &- outputCount)
+    }
+
+    /// A large block of the pool, reserved or not; nil if all are taken.
     mutating func take() -> UInt32? {
         guard free != nobody else { return nil }
         let id = free
@@ -93,13 +153,75 @@ struct Blocks: ~Copyable {
         return id
     }
 
+    /// A block for so many bytes, if there is one that holds them; else any.
+    private mutating func take(for count: Int, isOutput: Bool) -> UInt32? {
+        guard count <= Self.smallBytes || free == nobody, freeSmall != nobody else {
+            guard let id = take() else { return nil }
+            blocks[Int(id)].isOutput = isOutput
+            if isOutput { outputCount += 1 }
+            return id
+        }
+        let id = freeSmall
+        freeSmall = blocks[Int(id)].next
+        smallFreeCount -= 1
+        blocks[Int(id)] = Block(next: nobody, start: 0, end: 0, borrowed: 0)
+        return id
+    }
+
     /// Gives a block of the pool back.
     mutating func give(_ id: UInt32) {
         precondition(!isReceived(id))
-        blocks[Int(id)].next = free
-        free = id
-        freeCount += 1
+        if isSmall(id) {
+            blocks[Int(id)].next = freeSmall
+            freeSmall = id
+            smallFreeCount += 1
+        } else {
+            if blocks[Int(id)].isOutput { outputCount -= 1 }
+            blocks[Int(id)].next = free
+            free = id
+            freeCount += 1
+        }
     }
+
+    // MARK: Provided buffers
+
+    /// Buffers that the ring can receive into.
+    var lentCount: Int { outCount - heldCount }
+
+    /// A provided buffer has come with bytes.
+    mutating func arrived() { heldCount += 1 }
+
+    /// So many buffers may be out: about half of what input may still take, so that a burst of
+    /// one connection leaves something for the next. `pledged`: large blocks that this turn's
+    /// replies may come to need.
+    private func outMax(_ pledged: Int) -> Int {
+        let left = freeCount &+ outputCount &- shareCount
+        return min(
+            left, (left &+ poolCount &- largeCount &+ shareCount) &>> 1,
+            freeCount &- 1 &- pledged)
+    }
+
+    /// A connection lets go of a provided buffer. True: lend it to the ring; false: it is withheld.
+    @inline(__always)
+    mutating func departed(_ id: UInt32, pledged: Int) -> Bool {
+        heldCount -= 1
+        guard outCount > outMax(pledged) else { return true }
+        outCount -= 1
+        blocks[Int(id)].next = withheld
+        withheld = id
+        return false
+    }
+
+    /// A withheld buffer that may be lent again.
+    mutating func takeWithheld(pledged: Int) -> UInt32? {
+        guard withheld != nobody, outCount < outMax(pledged) else { return nil }
+        let id = withheld
+        withheld = blocks[Int(id)].next
+        outCount += 1
+        return id
+    }
+
+    // MARK: Chains
 
     /// Adds a block behind a chain.
     func append(_ id: UInt32, to chain: inout Chain) {
@@ -114,16 +236,18 @@ struct Blocks: ~Copyable {
 
     /// Copies bytes behind a chain of pool blocks, taking blocks as needed. Returns how many
     /// found room.
-    mutating func append(_ source: Place, count: Int, to chain: inout Chain) -> Int {
+    mutating func append(
+        _ source: Place, count: Int, to chain: inout Chain, isOutput: Bool
+    ) -> Int {
         var copied = 0
         while copied < count {
-            if chain.tail == nobody || Int(self[chain.tail].end) == Self.bytes {
-                guard let id = take() else { break }
+            if chain.tail == nobody || Int(self[chain.tail].end) == capacity(chain.tail) {
+                guard let id = take(for: count - copied, isOutput: isOutput) else { break }
                 append(id, to: &chain)
             }
             let tail = chain.tail
             let end = Int(self[tail].end)
-            let part = min(count - copied, Self.bytes - end)
+            let part = min(count - copied, capacity(tail) - end)
             let target = place(tail)
             target.region.copy(
                 from: source.region, at: source.offset + copied, to: target.offset + end,
@@ -133,5 +257,23 @@ struct Blocks: ~Copyable {
             copied += part
         }
         return copied
+    }
+
+    /// Gives all blocks of a chain of the pool back.
+    mutating func give(_ chain: inout Chain) {
+        while chain.head != nobody {
+            let id = chain.head
+            chain.head = blocks[Int(id)].next
+            give(id)
+        }
+        chain.tail = nobody
+    }
+
+    /// Takes the first block, which is used up, off a chain of the pool.
+    mutating func giveHead(of chain: inout Chain) {
+        let id = chain.head
+        chain.head = blocks[Int(id)].next
+        if chain.head == nobody { chain.tail = nobody }
+        give(id)
     }
 }

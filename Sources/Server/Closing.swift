@@ -17,6 +17,7 @@ extension Worker where Network: ~Copyable {
         counters.add(reason)
         table[slot].phase = .closing
         table[slot].wait = .nothing
+        unstarve(slot)
         touch(slot)
         while table[slot].input.head != nobody {
             let id = table[slot].input.head
@@ -74,12 +75,9 @@ extension Worker where Network: ~Copyable {
     mutating func freeOutput(_ slot: Int) {
         let table = connections
         guard table[slot].phase != .open else { return }
-        while table[slot].unsent.head != nobody {
-            let id = table[slot].unsent.head
-            table[slot].unsent.head = blocks[id].next
-            blocks.give(id)
-        }
-        table[slot].unsent = Chain()
+        var unsent = table[slot].unsent
+        blocks.give(&unsent)
+        table[slot].unsent = unsent
         table[slot].unsentBytes = 0
         endLarge(slot)
     }
@@ -87,8 +85,7 @@ extension Worker where Network: ~Copyable {
     private mutating func freeStaging(_ slot: Int) {
         guard let staging = connections[slot].staging else { return }
         door.abandon(staging)
-        connections[slot].staging = nil
-        connections[slot].stagingPhase = .none
+        endStaging(slot)
     }
 
     // MARK: The clock
@@ -126,7 +123,7 @@ extension Worker where Network: ~Copyable {
                 table[slot].changeRead = nobody
                 endWait(slot)
             }
-        case .nothing, .reads, .parts:
+        case .nothing, .reads, .parts, .blocks:
             break
         }
         let isStaging =
@@ -138,10 +135,6 @@ extension Worker where Network: ~Copyable {
         {
             close(slot, .closedUnread)
         }
-    }
-
-    private func elapsed(since moment: UInt64) -> UInt64 {
-        now.nanoseconds > moment ? now.nanoseconds - moment : 0
     }
 
     private mutating func kickIdle() {

@@ -26,6 +26,8 @@ enum Wait: UInt8, BitwiseCopyable {
     case change
     /// A pin on a large value.
     case pin
+    /// Blocks of the pool, or parts, which others have to give back.
+    case blocks
 }
 
 /// Where a large value is sent from.
@@ -85,12 +87,15 @@ struct Connection: BitwiseCopyable {
     var isReady = false
     var isTouched = false
     var isWatched = false
+    /// It wants to receive and the ring has no buffer.
+    var isStarved = false
     /// The last value was sent from elsewhere: its line end comes first.
     var owesLineEnd = false
     /// And END behind it.
     var owesEnd = false
     var nextReady = nobody
     var nextTouched = nobody
+    var nextStarved = nobody
     /// Operations whose completion the kernel owes.
     var outstanding: UInt32 = 0
 
@@ -127,11 +132,15 @@ struct Connection: BitwiseCopyable {
     var largeOffset = 0
     var pin: Pin?
     var room: Staging?
+    /// The commit that a large value waits for; 0 if it may be sent.
+    var largeBarrier: UInt64 = 0
 
     // Replies that must not leave yet.
     var firstPart = nobody
     var lastPart = nobody
     var partBytes = 0
+    /// The text of all parts that is too long to stand beside them.
+    var deferred = Chain()
     /// Reads from disk that are not decided.
     var openReads = 0
     /// Parts that are reads.
@@ -152,6 +161,8 @@ struct Connection: BitwiseCopyable {
 
     // Times, in nanoseconds of the monotonic clock.
     var lastActive: UInt64
+    /// Since when it can be received from, while it can.
+    var armedSince: UInt64 = 0
     /// When it began to wait for what it now waits for; 0 if it does not.
     var waitingSince: UInt64 = 0
     /// When its output last moved, while some is unsent.
@@ -208,8 +219,19 @@ struct Connection: BitwiseCopyable {
         }
     }
 
-    /// Since when it has been in the way: the least of what is known.
-    var stalledSince: UInt64 {
+    /// Since when its peer has neither taken nor sent what we wait for; nil while we wait for
+    /// something else, which is not the peer's fault.
+    var stalledSince: UInt64? {
+        if isBehind { return unsentSince == 0 ? nil : unsentSince }
+        let isIncomplete =
+            stagingPhase == .filling || stagingPhase == .lineEnd || isPartial && inputBytes > 0
+        guard wait == .nothing, firstPart == nobody, isIncomplete, !isStarved else { return nil }
+        guard isArmed || isFilling else { return nil }
+        return max(lastActive, armedSince)
+    }
+
+    /// Since when anything about it last moved, whoever is to blame.
+    var quietSince: UInt64 {
         var since = lastActive
         if unsentSince != 0 { since = min(since, unsentSince) }
         if waitingSince != 0 { since = min(since, waitingSince) }
@@ -220,7 +242,9 @@ struct Connection: BitwiseCopyable {
     var shouldReceive: Bool {
         guard phase == .open, !hasEnded, !isLeaving else { return false }
         if stagingPhase == .filling { return false }
-        if isBehind || wait != .nothing { return inputBytes == 0 }
+        if isBehind { return inputBytes == 0 }
+        // What waits for a disk or for memory has not to be cancelled and armed again each time.
+        if wait != .nothing { return inputBytes <= (isArmed ? ServerLimits.inputBytesLow : 0) }
         // Once cancelled, it is armed again only below the low mark.
         return inputBytes
             <= (isArmed ? ServerLimits.inputBytesHigh : ServerLimits.inputBytesLow)

@@ -7,7 +7,7 @@ internal import Primitives
 
 /// What is counted. The order is of no meaning.
 enum Counter: Int, CaseIterable {
-    case getCommands, getHits, getMisses
+    case getCommands, getHits, getMisses, getExpired, getFlushed
     case setCommands, flushCommands, touchCommands
     case deleteHits, deleteMisses
     case incrHits, incrMisses, decrHits, decrMisses
@@ -21,10 +21,12 @@ enum Counter: Int, CaseIterable {
     case turns, batches
     case buffersExhausted, receivesCancelled, shortSends
     case diskReads, diskHits, diskMisses, diskDamaged, diskOthers, diskLoads
-    case waitsForMemory, waitsForLoad, waitsForReadSlot, waitsForPin
+    case waitsForMemory, waitsForLoad, waitsForReadSlot, waitsForPin, waitsForBlocks
+    case receivesStarved
     case waitsExpired
     case closedByPeer, closedByRequest, closedByFault, closedByError
-    case closedStalledInput, closedPoolDry, closedUnread, closedFailedCommit, closedDraining
+    case closedStalledInput, closedStalledForOthers, closedPoolDry, closedUnread
+    case closedFailedCommit, closedDraining
 }
 
 /// One worker's row of counters.

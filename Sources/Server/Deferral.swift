@@ -2,7 +2,8 @@
 //
 // A connection's parts are a queue: text that is complete, reads from disk that may not be, and
 // commits that must be passed first. While the queue is not empty every further reply goes to its
-// end. Parts leave from the front, into the worker's output, when a visit finds them ready.
+// end. Parts leave from the front, into the worker's output, when a visit finds them ready. All
+// text of one connection shares one chain of blocks, however many parts it belongs to.
 
 internal import Memcache
 internal import Primitives
@@ -10,7 +11,7 @@ internal import Store
 
 /// What a part of the queue is.
 enum PartKind: UInt8, BitwiseCopyable {
-    /// Bytes: up to `partInlineBytes` beside the table, what follows them in blocks.
+    /// Bytes: up to `partInlineBytes` beside the table, or more in blocks.
     case text
     /// The answer to a get whose record is read from disk.
     case read
@@ -25,8 +26,10 @@ struct Part: BitwiseCopyable {
     /// Text beside the table: how much, and how much of it has left.
     var inlineCount: UInt16 = 0
     var inlineGone: UInt16 = 0
-    /// Text in blocks.
+    /// Text in blocks of its own (what was a read before).
     var chain = Chain()
+    /// Text in the blocks of the connection, behind that of the parts before.
+    var sharedBytes = 0
     /// The read slot.
     var read = nobody
     /// The commit.
@@ -56,9 +59,14 @@ extension Worker where Network: ~Copyable {
             parts[Int(connections[slot].lastPart)].next = UInt32(index)
         }
         connections[slot].lastPart = UInt32(index)
+        freePartCount -= 1
         watch(slot)
         return index
     }
+
+    /// Whether the next request finds all the parts it may need.
+    @inline(__always)
+    var hasParts: Bool { freePartCount >= ServerLimits.partsPerRequestMax }
 
     /// Adds bytes to the end of the queue; closes the connection if there is no room.
     mutating func deferText(_ slot: Int, _ source: Place, count: Int) {
@@ -73,17 +81,22 @@ extension Worker where Network: ~Copyable {
         }
         connections[slot].partBytes += count
         let filled = Int(parts[index].inlineCount)
-        if parts[index].chain.isEmpty, filled + count <= ServerLimits.partInlineBytes {
+        let isShort =
+            parts[index].chain.isEmpty && parts[index].sharedBytes == 0
+            && filled + count <= ServerLimits.partInlineBytes
+        if isShort {
             partBytes.copy(
                 from: source.region, at: source.offset,
                 to: index * ServerLimits.partInlineBytes + filled, count: count)
             parts[index].inlineCount += UInt16(count)
             return
         }
-        var chain = parts[index].chain
+        var chain = connections[slot].deferred
         let copied = copy(source, count: count, behind: &chain, for: slot)
-        parts[index].chain = chain
-        if copied < count, connections[slot].phase == .open { close(slot, .closedPoolDry) }
+        connections[slot].deferred = chain
+        parts[index].sharedBytes += copied
+        guard copied < count else { return }
+        if connections[slot].phase == .open { close(slot, .closedPoolDry) }
     }
 
     /// Makes what follows wait for the commit that covers everything done so far.
@@ -133,9 +146,8 @@ extension Worker where Network: ~Copyable {
         if table[slot].owesLineEnd { payLineEnd(slot) }
         var hasMoved = false
         while isFrontReady(slot), !table[slot].isBehind {
-            guard table[slot].replyBytes < ServerLimits.replyBytesPerTurnMax,
-                outputFilled <= ServerLimits.outputBytes - ServerLimits.replyBytesMax
-            else {
+            // The turn's first may leave in any case: only so a dry pool fills again.
+            guard table[slot].replyBytes < replyQuota, hasRoom || outputFilled == 0 else {
                 markReady(slot)
                 break
             }
@@ -173,20 +185,32 @@ extension Worker where Network: ~Copyable {
             connections[slot].partBytes -= rest
             keepReply(slot, count: rest)
         }
-        let id = parts[index].chain.head
-        guard id != nobody else { return true }
+        if !parts[index].chain.isEmpty {
+            var chain = parts[index].chain
+            _ = emitBlock(slot, of: &chain, max: .max)
+            parts[index].chain = chain
+        } else if parts[index].sharedBytes > 0 {
+            var chain = connections[slot].deferred
+            parts[index].sharedBytes -= emitBlock(
+                slot, of: &chain, max: parts[index].sharedBytes)
+            connections[slot].deferred = chain
+        }
+        return parts[index].chain.isEmpty && parts[index].sharedBytes == 0
+    }
+
+    /// Writes what the first block of a chain holds, `max` bytes of it at most.
+    private mutating func emitBlock(_ slot: Int, of chain: inout Chain, max: Int) -> Int {
+        let id = chain.head
         let source = blocks.place(id)
-        let count = blocks[id].count
+        let count = min(blocks[id].count, max)
         output.copy(
             from: source.region, at: source.offset + Int(blocks[id].start), to: outputFilled,
             count: count)
         connections[slot].partBytes -= count
         keepReply(slot, count: count)
-        let next = blocks[id].next
-        parts[index].chain.head = next
-        if next == nobody { parts[index].chain.tail = nobody }
-        blocks.give(id)
-        return next == nobody
+        blocks[id].start += UInt32(count)
+        if blocks[id].count == 0 { blocks.giveHead(of: &chain) }
+        return count
     }
 
     /// Removes the first part, which holds nothing any more.
@@ -196,6 +220,7 @@ extension Worker where Network: ~Copyable {
         if parts[index].next == nobody { connections[slot].lastPart = nobody }
         parts[index].next = freePart
         freePart = UInt32(index)
+        freePartCount += 1
     }
 
     /// Forgets all parts of a connection that is closed.
@@ -203,13 +228,13 @@ extension Worker where Network: ~Copyable {
         while connections[slot].firstPart != nobody {
             let index = Int(connections[slot].firstPart)
             if parts[index].kind == .read { abandonRead(Int(parts[index].read)) }
-            while parts[index].chain.head != nobody {
-                let id = parts[index].chain.head
-                parts[index].chain.head = blocks[id].next
-                blocks.give(id)
-            }
+            var chain = parts[index].chain
+            blocks.give(&chain)
             removeFront(slot)
         }
+        var chain = connections[slot].deferred
+        blocks.give(&chain)
+        connections[slot].deferred = chain
         connections[slot].partBytes = 0
         connections[slot].openReads = 0
         connections[slot].readParts = 0
@@ -219,9 +244,17 @@ extension Worker where Network: ~Copyable {
 
     /// The store completed a commit, or failed: what waits for it leaves, or the connection ends.
     mutating func hearCommit(_ slot: Int) {
-        guard connections[slot].phase == .open, connections[slot].firstPart != nobody else {
+        guard connections[slot].phase == .open else { return }
+        let barrier = connections[slot].largeBarrier
+        if barrier > news.commits, barrier <= news.failedCommits {
+            close(slot, .closedFailedCommit)
             return
         }
+        if barrier != 0, barrier <= news.commits {
+            connections[slot].largeBarrier = 0
+            touch(slot)
+        }
+        guard connections[slot].firstPart != nobody else { return }
         var index = connections[slot].firstPart
         while index != nobody {
             let part = parts[Int(index)]

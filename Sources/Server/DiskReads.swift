@@ -6,6 +6,7 @@
 // the change is executed again. What a read brought is judged by the store (`Door.examine`).
 // Every read that was begun ends exactly once, also when its connection is gone or its time is up.
 
+internal import Glibc
 internal import Memcache
 internal import Primitives
 internal import Store
@@ -76,7 +77,7 @@ extension Worker where Network: ~Copyable {
         guard connections[slot].phase == .open, let part = addPart(slot, .read) else {
             door.finish(read, nil, in: readBytes)
             freeRead(number)
-            if connections[slot].phase == .open { close(slot, .closedPoolDry) }
+            if connections[slot].phase == .open { waitForBlocks(slot) }
             return false
         }
         parts[part].read = UInt32(number)
@@ -193,7 +194,21 @@ extension Worker where Network: ~Copyable {
             freeRead(number)
             return
         }
-        examine(number, count: Int(completion.result))
+        switch completion.result {
+        case -EINTR, -EAGAIN: readOn(number)
+        default: examine(number, count: Int(completion.result))
+        }
+    }
+
+    /// A read that was interrupted says nothing about the disk: it is asked for again.
+    private mutating func readOn(_ number: Int) {
+        if reads[number].room == nil {
+            let since = reads[number].startedAt
+            startRead(number)
+            reads[number].startedAt = since
+        } else {
+            startLongRead(number)
+        }
     }
 
     /// Where the read's bytes are.
@@ -229,7 +244,8 @@ extension Worker where Network: ~Copyable {
         case .damaged:
             counters.add(.diskDamaged)
             miss(number, isDamaged: true)
-        case .dead:
+        case .dead(let death):
+            if !reads[number].isChange { countDeath(death) }
             miss(number, isDamaged: false)
         case .other:
             counters.add(.diskOthers)
@@ -386,6 +402,9 @@ extension Worker where Network: ~Copyable {
                 startRead(number)
             case .disk(let read):
                 door.finish(read, nil, in: readBytes)
+                decide(number)
+            case .dead(let death):
+                countDeath(death)
                 decide(number)
             case .miss:
                 decide(number)

@@ -23,7 +23,7 @@ extension Worker where Network: ~Copyable {
     mutating func execute(_ index: Int) -> Bool {
         let slot = Int(batch[index].slot)
         if connections[slot].firstPart != nobody,
-            connections[slot].partBytes > ServerLimits.deferredBytesMax
+            connections[slot].partBytes > replyQuota
         {
             beginWait(slot, .parts)
             return false
@@ -107,6 +107,15 @@ extension Worker where Network: ~Copyable {
         return false
     }
 
+    /// Counts a get that found a record it must not answer with.
+    func countDeath(_ death: Death) {
+        switch death {
+        case .removed: break
+        case .expired: counters.add(.getExpired)
+        case .flushed: counters.add(.getFlushed)
+        }
+    }
+
     /// A get that finds nothing.
     mutating func answerMiss(_ index: Int) -> Bool {
         counters.add(.getMisses)
@@ -133,6 +142,9 @@ extension Worker where Network: ~Copyable {
                 key, hash: batch[index].hash, except: connections[slot].differing)
             {
             case .miss: return .miss
+            case .dead(let death):
+                countDeath(death)
+                return .miss
             case .disk(let read): return .disk(read)
             case .memory(let found):
                 guard found.valueBytes <= Door.copyBytesMax, !found.isChained else {
@@ -220,11 +232,24 @@ extension Worker where Network: ~Copyable {
         }
     }
 
-    /// A value that is pinned first if the touch ends it, and touched first if not.
+    /// A value that is pinned first if the touch ends it, and touched first if not. With `ack`
+    /// the line goes out at once, and the value when the touch is on disk.
     private mutating func executeTouchedLarge(_ index: Int, _ found: Found) -> Bool {
+        let slot = Int(batch[index].slot)
         if absolute(batch[index].request.expiry).isExpired {
-            guard beginLarge(index, found) else { return false }
-            _ = touchKey(index)
+            guard case .pinned(let pin) = pinLarge(index, found) else {
+                guard connections[slot].wait == .nothing else { return false }
+                countTouchedGet(isHit: false)
+                return answerNothing(index)
+            }
+            let outcome = touchKey(index)
+            guard case .touched? = outcome else {
+                door.unpin(pin)
+                guard outcome != nil else { return false }
+                countTouchedGet(isHit: false)
+                return answerNothing(index)
+            }
+            sendLarge(index, found, pin)
         } else {
             door.release(found)
             guard let outcome = touchKey(index) else { return false }
@@ -234,7 +259,12 @@ extension Worker where Network: ~Copyable {
             }
             switch look(index, sendsCas: batch[index].request.verb == .gats) {
             case .large(let found):
-                guard beginLarge(index, found) else { return false }
+                guard case .pinned(let pin) = pinLarge(index, found) else {
+                    guard connections[slot].wait == .nothing else { return false }
+                    countTouchedGet(isHit: false)
+                    return answerNothing(index)
+                }
+                sendLarge(index, found, pin)
             case .disk(let read):
                 // Its memory went in between: all over again.
                 door.finish(read, nil, in: readBytes)
@@ -244,6 +274,7 @@ extension Worker where Network: ~Copyable {
                 return answerNothing(index)
             }
         }
+        if door.isAcknowledging { connections[slot].largeBarrier = door.barrier() }
         countTouchedGet(isHit: true)
         return true
     }
@@ -283,10 +314,9 @@ extension Worker where Network: ~Copyable {
     /// The next stretch of `stats conns`.
     mutating func writeRoll(_ slot: Int) {
         guard
-            connections[slot].partBytes <= ServerLimits.deferredBytesMax,
-            outputFilled <= ServerLimits.outputBytes - ServerLimits.replyBytesMax
+            connections[slot].partBytes <= replyQuota, hasRoom || findRoom(for: slot)
         else {
-            markReady(slot)
+            if connections[slot].wait == .nothing { markReady(slot) }
             return
         }
         let (text, next) = office.rollText(

@@ -11,30 +11,58 @@ internal import Primitives
 internal import Store
 internal import Uring
 
+/// What asking for a hold on a large value came to.
+enum Pinned: BitwiseCopyable {
+    case pinned(Pin)
+    /// The connection waits.
+    case waits
+    /// It has waited too long.
+    case refused
+}
+
 extension Worker where Network: ~Copyable {
     // MARK: Out
 
     /// Answers a get with a value that is sent from where it lies; `found` is released. False:
     /// not now, the connection waits.
     mutating func beginLarge(_ index: Int, _ found: Found) -> Bool {
+        switch pinLarge(index, found) {
+        case .pinned(let pin):
+            sendLarge(index, found, pin)
+            return true
+        case .waits:
+            return false
+        case .refused:
+            return answerMiss(index)
+        }
+    }
+
+    /// Keeps a large value's memory; `found` is released.
+    mutating func pinLarge(_ index: Int, _ found: Found) -> Pinned {
         let slot = Int(batch[index].slot)
         if connections[slot].changeOffset >= 0 { deferChanges(slot) }
         guard connections[slot].firstPart == nobody, connections[slot].phase == .open else {
             door.release(found)
             if connections[slot].phase == .open { beginWait(slot, .parts) }
-            return false
+            return .waits
         }
         let pin = door.pin(found)
         door.release(found)
-        guard let pin else {
-            if hasWaitedTooLong(slot) {
-                counters.add(.waitsExpired)
-                return answerMiss(index)
-            }
-            counters.add(.waitsForPin)
-            beginWait(slot, .pin)
-            return false
+        if let pin { return .pinned(pin) }
+        guard !hasWaitedTooLong(slot) else {
+            counters.add(.waitsExpired)
+            return .refused
         }
+        counters.add(.waitsForPin)
+        beginWait(slot, .pin)
+        want(.pins)
+        _ = relieve(.pins, sparing: slot)
+        return .waits
+    }
+
+    /// Writes a pinned value's line; the value follows by itself.
+    mutating func sendLarge(_ index: Int, _ found: Found, _ pin: Pin) {
+        let slot = Int(batch[index].slot)
         let request = batch[index].request
         var key = batch[index].input
         key.offset += Int(request.key.offset)
@@ -44,12 +72,12 @@ extension Worker where Network: ~Copyable {
             cas: request.verb == .gets || request.verb == .gats ? found.cas : nil, to: &writer)
         keepReply(slot, count: writer.count)
         connections[slot].pin = pin
+        pinCount += 1
         connections[slot].largeSource = .pin
         connections[slot].largeIndex = 0
         connections[slot].largeBytes = found.valueBytes
         connections[slot].owesEnd = batch[index].endsKeys
         watch(slot)
-        return true
     }
 
     /// What of a large value is to be sent next, in the store's memory.
@@ -65,6 +93,7 @@ extension Worker where Network: ~Copyable {
     mutating func endLarge(_ slot: Int) {
         if let pin = connections[slot].pin {
             door.unpin(pin)
+            pinCount -= 1
             isPinFreed = true
             connections[slot].pin = nil
         }
@@ -73,6 +102,7 @@ extension Worker where Network: ~Copyable {
             connections[slot].room = nil
         }
         connections[slot].largeSource = .none
+        connections[slot].largeBarrier = 0
     }
 
     // MARK: In
@@ -105,6 +135,8 @@ extension Worker where Network: ~Copyable {
         guard staging != nil || hasWaitedTooLong(slot) else {
             counters.add(.waitsForMemory)
             beginWait(slot, .frames)
+            want(.staging)
+            _ = relieve(.staging, sparing: slot)
             return
         }
         keys.copy(
@@ -122,6 +154,7 @@ extension Worker where Network: ~Copyable {
         table[slot].staging = staging
         table[slot].stagedBytes = 0
         table[slot].stagingPhase = .filling
+        stagingCount += 1
         watch(slot)
         goOnStaging(slot)
     }
@@ -237,7 +270,8 @@ extension Worker where Network: ~Copyable {
         }
     }
 
-    private mutating func endStaging(_ slot: Int) {
+    mutating func endStaging(_ slot: Int) {
+        stagingCount -= 1
         connections[slot].staging = nil
         connections[slot].stagingPhase = .none
     }

@@ -76,6 +76,19 @@ public final class Office: Sendable {
     /// Connections that are open, or handed over and about to be.
     public var connectionCount: Int { mailboxes.reduce(0) { $0 + $1.connectionCount } }
 
+    // MARK: Wishes
+
+    /// When a worker last found nothing left of such memory, in nanoseconds of the monotonic
+    /// clock; 0 for never. All workers share it, so each of them looks whether somebody of its own
+    /// occupies some and stands still.
+    func wantedAt(_ memory: SharedMemory) -> UInt64 { wish(memory).loadRelaxed() }
+    func want(_ memory: SharedMemory, at nanoseconds: UInt64) {
+        wish(memory).storeRelaxed(max(nanoseconds, 1))
+    }
+    private func wish(_ memory: SharedMemory) -> AtomicWord64 {
+        words.atomic64(at: 192 + 64 * memory.rawValue)
+    }
+
     // MARK: Accepting
 
     private var waiting: AtomicWord32 { words.atomic32(at: 0) }

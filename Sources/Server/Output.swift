@@ -34,7 +34,10 @@ extension Worker where Network: ~Copyable {
     /// The same for a reply that leaves before all parts.
     @inline(__always)
     mutating func keepReply(_ slot: Int, count: Int) {
-        if connections[slot].replyBytes == 0 { connections[slot].replyOffset = outputFilled }
+        if connections[slot].replyBytes == 0 {
+            connections[slot].replyOffset = outputFilled
+            outputRuns &+= 1
+        }
         precondition(
             connections[slot].replyOffset &+ connections[slot].replyBytes == outputFilled)
         connections[slot].replyBytes &+= count
@@ -59,6 +62,8 @@ extension Worker where Network: ~Copyable {
     /// Looks at every connection that something happened to in this turn.
     mutating func flush() {
         while let slot = popTouched() { finishTurn(slot) }
+        lendWithheld()
+        armAlarm()
     }
 
     private mutating func finishTurn(_ slot: Int) {
@@ -117,6 +122,10 @@ extension Worker where Network: ~Copyable {
             place.offset += Int(blocks[id].start)
             count = blocks[id].count
         } else {
+            guard table[slot].largeBarrier == 0 else {
+                watch(slot)
+                return
+            }
             let piece = largePiece(slot)
             place = Place(region: door.memory, offset: piece.offset)
             count = min(piece.count, ServerLimits.sendBytesMax)
@@ -148,9 +157,9 @@ extension Worker where Network: ~Copyable {
         table[slot].unsentBytes -= bytes
         blocks[id].start += UInt32(bytes)
         guard blocks[id].count == 0 else { return }
-        table[slot].unsent.head = blocks[id].next
-        if table[slot].unsent.head == nobody { table[slot].unsent.tail = nobody }
-        blocks.give(id)
+        var chain = table[slot].unsent
+        blocks.giveHead(of: &chain)
+        table[slot].unsent = chain
     }
 
     /// Copies what a socket did not take to the pool.
@@ -170,63 +179,15 @@ extension Worker where Network: ~Copyable {
         watch(slot)
     }
 
-    // MARK: The pool
-
-    /// Copies bytes behind a chain that belongs to `slot`, making room at the cost of whoever
-    /// has stalled longest. Returns how many were copied; fewer only if the pool is dry.
-    mutating func copy(
-        _ source: Place, count: Int, behind chain: inout Chain, for slot: Int
-    ) -> Int {
-        var copied = 0
-        while true {
-            let place = Place(region: source.region, offset: source.offset + copied)
-            copied += blocks.append(place, count: count - copied, to: &chain)
-            guard copied < count, refillPool(sparing: slot) else { return copied }
-        }
-    }
-
-    /// A block of the pool for a connection; nil after closing it, if there is none.
-    mutating func takeBlock(for slot: Int) -> UInt32? {
-        while true {
-            if let id = blocks.take() { return id }
-            guard refillPool(sparing: slot) else {
-                close(slot, .closedPoolDry)
-                return nil
-            }
-        }
-    }
-
-    /// Closes the connection that has stalled longest and holds blocks. False: none but `slot`.
-    private mutating func refillPool(sparing slot: Int) -> Bool {
-        var victim = -1
-        var oldest = UInt64.max
-        for candidate in 0..<slotsUsed where candidate != slot {
-            guard connections[candidate].phase == .open else { continue }
-            let hasInput =
-                connections[candidate].input.head != nobody
-                && !blocks.isReceived(connections[candidate].input.head)
-            guard
-                hasInput || connections[candidate].unsentBytes > 0
-                    || connections[candidate].partBytes > 0
-            else { continue }
-            let since = connections[candidate].stalledSince
-            if since < oldest {
-                oldest = since
-                victim = candidate
-            }
-        }
-        guard victim >= 0 else { return false }
-        close(victim, .closedPoolDry)
-        return true
-    }
-
     // MARK: Input
 
     /// Gives a block back to the ring or the pool.
     @inline(__always)
     mutating func release(_ id: UInt32) {
         if blocks.isReceived(id) {
-            ring.lendBuffer(UInt16(truncatingIfNeeded: id))
+            if blocks.departed(id, pledged: pledged) {
+                ring.lendBuffer(UInt16(truncatingIfNeeded: id))
+            }
         } else {
             blocks.give(id)
         }
@@ -289,7 +250,9 @@ extension Worker where Network: ~Copyable {
                     var place = blocks.place(id)
                     place.offset += Int(blocks[id].start)
                     let count = blocks[id].count
-                    isWhole = copy(place, count: count, behind: &kept, for: slot) == count
+                    isWhole =
+                        copy(place, count: count, behind: &kept, for: slot, isOutput: false)
+                        == count
                 }
                 release(id)
             }
@@ -310,13 +273,23 @@ extension Worker where Network: ~Copyable {
             guard !table[slot].isArmed, !table[slot].isCancelling, !table[slot].isFilling else {
                 return
             }
-            ring.receive(
-                Socket(descriptor: table[slot].descriptor), token: token(.receive, slot))
-            table[slot].isArmed = true
-            table[slot].outstanding += 1
+            guard blocks.lentCount > 0 else {
+                starve(slot)
+                return
+            }
+            armReceive(slot)
         } else {
             cancelReceive(slot)
         }
+    }
+
+    mutating func armReceive(_ slot: Int) {
+        let table = connections
+        ring.receive(
+            Socket(descriptor: table[slot].descriptor), token: token(.receive, slot))
+        table[slot].isArmed = true
+        table[slot].armedSince = now.nanoseconds
+        table[slot].outstanding += 1
     }
 
     mutating func cancelReceive(_ slot: Int) {

@@ -88,7 +88,8 @@ struct Server: ~Copyable {
         guard let ring = ring.take() else { return }
         do {
             acceptor = try Acceptor(
-                ring: ring, listeners: listeners, office: office, wakers: wakers)
+                ring: ring, listeners: listeners, office: office, wakers: wakers,
+                journal: journal)
         } catch {
             throw Daemon.Failure(line: "no memory: \(error)", exitCode: Daemon.ExitCode.system)
         }

@@ -10,12 +10,17 @@ enum ServerLimits {
     /// A provided receive buffer and a block of the pool: one burst of a fast peer, and room for
     /// any request that is not received straight into the store.
     static let blockBytes = 16 << 10
+    /// A small block of the pool: the rest of a short request, some short replies.
+    static let smallBlockBytes = 1 << 10
     /// Requests parsed before they are executed: enough to hide the memory's latency.
     static let batchEntriesMax = 64
     /// Requests of one connection in a turn, at least.
     static let requestsPerTurnMin = 64
-    /// Reply bytes of one connection in a turn, after which it yields.
+    /// Reply bytes of one connection in a turn, after which it yields; also its deferred reply
+    /// bytes, beyond which it is no longer served. Less when the pool runs low.
     static let replyBytesPerTurnMax = 64 << 10
+    /// A connection's share of what the pool has left: one part in so many.
+    static let poolShares = 8
     /// Replies of one turn, all connections together.
     static let outputBytes = 256 << 10
     /// The longest reply to one request that is written in one go: a value that is copied, its
@@ -25,14 +30,14 @@ enum ServerLimits {
     static let inputBytesHigh = 32 << 10
     /// And at or below which it is received from again.
     static let inputBytesLow = 16 << 10
-    /// Deferred reply bytes of one connection beyond which it is no longer served.
-    static let deferredBytesMax = 64 << 10
     /// Reads from disk that one connection may have begun.
     static let readsPerConnectionMax = 32
     /// Reads from disk that one worker may have begun.
     static let readSlots = 64
     /// Bytes of a deferred reply that need no block of the pool.
-    static let partInlineBytes = 128
+    static let partInlineBytes = 64
+    /// Parts that one request can add to a connection's queue: a commit, a text, a read, a text.
+    static let partsPerRequestMax = 4
     /// Longest key with room to align.
     static let keyBytes = 256
     /// How long a request waits for memory, for a disk or for others, before it is answered with
@@ -40,6 +45,21 @@ enum ServerLimits {
     static let waitNanosecondsMax: UInt64 = 5_000_000_000
     /// How long a large value may stand still on its way in.
     static let stallNanosecondsMax: UInt64 = 30_000_000_000
+    /// And how long if another value waits for the memory that it holds.
+    static let wantedStallNanosecondsMax: UInt64 = 400_000_000
+    /// How long a peer may leave blocks of the pool occupied without taking or sending a byte,
+    /// when others cannot be served for want of blocks.
+    static let wantedBlocksNanosecondsMax: UInt64 = 500_000_000
+    /// How long requests wait for blocks before one is closed that is slow, but not still.
+    static let dryPoolNanosecondsMax: UInt64 = 3_000_000_000
+    /// How long a stopping worker waits for a peer that takes nothing.
+    static let drainStallNanosecondsMax: UInt64 = 300_000_000
+    /// Between two looks at those who are in the way of others.
+    static let alarmNanoseconds: UInt64 = 100_000_000
+    /// Connections that are closed for others in one such look, at most.
+    static let relievedPerAlarmMax = 8
+    /// A wish for memory that nobody has repeated for so long is over.
+    static let wishNanosecondsMax: UInt64 = 300_000_000
     /// How long a peer may leave its replies unread before its connection is closed.
     static let unreadNanosecondsMax: UInt64 = 120_000_000_000
     /// How long a stopping worker goes on answering what has arrived.
@@ -49,9 +69,9 @@ enum ServerLimits {
     /// Longest counted send.
     static let sendBytesMax = 1 << 20
 
-    /// Parts of deferred replies that a worker has: a commit and a text for every connection, and
-    /// some around each read.
+    /// Parts of deferred replies that a worker has: a commit and a text for every connection and
+    /// for both commits that can be under way, and some around each read.
     static func partCount(connectionsMax: Int) -> Int {
-        2 * connectionsMax + 4 * readSlots
+        4 * connectionsMax + partsPerRequestMax * readSlots
     }
 }

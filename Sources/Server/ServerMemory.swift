@@ -15,7 +15,8 @@ public struct ServerMemory: BitwiseCopyable, Sendable, Equatable {
     public let connectionsPerWorker: Int
     /// Provided receive buffers of one worker: a 64th of the memory, over all workers.
     public let receiveBuffers: Int
-    /// Pool blocks of one worker: a 32nd, 8 MiB at most.
+    /// Pool blocks of one worker: a 32nd, 16 MiB at most; twice the receive buffers, so that all of
+    /// those can be lent while the pool is empty.
     public let poolBlocks: Int
     /// Bytes of all workers together.
     public let networkBytes: Int
@@ -24,7 +25,7 @@ public struct ServerMemory: BitwiseCopyable, Sendable, Equatable {
 
     static let receiveBuffersRange = 16...512
     static let poolBlocksMin = 32
-    static let poolBlocksMax = 512
+    static let poolBlocksMax = 1024
 
     public init(memoryBytes: Int, connectionsMax: Int, workers: Int) {
         self.workers = workers
@@ -39,7 +40,8 @@ public struct ServerMemory: BitwiseCopyable, Sendable, Equatable {
             max(memoryBytes / 32 / block / workers, Self.poolBlocksMin), Self.poolBlocksMax)
         let slots = connectionsPerWorker
         let parts = ServerLimits.partCount(connectionsMax: slots)
-        let blocks = receiveBuffers + poolBlocks
+        let blocks = Blocks.entries(
+            receivedCount: receiveBuffers, poolCount: poolBlocks)
         let perWorker =
             receiveBuffers * (block + 16)
             + poolBlocks * block

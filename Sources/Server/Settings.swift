@@ -4,6 +4,8 @@
 // command's business; here only the meaning counts. `checked` is the one gate: it refuses what is
 // out of range, raises a memory budget that is too small, and says so.
 
+internal import Store
+
 /// One address to accept TCP connections on.
 public struct ListenAddress: Sendable, Equatable, CustomStringConvertible {
     /// A name, an IPv4 address, or an IPv6 address without brackets.
@@ -174,7 +176,24 @@ extension Settings {
                 .maxItemSize,
                 allowed: "at most half of memory-limit, \(settings.memoryBytes / 2) bytes")
         }
+        let possible = settings.itemBytesPossible
+        guard itemBytesMax <= possible else {
+            throw SettingsError(
+                .maxItemSize,
+                allowed: "at most what memory can take at once, \(possible) bytes with this"
+                    + " memory-limit and \(workers) threads")
+        }
         return (settings, warnings)
+    }
+
+    /// The largest value that the store's share of the memory can take.
+    private var itemBytesPossible: Int {
+        let memory = ServerMemory(
+            memoryBytes: memoryBytes, connectionsMax: connectionsMax, workers: workers)
+        let disk = store.map { DiskConfiguration(directory: "", sizeBytes: $0.sizeBytes) }
+        return StoreConfiguration(
+            memoryBytes: memory.storeBytes, workers: workers, itemBytesMax: 0, disk: disk
+        ).itemBytesPossible
     }
 
     private func checkNetwork() throws(SettingsError) {

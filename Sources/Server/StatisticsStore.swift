@@ -11,9 +11,14 @@ extension Office {
         guard store.items > 0 else { return }
         func add(_ name: String, _ value: UInt64) { lines.add("items:1:\(name)", value) }
         add("number", store.items)
-        for name in ["number_hot", "number_warm"] { add(name, 0) }
-        add("number_cold", store.items)
-        for name in ["number_temp", "age_hot", "age_warm", "age"] { add(name, 0) }
+        // Hot is the log region, warm the promotion region, cold what lies on disk only.
+        add("number_hot", store.items - store.itemsPromoted - store.itemsResting)
+        add("number_warm", store.itemsPromoted)
+        add("number_cold", store.itemsResting)
+        add("number_temp", 0)
+        add("age_hot", store.logAgeSeconds)
+        add("age_warm", store.promotionAgeSeconds)
+        add("age", store.ageSeconds)
         add("mem_requested", store.bytes)
         add("evicted", store.evictions)
         for name in ["evicted_nonzero", "evicted_time", "outofmemory", "tailrepairs"] {
@@ -130,12 +135,15 @@ extension Office {
         lines.add("brim_waits_for_load", total(.waitsForLoad))
         lines.add("brim_waits_for_read_slot", total(.waitsForReadSlot))
         lines.add("brim_waits_for_pin", total(.waitsForPin))
+        lines.add("brim_waits_for_blocks", total(.waitsForBlocks))
+        lines.add("brim_waits_for_receive_buffers", total(.receivesStarved))
         lines.add("brim_waits_expired", total(.waitsExpired))
         lines.add("brim_closed_by_peer", total(.closedByPeer))
         lines.add("brim_closed_by_request", total(.closedByRequest))
         lines.add("brim_closed_by_fault", total(.closedByFault))
         lines.add("brim_closed_by_error", total(.closedByError))
         lines.add("brim_closed_stalled", total(.closedStalledInput))
+        lines.add("brim_closed_stalled_for_others", total(.closedStalledForOthers))
         lines.add("brim_closed_pool_dry", total(.closedPoolDry))
         lines.add("brim_closed_unread", total(.closedUnread))
         lines.add("brim_closed_failed_commit", total(.closedFailedCommit))
@@ -149,6 +157,9 @@ extension Office {
         lines.add("brim_disk_other_keys", total(.diskOthers))
         lines.add("brim_disk_damaged_reads", store.damagedReads)
         lines.add("brim_disk_failing", store.isDiskFailing == 1)
+        lines.add("brim_disk_segments_given_up", store.segmentsGivenUp)
+        lines.add("brim_disk_records_given_up", store.recordsGivenUp)
+        lines.add("brim_disk_orphan_parts", store.orphanParts)
         lines.add("brim_commits", store.commits)
         lines.add("brim_commits_failed", store.failedCommits)
         lines.add("brim_commit_microseconds", store.commitNanoseconds / 1000)

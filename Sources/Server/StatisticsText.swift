@@ -173,7 +173,8 @@ extension Office {
         lines.add("cmd_meta", 0)
         lines.add("get_hits", total(.getHits))
         lines.add("get_misses", total(.getMisses))
-        lines.addZeros("get_expired get_flushed")
+        lines.add("get_expired", total(.getExpired))
+        lines.add("get_flushed", total(.getFlushed))
         if settings.store != nil {
             lines.add("get_extstore", total(.diskHits))
             lines.addZeros("get_aborted_extstore get_oom_extstore")

@@ -65,7 +65,7 @@ extension Worker where Network: ~Copyable {
     @inline(__always)
     private func mayGoOn(_ slot: Int) -> Bool {
         !isOutputFull && connections[slot].mayServe
-            && connections[slot].replyBytes < ServerLimits.replyBytesPerTurnMax
+            && connections[slot].replyBytes < replyQuota
     }
 
     /// Goes on with what an earlier turn left. False: not to be parsed now.
@@ -229,16 +229,20 @@ extension Worker where Network: ~Copyable {
         return join(slot, atLeast: atLeast) ? nil : .idle
     }
 
-    /// Brings the bytes at the cursor and some that follow into one block. False: the
-    /// connection is gone, there is no block.
+    /// Brings the bytes at the cursor and some that follow into one block. False: there is no
+    /// block, the connection waits for one.
     private mutating func join(_ slot: Int, atLeast: Int) -> Bool {
         trimInput(slot)
         let table = connections
-        let bytes = ServerLimits.blockBytes
         var id = table[slot].cursor
+        var capacity = blocks.capacity(id)
         let rest = Int(blocks[id].end) - Int(table[slot].position)
-        if blocks.isReceived(id) || Int(table[slot].position) + atLeast > bytes {
-            guard let fresh = takeBlock(for: slot) else { return false }
+        if blocks.isReceived(id) || Int(table[slot].position) + atLeast > capacity {
+            guard let fresh = takeBlock(inPlaceOf: id) else {
+                counters.add(.waitsForBlocks)
+                waitForBlocks(slot)
+                return false
+            }
             let source = blocks.place(id)
             let target = blocks.place(fresh)
             target.region.copy(
@@ -249,13 +253,14 @@ extension Worker where Network: ~Copyable {
             table[slot].input.head = fresh
             release(id)
             id = fresh
+            capacity = blocks.capacity(id)
             table[slot].cursor = id
             table[slot].position = 0
         }
         let next = blocks[id].next
         let end = Int(blocks[id].end)
         let wanted = max(atLeast - rest, 256)
-        let part = min(wanted, blocks[next].count, bytes - end)
+        let part = min(wanted, blocks[next].count, capacity - end)
         let source = blocks.place(next)
         let target = blocks.place(id)
         target.region.copy(
@@ -284,17 +289,18 @@ extension Worker where Network: ~Copyable {
         var index = 0
         while index < batchCount {
             let slot = Int(batch[index].slot)
-            if isOutputFull
-                || outputFilled > ServerLimits.outputBytes &- ServerLimits.replyBytesMax
-            {
-                isOutputFull = true
+            if !isOutputFull, !hasRoom, !findRoom(for: slot), !isOutputFull {
+                index = takeBackAll(of: slot, from: index)
+                continue
+            }
+            if isOutputFull {
                 takeBack(index)
                 index &+= 1
                 continue
             }
             guard
                 connections[slot].mayServe,
-                connections[slot].replyBytes < ServerLimits.replyBytesPerTurnMax,
+                connections[slot].replyBytes < replyQuota,
                 execute(index)
             else {
                 index = takeBackAll(of: slot, from: index)

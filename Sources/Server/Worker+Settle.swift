@@ -17,8 +17,11 @@ extension Worker where Network: ~Copyable {
             case .receiveInto, .send, .cancel, .shutdown, .close: settleOperation(completion)
             case .read: settleRead(completion)
             case .wake: ring.armWake(token: completion.token)
-            case .timeout:
+            case .timeout where completion.token.slot == 0:
                 ring.timeout(nanoseconds: 1_000_000_000, token: completion.token)
+            case .timeout:
+                isAlarmArmed = false
+                hasAlarmRung = true
             case .accept, .none: break
             }
         }
@@ -64,6 +67,7 @@ extension Worker where Network: ~Copyable {
         let id = UInt32(buffer)
         precondition(Int(id) < blocks.receivedCount && bytes <= ServerLimits.blockBytes)
         blocks[id] = Block(next: nobody, start: 0, end: bytes, borrowed: 0)
+        blocks.arrived()
         let wasEmpty = connections[slot].input.isEmpty
         blocks.append(id, to: &connections[slot].input)
         if wasEmpty {

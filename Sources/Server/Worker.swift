@@ -1,11 +1,11 @@
 // Worker: one thread's loop. This file is its table of contents.
 //
-// A worker owns a ring, a door into the store, and the connections that were handed to it. All
-// its memory is taken here, at start; a turn allocates nothing. It knows the ring only by its
-// protocol, so the tests run this very loop over a ring that misbehaves.
+// A worker owns a ring, a door into the store, and the connections that were handed to it; its
+// memory is taken at start. It knows the ring by its protocol only, so tests run this very loop.
 // Worker+Settle: completions. Worker+Serve: parsing, batches. Execute, ExecuteChanges: the joint
 // to the store. Output, Deferral: replies. DiskReads, LargeValues: what takes several turns.
-// Closing: ends and deadlines. WorkerLists: who is ready, touched, watched.
+// Pool: who may use the blocks. Closing: ends and deadlines. WorkerLists: who is ready, touched,
+// watched.
 
 internal import Memcache
 public import Primitives
@@ -93,8 +93,11 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
     var firstTouched = nobody
     var lastTouched = nobody
     var firstWatched = nobody
+    var firstStarved = nobody
+    var lastStarved = nobody
     var freePart = nobody
     var partsUsed = 0
+    var freePartCount: Int
     var freeRead = nobody
     var readsUsed = 0
     var idleCursor = 0
@@ -105,6 +108,10 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
     var news: News
     var batchCount = 0
     var outputFilled = 0
+    /// Connections that have replies there.
+    var outputRuns = 0
+    /// Reply bytes that one connection may have in this turn.
+    var replyQuota = ServerLimits.replyBytesPerTurnMax
     /// The output has no room for another reply: the turn ends early.
     var isOutputFull = false
     /// Somebody waits for a read slot; and one became free since.
@@ -114,6 +121,22 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
     var hasReadsAgain = false
     /// A pin was given back.
     var isPinFreed = false
+
+    // Who waits for whom (Pool.swift).
+    /// Since when somebody waits for blocks or parts, and for receive buffers; 0 if nobody does.
+    var blocksWantedSince: UInt64 = 0
+    var buffersWantedSince: UInt64 = 0
+    /// The turn in which nobody was found who stands in the way.
+    var searchedTurn = UInt64.max
+    /// Large values on their way in, and pinned ones on their way out.
+    var stagingCount = 0
+    var pinCount = 0
+    /// Somebody here waits for staging memory, or for a pin.
+    var wantsStaging = false
+    var wantsPins = false
+    var isAlarmArmed = false
+    var hasAlarmRung = false
+
     var isDraining = false
     var drainDeadline: UInt64 = 0
     var lastTick: UInt64 = 0
@@ -131,6 +154,7 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
             received: ring.buffers, receivedCount: configuration.receiveBuffers,
             poolCount: configuration.poolBlocks)
         self.tables = tables
+        freePartCount = tables.parts.count
         self.blocks = blocks
         self.configuration = configuration
         self.mailbox = mailbox
@@ -179,7 +203,9 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
     public var isDone: Bool { isDraining && openCount == 0 }
 
     /// Whether it has nothing to do until something completes.
-    public var isIdle: Bool { readyCount == 0 && !isReadSlotFreed && !isPinFreed }
+    public var isIdle: Bool {
+        readyCount == 0 && !isReadSlotFreed && !isPinFreed && !isRoomNews
+    }
 
     /// One turn.
     public mutating func turn() throws(RingError) {
@@ -206,8 +232,14 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
     /// Takes what others have sent, and looks at the clock.
     private mutating func listen() {
         outputFilled = 0
+        outputRuns = 0
+        replyQuota = quotaNow
         if mailbox.takeNotice() { takeMail() }
         hearNews()
+        if hasAlarmRung {
+            hasAlarmRung = false
+            alarm()
+        }
         if now.nanoseconds &- lastTick >= 1_000_000_000 {
             lastTick = now.nanoseconds
             tick()
@@ -241,14 +273,18 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
     /// What the store has done since the last turn.
     private mutating func hearNews() {
         let latest = door.news()
-        guard latest != news || isReadSlotFreed || isPinFreed else { return }
+        guard latest != news || isReadSlotFreed || isPinFreed || isRoomNews else { return }
         let before = news
         news = latest
         let freed = isReadSlotFreed
         if freed { isReadSlotWanted = false }
         isReadSlotFreed = false
-        defer { isPinFreed = false }
+        defer {
+            isPinFreed = false
+            if isRoomNews { blocksWantedSince = 0 }
+        }
         if before.frames != news.frames { resumeReads() }
+        if isRoomNews { wakeEldest() }
         var index = firstWatched
         while index != nobody {
             let slot = Int(index)
@@ -265,6 +301,7 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
             case .pin: isPinFreed || before.frames != news.frames
             case .loads: before.loads != news.loads
             case .readSlot: freedReadSlot
+            case .blocks: isRoomNews
             case .nothing, .reads, .parts, .change: false
             }
         if isOver { endWait(slot) }

@@ -99,7 +99,7 @@ enum WorkerThread {
             configuration: WorkerConfiguration(
                 connectionsMax: memory.connectionsPerWorker,
                 receiveBuffers: receiveBuffers, poolBlocks: memory.poolBlocks,
-                valueBytesMax: settings.itemBytesMax,
+                valueBytesMax: store.itemBytesMax,
                 requestsPerTurnMax: settings.requestsPerTurnMax,
                 idleTimeoutSeconds: settings.idleTimeoutSeconds,
                 isCasDisabled: settings.isCasDisabled),

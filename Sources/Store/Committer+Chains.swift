@@ -37,7 +37,7 @@ extension Committer {
         try putDirectory(files, &transaction, sequence, count)
         try transaction.commit()
         disk.counters.add(.bytesWritten, filled + Directory.bytes(count: count))
-        lastKey = max(lastKey, DiskFiles.segmentKey(sequence, part: 1023))
+        lastKey = max(lastKey, DiskFiles.segmentKey(sequence, part: DiskFiles.partsMax - 1))
     }
 
     // MARK: Back into memory
@@ -59,7 +59,7 @@ extension Committer {
         wakeAll()
     }
 
-    private mutating func load(_ segment: Int) {
+    mutating func load(_ segment: Int) {
         let filled = Int(log.segments.filled(segment).loadRelaxed())
         let sequence = log.segments.sequence(segment)
         guard let files = disk.files() else { return }

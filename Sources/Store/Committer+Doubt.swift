@@ -17,6 +17,7 @@ extension Committer {
     ) -> OrderTable {
         let overlap =
             log.segments.overlap(victim.segment).loadRelaxed() & ~Segments.returnedBit
+        noteUnreached(files)
         var table = OrderTable()
         var others = condemned.map(\.resident.sequence)
         others += onDisk(files, victim.sequence + 1..<max(overlap, victim.sequence + 1))
@@ -40,6 +41,34 @@ extension Committer {
             for number in 0..<count { table.insert(view[number].hash, view[number].order) }
         }
         return table
+    }
+
+    /// What starts have brought back is known once recovery has reached it. Until then the heads
+    /// of all directories of earlier runs are read, once.
+    private mutating func noteUnreached(_ files: DiskFiles) {
+        guard !knowsReturned else { return }
+        guard log.recovering.loadAcquire() != 0 else {
+            // All have been reached, and lie in the queue at least.
+            adoptRecovered()
+            knowsReturned = true
+            return
+        }
+        let end = signals.firstSequence.loadAcquire()
+        var found: [UInt64] = []
+        do throws(LMDBError) {
+            let transaction = try files.environment.beginRead()
+            try transaction.forEach(files.directories) { sequence, bytes in
+                guard sequence < end else { return false }
+                if Directory.isReturned(bytes) { found.append(sequence) }
+                return true
+            }
+        } catch {
+            // What cannot be read here cannot come back, unless it can be read later: tried again.
+            return
+        }
+        let known = Set(returned)
+        returned += found.filter { !known.contains($0) }
+        knowsReturned = true
     }
 
     /// Segments on disk with such sequences, recovered already or not.

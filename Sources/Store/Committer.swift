@@ -40,12 +40,26 @@ struct Committer: ~Copyable {
     var written = (orders: UInt64(0), mark: UInt64(0), flushAt: UInt64(0), changes: UInt64(0))
     var lastKey: UInt64 = 0
     var isFailing = false
+    /// When the first of the commits failed that have failed in a row, in monotonic nanoseconds.
+    var failingSince: UInt64 = 0
     var retryAt: UInt64 = 0
     /// The last commit did not come about: what it was for is below the cuts and still waits.
     private var owesCommit = false
     /// Up to which sequence the oldest segments held nothing live when so many commits had begun.
     var superseded = (last: UInt64(0), begun: UInt64(0))
     var didWarnIndex = false
+    /// Bytes by which the budget turned out to be too large, as the map was full below it.
+    var shortfall = 0
+    /// Bytes of segments that one transaction carries: less after one found the map full.
+    var batchBytes = Disk.transactionBytes
+    /// What is owed for segments that were given up unwritten.
+    var debts = Debts()
+    /// Segments that were given up: their numbers are free again after quiescence.
+    var givenUp: [(segment: Int, turns: Frames.Snapshot)] = []
+    /// Keys of values in the segments database that nothing names: to be deleted.
+    var orphans: [UInt64] = []
+    /// Recovery runs, but `returned` has what it has not reached, too.
+    var knowsReturned = false
 
     /// A segment on disk.
     struct Resident {
@@ -56,14 +70,19 @@ struct Committer: ~Copyable {
         var commit: UInt64
     }
 
+    /// A segment by its number, and by the sequence that tells whether it still has it.
+    struct Named: Equatable {
+        var segment: Int
+        var sequence: UInt64
+    }
+
     /// A segment whose slots are gone.
     struct Condemned {
         var resident: Resident
-        /// Whether all tombstones that it owes could be written.
-        var isPaid: Bool
-        /// A segment of the committer's that holds what this one owes, if it was sealed; 0: none.
-        var owed: Int
-        var owedSequence: UInt64
+        /// The first entry of its directory whose tombstone found no room; nil: all are paid.
+        var unpaid: Int?
+        /// The committer's segments that hold what this one owes, the open one maybe among them.
+        var owed: [Named]
         var turns: Frames.Snapshot
     }
 
@@ -104,6 +123,7 @@ struct Committer: ~Copyable {
             if signals.stopping.loadAcquire() != 0 { break }
             adoptRecovered()
             serveLoads()
+            giveUpUnwritten()
             keepWithinBudget()
             let now = Clock.monotonicNanoseconds()
             let isDue = now >= next && isDirty()
@@ -157,7 +177,7 @@ struct Committer: ~Copyable {
     }
 
     /// Takes over the segments that recovery has found.
-    private mutating func adoptRecovered() {
+    mutating func adoptRecovered() {
         while let number = signals.restored.pop() {
             let segment = Int(number)
             let filled = Int(log.segments.filled(segment).loadRelaxed())
@@ -226,12 +246,15 @@ struct Committer: ~Copyable {
 
     private mutating func didSucceed(_ number: UInt64, began: UInt64, start: UInt64) {
         owesCommit = false
+        debts.settle()
+        batchBytes = Disk.transactionBytes
         if !didStart {
             didStart = true
             disk.didStart()
         }
         if isFailing {
             isFailing = false
+            failingSince = 0
             disk.counters[.isFailing] = 0
             store.journal.info("commits succeed again")
         }
@@ -250,16 +273,23 @@ struct Committer: ~Copyable {
         signals.failed.storeRelease(number)
         if !isFailing {
             isFailing = true
+            failingSince = Clock.monotonicNanoseconds()
             disk.counters[.isFailing] = 1
             store.journal.error(
                 "a commit failed, serving from memory until one succeeds reason=\"\(error)\"")
         }
         switch error {
         case .mapFull:
-            retryAt = 0
-            _ = dropOldest(8)
             reapAt = 0
-            reap(isUrgent: true)
+            // The map holds less than its size says: so much is not to be reached again.
+            let excess = budget - bytesOnDisk + Disk.transactionBytes / 4
+            shortfall = min(max(shortfall, shortfall + excess), disk.configuration.sizeBytes)
+            // Less at a time, so that what there is room for gets in.
+            batchBytes = max(batchBytes / 4, log.geometry.segmentBytes)
+            let dropped = dropOldest(
+                max((2 << 20) / log.geometry.frameBytes, 8), isUrgent: true)
+            // Nothing can go now: readers hold it, or there is nothing.
+            retryAt = dropped > 0 ? 0 : Clock.monotonicNanoseconds() + 20_000_000
         case .panic:
             retryAt = Clock.monotonicNanoseconds() + 500_000_000
             if disk.reopen() { store.journal.warning("the store was opened again") }
@@ -267,230 +297,5 @@ struct Committer: ~Copyable {
             retryAt = Clock.monotonicNanoseconds() + 500_000_000
         }
         wakeAll()
-    }
-
-    // MARK: Transactions
-
-    /// Writes what is pending in as many transactions as its size asks for. The first carries the
-    /// metadata and the open segments' stretches.
-    private mutating func write(_ files: DiskFiles, open: [Int]) throws(LMDBError) {
-        let changes = signals.changes.loadAcquire()
-        var isFirst = true
-        while isFirst || !pending.isEmpty {
-            var batch: [Int] = []
-            var bytes = 0
-            var transaction = try files.environment.beginWrite()
-            if isFirst {
-                try writeMeta(files, &transaction)
-                bytes += try writeStretches(files, &transaction, open)
-            }
-            for segment in pending {
-                // A chain has transactions of its own, below, after the metadata.
-                if log.segments.kind(segment) == .chain { break }
-                let size = Int(log.segments.filled(segment).loadRelaxed())
-                if !batch.isEmpty, bytes + size > Disk.transactionBytes { break }
-                bytes += try writeSegment(files, &transaction, segment)
-                batch.append(segment)
-            }
-            if batch.count == pending.count { try deleteLeftovers(files, &transaction) }
-            try transaction.commit()
-            didWrite(isFirst, open, batch, bytes: bytes, changes: changes)
-            publish(files, batch)
-            isFirst = false
-            while let segment = pending.first, log.segments.kind(segment) == .chain {
-                try writeChain(files, segment)
-                pending.removeFirst()
-                didPublish(segment, fileOffset: nil)
-            }
-            if !pending.isEmpty { keepWithinBudget() }
-        }
-    }
-
-    /// What a transaction that has committed changes in memory.
-    private mutating func didWrite(
-        _ isFirst: Bool, _ open: [Int], _ batch: [Int], bytes: Int, changes: UInt64
-    ) {
-        disk.counters.add(.bytesWritten, bytes)
-        if isFirst {
-            noteMeta(changes)
-            for segment in open { noteStretch(segment) }
-        }
-        pending.removeFirst(batch.count)
-        for segment in batch {
-            stretches[log.segments.sequence(segment)] = nil
-        }
-        if pending.isEmpty { leftovers = [] }
-    }
-
-    /// One sealed segment: its bytes, its directory, and its stretches go.
-    private mutating func writeSegment(
-        _ files: DiskFiles, _ transaction: inout WriteTransaction, _ segment: Int
-    ) throws(LMDBError) -> Int {
-        let count = Directory.make(segment, log, into: directory)
-        let filled = Int(log.segments.filled(segment).loadRelaxed())
-        let sequence = log.segments.sequence(segment)
-        let key = DiskFiles.segmentKey(sequence)
-        let frame = Int(log.segments.frame(segment).loadAcquire()) - 1
-        let offset = log.frames.offset(frame)
-        try transaction.reserve(
-            files.segments, key: key, byteCount: max(filled, Self.valueBytesMin),
-            append: key > lastKey
-        ) { target in
-            log.frames.memory.withBytes(offset, filled) { target.append($0) }
-        }
-        lastKey = max(lastKey, key)
-        try putDirectory(files, &transaction, sequence, count)
-        try deleteStretches(files, &transaction, sequence)
-        return filled + Directory.bytes(count: count)
-    }
-
-    func putDirectory(
-        _ files: DiskFiles, _ transaction: inout WriteTransaction, _ sequence: UInt64,
-        _ count: Int
-    ) throws(LMDBError) {
-        let bytes = Directory.bytes(count: count)
-        try directory.withBytes(0, bytes) { span throws(LMDBError) in
-            try transaction.put(files.directories, key: sequence, bytes: span)
-        }
-    }
-
-    private func deleteStretches(
-        _ files: DiskFiles, _ transaction: inout WriteTransaction, _ sequence: UInt64
-    ) throws(LMDBError) {
-        for offset in stretches[sequence]?.offsets ?? [] {
-            _ = try PairKey(sequence, offset).withBytes { key throws(LMDBError) in
-                try transaction.delete(files.stretches, key: key)
-            }
-        }
-    }
-
-    private func deleteLeftovers(
-        _ files: DiskFiles, _ transaction: inout WriteTransaction
-    ) throws(LMDBError) {
-        for key in leftovers {
-            _ = try key.withBytes { bytes throws(LMDBError) in
-                try transaction.delete(files.stretches, key: bytes)
-            }
-        }
-    }
-
-    /// What open segments hold since the last commit, as one value each.
-    func writeStretches(
-        _ files: DiskFiles, _ transaction: inout WriteTransaction, _ open: [Int]
-    ) throws(LMDBError) -> Int {
-        var bytes = 0
-        for segment in open {
-            let sequence = log.segments.sequence(segment)
-            let start = stretches[sequence]?.end ?? 0
-            let end = Int(log.segments.cut(segment).loadAcquire())
-            guard end > start else { continue }
-            let frame = Int(log.segments.frame(segment).loadAcquire()) - 1
-            guard frame >= 0 else { continue }
-            let offset = log.frames.offset(frame)
-            fillChecksums(offset, start..<end)
-            try PairKey(sequence, UInt32(start)).withBytes { key throws(LMDBError) in
-                try log.frames.memory.withBytes(offset + start, end - start) {
-                    span throws(LMDBError) in
-                    try transaction.put(files.stretches, key: key, bytes: span)
-                }
-            }
-            bytes += end - start
-        }
-        return bytes
-    }
-
-    private func fillChecksums(_ base: Int, _ range: Range<Int>) {
-        var position = range.lowerBound
-        while position < range.upperBound {
-            let record = Record(log.frames.memory, at: base + position)
-            if !record.isFiller { record.fillChecksum() }
-            position += record.totalBytes
-        }
-    }
-
-    mutating func noteStretch(_ segment: Int) {
-        let sequence = log.segments.sequence(segment)
-        let end = Int(log.segments.cut(segment).loadAcquire())
-        var known = stretches[sequence] ?? ([], 0)
-        guard end > known.end else { return }
-        known.offsets.append(UInt32(known.end))
-        known.end = end
-        stretches[sequence] = known
-    }
-
-    private func writeMeta(
-        _ files: DiskFiles, _ transaction: inout WriteTransaction
-    ) throws(LMDBError) {
-        let highest = log.highestOrder()
-        if highest + Self.reservation / 2 > written.orders {
-            try transaction.put(files.meta, .orders, highest + Self.reservation)
-        }
-        // The time before the mark: it is cleared after the mark is raised.
-        let due = signals.flushAt.loadAcquire()
-        let mark = log.flushMark.loadAcquire()
-        if mark != written.mark { try transaction.put(files.meta, .flushMark, mark) }
-        if due != written.flushAt { try transaction.put(files.meta, .flushAt, due) }
-        if written.orders == 0 {
-            try transaction.put(files.meta, .frameBytes, UInt64(log.geometry.frameBytes))
-        }
-    }
-
-    /// The transaction with the metadata is durable: what it reserved may be used.
-    private mutating func noteMeta(_ changes: UInt64) {
-        guard let files = disk.files() else { return }
-        let word: (MetaKey) -> UInt64? = { key in
-            guard let transaction = try? files.environment.beginRead() else { return nil }
-            return try? transaction.get(files.meta, key: key.rawValue) { $0.word(at: 0) }
-        }
-        written.orders = word(.orders) ?? written.orders
-        written.mark = word(.flushMark) ?? written.mark
-        written.flushAt = word(.flushAt) ?? written.flushAt
-        written.changes = changes
-        log.orderLimit.storeRelease(max(written.orders, log.orderLimit.loadRelaxed()))
-    }
-
-    /// Tells where the segments of a committed batch lie; from now on memory may let go of them.
-    private mutating func publish(_ files: DiskFiles, _ batch: [Int]) {
-        guard !batch.isEmpty else { return }
-        let places: [UInt64?]
-        do throws(LMDBError) {
-            let transaction = try files.environment.beginRead()
-            var found: [UInt64?] = []
-            for segment in batch {
-                let key = DiskFiles.segmentKey(log.segments.sequence(segment))
-                found.append(try transaction.fileOffset(files.segments, key: key)?.offset)
-            }
-            places = found
-        } catch {
-            places = batch.map { _ in nil }
-        }
-        for (segment, place) in zip(batch, places) { didPublish(segment, fileOffset: place) }
-    }
-
-    /// A segment is on disk. Without a file offset (it lies inside a page of the tree, being tiny)
-    /// it cannot be read through a ring and stays a load.
-    mutating func didPublish(_ segment: Int, fileOffset: UInt64?) {
-        let filled = Int(log.segments.filled(segment).loadRelaxed())
-        log.segments.fileOffset(segment).storeRelease(fileOffset ?? Segments.noFileOffset)
-        log.segments.setState(segment, .clean)
-        log.logRegion.push(UInt32(segment))
-        addResident(
-            Resident(
-                sequence: log.segments.sequence(segment), segment: segment,
-                bytes: Self.diskBytes(filled, Int(log.segments.records(segment).loadRelaxed())),
-                commit: signals.begun.loadRelaxed()))
-        disk.counters.add(.segmentsWritten, 1)
-        disk.counters.add(.recordsWritten, Int(log.segments.records(segment).loadRelaxed()))
-    }
-
-    mutating func addResident(_ new: Resident) {
-        var position = resident.count
-        while position > 0, resident[position - 1].sequence > new.sequence { position -= 1 }
-        resident.insert(new, at: position)
-        if log.segments.overlap(new.segment).loadRelaxed() & Segments.returnedBit != 0 {
-            returned.append(new.sequence)
-        }
-        disk.counters.add(.segments, 1)
-        disk.counters.add(.bytes, new.bytes)
     }
 }

@@ -111,7 +111,7 @@ public enum Examined: BitwiseCopyable {
     /// Another key with the same tag: exclude this slot and execute the command again.
     case other
     /// The key's record, but expired or flushed: a miss.
-    case dead
+    case dead(Death)
     /// A read error, a checksum mismatch, or a record larger than this run's frames: a miss.
     case damaged
 }
@@ -128,9 +128,20 @@ public struct Differing: BitwiseCopyable {
     }
 }
 
+/// Why a record that is there does not count.
+public enum Death: UInt8, BitwiseCopyable, Sendable {
+    /// A tombstone.
+    case removed
+    case expired
+    /// At or below the mark of a flush_all.
+    case flushed
+}
+
 /// What looking for a key came to.
 public enum Lookup: BitwiseCopyable {
     case miss
+    /// A miss whose record is still in memory.
+    case dead(Death)
     case memory(Found)
     case disk(DiskRead)
 }

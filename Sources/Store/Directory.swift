@@ -119,6 +119,11 @@ enum Directory {
         }
     }
 
+    /// Whether the head of a stored directory, sound or not, says that a start brought it back.
+    static func isReturned(_ bytes: Span<UInt8>) -> Bool {
+        bytes.count >= headerBytes && bytes.word(at: 16) & Segments.returnedBit != 0
+    }
+
     /// The entry for a record, found in the stored bytes of its segment's directory.
     static func find(_ offset: Int, in bytes: Span<UInt8>) -> (hash: UInt64, order: UInt64)? {
         var low = 0

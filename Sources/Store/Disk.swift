@@ -20,9 +20,13 @@ struct DiskFiles: Sendable {
     /// `MetaKey` → eight bytes, the secret thirty-two.
     let meta: Database
 
+    /// Parts that a key has room for.
+    static let partsMax = 1024
+
     static func segmentKey(_ sequence: UInt64, part: Int = 0) -> UInt64 {
         sequence << 10 | UInt64(part)
     }
+    static func sequence(_ segmentKey: UInt64) -> UInt64 { segmentKey >> 10 }
 }
 
 /// What the metadata database holds.
@@ -66,7 +70,7 @@ final class Disk: Sendable {
     /// Bytes that one transaction may carry; LMDB allocates its pages.
     static let transactionBytes = 8 << 20
     /// Out of `-m`: a transaction's pages, a segment read back, a key directory.
-    var memoryBytes: Int { Self.transactionBytes + 3 << 20 }
+    static var memoryBytes: Int { StoreLayout.committerBytes }
 
     var secret: (UInt64, UInt64, UInt64, UInt64) { meta.secret }
     var frameBytes: Int? { meta.frameBytes == 0 ? nil : Int(meta.frameBytes) }

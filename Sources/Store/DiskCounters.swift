@@ -9,6 +9,7 @@ struct DiskCounters: Sendable {
         case recordsDeleted, recordsWritten, commits, failedCommits, commitNanoseconds
         case commitNanosecondsMax, isFailing, recoveredItems, recoveredSegments
         case damagedSegments, recoveryMilliseconds, limitBytes, segmentsMax
+        case segmentsGivenUp, recordsGivenUp, orphanParts
     }
     private let region: Region
 
@@ -41,6 +42,9 @@ struct DiskCounters: Sendable {
         sum.recoveredItems = self[.recoveredItems]
         sum.recoveredSegments = self[.recoveredSegments]
         sum.damagedSegments = self[.damagedSegments]
+        sum.segmentsGivenUp = self[.segmentsGivenUp]
+        sum.recordsGivenUp = self[.recordsGivenUp]
+        sum.orphanParts = self[.orphanParts]
         sum.recoveryMilliseconds = self[.recoveryMilliseconds]
     }
 }

@@ -61,16 +61,17 @@ extension Door {
         if let outcome = refusal(mode, subject, cas) { return outcome }
         if isExpired { return bury(subject, key, hash, shard) ? .stored : .wait }
         guard let order = writer.nextOrder(shard) else { return .wait }
-        if case .present(_, let slot, let old, _) = subject,
-            writer.canOverwrite(slot, old, bytes: total)
+        if case .present(let place, let slot, let old, _) = subject,
+            case let room = writer.room(over: slot, old, wanted: total), room > 0
         {
             let before = old.totalBytes
             let at = old.write(
                 fields, order: order, keyBytes: key.count, valueBytes: value.count)
             old.region.store(key, at: at)
             old.region.store(value, at: at &+ key.count)
-            writer.fillBehind(old, old: before, new: total)
+            writer.fillBehind(slot, old, old: before, new: total, room: room)
             writer.noteOverwrite(expiry: expiry)
+            writer.noteHit(place, slot)
             log.index.setOrder(shard, order)
             return .stored
         }
@@ -201,48 +202,48 @@ extension Door {
         except: Differing = Differing()
     ) -> Outcome {
         let shard = log.index.shard(hash)
-        log.index.lock(shard)
-        defer { log.index.unlock(shard) }
+        return renew(
+            key, shard, success: .touched,
+            look: { door, draft, isLast in
+                door.lookToTouch(
+                    key, hash, shard, expiry, isExpired, except, draft, isLast)
+            },
+            fill: { door, origin, target in
+                door.copy(origin.value, to: target, count: origin.valueBytes)
+            })
+    }
+
+    /// One look of a touch. Shard locked.
+    private mutating func lookToTouch(
+        _ key: Span<UInt8>, _ hash: UInt64, _ shard: Int, _ expiry: UInt32, _ isExpired: Bool,
+        _ except: Differing, _ draft: Draft?, _ isLast: Bool
+    ) -> Hold {
         let subject = subject(key, hash, except, mayTake: false)
         switch subject {
-        case .mustRead(let read): return .read(read)
-        case .absent, .unread: return .notFound
+        case .mustRead(let read): return .done(.read(read))
+        case .absent, .unread: return .done(.notFound)
         case .present(let at, let slot, let record, let isAlive):
             guard isAlive else {
                 writer.expire(hash, at, slot)
-                return .notFound
+                return .done(.notFound)
             }
-            if isExpired { return bury(subject, key, hash, shard) ? .touched : .wait }
-            writer.noteHit(at, slot)
-            if record.expiry == expiry { return .touched }
-            let fields = RecordFields(flags: record.flags, expiry: expiry, cas: record.cas)
-            let isDone = rewrite(
-                subject, key, hash, shard, fields, valueBytes: record.valueBytes)
-            return isDone ? .touched : .wait
+            if isExpired {
+                return .done(bury(subject, key, hash, shard) ? .touched : .wait)
+            }
+            let noted = writer.noteHit(at, slot)
+            if record.expiry == expiry { return .done(.touched) }
+            let origin = Origin(
+                order: record.order, value: valueExtent(slot, record),
+                valueBytes: record.valueBytes,
+                fields: RecordFields(flags: record.flags, expiry: expiry, cas: record.cas),
+                newBytes: record.valueBytes)
+            return settle(
+                draft, origin, isLast, key, .present(at, noted, record, isAlive: true), hash,
+                shard, success: .touched,
+                fill: { door, origin, target in
+                    door.copy(origin.value, to: target, count: origin.valueBytes)
+                })
         }
-    }
-
-    /// Writes the subject's record anew with other fields and the same value. Shard locked.
-    private mutating func rewrite(
-        _ subject: Subject, _ key: Span<UInt8>, _ hash: UInt64, _ shard: Int,
-        _ fields: RecordFields, valueBytes: Int
-    ) -> Bool {
-        guard case .present(_, let slot, let old, _) = subject else { return false }
-        let total = fields.totalBytes(keyBytes: key.count, valueBytes: valueBytes)
-        guard let order = writer.nextOrder(shard) else { return false }
-        let source = valueExtent(slot, old)
-        if total > log.geometry.sharedRecordBytesMax {
-            return rewriteChain(
-                subject, key, hash, shard, fields, order: order, parts: (source, valueBytes))
-        }
-        guard writer.makeRoom(total) else { return false }
-        let target = writer.tail
-        let at = target.write(fields, order: order, keyBytes: key.count, valueBytes: valueBytes)
-        target.region.store(key, at: at)
-        copy(source, to: .flat(at + key.count), count: valueBytes)
-        log.index.setOrder(shard, order)
-        point(subject, hash, shard, to: writer.advance(total, expiry: fields.expiry))
-        return true
     }
 
     // MARK: Counting
@@ -268,10 +269,12 @@ extension Door {
             guard log.segments.kind(log.index.layout.segment(slot)) != .chain,
                 let number = Decimal.parse(record)
             else { return .notNumeric }
-            writer.noteHit(at, slot)
+            // What is counted with is wanted: the new record inherits the hit.
+            let noted = writer.noteHit(at, slot)
             let sum =
                 isDecrement ? (number > delta ? number - delta : 0) : number &+ delta
-            let isDone = storeNumber(sum, subject, record, slot, key, hash, shard)
+            let isDone = storeNumber(
+                sum, .present(at, noted, record, isAlive: true), record, noted, key, hash, shard)
             return isDone ? .number(sum) : .wait
         }
     }
@@ -285,11 +288,11 @@ extension Door {
         let total = fields.totalBytes(keyBytes: key.count, valueBytes: digits)
         guard let order = writer.nextOrder(shard) else { return false }
         let before = old.totalBytes
-        if writer.canOverwrite(slot, old, bytes: total) {
+        if case let room = writer.room(over: slot, old, wanted: total), room > 0 {
             let at = old.write(fields, order: order, keyBytes: key.count, valueBytes: digits)
             old.region.store(key, at: at)
             Decimal.write(number, count: digits, to: old.region, at: at + key.count)
-            writer.fillBehind(old, old: before, new: total)
+            writer.fillBehind(slot, old, old: before, new: total, room: room)
             writer.noteOverwrite(expiry: fields.expiry)
             log.index.setOrder(shard, order)
             return true

@@ -138,30 +138,38 @@ extension Door {
         _ mode: StoreMode, _ staging: Staging, _ image: Record, _ key: Span<UInt8>,
         _ isExpired: Bool, _ cas: UInt64, _ except: Differing
     ) -> Outcome {
+        var draft: Draft?
+        if !isExpired {
+            guard let made = self.draft(of: staging, image) else { return .wait }
+            draft = made
+        }
         let shard = log.index.shard(staging.hash)
         log.index.lock(shard)
         defer { log.index.unlock(shard) }
         let subject = subject(key, staging.hash, except, mayTake: mode == .set)
         if let outcome = refusal(mode, subject, cas) { return outcome }
-        if isExpired { return bury(subject, key, staging.hash, shard) ? .stored : .wait }
-        guard let order = writer.nextOrder(shard) else { return .wait }
-        let expiry = image.expiry
-        if staging.isChained {
-            guard let place = writer.adopt(room(staging), expiry: expiry) else { return .wait }
-            image.setOrder(order)
-            log.index.setOrder(shard, order)
-            point(subject, staging.hash, shard, to: place)
-            writer.handOn(chain: place)
-            return .stored
+        guard let draft else {
+            return bury(subject, key, staging.hash, shard) ? .stored : .wait
         }
+        return publish(draft, subject, staging.hash, shard) ? .stored : .wait
+    }
+
+    /// The staged record where it is to stay: a chain where it lies, a smaller one at the tail.
+    private mutating func draft(of staging: Staging, _ image: Record) -> Draft? {
         let total = Record.aligned(image.contentBytes)
-        guard writer.makeRoom(total) else { return .wait }
+        let expiry = image.expiry
+        let value = valueExtent(staging)
+        guard !staging.isChained else {
+            return Draft(
+                origin: 0, target: image, room: room(staging), totalBytes: total,
+                expiry: expiry, value: value)
+        }
+        guard writer.makeRoom(total) else { return nil }
         let target = writer.tail
         memory.copy(from: memory, at: image.at, to: target.at, count: total)
-        target.setOrder(order)
-        log.index.setOrder(shard, order)
-        point(subject, staging.hash, shard, to: writer.advance(total, expiry: expiry))
-        return .stored
+        return Draft(
+            origin: 0, target: target, room: nil, totalBytes: total, expiry: expiry,
+            value: value)
     }
 
     /// A value at hand that is too large to share a segment.
@@ -188,78 +196,55 @@ extension Door {
         _ value: Span<UInt8>, _ except: Differing
     ) -> Outcome {
         let shard = log.index.shard(hash)
-        log.index.lock(shard)
-        defer { log.index.unlock(shard) }
+        return renew(
+            key, shard, success: .stored,
+            look: { door, draft, isLast in
+                door.lookToJoin(
+                    mode, key, hash, shard, addition, value, except, draft, isLast)
+            },
+            fill: { door, origin, target in
+                door.writeJoined(mode, origin, addition, value, to: target)
+            })
+    }
+
+    /// One look of a join. Shard locked.
+    private mutating func lookToJoin(
+        _ mode: StoreMode, _ key: Span<UInt8>, _ hash: UInt64, _ shard: Int,
+        _ addition: Addition, _ value: Span<UInt8>, _ except: Differing, _ draft: Draft?,
+        _ isLast: Bool
+    ) -> Hold {
         let subject = subject(key, hash, except, mayTake: false)
-        if let outcome = refusal(mode, subject, 0) { return outcome }
-        guard case .present(_, let slot, let old, _) = subject else { return .notStored }
+        if let outcome = refusal(mode, subject, 0) { return .done(outcome) }
+        guard case .present(_, let slot, let old, _) = subject else { return .done(.notStored) }
         let added: Int
         switch addition {
         case .span: added = value.count
         case .extent(_, let count): added = count
         }
-        let oldBytes = old.valueBytes
-        guard oldBytes + added <= itemBytesMax else { return .tooLarge }
-        let fields = RecordFields(flags: old.flags, expiry: old.expiry)
-        let total = fields.totalBytes(keyBytes: key.count, valueBytes: oldBytes + added)
-        guard let order = writer.nextOrder(shard) else { return .wait }
-        let target: Record
-        var chain: Room?
-        if total > log.geometry.sharedRecordBytesMax {
-            guard let room = writer.openRoom(total, isBrief: true) else { return .wait }
-            chain = room
-            target = Record(memory, at: log.frames.offset(room.frame))
-        } else {
-            guard writer.makeRoom(total) else { return .wait }
-            target = writer.tail
-        }
-        let at = target.write(
-            fields, order: order, keyBytes: key.count, valueBytes: oldBytes + added)
-        memory.store(key, at: at)
-        let start = at + key.count
-        let extent: Extent =
-            chain.map { .chained(first: $0.frame, start: start - target.at) } ?? .flat(start)
-        let source = valueExtent(slot, old)
-        copy(source, to: extent, at: mode == .append ? 0 : added, count: oldBytes)
-        let where_ = mode == .append ? oldBytes : 0
-        switch addition {
-        case .span: copy(value, to: extent, at: where_)
-        case .extent(let other, let count): copy(other, to: extent, at: where_, count: count)
-        }
-        guard let place = settle(chain, total, fields.expiry) else { return .wait }
-        log.index.setOrder(shard, order)
-        point(subject, hash, shard, to: place)
-        if chain != nil { writer.handOn(chain: place) }
-        return .stored
+        guard old.valueBytes + added <= itemBytesMax else { return .done(.tooLarge) }
+        let origin = Origin(
+            order: old.order, value: valueExtent(slot, old), valueBytes: old.valueBytes,
+            fields: RecordFields(flags: old.flags, expiry: old.expiry),
+            newBytes: old.valueBytes + added)
+        return settle(
+            draft, origin, isLast, key, subject, hash, shard, success: .stored,
+            fill: { door, origin, target in
+                door.writeJoined(mode, origin, addition, value, to: target)
+            })
     }
 
-    /// Takes the place of a record that was just written: a chain's, or at the tail.
-    private mutating func settle(_ chain: Room?, _ total: Int, _ expiry: UInt32) -> Place? {
-        guard let chain else { return writer.advance(total, expiry: expiry) }
-        guard let place = writer.adopt(chain, expiry: expiry) else {
-            writer.closeRoom(chain)
-            return nil
-        }
-        return place
-    }
-
-    /// A record in a chain of its own with the same value and other fields. Shard locked.
-    mutating func rewriteChain(
-        _ subject: Subject, _ key: Span<UInt8>, _ hash: UInt64, _ shard: Int,
-        _ fields: RecordFields, order: UInt64, parts: (Extent, Int)
-    ) -> Bool {
-        let total = fields.totalBytes(keyBytes: key.count, valueBytes: parts.1)
-        guard let room = writer.openRoom(total, isBrief: true) else { return false }
-        let target = Record(memory, at: log.frames.offset(room.frame))
-        let at = target.write(fields, order: order, keyBytes: key.count, valueBytes: parts.1)
-        memory.store(key, at: at)
+    /// Writes both parts of a joined value.
+    private func writeJoined(
+        _ mode: StoreMode, _ origin: Origin, _ addition: Addition, _ value: Span<UInt8>,
+        to target: Extent
+    ) {
+        let added = origin.newBytes - origin.valueBytes
         copy(
-            parts.0, to: .chained(first: room.frame, start: at + key.count - target.at),
-            count: parts.1)
-        guard let place = settle(room, total, fields.expiry) else { return false }
-        log.index.setOrder(shard, order)
-        point(subject, hash, shard, to: place)
-        writer.handOn(chain: place)
-        return true
+            origin.value, to: target, at: mode == .append ? 0 : added, count: origin.valueBytes)
+        let start = mode == .append ? origin.valueBytes : 0
+        switch addition {
+        case .span: copy(value, to: target, at: start)
+        case .extent(let other, let count): copy(other, to: target, at: start, count: count)
+        }
     }
 }

@@ -16,9 +16,10 @@ extension Door {
             return .miss
         case .memory(let at, let slot, let record):
             guard log.isAlive(record, at: now) else {
+                let death: Death = record.isExpired(at: now) ? .expired : .flushed
                 writer.expire(hash, at, slot)
                 log.index.unlock(shard)
-                return .miss
+                return .dead(death)
             }
             writer.noteHit(at, slot)
             return .memory(found(shard, slot, record))
@@ -99,9 +100,9 @@ extension Door {
         }
         guard record.checksum() == record.storedChecksum else { return .damaged }
         guard record.hasKey(key) else { return .other }
-        guard !record.isTombstone, record.order > read.mark, !record.isExpired(at: read.now) else {
-            return .dead
-        }
+        guard !record.isTombstone else { return .dead(.removed) }
+        guard !record.isExpired(at: read.now) else { return .dead(.expired) }
+        guard record.order > read.mark else { return .dead(.flushed) }
         return .record(
             DiskRecord(
                 valueOffset: record.valueOffset, valueBytes: record.valueBytes,

@@ -61,6 +61,7 @@ public struct Door: ~Copyable {
     /// The worker begins a turn; `now` is unix seconds.
     @inlinable public mutating func beginTurn(now: UInt32) {
         self.now = now
+        log.segments.tell(now)
         log.frames.beginTurn(worker)
     }
 

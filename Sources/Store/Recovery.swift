@@ -34,6 +34,7 @@ struct Recovery: ~Copyable {
         let end = store.signals.firstSequence.loadAcquire()
         if let directory { recover(directory, below: end) }
         if damaged > 0 || isDamaged { log.hideAll() }
+        let orphans = findOrphans(below: end)
         directory?.discard(0, 2 << 20)
         log.recovering.storeRelease(0)
         sweep()
@@ -44,7 +45,8 @@ struct Recovery: ~Copyable {
         disk.counters[.recoveryMilliseconds] = milliseconds
         store.signals.committer.ring()
         store.journal.info(
-            "recovery complete items=\(max(items, 0)) segments=\(segments) damaged=\(damaged) "
+            "recovery complete items=\(max(items, 0)) segments=\(segments) "
+                + "damaged=\(disk.counters[.damagedSegments]) orphans=\(orphans) "
                 + "milliseconds=\(milliseconds)")
     }
 
@@ -72,6 +74,57 @@ struct Recovery: ~Copyable {
             }
             store.signals.recoveredUpTo.storeRelease(next)
         }
+    }
+
+    // MARK: Orphans
+
+    private static let keysPerTransactionMax = 4096
+
+    /// Looks for parts of large records whose directory never came to be written, because the
+    /// process died between their transactions; the committer deletes them. Returns how many.
+    private func findOrphans(below end: UInt64) -> Int {
+        var next: UInt64 = 0
+        var count = 0
+        while store.signals.stopping.loadAcquire() == 0, let files = disk.files() {
+            do throws(LMDBError) {
+                let keys = try segmentKeys(files, from: next, below: DiskFiles.segmentKey(end))
+                guard let last = keys.last else { return count }
+                let transaction = try files.environment.beginRead()
+                var orphans: [UInt64] = []
+                var seen: (sequence: UInt64, isNamed: Bool) = (0, true)
+                for key in keys {
+                    let sequence = DiskFiles.sequence(key)
+                    if sequence != seen.sequence {
+                        let found = try transaction.get(files.directories, key: sequence) { _ in
+                            true
+                        }
+                        // What has left since its key was read is not there either.
+                        let part = try transaction.get(files.segments, key: key) { _ in true }
+                        seen = (sequence, found == true || part == nil)
+                    }
+                    if !seen.isNamed { orphans.append(key) }
+                }
+                count += orphans.count
+                store.orphans.withLock { $0 += orphans }
+                next = last + 1
+            } catch {
+                return count
+            }
+        }
+        return count
+    }
+
+    private func segmentKeys(
+        _ files: DiskFiles, from first: UInt64, below end: UInt64
+    ) throws(LMDBError) -> [UInt64] {
+        let transaction = try files.environment.beginRead()
+        var keys: [UInt64] = []
+        try transaction.forEach(files.segments, from: first) { key, _ in
+            guard key < end, keys.count < Self.keysPerTransactionMax else { return false }
+            keys.append(key)
+            return true
+        }
+        return keys
     }
 
     private struct Step {

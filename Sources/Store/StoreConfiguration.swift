@@ -1,5 +1,7 @@
 // StoreConfiguration: what a store is told when it is made, and why it may refuse.
 
+internal import SegmentLog
+
 /// The disk tier of a store.
 public struct DiskConfiguration: Sendable, Equatable {
     /// Made if it is missing, with its parents.
@@ -41,6 +43,24 @@ public struct StoreConfiguration: Sendable, Equatable {
         self.workers = workers
         self.itemBytesMax = itemBytesMax
         self.disk = disk
+    }
+}
+
+extension StoreConfiguration {
+    /// How the memory is divided.
+    func geometry(frameBytesWanted: Int? = nil, segmentsFound: Int = 0) -> Geometry {
+        // Behind the workers' pens: maintenance's, and with a disk the committer's.
+        Geometry(
+            memoryBytes: memoryBytes - (disk == nil ? 0 : Disk.memoryBytes),
+            writers: workers + (disk == nil ? 1 : 2), diskBytes: disk?.sizeBytes ?? 0,
+            frameBytesWanted: frameBytesWanted, segmentsFound: segmentsFound)
+    }
+
+    /// The largest value, in bytes, that a new store with this memory can take.
+    public var itemBytesPossible: Int { Self.itemBytesMax(geometry()) }
+
+    static func itemBytesMax(_ geometry: Geometry) -> Int {
+        geometry.recordBytesMax - Record.overheadBytesMax - Record.keyBytesMax
     }
 }
 

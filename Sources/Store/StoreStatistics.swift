@@ -5,6 +5,14 @@ public struct StoreStatistics: BitwiseCopyable, Sendable {
     // What is there.
     /// Keys that the index knows, in memory or on disk.
     public var items: UInt64 = 0
+    /// Of these, estimated from their segments: in the promotion region, and on disk only.
+    public var itemsPromoted: UInt64 = 0
+    public var itemsResting: UInt64 = 0
+    /// Seconds since the oldest segment with live records was opened: of all, of the log region,
+    /// and of the promotion region. What a start found on disk is as old as the run.
+    public var ageSeconds: UInt64 = 0
+    public var logAgeSeconds: UInt64 = 0
+    public var promotionAgeSeconds: UInt64 = 0
     /// Bytes of live records, estimated from each segment's average.
     public var bytes: UInt64 = 0
     public var memoryBytes: UInt64 = 0
@@ -58,6 +66,12 @@ public struct StoreStatistics: BitwiseCopyable, Sendable {
     public var completedCommitBegan: UInt64 = 0
     public var commitNanoseconds: UInt64 = 0
     public var commitNanosecondsMax: UInt64 = 0
+    /// Segments that left memory unwritten because the disk took nothing, and live records in them.
+    public var segmentsGivenUp: UInt64 = 0
+    public var recordsGivenUp: UInt64 = 0
+    /// Parts of large records that were deleted because a crash had come between their
+    /// transactions.
+    public var orphanParts: UInt64 = 0
     /// 1 while commits fail.
     public var isDiskFailing: UInt64 = 0
 

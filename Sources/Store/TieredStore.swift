@@ -5,6 +5,7 @@
 
 public import Primitives
 internal import SegmentLog
+internal import Synchronization
 
 /// A store, from opening to stopping. Any thread may use it.
 public final class TieredStore: Sendable {
@@ -14,6 +15,8 @@ public final class TieredStore: Sendable {
     let configuration: StoreConfiguration
     let journal: Journal
     private let disk: Disk?
+    /// Keys of parts of large records without a directory, found by recovery.
+    let orphans = Mutex<[UInt64]>([])
     private let threads = ThreadBox()
 
     /// Takes the memory and opens the disk; nothing runs yet.
@@ -31,6 +34,7 @@ public final class TieredStore: Sendable {
             disk = nil
         }
         log = try Self.makeLog(configuration, disk: disk)
+        log.segments.tell(now)
         do {
             signals = try Signals(segmentCount: log.geometry.segmentCount)
             let capacity = 1024
@@ -44,19 +48,14 @@ public final class TieredStore: Sendable {
     private static func makeLog(
         _ configuration: StoreConfiguration, disk: Disk?
     ) throws(StoreError) -> SegmentLog {
-        // Behind the workers' pens: maintenance's, and with a disk the committer's.
-        let writers = configuration.workers + (disk == nil ? 1 : 2)
-        let memory = configuration.memoryBytes - (disk?.memoryBytes ?? 0)
-        let frameBytes = disk?.frameBytes
-        let geometry = Geometry(
-            memoryBytes: memory, writers: writers, diskBytes: configuration.disk?.sizeBytes ?? 0,
-            frameBytesWanted: frameBytes, segmentsFound: disk?.meta.segments ?? 0)
+        let geometry = configuration.geometry(
+            frameBytesWanted: disk?.frameBytes, segmentsFound: disk?.meta.segments ?? 0)
         do {
             return try SegmentLog(
                 geometry, workers: configuration.workers,
                 secret: disk?.secret ?? Disk.randomSecret())
         } catch {
-            throw .memory(byteCount: memory)
+            throw .memory(byteCount: geometry.memoryBytes)
         }
     }
 
@@ -89,11 +88,16 @@ public final class TieredStore: Sendable {
         }
     }
 
+    /// The largest value, in bytes: what was configured, or what memory can take if that is less.
+    public var itemBytesMax: Int {
+        min(configuration.itemBytesMax, StoreConfiguration.itemBytesMax(log.geometry))
+    }
+
     /// The door of one worker: made once for each, on any thread, before its first turn.
     public func door(worker: Int) -> Door {
         Door(
             log, worker: worker, signals: signals, loads: loads,
-            itemBytesMax: configuration.itemBytesMax, diskDescriptor: disk?.readDescriptor ?? -1,
+            itemBytesMax: itemBytesMax, diskDescriptor: disk?.readDescriptor ?? -1,
             isAcknowledging: configuration.disk?.isAcknowledging ?? false)
     }
 
@@ -113,6 +117,7 @@ public final class TieredStore: Sendable {
         let frames = log.frames
         sum.items = UInt64(log.index.itemCount())
         sum.bytes = log.liveBytes()
+        sum.addResidences(of: log)
         sum.memoryBytes = UInt64(log.geometry.memoryBytes)
         sum.segmentBytes = UInt64(log.geometry.segmentBytes)
         sum.frames = UInt64(log.geometry.frameCount - frames.surrenderedCount)

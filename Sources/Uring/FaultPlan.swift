@@ -54,6 +54,8 @@ public struct FaultPlan: BitwiseCopyable, Equatable, Sendable {
     public var readErrors = 0
     /// A read brings fewer bytes than asked for.
     public var shortReads = 0
+    /// A read brings a wrong bit, as a disk does that lies; in no plan unless asked for.
+    public var damagedReads = 0
     /// A read waits for `stalledTurns` submits, or until `releaseReads`.
     public var stalledReads = 0
     /// The submission queue counts as full, so the ring submits between two operations.

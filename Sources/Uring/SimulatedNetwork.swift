@@ -37,6 +37,8 @@ public final class SimulatedNetwork {
     struct File {
         var content: Region
         var byteCount: Int
+        /// Or a file of the system, read as it is when the simulated read completes.
+        var descriptor: Int32 = -1
     }
 
     /// What a descriptor names.
@@ -162,6 +164,19 @@ public final class SimulatedNetwork {
         files.append(File(content: content, byteCount: byteCount))
         objects[descriptor] = .file(files.count - 1)
         return descriptor
+    }
+
+    /// A file of the system, under the number it has there. To be added before any connection
+    /// gets that number; stays open as long as its owner keeps it open.
+    public func addFile(descriptor: Int32) throws(RingError) {
+        precondition(objects[descriptor] == nil)
+        do throws(MemoryError) {
+            let content = try Region.map(byteCount: 4096)
+            files.append(File(content: content, byteCount: 0, descriptor: descriptor))
+        } catch {
+            throw .memory
+        }
+        objects[descriptor] = .file(files.count - 1)
     }
 
     /// Changes the length of a file.

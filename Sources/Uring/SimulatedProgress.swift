@@ -1,5 +1,6 @@
 // SimulatedProgress: what each operation of a simulated ring does when its time comes.
 
+internal import Glibc
 internal import Primitives
 
 extension SimulatedRing {
@@ -221,18 +222,38 @@ extension SimulatedRing {
             finish(operation, -Code.input)
             return false
         }
-        let file = network.files[index]
-        let place = Int(min(operation.number, UInt64(file.byteCount)))
-        var count = min(operation.count, file.byteCount - place)
+        finish(operation, Int32(fetch(network.files[index], operation, into: memory)))
+        return false
+    }
+
+    /// The bytes of a file, as far as luck allows.
+    private func fetch(_ file: SimulatedNetwork.File, _ operation: Operation, into memory: Region)
+        -> Int
+    {
+        fill(memory, operation.offset, operation.count)
+        var count = operation.count
         if count > 1, network.strikes(\.shortReads, "shortReads") {
             count = 1 + network.chance.below(count - 1)
         }
-        fill(memory, operation.offset, operation.count)
-        if count > 0 {
-            memory.copy(from: file.content, at: place, to: operation.offset, count: count)
+        if file.descriptor >= 0 {
+            // SAFETY: the operation's own memory, in bounds, lent until it is told.
+            count = unsafe pread(
+                file.descriptor,
+                memory.uncheckedAddress(at: operation.offset, count: count), count,
+                off_t(clamping: operation.number))
+            guard count >= 0 else { return -Int(errno) }
+        } else {
+            let place = Int(min(operation.number, UInt64(file.byteCount)))
+            count = min(count, file.byteCount - place)
+            if count > 0 {
+                memory.copy(from: file.content, at: place, to: operation.offset, count: count)
+            }
         }
-        finish(operation, Int32(count))
-        return false
+        if count > 0, network.strikes(\.damagedReads, "damagedReads") {
+            let byte = operation.offset + network.chance.below(count)
+            memory.store(memory.uint8(at: byte) ^ 1 << UInt8(network.chance.below(8)), at: byte)
+        }
+        return count
     }
 
     // MARK: Bytes

@@ -11,15 +11,21 @@ public struct Socket: BitwiseCopyable, Equatable, Sendable {
     public var descriptor: Int32
     @inlinable public init(descriptor: Int32) { self.descriptor = descriptor }
 
-    /// Connects to `address`, waiting as long as the system does; TCP without delay of small
-    /// segments.
-    public static func connected(to address: SocketAddress) throws(SocketError) -> Socket {
+    /// Connects to `address`; TCP without delay of small segments.
+    ///
+    /// - Parameter timeoutMilliseconds: Longest wait (then ETIMEDOUT); 0 for as long as the
+    ///   system waits.
+    public static func connected(to address: SocketAddress, timeoutMilliseconds: Int = 0)
+        throws(SocketError) -> Socket
+    {
         let socket = try open(address)
         do throws(SocketError) {
+            if timeoutMilliseconds > 0 { socket.setTimeout(SO_SNDTIMEO, timeoutMilliseconds) }
             if address.port != nil {
                 try socket.set(Int32(IPPROTO_TCP), TCP_NODELAY, 1, address)
             }
             try socket.connect(address)
+            if timeoutMilliseconds > 0 { socket.setTimeout(SO_SNDTIMEO, 0) }
         } catch {
             socket.close()
             throw error
@@ -62,13 +68,15 @@ public struct Socket: BitwiseCopyable, Equatable, Sendable {
     }
 
     /// Ends the receives that wait longer than this with -EAGAIN; 0 lets them wait for ever.
-    public func setReceiveTimeout(milliseconds: Int) {
+    public func setReceiveTimeout(milliseconds: Int) { setTimeout(SO_RCVTIMEO, milliseconds) }
+
+    private func setTimeout(_ name: Int32, _ milliseconds: Int) {
         var time = timeval()
         time.tv_sec = milliseconds / 1000
         time.tv_usec = milliseconds % 1000 * 1000
         // SAFETY: a local of the size that is passed.
         let code = unsafe setsockopt(
-            descriptor, SOL_SOCKET, SO_RCVTIMEO, &time, socklen_t(MemoryLayout<timeval>.size))
+            descriptor, SOL_SOCKET, name, &time, socklen_t(MemoryLayout<timeval>.size))
         precondition(code == 0)
     }
 
@@ -147,6 +155,8 @@ public struct Socket: BitwiseCopyable, Equatable, Sendable {
         guard code != 0 else { return }
         var failure = errno
         if failure == EINTR { failure = interruptedConnect() }
+        // What the system calls a connect that took longer than the time set: TCP, then unix.
+        if failure == EINPROGRESS || failure == EAGAIN { failure = ETIMEDOUT }
         guard failure == 0 else {
             throw .failed(call: "connect", address: "\(address)", errno: failure)
         }

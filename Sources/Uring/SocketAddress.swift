@@ -175,8 +175,8 @@ extension SocketAddress: CustomStringConvertible {
         }
     }
 
-    /// The address without the port.
-    private var hostText: String {
+    /// The address without the port; the path of a unix socket.
+    public var hostText: String {
         switch self {
         case .ipv4(let bits, _):
             return [24, 16, 8, 0].map { String(bits >> UInt32($0) & 0xFF) }

@@ -39,3 +39,15 @@ func fault(_ directory: String, control: String) throws(LMDBError) {
     say("reopened: \(attempt())")
     say("commit \(number)")
 }
+
+/// Fills so much of a cache server's store with values that the server knows nothing of.
+func ballast(_ directory: String, bytes: Int) throws(LMDBError) {
+    let environment = try Environment(path: directory, mapBytes: 64 << 20, databasesMax: 4)
+    var transaction = try environment.beginWrite()
+    let meta = try transaction.openDatabase("meta", integerKeys: true, create: false)
+    let piece = [UInt8](repeating: 0x55, count: 1 << 20)
+    for key in 0..<UInt64(max(bytes, 0) >> 20) {
+        try transaction.put(meta, key: 1 << 32 + key, bytes: piece.span)
+    }
+    try transaction.commit()
+}

@@ -35,6 +35,8 @@ do {
         say("locked")
         _ = getchar()
         _ = consume lock
+    case ("ballast", 4):
+        try ballast(arguments[2], bytes: Int(arguments[3]) ?? 0)
     case ("churn", 3):
         churn(control: arguments[2])
     default:

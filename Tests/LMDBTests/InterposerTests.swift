@@ -84,15 +84,15 @@ import Testing
         #expect(outcome.output == """
             write enospc: no space left
             healed: ok
-            write eio: system error 5
+            write eio: Input/output error
             healed: ok
-            write short 512: system error 5
+            write short 512: Input/output error
             healed: ok
-            sync eio: system error 5
+            sync eio: Input/output error
             healed: ok
             write enospc after=1: no space left
             healed: ok
-            meta: system error 5
+            meta: Input/output error
             healed: a write failed earlier, reopen
             reopened: ok
             commit 9

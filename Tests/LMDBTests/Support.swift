@@ -2,37 +2,17 @@
 
 import Glibc
 import LMDB
+import Support
 
 /// A directory of this test's own, removed at the end with the files in it.
-final class Scratch {
-    let path: String
+typealias Scratch = Support.Scratch
 
-    init() {
-        let base = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
-        var template = Array("\(base)/brim-lmdb-XXXXXX".utf8CString)
-        path = template.withUnsafeMutableBufferPointer { String(cString: mkdtemp($0.baseAddress!)) }
-    }
-
-    deinit { Scratch.remove(path) }
-
+extension Scratch {
     var dataFile: String { path + "/" + DataFile.name }
 
     func subdirectory(_ name: String) -> String {
         mkdir(path + "/" + name, 0o700)
         return path + "/" + name
-    }
-
-    private static func remove(_ path: String) {
-        guard let directory = opendir(path) else { return }
-        while let entry = readdir(directory) {
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) {
-                String(cString: $0.bindMemory(to: CChar.self).baseAddress!)
-            }
-            guard name != ".", name != ".." else { continue }
-            if unlink(path + "/" + name) != 0 { remove(path + "/" + name) }
-        }
-        closedir(directory)
-        rmdir(path)
     }
 }
 

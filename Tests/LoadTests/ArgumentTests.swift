@@ -5,29 +5,36 @@ import Load
 import Primitives
 import Testing
 
-private let executable: String = {
-    let own = SystemTree.target(ofLink: "/proc/self/exe") ?? ""
-    return own.split(separator: "/", omittingEmptySubsequences: false).dropLast()
-        .joined(separator: "/") + "/brim-bench"
-}()
-
-private func bench(_ line: String) throws -> (output: String, exitCode: Int32?) {
-    try Child(executable, line.split(separator: " ").map(String.init)).finish()
-}
 
 @Test(arguments: [
     "run", "run :x", "run 127.0.0.1:1 --depth 0", "run 127.0.0.1:1 --bogus",
     "run 127.0.0.1:1 --mix put=1", "run 127.0.0.1:1 --distribution pareto",
     "run 127.0.0.1:1 --key-bytes 251", "run 127.0.0.1:1 --key-bytes 2 --keys 1000",
     "run 127.0.0.1:1 --clients 0", "run 127.0.0.1:1 --threads 60 --clients 50",
-    "run 127.0.0.1:1 --seconds 5 --operations 5", "run 127.0.0.1:1 --operations 5 --warmup 1",
+    "run 127.0.0.1:1 --seconds 5 --operations 5",
+    "run 127.0.0.1:1 --rate 0", "run 127.0.0.1:1 --rate fast", "run 127.0.0.1:1 --rate nan",
+    "run 127.0.0.1:1 --rate 1000000000", "run 127.0.0.1:1 --rate 5 --arrivals bursts",
+    "run 127.0.0.1:1 --deadline 0", "sweep 127.0.0.1:1", "sweep 127.0.0.1:1 --p99-limit 0",
+    "sweep 127.0.0.1:1 --p99-limit x", "sweep 127.0.0.1:1 --p99-limit 100 --from 10 --to 5",
+    "sweep 127.0.0.1:1 --p99-limit 100 --from 0", "sweep 127.0.0.1:1 --p99-limit 9 --rate 5",
     "run 127.0.0.1:1 --cpu x", "run 127.0.0.1:1 --refill never", "run 127.0.0.1:1 --seconds nan",
     "run 127.0.0.1:1 --verify --value-bytes 31", "run unix:", "run host.invalid:1",
     "run 127.0.0.1:1 --server-pid 0",
     "run 127.0.0.1:1 --mix set --clients 50000 --value-bytes 1000000",
     "compare", "compare --target a=127.0.0.1:1 --target a=127.0.0.1:2",
     "compare --target a=127.0.0.1:1 --rounds 0", "bogus", "run 127.0.0.1:99999",
-    "run 127.0.0.1:1 --protocol binary",
+    "run 127.0.0.1:1 --protocol morse",
+    "run 127.0.0.1:1 --protocol ascii", "run 127.0.0.1:1 --mix gets",
+    "run 127.0.0.1:1 --key-bytes 0", "run 127.0.0.1:1 --key-bytes 8-251",
+    "run 127.0.0.1:1 --key-bytes 2-9 --keys 1000", "run 127.0.0.1:1 --value-bytes 9-3",
+    "run 127.0.0.1:1 --value-bytes etc:1", "run 127.0.0.1:1 --value-bytes exponential:0",
+    "run 127.0.0.1:1 --verify --value-bytes 31-100", "run 127.0.0.1:1 --ttl 5-1",
+    "run 127.0.0.1:1 --ttl -1", "run 127.0.0.1:1 --miss-ratio 1.1",
+    "run 127.0.0.1:1 --miss-ratio nan", "run 127.0.0.1:1 --mix set --miss-ratio 0.1",
+    "run 127.0.0.1:1 --mix set --set-on-miss", "run 127.0.0.1:1 --requests-per-connection -1",
+    "run 127.0.0.1:1 --distribution hotspot:90", "run 127.0.0.1:1 --distribution gaussian:0",
+    "run 127.0.0.1:1 --preset bogus", "run 127.0.0.1:1 --preset",
+    "run 127.0.0.1:1 --mix incr --keys 4000000000",
     "run 127.0.0.1:1 --multiget 0", "run 127.0.0.1:1 --clients 99999999999999999999",
 ])
 func badArgumentsGetOneLine(_ line: String) throws {
@@ -83,7 +90,7 @@ func badArgumentsGetOneLine(_ line: String) throws {
     let tests = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(3)
     let folder = tests.joined(separator: "/") + "/Bench/workloads"
     let names = SystemTree.names(in: folder)
-    #expect(names.count >= 6)
+    #expect(names.count >= 8)
     let port = try freePort()
     for name in names {
         let result = try bench("run 127.0.0.1:\(port) --workload \(folder)/\(name)")
@@ -91,8 +98,45 @@ func badArgumentsGetOneLine(_ line: String) throws {
     }
 }
 
+@Test(arguments: ["etc", "twitter-12", "twitter-14", "twitter-18", "twitter-22", "twitter-29"])
+func everyPresetMakesSense(name: String) throws {
+    let result = try bench("run 127.0.0.1:\(try freePort()) --preset \(name)")
+    #expect(result.output.contains("ECONNREFUSED"), "\(result.output)")
+    // What is said beside it counts more.
+    let other = try bench("run 127.0.0.1:1 --key-bytes 0 --preset=\(name)")
+    #expect(other.exitCode == 64)
+}
+
 @Suite(.enabled(if: Memcached.path != nil, "memcached is not installed"), .serialized)
 struct CommandTests {
+    /// Each bundled workload, made small, with every value checked.
+    @Test func everyBundledWorkloadRuns() throws {
+        let tests = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(3)
+        let folder = tests.joined(separator: "/") + "/Bench/workloads"
+        let server = try Memcached(["-I", "2m", "-m", "256"])
+        for name in SystemTree.names(in: folder) {
+            let small = "--workload \(folder)/\(name) --keys 300 --clients 5 --verify"
+            let fill = try bench("fill \(server.target.name) \(small)")
+            #expect(fill.exitCode == 0, "\(name): \(fill.output)")
+            let run = try bench("run \(server.target.name) \(small) --operations 3000")
+            #expect(run.exitCode == 0, "\(name): \(run.output)")
+            #expect(run.output.contains(" 0 errors"), "\(name): \(run.output)")
+            #expect(run.output.split(separator: "\n").allSatisfy { $0.count <= 100 }, "\(name)")
+        }
+    }
+
+    @Test func everyPresetRuns() throws {
+        let server = try Memcached()
+        for name in ["etc", "twitter-14", "twitter-22", "twitter-34"] {
+            let run = try bench(
+                "run \(server.target.name) --preset \(name) --keys 300 --clients 5 --verify "
+                    + "--operations 3000 --set-on-miss --json")
+            #expect(run.exitCode == 0, "\(name): \(run.output)")
+            #expect(run.output.contains("\"errors\": 0"), "\(name): \(run.output)")
+            #expect(!run.output.contains("\"sets_on_miss\": 0,"), "\(name): \(run.output)")
+        }
+    }
+
     @Test func twoServersAreCompared() throws {
         let (one, two) = (try Memcached(), try Memcached())
         let result = try bench(
@@ -146,7 +190,7 @@ struct CommandTests {
             ["compare", "--target", "one=\(server.target.name)", "--start", "one=/bin/sleep 9"])
         let result = child.finish()
         #expect(result.exitCode == 1)
-        #expect(result.output.contains("another process listens"))
+        #expect(result.output.contains("answers on its address already"))
     }
 
     @Test func percentilesAreWrittenInTheirOwnFormat() throws {

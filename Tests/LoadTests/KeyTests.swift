@@ -16,6 +16,7 @@ private func draw(
 
 @Test(arguments: [
     KeyDistribution.uniform, .zipf(exponent: 0.99), .zipf(exponent: 1.3), .sequential,
+    .hotspot(requests: 90, keys: 10), .gaussian(deviation: 10), .scan(requests: 20, keys: 5),
 ])
 func theSameSeedAsksForTheSameKeys(_ distribution: KeyDistribution) {
     let first = draw(distribution, keys: 10_000, count: 5000, seed: 7, connection: 3, of: 9)
@@ -59,6 +60,11 @@ func zipfRanksAreDrawnByTheirWeight(exponent: Double, keys: UInt64) {
     #expect(abs(sum - expected) <= 6 * (expected * (1 - part)).squareRoot() + 1)
 }
 
+/// What part of a normal distribution lies within so many deviations of its mean.
+private func normalShare(_ deviations: Double) -> Double {
+    errorFunction(deviations / 2.0.squareRoot())
+}
+
 private func weight(_ rank: Double, _ exponent: Double) -> Double {
     switch exponent {
     case 1: 1 / rank
@@ -71,6 +77,68 @@ private func weight(_ rank: Double, _ exponent: Double) -> Double {
 func everyRankHasAKeyOfItsOwn(keys: UInt64) {
     let sampler = KeySampler(.zipf(exponent: 1), keyCount: keys, connectionCount: 1)
     #expect(Set((0..<keys).map { sampler.scattered(rank: $0) }).count == Int(keys))
+}
+
+/// How many of `count` draws are of the keys that `isWanted` says.
+private func share(
+    _ distribution: KeyDistribution, keys: UInt64, count: Int, _ isWanted: (UInt32) -> Bool
+) -> Double {
+    Double(draw(distribution, keys: keys, count: count).filter(isWanted).count) / Double(count)
+}
+
+/// Six standard deviations of a share among `count` draws.
+private func margin(_ share: Double, _ count: Int) -> Double {
+    6 * (share * (1 - share) / Double(count)).squareRoot() + 1e-9
+}
+
+@Test(arguments: [(90.0, 10.0), (50, 50), (99, 0.1), (100, 20)], [UInt64(1000), 1_000_000])
+func aHotspotGetsItsShare(percent: (requests: Double, keys: Double), keys: UInt64) {
+    let distribution = KeyDistribution.hotspot(requests: percent.requests, keys: percent.keys)
+    let sampler = KeySampler(distribution, keyCount: keys, connectionCount: 1)
+    let hotCount = UInt64((Double(keys) * percent.keys / 100).rounded())
+    let hot = Set((0..<hotCount).map { sampler.scattered(rank: $0) })
+    let wanted = percent.requests / 100
+    let seen = share(distribution, keys: keys, count: 200_000) { hot.contains($0) }
+    #expect(abs(seen - wanted) <= margin(wanted, 200_000))
+    // Alike within each part: the first half of the hot ranks gets half of their requests.
+    let half = Set((0..<hotCount / 2).map { sampler.scattered(rank: $0) })
+    let part = wanted * Double(hotCount / 2) / Double(max(hotCount, 1))
+    let inHalf = share(distribution, keys: keys, count: 200_000) { half.contains($0) }
+    #expect(abs(inHalf - part) <= margin(part, 200_000))
+}
+
+@Test(arguments: [1.0, 10, 25])
+func gaussianKeysFormABell(deviation: Double) {
+    let (keys, count) = (1_000_000.0, 200_000)
+    let distribution = KeyDistribution.gaussian(deviation: deviation)
+    let sigma = keys * deviation / 100
+    // What the normal distribution has within k deviations of its mean, over what it has within
+    // half of the keys (the rest is drawn again).
+    let whole = normalShare(keys / 2 / sigma)
+    for k in [0.5, 1, 1.5] {
+        let wanted = normalShare(k) / whole
+        let seen = share(distribution, keys: UInt64(keys), count: count) {
+            abs(Double($0) + 0.5 - keys / 2) < k * sigma
+        }
+        #expect(abs(seen - wanted) <= margin(wanted, count) + 2 / sigma)
+    }
+    let below = share(distribution, keys: UInt64(keys), count: count) { Double($0) < keys / 2 }
+    #expect(abs(below - 0.5) <= margin(0.5, count))
+}
+
+@Test func aScanWalksThroughAllKeysBesideAHotSet() {
+    let distribution = KeyDistribution.scan(requests: 20, keys: 5)
+    let sampler = KeySampler(distribution, keyCount: 10_000, connectionCount: 1)
+    let hot = Set((0..<UInt64(500)).map { sampler.scattered(rank: $0) })
+    let draws = draw(distribution, keys: 10_000, count: 60_000)
+    // Of the walk, one in twenty steps on a hot key.
+    let cold = draws.filter { !hot.contains($0) }
+    let wanted = 0.2 * 0.95
+    #expect(abs(Double(cold.count) / 60_000 - wanted) <= margin(wanted, 60_000))
+    // It goes up in order, and comes round.
+    let falls = zip(cold, cold.dropFirst()).filter { $0 >= $1 }.count
+    #expect(falls == 1)
+    #expect(Set(cold).count == 9500)
 }
 
 @Test func keysInOrderAreSharedOutWithoutOverlap() {
@@ -87,7 +155,19 @@ func everyRankHasAKeyOfItsOwn(keys: UInt64) {
     #expect(try KeyDistribution(parsing: "zipf") == .zipf(exponent: 0.99))
     #expect(try KeyDistribution(parsing: "zipf:1.2") == .zipf(exponent: 1.2))
     #expect(try KeyDistribution(parsing: "sequential") == .sequential)
-    for text in ["", "zipf:", "zipf:0", "zipf:-1", "zipf:11", "zipf:nan", "normal"] {
+    #expect(try KeyDistribution(parsing: "gaussian") == .gaussian(deviation: 10))
+    #expect(try KeyDistribution(parsing: "gaussian:2.5") == .gaussian(deviation: 2.5))
+    #expect(
+        try KeyDistribution(parsing: "hotspot:90:10") == .hotspot(requests: 90, keys: 10))
+    #expect(try KeyDistribution(parsing: "scan:20:5") == .scan(requests: 20, keys: 5))
+    for text in ["zipf:1.5", "gaussian:2.5", "hotspot:90.0:10.0", "scan:20.0:5.0", "uniform"] {
+        #expect(try KeyDistribution(parsing: text).description == text)
+    }
+    for text in [
+        "", "zipf:", "zipf:0", "zipf:-1", "zipf:11", "zipf:nan", "zipf:1:1", "normal", ":",
+        "uniform:1", "gaussian:0", "gaussian:101", "gaussian:x", "hotspot", "hotspot:90",
+        "hotspot:0:10", "hotspot:90:101", "hotspot:nan:1", "scan:1", "scan:1:2:3",
+    ] {
         #expect(throws: ArgumentFault.self) { try KeyDistribution(parsing: text) }
     }
 }
@@ -96,6 +176,8 @@ func everyRankHasAKeyOfItsOwn(keys: UInt64) {
     #expect(try CommandMix(parsing: "get=90,set=10").description == "get=90,set=10")
     #expect(try CommandMix(parsing: "set").description == "set=1")
     #expect(try CommandMix(parsing: "get=1,set=0").description == "get=1")
+    let all = "get=1,set=2,delete=3,touch=4,incr=5,decr=6,add=7,gat=8"
+    #expect(try CommandMix(parsing: all).description == all)
     for text in ["", "get=", "get=x", "put=1", "get=1,get=2", "get=0", "get=1=2", "get=-1"] {
         #expect(throws: ArgumentFault.self) { try CommandMix(parsing: text) }
     }

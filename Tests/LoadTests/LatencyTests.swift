@@ -49,14 +49,14 @@ import Testing
     #expect(Spread([1, nil]) == nil)
 }
 
-@Test func roundsRotateTheOrder() throws {
+@Test func roundsRotateTheOrder() {
     #expect(Comparison.order(ofRound: 0, count: 3) == [0, 1, 2])
     #expect(Comparison.order(ofRound: 1, count: 3) == [1, 2, 0])
     #expect(Comparison.order(ofRound: 5, count: 3) == [2, 0, 1])
     var comparison = Comparison(names: ["a", "b"])
     var rates: [[Double]] = [[100, 200, 400], [150, 100, 1200]]
     var order: [Int] = []
-    try comparison.perform(
+    comparison.perform(
         rounds: 3,
         run: { (index) throws(LoadFailure) in
             var outcome = Outcome()

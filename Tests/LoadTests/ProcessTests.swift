@@ -4,6 +4,7 @@
 import Glibc
 import Load
 import Primitives
+import Synchronization
 import Testing
 
 /// Spins for so many milliseconds of a core.
@@ -34,6 +35,29 @@ private func scheduled(_ id: Int32) -> UInt64 {
         // The files lag by up to a tick while a thread runs.
         #expect(abs(clock - files) < 20e6 + 0.1 * clock)
         #expect(clock > 1e6)
+    }
+
+    /// The generator's own share of a core is taken from this clock.
+    @Test func timeOfAThreadAgreesWithSchedstat() throws {
+        let seen = Mutex<(clock: UInt64, file: UInt64)>((0, 0))
+        try Thread(name: "spinner") {
+            spin(milliseconds: 200)
+            let own = SystemTree.target(ofLink: "/proc/thread-self") ?? ""
+            let text = SystemTree.text("/proc/\(own)/schedstat") ?? ""
+            let file = text.split(separator: " ").first.flatMap { UInt64($0) } ?? 0
+            seen.withLock { $0 = (ProcessorTime.ofThisThread(), file) }
+        }.join()
+        let (clock, file) = seen.withLock { $0 }
+        #expect(clock >= 200_000_000)
+        #expect(abs(Double(clock) - Double(file)) < 20e6 + 0.1 * Double(clock))
+    }
+
+    @Test func aBusyThreadOfTheGeneratorIsABottleneck() {
+        var outcome = Outcome()
+        outcome.generatorShares = [0.5, 0.91]
+        #expect(outcome.isGeneratorBound)
+        outcome.generatorShares = [0.9, 0.9]
+        #expect(!outcome.isGeneratorBound)
     }
 
     @Test func threadsThatEndedKeepTheirTime() throws {

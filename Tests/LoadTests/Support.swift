@@ -9,6 +9,21 @@ import Uring
 /// 1 / x^-exponent, for statistics.
 func power(_ base: Double, _ exponent: Double) -> Double { pow(base, exponent) }
 
+func exponential(_ x: Double) -> Double { exp(x) }
+func errorFunction(_ x: Double) -> Double { erf(x) }
+
+/// Where the built brim-bench lies: beside the test bundle.
+let executable: String = {
+    let own = SystemTree.target(ofLink: "/proc/self/exe") ?? ""
+    return own.split(separator: "/", omittingEmptySubsequences: false).dropLast()
+        .joined(separator: "/") + "/brim-bench"
+}()
+
+/// Runs brim-bench with blank-separated arguments to its end.
+func bench(_ line: String) throws -> (output: String, exitCode: Int32?) {
+    try Child(executable, line.split(separator: " ").map(String.init)).finish()
+}
+
 /// Nobody else starts a process between the making of a pipe and its use.
 private let spawning = Mutex(())
 
@@ -175,17 +190,7 @@ final class BadServer: Sendable {
 }
 
 /// Sends all of a text.
-func send(_ descriptor: Int32, _ text: String) {
-    let bytes = Array(text.utf8)
-    var sent = 0
-    while sent < bytes.count {
-        let count = bytes[sent...].withUnsafeBytes {
-            Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
-        }
-        guard count > 0 else { return }
-        sent += count
-    }
-}
+func send(_ descriptor: Int32, _ text: String) { sendBytes(descriptor, Array(text.utf8)) }
 
 /// Reads until the peer closes.
 func discard(from descriptor: Int32) {
@@ -225,4 +230,55 @@ final class SilentServer: Sendable {
     }
 
     func end() { listener.socket.close() }
+}
+
+/// Reads so many bytes; nil if the peer closes before.
+func receive(_ count: Int, from descriptor: Int32) -> [UInt8]? {
+    var bytes = [UInt8](repeating: 0, count: count)
+    var filled = 0
+    while filled < count {
+        let got = bytes[filled...].withUnsafeMutableBytes {
+            recv(descriptor, $0.baseAddress, $0.count, 0)
+        }
+        guard got > 0 else { return nil }
+        filled += got
+    }
+    return bytes
+}
+
+/// Sends all of some bytes.
+func sendBytes(_ descriptor: Int32, _ bytes: [UInt8]) {
+    var sent = 0
+    while sent < bytes.count {
+        let count = bytes[sent...].withUnsafeBytes {
+            Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+        }
+        guard count > 0 else { return }
+        sent += count
+    }
+}
+
+/// Values that connections of a misbehaving server share.
+final class SharedValues: Sendable {
+    private let values = Mutex<(byKey: [String: String], last: String)>(([:], ""))
+    private let harm: Harm
+    init(_ harm: Harm) { self.harm = harm }
+
+    func set(_ key: String, _ value: String) {
+        values.withLock { values in
+            values.last = value
+            if harm != .stale || values.byKey[key] == nil { values.byKey[key] = value }
+        }
+    }
+
+    func get(_ key: String) -> String? {
+        values.withLock { values in
+            guard let value = values.byKey[key] else { return nil }
+            switch harm {
+            case .none, .stale: return value
+            case .torn: return String(value.dropLast(3)) + "~~~"
+            case .swapped: return values.last
+            }
+        }
+    }
 }

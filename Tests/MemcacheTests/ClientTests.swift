@@ -69,6 +69,24 @@ func aReplyIsReadAs(line: String, expected: String) {
     #expect(answers(bytes, cuts: Array(1..<bytes.count)).lines == expected)
 }
 
+/// Lines that the short way of reading values must leave to the long one, or read alike.
+@Test(arguments: [
+    ("VALUE a 4294967295 0\r\n\r\n", ["value a  4294967295 0 0 0", "body "]),
+    ("VALUE a  0 0\r\n\r\n", ["value a  0 0 0 0", "body "]),
+    ("VALUE a 0 +1\r\nx\r\n", ["value a  0 1 0 0", "body x"]),
+    ("VALUE a 0 1 \r\nx\r\n", ["value a  0 1 0 0", "body x"]),
+    ("VALUE a 0 1\nx\r\n", ["value a  0 1 0 0", "body x"]),
+    ("VALUE a 0 0000000000000000000001\r\nx\r\n", ["value a  0 1 0 0", "body x"]),
+    ("VALUE a 0 1 5\r\nx\r\nEND\r\n", ["value a  0 1 5 0", "body x", "end   0 0 0 0"]),
+    ("END \r\nEND\nENDX\r\n", ["end   0 0 0 0", "end   0 0 0 0", "other  ENDX 0 0 0 0"]),
+    ("VALUE\r\n", []), ("VALUE a 0 2147483646\r\n", []), ("VALUE a 0 1x\r\n", []),
+])
+func valueLinesAreReadAlike(text: String, expected: [String]) {
+    let bytes = Array(text.utf8)
+    #expect(answers(bytes).lines == expected)
+    for cut in 0...bytes.count { #expect(answers(bytes, cuts: [cut]).lines == expected) }
+}
+
 @Test func metaValuesArriveInParts() {
     let bytes = Array(
         "VA 3 kkey c99 f7 s3 t-1\r\nabc\r\nVA 0\r\n\r\nEN\r\nVA 2 kx\r\nVA\r\nMN\r\n".utf8)
@@ -89,10 +107,15 @@ func aReplyIsReadAs(line: String, expected: String) {
         MetaEncoder.touch(key.span, expiry: -1, to: &writer)
         MetaEncoder.setLine(key.span, bytes: 5, to: &writer)
         MetaEncoder.setLine(key.span, expiry: 60, bytes: 0, to: &writer)
+        MetaEncoder.setLine(key.span, expiry: 60, bytes: 9, isAdd: true, to: &writer)
         MetaEncoder.delete(key.span, to: &writer)
+        MetaEncoder.getAndTouch(key.span, expiry: 7, to: &writer)
+        MetaEncoder.count(key.span, by: 1, to: &writer)
+        MetaEncoder.count(key.span, by: .max, isDown: true, to: &writer)
     }
     #expect(bytes == "mg key k v\r\nmg key k v q\r\nmg key T-1\r\nms key 5\r\n"
-        + "ms key 0 T60\r\nmd key\r\n")
+        + "ms key 0 T60\r\nms key 9 ME T60\r\nmd key\r\nmg key k v T7\r\nma key v D1\r\n"
+        + "ma key v MD D18446744073709551615\r\n")
 }
 
 @Test func wrongRepliesAreFaults() {

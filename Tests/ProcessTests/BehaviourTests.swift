@@ -6,8 +6,8 @@ extension ProcessTests {
     @Suite struct BehaviourTests {
         @Test(arguments: [
             "connections_are_spread_evenly", "pipelines_that_nobody_reads",
-            "pipelines_that_are_read", "slow_readers", "slow_writers", "connection_limit",
-            "idle_timeout", "half_close", "random_bytes", "major_faults_of_workers",
+            "pipelines_that_are_read", "slow_readers", "slow_writers", "still_writers",
+            "still_readers", "half_close", "random_bytes", "major_faults_of_workers",
         ])
         func oneConnectionCostsNoOther(_ scenario: String) throws {
             try Scenario.run("behaviour.\(scenario)")
@@ -18,9 +18,21 @@ extension ProcessTests {
             try Scenario.run("behaviour.\(scenario)")
         }
 
-        @Test(arguments: ["few_descriptors", "unprivileged"])
-        func ordinaryUsersAreServed(_ scenario: String) throws {
-            try Scenario.run("behaviour.\(scenario)")
+        @Test func aLargeValueThatIsTouchedWaitsForTheCommitLikeAnyChange() throws {
+            try Scenario.run("behaviour.large_gat_waits_for_its_commit")
+        }
+
+        @Test func aRingThatIsRefusedIsExplainedInOneLine() throws {
+            try Scenario.run("limits.rings_refused")
+        }
+
+        @Test(arguments: ["connection_limit", "idle_timeout", "few_descriptors"])
+        func limitsAreKept(_ scenario: String) throws {
+            try Scenario.run("limits.\(scenario)")
+        }
+
+        @Test func ordinaryUsersAreServed() throws {
+            try Scenario.run("limits.unprivileged")
         }
     }
 }

@@ -12,7 +12,7 @@ extension ProcessTests {
             try Scenario.run("faults.\(fault)")
         }
 
-        @Test(arguments: ["stalled_disk", "stalled_disk_and_a_flood"])
+        @Test(arguments: ["stalled_disk", "stalled_disk_and_a_flood", "dead_disk_and_a_flood"])
         func memoryIsServedWhileTheDiskStandsStill(_ scenario: String) throws {
             try Scenario.run("faults.\(scenario)")
         }

@@ -4,7 +4,7 @@ import Testing
 
 extension ProcessTests {
     @Suite struct PowerCutTests {
-        @Test(arguments: ["acknowledged", "interval"])
+        @Test(arguments: ["acknowledged", "interval", "full_map"])
         func whatWasPromisedIsThereAfterAPowerCut(_ durability: String) throws {
             try Scenario.run("powercut.\(durability)")
         }

@@ -5,7 +5,8 @@ import Testing
 extension ProcessTests {
     @Suite struct StatisticsTests {
         @Test(arguments: [
-            "the_exporter_reads_them", "words_without_answers_end_too", "tools_read_them",
+            "the_exporter_reads_them", "ages_and_losses_are_told",
+            "words_without_answers_end_too", "tools_read_them",
         ])
         func statisticsAreUnderstood(_ scenario: String) throws {
             try Scenario.run("statistics_text.\(scenario)")

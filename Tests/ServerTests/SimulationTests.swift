@@ -21,17 +21,18 @@ import Uring
         init(_ peer: SimulatedNetwork.Peer) { self.peer = peer }
     }
 
-    static let seeds: [UInt64] = {
+    /// So many fixed seeds, unless the environment names one or a number of them.
+    static func seeds(_ count: UInt64) -> [UInt64] {
         if let text = getenv("SIM_SEED"), let seed = UInt64(String(cString: text)) {
             return [seed]
         }
         if let text = getenv("SIM_SEEDS"), let count = UInt64(String(cString: text)), count > 0 {
             return Array(1...count)
         }
-        return Array(1...24)
-    }()
+        return Array(1...count)
+    }
 
-    @Test(arguments: seeds)
+    @Test(arguments: seeds(24))
     func everyRequestIsAnsweredOrItsConnectionClosed(_ seed: UInt64) throws {
         var chance = Chance(seed: seed &* 77)
         let world = try World(

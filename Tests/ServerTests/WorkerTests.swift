@@ -147,24 +147,6 @@ import Uring
         }
     }
 
-    @Test func aDryPoolCostsTheConnectionThatStalledLongest() throws {
-        let world = try World(receiveBuffers: 16, poolBlocks: 32)
-        let first = world.connect()
-        try world.settle()
-        world.network.send(value(600, "a") + " x", from: first)
-        try world.settle()
-        let others = (0..<40).map { _ in world.connect() }
-        try world.pass(seconds: 2)
-        for peer in others {
-            world.network.send("set k 0 0 1000\r\n" + value(500), from: peer)
-            try world.settle()
-        }
-        #expect(world.network.isClosed(first))
-        #expect(world.office.total("closedPoolDry") ?? 0 > 0)
-        let last = try #require(others.last)
-        #expect(try world.ask(value(500) + "\r\n", last) == "STORED\r\n")
-    }
-
     @Test func statisticsHaveTheFormThatExportersRead() throws {
         let world = try World()
         let peer = world.connect()

@@ -1,5 +1,7 @@
-// World: a worker over a simulated ring, with a store in memory, peers and a clock that a test
-// plays by hand. Everything runs on the test's thread and is decided by the seed.
+// World: a worker over a simulated ring, with a store, peers and a clock that a test plays by hand.
+//
+// With a store in memory everything runs on the test's thread and is decided by the seed. With one
+// on disk the store's own threads run as well, and only what a read brings, and when, is simulated.
 
 import Primitives
 import Server
@@ -18,14 +20,14 @@ final class World {
     init(
         seed: UInt64 = 1, faults: FaultPlan = .none, memoryBytes: Int = 16 << 20,
         receiveBuffers: Int = 16, poolBlocks: Int = 64, valueBytesMax: Int = 1 << 20,
-        connections: Int = 64, idleTimeoutSeconds: Int = 0
+        connections: Int = 64, idleTimeoutSeconds: Int = 0, disk: DiskConfiguration? = nil
     ) throws {
         network = SimulatedNetwork(seed: seed, faults: faults)
         moment = Moment(nanoseconds: 1_000_000_000, seconds: 1_800_000_000)
         clock = try TimeSource.manual(moment)
         let store = try TieredStore(
             configuration: StoreConfiguration(
-                memoryBytes: memoryBytes, workers: 1, itemBytesMax: valueBytesMax),
+                memoryBytes: memoryBytes, workers: 1, itemBytesMax: valueBytesMax, disk: disk),
             journal: .silent, now: moment.seconds)
         self.store = store
         var settings = Settings()
@@ -40,9 +42,17 @@ final class World {
         ringConfiguration.completions = 256
         ringConfiguration.bufferCount = receiveBuffers
         let ring = try SimulatedRing(network: network, configuration: ringConfiguration)
-        waker = ring.waker
+        let waker = ring.waker
+        self.waker = waker
+        let door = store.door(worker: 0)
+        if disk != nil {
+            // Before any connection could get the file's number.
+            try network.addFile(descriptor: door.diskDescriptor)
+            let mailbox = office.mailboxes[0]
+            try store.start { _ in mailbox.notify(waker) }
+        }
         worker = try Worker(
-            ring: ring, door: store.door(worker: 0),
+            ring: ring, door: door,
             configuration: WorkerConfiguration(
                 connectionsMax: connections, receiveBuffers: receiveBuffers,
                 poolBlocks: poolBlocks, valueBytesMax: valueBytesMax,
@@ -87,6 +97,16 @@ final class World {
         }
     }
 
+    /// Moves the clocks by less than a second, in steps of the worker's alarm.
+    func pass(milliseconds: Int) throws {
+        for _ in 0..<(milliseconds + 99) / 100 {
+            moment.nanoseconds += 100_000_000
+            clock.move(to: moment)
+            network.advance(nanoseconds: 100_000_000)
+            try settle()
+        }
+    }
+
     /// Orders the worker to stop, as the control thread would.
     func orderStop() {
         office.mailboxes[0].orderStop()
@@ -94,6 +114,30 @@ final class World {
     }
 
     var isDone: Bool { worker.isDone }
+
+    /// Makes turns until `condition` holds, for what other threads have to do; answers whether it
+    /// did in time.
+    func turn(secondsMax: Int = 20, until condition: () -> Bool) throws -> Bool {
+        let end = Clock.monotonicNanoseconds() + UInt64(secondsMax) * 1_000_000_000
+        while !condition() {
+            if Clock.monotonicNanoseconds() > end { return false }
+            try worker.turn()
+            Pause.short()
+        }
+        return true
+    }
+
+    /// Ends the worker and, with a disk, the store: everything that was written is on disk then.
+    /// Answers whether they ended.
+    func close() throws -> Bool {
+        network.releaseReads()
+        orderStop()
+        let isOver = try turn { worker.isDone }
+        // Done: it only takes leave of the store.
+        if isOver { try worker.run() }
+        store.stop(deadlineNanoseconds: Clock.monotonicNanoseconds() + 10_000_000_000)
+        return isOver
+    }
 
     /// What a peer was sent since it was last asked.
     func received(_ peer: SimulatedNetwork.Peer) -> String {

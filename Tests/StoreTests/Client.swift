@@ -80,7 +80,7 @@ final class Client {
         while true {
             door.beginTurn(now: now)
             switch door.find(key.span, hash: hash, except: except) {
-            case .miss:
+            case .miss, .dead:
                 door.endTurn()
                 return nil
             case .memory(let found):

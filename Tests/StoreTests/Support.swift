@@ -2,20 +2,13 @@
 
 import Glibc
 import Primitives
+import Support
 import Synchronization
 
 /// A directory of this test's own, removed at the end with the files in it.
-final class Scratch: Sendable {
-    let path: String
+typealias Scratch = Support.Scratch
 
-    init() {
-        let base = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
-        var template = Array("\(base)/brim-store-XXXXXX".utf8CString)
-        path = template.withUnsafeMutableBufferPointer { String(cString: mkdtemp($0.baseAddress!)) }
-    }
-
-    deinit { Scratch.remove(path) }
-
+extension Scratch {
     /// A new directory with a copy of this one's data file as it is now.
     func copy() -> Scratch {
         let other = Scratch()
@@ -32,19 +25,6 @@ final class Scratch: Sendable {
             precondition(write(target, buffer, count) == count)
         }
         return other
-    }
-
-    private static func remove(_ path: String) {
-        guard let directory = opendir(path) else { return }
-        while let entry = readdir(directory) {
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) {
-                String(cString: $0.bindMemory(to: CChar.self).baseAddress!)
-            }
-            guard name != ".", name != ".." else { continue }
-            if unlink(path + "/" + name) != 0 { remove(path + "/" + name) }
-        }
-        closedir(directory)
-        rmdir(path)
     }
 }
 

@@ -23,7 +23,15 @@ enum Layers {
             "Logging", "Foundation", "FoundationEssentials",
         ],
         "Load": ["Memcache", "Uring", "Primitives", "Glibc", "Synchronization", "Histogram"],
-        "brim-bench": ["Load", "Memcache", "Uring", "Primitives", "Glibc", "ArgumentParser"],
+        "micro": ["Store", "SegmentLog", "Memcache", "Primitives", "Glibc"],
+        "Report": ["Load", "Primitives"],
+        "brim-bench": [
+            "Load", "Report", "Memcache", "Uring", "Primitives", "Glibc", "Synchronization",
+            "ArgumentParser",
+        ],
+        // Drives the store without a server, with the keys that brim-bench would ask for.
+        "Yardstick": ["Store", "Load", "Primitives", "Glibc"],
+        "brim-yardstick": ["Yardstick", "Glibc", "ArgumentParser"],
     ]
 
     /// The module a file of Sources or Bench belongs to; nil for other files and unknown modules.

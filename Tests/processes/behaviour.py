@@ -1,15 +1,15 @@
-"""How the server treats its connections, its limits and its signals."""
+"""How the server treats its connections, and its signals."""
 
 import os
 import random
 import re
-import resource
 import signal
 import socket
 import threading
 import time
 
 import crash
+import faults
 import support
 
 PIPELINED = 100_000
@@ -175,59 +175,79 @@ def slow_writers():
             assert client.get(b"gone") is None
 
 
-def connection_limit():
-    with support.Server("-m", 64, "-c", 20, "-t", 2) as server:
-        clients = [server.client() for _ in range(20)]
-        for client in clients:
-            assert client.ask(b"mn") == b"MN"
-        with server.client() as refused:
-            assert refused.line() == b"ERROR Too many open connections"
-            assert refused.is_closed()
-        found = clients[0].stats()
-        assert int(found["rejected_connections"]) >= 1, found["rejected_connections"]
-        assert int(found["curr_connections"]) == 20
-        # One goes, another comes.
-        clients.pop().close()
-
-        def accepted():
+def still_writers():
+    """Large values that never come to their end give way to those that do."""
+    with support.Server("-m", 64, "-t", 2) as server:
+        part = os.urandom(600_000)
+        still = []
+        for number in range(24):
             client = server.client()
+            client.send(b"set still%d 0 0 900000\r\n" % number)
+            client.socket.setblocking(False)
             try:
-                if client.ask(b"mn") == b"MN":
-                    clients.append(client)
-                    return True
-            except (support.Closed, ConnectionError):
+                client.socket.send(part)
+            except BlockingIOError:
                 pass
+            still.append(client)
+        slowest = 0.0
+        with server.client() as client:
+            value = os.urandom(900_000)
+            for number in range(30):
+                start = time.monotonic()
+                assert client.set(b"whole%d" % number, value) == b"STORED"
+                slowest = max(slowest, time.monotonic() - start)
+            found = client.stats()
+        print(f"the slowest large set took {slowest * 1000:.0f} ms")
+        assert int(found["brim_closed_stalled_for_others"]) > 0
+        assert found["brim_closed_stalled"] == "0"
+        for client in still:
             client.close()
-            return False
 
-        support.wait_for("a free place", accepted, pause=0.1)
-        spent = _processor_seconds(server)
-        time.sleep(0.5)
-        assert _processor_seconds(server) - spent < 0.3, "the acceptor spins"
-        for client in clients:
+
+def still_readers():
+    """Values that nobody takes give way when others want to be sent theirs."""
+    with support.Server("-m", 64, "-t", 2) as server:
+        value = os.urandom(900_000)
+        still = []
+        with server.client() as client:
+            assert client.set(b"large", value) == b"STORED"
+        for _ in range(30):
+            client = server.client()
+            client.send(b"get large\r\n" * 8)
+            still.append(client)
+        slowest = 0.0
+        with _Others(server), server.client() as client:
+            for _ in range(30):
+                start = time.monotonic()
+                assert client.get(b"large") == value
+                slowest = max(slowest, time.monotonic() - start)
+            assert int(client.stats()["brim_closed_stalled_for_others"]) > 0
+        print(f"the slowest large get took {slowest * 1000:.0f} ms")
+        for client in still:
             client.close()
 
 
-def _processor_seconds(server):
-    with open(f"/proc/{server.pid}/stat") as stat:
-        fields = stat.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def idle_timeout():
-    with support.Server("-m", 64, "--idle-timeout", 2) as server:
-        idle, busy = server.client(), server.client()
-        start = time.monotonic()
-        assert idle.ask(b"mn") == b"MN"
-        while time.monotonic() - start < 4.5:
-            assert busy.ask(b"mn") == b"MN"
-            time.sleep(0.2)
-        idle.socket.settimeout(5)
-        assert idle.is_closed()
-        found = busy.stats()
-        assert int(found["idle_kicks"]) == 1, found.get("idle_kicks")
-        assert int(found["brim_closed_idle"]) == 1
-        busy.close()
+def large_gat_waits_for_its_commit():
+    """With `ack` a value that was touched is answered when the touch is on disk, at any size."""
+    value = os.urandom(700_000)
+    with support.folder() as place, \
+            faults._Faulty(place, "-m", 64, "--durability", "ack") as server:
+        with server.client() as client:
+            assert client.set(b"a", value) == b"STORED"
+            assert client.set(b"b", value[:100]) == b"STORED"
+            server.rules("sync stall 1500\n")
+            for key, expected in ((b"a", value), (b"b", value[:100])):
+                start = time.monotonic()
+                client.send(b"gat 1000 %s\r\n" % key)
+                assert client.values() == {key: expected}
+                spent = time.monotonic() - start
+                assert spent > 0.7, f"{key}: answered after {spent:.2f} s, before the commit"
+            start = time.monotonic()
+            client.send(b"gat -1 a\r\n")
+            assert client.values() == {b"a": value}
+            assert time.monotonic() - start > 0.7
+            server.rules("")
+            assert client.get(b"a") is None
 
 
 def half_close():
@@ -321,6 +341,8 @@ def stops_with_open_connections():
         for client in clients:
             client.close()
         print(f"stopped in {spent:.2f} s")
+        # Of which an unread reply costs some hundred milliseconds; the machine may be busy.
+        assert spent < 2.0, spent
 
 
 def hangup():
@@ -330,65 +352,6 @@ def hangup():
             time.sleep(0.02)
             assert client.ask(b"mn") == b"MN"
         server.still_runs()
-
-
-def few_descriptors():
-    """A hard limit that is too low: the log says how many connections fit, and it serves them."""
-    limit = [(resource.RLIMIT_NOFILE, 64, 64)]
-    prefix = _as_nobody()
-    with support.Server("-m", 64, "-t", 2, limits=limit, prefix=prefix) as server:
-        room = re.search(r"room for (\d+) connections", server.log())
-        assert room, server.log()
-        clients = []
-        for _ in range(80):
-            client = server.client(5)
-            try:
-                answer = client.ask(b"mn")
-            except (support.Closed, ConnectionError, socket.timeout):
-                answer = None
-            if answer == b"MN":
-                clients.append(client)
-            else:
-                client.close()
-                break
-        assert len(clients) >= int(room.group(1)) - 1, (len(clients), room.group())
-        assert clients[0].set(b"a", b"1") == b"STORED"
-        spent = _processor_seconds(server)
-        time.sleep(0.5)
-        assert _processor_seconds(server) - spent < 0.3, "the acceptor spins"
-        for client in clients[1:]:
-            client.close()
-        support.wait_for("room", lambda: server.client().ask(b"mn") == b"MN")
-        clients[0].close()
-
-
-def _as_nobody():
-    if os.geteuid() != 0:
-        return []
-    return ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups",
-            "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs", "--"]
-
-
-def unprivileged():
-    """As an ordinary user meets it: no memory to lock, 1024 descriptors."""
-    limits = [(resource.RLIMIT_MEMLOCK, 65_536, 65_536), (resource.RLIMIT_NOFILE, 1024, 1024)]
-    with support.folder() as place:
-        (place / "state").mkdir()
-        if os.geteuid() == 0:
-            os.chmod(place / "state", 0o777)
-        for turn in range(2):
-            with support.Server("-m", 128, "-t", 4, limits=limits, prefix=_as_nobody(),
-                                store=place / "state" / "store") as server:
-                assert "running as root" not in server.log()
-                server.wait_for_recovery()
-                clients = [server.client() for _ in range(200)]
-                for number, client in enumerate(clients):
-                    key = b"u%d" % number
-                    if turn:
-                        assert client.get(key) == key * 100
-                    assert client.set(key, key * 100) == b"STORED"
-                for client in clients:
-                    client.close()
 
 
 def random_bytes():

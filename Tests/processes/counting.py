@@ -1,4 +1,5 @@
-"""What a worker asks of the allocator and of Swift's runtime while it serves: nothing.
+"""What a worker asks of the allocator and of Swift's runtime while it serves: what
+Bench/thresholds/allocations.json allows, and that is nothing.
 
 The counts come from Tests/interpose/allocations.so, which sees a runtime that is linked
 dynamically, as it is in the tests' build.
@@ -12,6 +13,8 @@ import time
 import support
 
 REQUESTS = 100_000
+LIMITS = json.loads(
+    (support.HERE.parent.parent / "Bench" / "thresholds" / "allocations.json").read_text())
 SIGNAL_START, SIGNAL_STOP = signal.SIGRTMIN, signal.SIGRTMIN + 1
 
 
@@ -83,8 +86,11 @@ def _count(*arguments, **options):
             for client in clients:
                 client.close()
     assert control["total"]["malloc"] > 0 and control["total"]["swift_release"] > 0, control
-    total = {name: count for name, count in counts["total"].items() if count}
-    assert not total, f"counted over {REQUESTS} requests: {total}"
+    allowed = LIMITS["per_request"]
+    assert set(counts["total"]) == set(allowed), "counted and limited are not the same things"
+    above = {name: count for name, count in counts["total"].items()
+             if count > allowed[name] * REQUESTS}
+    assert not above, f"counted over {REQUESTS} requests: {above}"
 
 
 def _counted(server, out, work):

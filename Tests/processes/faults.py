@@ -225,6 +225,61 @@ def stalled_disk_and_a_flood():
             "a commit", lambda: server.stats()["brim_disk_failing"] == "no")
 
 
+def dead_disk_and_a_flood():
+    """A disk that takes nothing while ten times the memory is set: every set of any legal size
+    succeeds, nothing older comes back, neither now nor after a restart."""
+    with support.folder() as place:
+        arguments = ("-m", 64, "-t", 2, "-I", "8m")
+        with _Faulty(place, *arguments) as server:
+            with server.client(60) as client:
+                _fill(client, 1)
+                _committed(server)
+                server.rules("write eio\n")
+                _fill(client, 2, keys=KEYS // 2)
+                for index in range(KEYS // 2, KEYS // 2 + 50):
+                    assert client.ask(b"delete k%d" % index) == b"DELETED"
+                value, large = os.urandom(60_000), os.urandom(7 << 20)
+                for index in range(8000):
+                    assert client.set(b"flood%d" % index, value) == b"STORED", index
+                    if index % 1000 == 0:
+                        assert client.set(b"large", large) == b"STORED", index
+                        assert client.get(b"large") == large
+                assert client.get(b"flood7999") == value
+                _is_not_stale(client, KEYS // 2, 50)
+                stats = client.stats()
+                print("given up: %s segments, %s records" % (
+                    stats["brim_disk_segments_given_up"], stats["brim_disk_records_given_up"]))
+                assert int(stats["brim_disk_segments_given_up"]) > 0
+                assert stats["brim_disk_failing"] == "yes"
+                if server.log().count("is given up") != 1:
+                    raise AssertionError(server.log())
+                server.rules("")
+                support.wait_for(
+                    "the disk's recovery", lambda: client.stats()["brim_disk_failing"] == "no")
+                _is_not_stale(client, KEYS // 2, 50)
+                _fill(client, 3, keys=20)
+                _committed(server)
+                server.kill()
+        with support.Server(*arguments, store=place / "store") as server:
+            server.wait_for_recovery()
+            with server.client() as client:
+                _compare(client, 3, keys=20)
+                for index in range(20, KEYS // 2):
+                    found = client.get(b"k%d" % index)
+                    assert found in (None, crash.value_of(b"k%d" % index, 2)), index
+                for index in range(KEYS // 2, KEYS // 2 + 50):
+                    assert client.get(b"k%d" % index) is None, index
+            assert "moved aside" not in server.log(), server.log()
+
+
+def _is_not_stale(client, changed, removed):
+    for index in range(changed):
+        key = b"k%d" % index
+        assert client.get(key) in (None, crash.value_of(key, 2)), index
+    for index in range(changed, changed + removed):
+        assert client.get(b"k%d" % index) is None, index
+
+
 def damaged_file():
     """Truncated anywhere, bits flipped anywhere: moved aside or served, and never a wrong value."""
     generator = random.Random(5)

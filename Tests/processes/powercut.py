@@ -7,7 +7,10 @@ are made of what may have been on the disk at some cut, and a server is started 
 
 import importlib.util
 import os
+import pathlib
 import random
+import shutil
+import subprocess
 import time
 
 import crash
@@ -29,11 +32,13 @@ def _load():
 class _Story:
     """What was asked of the server, and how long the record was when it was answered."""
 
+    keys, turns, deleted, flushes, keeps_all = KEYS, TURNS, 0.2, True, True
+
     def __init__(self, record, seed):
         self.record, self.generator, self.version = record, random.Random(seed), 0
         # By key: (version or None, time of the answer, the record's length then).
         self.changes = {b"p%d-%d" % (c, k): [(None, 0.0, 0)]
-                        for c in range(CONNECTIONS) for k in range(KEYS)}
+                        for c in range(CONNECTIONS) for k in range(self.keys)}
         # When a commit that had been completed by then began, and the record's length.
         self.commits = []
 
@@ -42,15 +47,15 @@ class _Story:
 
     def tell(self, server):
         clients = [server.client() for _ in range(CONNECTIONS)]
-        for turn in range(TURNS):
-            asked = [self.ask(client, number) for number, client in enumerate(clients)]
+        for turn in range(self.turns):
+            asked = [self.ask(client, number, turn) for number, client in enumerate(clients)]
             for client, keys in zip(clients, asked):
                 for key, version in keys:
                     line = client.line()
                     expected = (b"DELETED", b"NOT_FOUND") if version is None else (b"STORED",)
                     assert line in expected, line
                     self.note([key], version)
-            if turn % 40 == 39:
+            if self.flushes and turn % 40 == 39:
                 assert clients[0].ask(b"flush_all") == b"OK"
                 self.note(self.changes, None)
             if turn % 3 == 0:
@@ -59,11 +64,20 @@ class _Story:
         for client in clients:
             client.close()
 
-    def ask(self, client, number):
+    @staticmethod
+    def owned(number, _):
+        """Whose keys a connection changes in a turn."""
+        return number
+
+    def removes(self, _):
+        """Whether a connection's next request is a removal."""
+        return self.generator.random() < self.deleted
+
+    def ask(self, client, number, turn):
         request, keys = b"", []
         for _ in range(BATCH):
-            key = b"p%d-%d" % (number, self.generator.randrange(KEYS))
-            if self.generator.random() < 0.2:
+            key = b"p%d-%d" % (self.owned(number, turn), self.generator.randrange(self.keys))
+            if self.removes(number):
                 request += b"delete %s\r\n" % key
                 keys.append((key, None))
                 continue
@@ -102,12 +116,33 @@ class _Story:
             allowed = [version for version, _, _ in self.allowed(key, length, mode)]
             value = found.get(key)
             if value is None:
-                assert None in allowed, f"{key.decode()} is missing; allowed: {allowed[:8]}"
+                assert None in allowed or not self.keeps_all, (
+                    f"{key.decode()} is missing; allowed: {allowed[:8]}")
                 continue
             there += 1
             assert value in [self.value(key, v) for v in allowed if v is not None], (
                 f"{key.decode()}: found {value[:40]}; allowed: {allowed[:8]}")
         return there
+
+
+class _Churn(_Story):
+    """Larger values than the store has room for: what is old may be gone, but not come back."""
+
+    keys, turns, flushes, keeps_all = 100, 400, False, False
+
+    @staticmethod
+    def owned(number, turn):
+        return (number + turn) % CONNECTIONS
+
+    def removes(self, number):
+        # The worker of the second connection fills many segments while the other's stays open:
+        # removals lie in older segments than what they remove, and leave the disk before it.
+        return number != 1
+
+    @staticmethod
+    def value(key, version):
+        head = b"%s %d " % (key, version)
+        return head + crash.value_of(key, version) + head * (1500 + version % 97)
 
 
 def _cut(mode, rounds):
@@ -146,6 +181,51 @@ def _cut(mode, rounds):
                 raise
             support.shutil.rmtree(target)
         print(f"{rounds} images of {len(events)} events; values found: {min(found)}-{max(found)}")
+
+
+def full_map():
+    """A map that is full over and over, because something else lies in it: a removed key must not
+    come back because a segment left before what it owed was on disk."""
+    images = _load()
+    probe = pathlib.Path(support.brim).with_name("lmdb-probe")
+    assert probe.exists(), "swift build --product lmdb-probe"
+    arguments = ("-m", 32, "-t", 2, "--store-size", "64m")
+    with support.folder() as place:
+        base, store, record = place / "base", place / "store", place / "record"
+        with support.Server(*arguments, store=base):
+            pass
+        subprocess.run([probe, "ballast", base, str(37 << 20)], check=True, timeout=60)
+        shutil.copytree(base, store)
+        story = _Churn(record, SEED)
+        environment = {"POWERCUT_DIR": str(store), "POWERCUT_LOG": str(record)}
+        with support.Server(
+                *arguments, "--flush-interval", 20, store=store, environment=environment,
+                preload="powercut.so") as server:
+            story.tell(server)
+            stats = server.stats()
+            assert "map full" in server.log(), "the map was never full"
+        events, ends = images.read_record(record), []
+        end = 0
+        for event in events:
+            end += images.HEAD.size + len(event.path.encode()) + len(event.data)
+            ends.append(end)
+        generator, found = random.Random(SEED), []
+        syncs = [n for n, e in enumerate(events) if e.kind == images.SYNC or e.synchronous]
+        for number in range(24):
+            cut = min(len(events), generator.choice(syncs[len(syncs) // 4:]) + number % 2)
+            target = place / f"image-{number}"
+            images.make_image(events, cut, SEED + number, str(base)).save(target)
+            with support.Server(*arguments, store=target) as server:
+                server.wait_for_recovery()
+                try:
+                    found.append(story.compare(server, ends[cut - 1] if cut else 0, "interval"))
+                except AssertionError:
+                    print(f"cut {cut} of {len(events)}, seed {SEED + number}")
+                    raise
+                server.kill()
+            shutil.rmtree(target)
+        print(f"{stats['brim_commits_failed']} of {stats['brim_commits']} commits found the map "
+              f"full; values found in {len(found)} images: {min(found)}-{max(found)}")
 
 
 def acknowledged():

@@ -15,6 +15,7 @@ import ctypes
 import faulthandler
 import importlib
 import os
+import pathlib
 import signal
 import sys
 import time
@@ -24,8 +25,9 @@ sys.dont_write_bytecode = True
 import support  # noqa: E402  (nothing is to be left beside the sources)
 
 FILES = (
-    "transcripts", "clients", "behaviour", "statistics_text", "memory", "faults", "powercut",
-    "crash", "counting")
+    "transcripts", "clients", "behaviour", "limits", "statistics_text", "memory", "faults",
+    "transcripts", "clients", "behaviour", "limits", "statistics_text", "memory", "faults",
+    "powercut", "crash", "counting", "instructions", "docs")
 SCENARIO_SECONDS_MAX = 150
 
 
@@ -58,7 +60,7 @@ def main():
     parser.add_argument("--list", action="store_true")
     parser.add_argument("names", metavar="FILE[.SCENARIO]", nargs="*")
     options = parser.parse_args()
-    support.brim = os.path.abspath(options.brim)
+    support.brim = pathlib.Path(options.brim).absolute()
     names = options.names or list(FILES)
     chosen = [scenario for name in names for scenario in scenarios(name)]
     if options.list:

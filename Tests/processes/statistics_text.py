@@ -151,6 +151,31 @@ def the_exporter_reads_them():
                 assert sum(int(fields["number"]) for fields in items.values()) == 100
 
 
+def ages_and_losses_are_told():
+    """How old items are, where they are, and why gets missed."""
+    with support.folder() as place:
+        for options in ({"store": place / "store"}, {}):
+            with support.Server("-m", 64, "-t", 2, **options) as server, \
+                    server.client() as client:
+                for number in range(20):
+                    assert client.set(b"a%d" % number, b"x") == b"STORED"
+                assert client.set(b"short", b"x", expiry=1) == b"STORED"
+                fields = support.wait_for(
+                    "an age", lambda: _scrape(client)[3] and (
+                        lambda fields: int(fields["age"]) >= 2 and fields)(_scrape(client)[3][1]))
+                assert int(fields["age_hot"]) == int(fields["age"]) < 60, fields
+                parts = ("number_hot", "number_warm", "number_cold", "number_temp")
+                assert sum(int(fields[name]) for name in parts) == int(fields["number"]), fields
+                assert client.get(b"short") is None
+                assert client.ask(b"flush_all") == b"OK"
+                assert client.get(b"a1") is None and client.get(b"never") is None
+                found = client.stats()
+                # Whoever takes expired items away may have been faster than the get.
+                assert int(found["get_expired"]) + int(found["reclaimed"]) >= 1, found
+                assert int(found["get_flushed"]) <= 1 and int(found["get_misses"]) == 3
+                assert int(found["get_flushed"]) + int(found["reclaimed"]) >= 1, found
+
+
 def words_without_answers_end_too():
     """Whoever waits for END must see one; what is unknown is answered, in one line."""
     with support.Server("-m", 64) as server, server.client() as client:

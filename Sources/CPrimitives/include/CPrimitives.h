@@ -49,4 +49,16 @@ uint64_t cprim_unix_nanoseconds(void);
 /* Fills with bytes from the kernel's random source; 0 or -errno. */
 int cprim_random(void *bytes, size_t count);
 
+/* A program that this process started, its guard, and the pipe that ties them together. */
+typedef struct cprim_child { int id; int guard; int lifeline; } cprim_child;
+/* Runs `exec command` of the shell in a session of its own, bound to these cores (none: to all
+ * that this process may use), with empty input, dropped output and this process's standard
+ * error. It is stopped when this process is gone, however that happened. 0 or an errno value. */
+int cprim_child_start(cprim_child *child, const char *command, const int *cores,
+                      size_t core_count);
+/* Whether it has ended by itself; it stays to be stopped. */
+int cprim_child_has_ended(const cprim_child *child);
+/* Asks it and what it started to end, waits at most so long, ends them; waits for the guard. */
+void cprim_child_stop(cprim_child *child, int milliseconds);
+
 #endif

@@ -1,0 +1,331 @@
+// Pool: who may use the worker's blocks, and what happens when they run low.
+//
+// Nobody is closed for being busy. Input is received only into buffers for which the pool keeps a
+// block (`Blocks`), a request is executed only if the pool has room for what its socket may refuse,
+// and each connection gets a share of what is left, so the pool never fails those who make
+// progress: they wait a turn. Blocks that a peer keeps occupied and does nothing about are taken
+// from it once others wait for them: that connection is closed, and counted.
+
+internal import Memcache
+internal import Primitives
+internal import Uring
+
+/// Memory of the store that connections occupy for longer than a turn, and that has a limit.
+enum SharedMemory: Int, BitwiseCopyable {
+    /// Room for large values on their way in.
+    case staging
+    /// Holds on large values on their way out.
+    case pins
+}
+
+extension Worker where Network: ~Copyable {
+    // MARK: Room for replies
+
+    /// Whether one more reply of any length has room: in the output, and in the pool if no socket
+    /// takes anything of this turn.
+    @inline(__always)
+    var hasRoom: Bool {
+        guard outputFilled <= ServerLimits.outputBytes &- ServerLimits.replyBytesMax else {
+            return false
+        }
+        return pledged &+ 2 <= blocks.availableCount && hasParts
+    }
+
+    /// Large blocks that are needed if no socket takes anything of this turn's replies.
+    @inline(__always)
+    var pledged: Int {
+        // Whole blocks, and the last block of each connection; a short one is small.
+        outputFilled / ServerLimits.blockBytes
+            &+ (outputRuns <= blocks.smallFreeCount
+                ? min(outputRuns, outputFilled / ServerLimits.smallBlockBytes) : outputRuns)
+    }
+
+    /// Called when there is no room for a reply. True: there is now. False: the turn is over, or
+    /// the connection waits until others have given blocks back.
+    mutating func findRoom(for slot: Int) -> Bool {
+        guard outputFilled == 0 else {
+            isOutputFull = true
+            return false
+        }
+        if relievePool(sparing: slot), hasRoom { return true }
+        counters.add(.waitsForBlocks)
+        waitForBlocks(slot)
+        return false
+    }
+
+    /// The connection waits for blocks or parts.
+    mutating func waitForBlocks(_ slot: Int) {
+        if blocksWantedSince == 0 { blocksWantedSince = max(now.nanoseconds, 1) }
+        beginWait(slot, .blocks)
+    }
+
+    /// There is room again: whoever has waited longest comes first.
+    mutating func wakeEldest() {
+        var eldest = -1
+        var oldest = UInt64.max
+        var index = firstWatched
+        while index != nobody {
+            let slot = Int(index)
+            index = connections[slot].nextWatched
+            guard connections[slot].wait == .blocks, connections[slot].waitingSince < oldest
+            else { continue }
+            oldest = connections[slot].waitingSince
+            eldest = slot
+        }
+        if eldest >= 0 { endWait(eldest) }
+    }
+
+    /// How many reply bytes a connection may have in a turn now.
+    var quotaNow: Int {
+        let left = max(blocks.availableCount, 1) * ServerLimits.blockBytes
+        return min(left / ServerLimits.poolShares, ServerLimits.replyBytesPerTurnMax)
+    }
+
+    /// Whether somebody who waits for blocks could go on.
+    var isRoomNews: Bool {
+        blocksWantedSince != 0 && blocks.availableCount >= 2 && hasParts
+    }
+
+    // MARK: Blocks
+
+    /// Copies bytes behind a chain that belongs to `slot`. Returns how many were copied; fewer
+    /// only if the pool is dry, which the rules above do not let happen.
+    mutating func copy(
+        _ source: Place, count: Int, behind chain: inout Chain, for slot: Int,
+        isOutput: Bool = true
+    ) -> Int {
+        var copied = 0
+        while true {
+            let place = Place(region: source.region, offset: source.offset + copied)
+            copied += blocks.append(
+                place, count: count - copied, to: &chain, isOutput: isOutput)
+            guard copied < count, closeStalled(sparing: slot, longerThan: 0) else {
+                return copied
+            }
+        }
+    }
+
+    /// A large block to join the halves of a request in, in place of `id`; nil: not now.
+    mutating func takeBlock(inPlaceOf id: UInt32) -> UInt32? {
+        // A large or a provided one comes back for it.
+        guard !blocks.isSmall(id) || blocks.availableCount > 0 else { return nil }
+        return blocks.take()
+    }
+
+    // MARK: Taking blocks back
+
+    /// Closes the connection whose peer keeps blocks occupied and has done nothing longest, if that
+    /// is long. False: there is none.
+    mutating func relievePool(sparing slot: Int) -> Bool {
+        if closeStalled(
+            sparing: slot, longerThan: ServerLimits.wantedBlocksNanosecondsMax)
+        {
+            return true
+        }
+        // Everyone moves, and nothing comes of it: the slowest gives way.
+        let since = blocksWantedSince != 0 ? blocksWantedSince : buffersWantedSince
+        guard since != 0, elapsed(since: since) > ServerLimits.dryPoolNanosecondsMax else {
+            return false
+        }
+        if blocksWantedSince != 0 { blocksWantedSince = max(now.nanoseconds, 1) }
+        if buffersWantedSince != 0 { buffersWantedSince = max(now.nanoseconds, 1) }
+        return closeQuietest(sparing: slot)
+    }
+
+    private mutating func closeStalled(sparing slot: Int, longerThan limit: UInt64) -> Bool {
+        // One look at everybody a turn is enough if it finds nobody.
+        guard limit == 0 || searchedTurn != turnNumber else { return false }
+        var victim = -1
+        var oldest = UInt64.max
+        for candidate in 0..<slotsUsed where candidate != slot && holdsBlocks(candidate) {
+            guard let since = connections[candidate].stalledSince,
+                limit == 0 || elapsed(since: since) > limit, since < oldest
+            else { continue }
+            oldest = since
+            victim = candidate
+        }
+        guard victim >= 0 else {
+            searchedTurn = turnNumber
+            return false
+        }
+        close(victim, .closedPoolDry)
+        return true
+    }
+
+    private mutating func closeQuietest(sparing slot: Int) -> Bool {
+        var victim = -1
+        var oldest = UInt64.max
+        for candidate in 0..<slotsUsed where candidate != slot && holdsBlocks(candidate) {
+            let since = connections[candidate].quietSince
+            guard since < oldest else { continue }
+            oldest = since
+            victim = candidate
+        }
+        guard victim >= 0 else { return false }
+        close(victim, .closedPoolDry)
+        return true
+    }
+
+    private func holdsBlocks(_ slot: Int) -> Bool {
+        guard connections[slot].phase == .open else { return false }
+        let head = connections[slot].input.head
+        return head != nobody && !blocks.isReceived(head) || connections[slot].unsentBytes > 0
+            || !connections[slot].deferred.isEmpty
+    }
+
+    // MARK: Receive buffers
+
+    /// The ring has no buffer to receive into: the connection stands in line.
+    mutating func starve(_ slot: Int) {
+        guard !connections[slot].isStarved else { return }
+        counters.add(.receivesStarved)
+        connections[slot].isStarved = true
+        connections[slot].nextStarved = nobody
+        if lastStarved == nobody {
+            firstStarved = UInt32(slot)
+        } else {
+            connections[Int(lastStarved)].nextStarved = UInt32(slot)
+        }
+        lastStarved = UInt32(slot)
+        if buffersWantedSince == 0 { buffersWantedSince = max(now.nanoseconds, 1) }
+        _ = relievePool(sparing: slot)
+    }
+
+    /// The end of a turn: withheld buffers go to the ring if the pool has recovered, and who stood
+    /// in line is received from, in order.
+    mutating func lendWithheld() {
+        while let id = blocks.takeWithheld(pledged: pledged) {
+            ring.lendBuffer(UInt16(truncatingIfNeeded: id))
+        }
+        guard firstStarved != nobody, blocks.lentCount > 0 else { return }
+        while firstStarved != nobody {
+            let slot = Int(firstStarved)
+            firstStarved = connections[slot].nextStarved
+            connections[slot].isStarved = false
+            let connection = connections[slot]
+            guard connection.shouldReceive, !connection.isArmed, !connection.isCancelling,
+                !connection.isFilling
+            else { continue }
+            armReceive(slot)
+        }
+        lastStarved = nobody
+        buffersWantedSince = 0
+    }
+
+    /// Takes a connection that ends out of the line.
+    mutating func unstarve(_ slot: Int) {
+        guard connections[slot].isStarved else { return }
+        connections[slot].isStarved = false
+        var before = nobody
+        var index = firstStarved
+        while index != nobody, Int(index) != slot {
+            before = index
+            index = connections[Int(index)].nextStarved
+        }
+        guard index != nobody else { return }
+        let next = connections[slot].nextStarved
+        if before == nobody {
+            firstStarved = next
+        } else {
+            connections[Int(before)].nextStarved = next
+        }
+        if lastStarved == UInt32(slot) { lastStarved = before }
+        if firstStarved == nobody { buffersWantedSince = 0 }
+    }
+
+    // MARK: The alarm
+
+    /// Sees to it that the worker wakes soon, while somebody may be in the way of others.
+    mutating func armAlarm() {
+        guard !isAlarmArmed else { return }
+        guard
+            blocksWantedSince != 0 || buffersWantedSince != 0 || stagingCount > 0 || pinCount > 0
+                || wantsStaging || wantsPins || isDraining
+        else { return }
+        isAlarmArmed = true
+        ring.timeout(
+            nanoseconds: ServerLimits.alarmNanoseconds,
+            token: Token(.timeout, slot: 1, generation: 0))
+    }
+
+    /// Who is in the way of others, and does nothing, is closed.
+    mutating func alarm() {
+        for _ in 0..<ServerLimits.relievedPerAlarmMax
+        where blocksWantedSince != 0 || buffersWantedSince != 0 {
+            guard relievePool(sparing: -1) else { break }
+        }
+        if wantsStaging {
+            wantsStaging = isAnyoneWaiting(for: .frames)
+            if wantsStaging { office.want(.staging, at: now.nanoseconds) }
+        }
+        if wantsPins {
+            wantsPins = isAnyoneWaiting(for: .pin)
+            if wantsPins { office.want(.pins, at: now.nanoseconds) }
+        }
+        if isWanted(.staging) { _ = relieve(.staging, sparing: -1) }
+        if isWanted(.pins) { _ = relieve(.pins, sparing: -1) }
+        if isDraining { endUnwilling() }
+    }
+
+    /// A connection finds none of such memory left. The wish is repeated while anyone waits.
+    mutating func want(_ memory: SharedMemory) {
+        switch memory {
+        case .staging: wantsStaging = true
+        case .pins: wantsPins = true
+        }
+        office.want(memory, at: now.nanoseconds)
+    }
+
+    private func isAnyoneWaiting(for wait: Wait) -> Bool {
+        var index = firstWatched
+        while index != nobody {
+            if connections[Int(index)].wait == wait { return true }
+            index = connections[Int(index)].nextWatched
+        }
+        return false
+    }
+
+    /// Whether some worker waits for such memory.
+    private func isWanted(_ memory: SharedMemory) -> Bool {
+        let wish = office.wantedAt(memory)
+        return wish != 0 && elapsed(since: wish) <= ServerLimits.wishNanosecondsMax
+    }
+
+    /// Closes the connection that occupies such memory and has stood still longest, if that is
+    /// long. False: there is none.
+    mutating func relieve(_ memory: SharedMemory, sparing slot: Int) -> Bool {
+        guard memory == .staging ? stagingCount > 0 : pinCount > 0 else { return false }
+        var victim = -1
+        var oldest = UInt64.max
+        var index = firstWatched
+        while index != nobody {
+            let candidate = Int(index)
+            let connection = connections[candidate]
+            index = connection.nextWatched
+            let holds = memory == .staging ? connection.staging != nil : connection.pin != nil
+            guard candidate != slot, connection.phase == .open, holds,
+                let since = connection.stalledSince,
+                elapsed(since: since) > ServerLimits.wantedStallNanosecondsMax, since < oldest
+            else { continue }
+            oldest = since
+            victim = candidate
+        }
+        guard victim >= 0 else { return false }
+        close(victim, .closedStalledForOthers)
+        return true
+    }
+
+    /// While stopping: a peer that takes nothing, or sends half a value, is not waited for.
+    private mutating func endUnwilling() {
+        for slot in 0..<slotsUsed where connections[slot].phase == .open {
+            guard let since = connections[slot].stalledSince,
+                elapsed(since: since) > ServerLimits.drainStallNanosecondsMax
+            else { continue }
+            close(slot, .closedDraining)
+        }
+    }
+
+    func elapsed(since moment: UInt64) -> UInt64 {
+        now.nanoseconds > moment ? now.nanoseconds - moment : 0
+    }
+}

@@ -1,0 +1,28 @@
+// ServerLayout: sizes of what one connection and one worker take out of `-m`, for whoever shows
+// them (docs/memory-layout.md is compared with them). The sum is ServerMemory's.
+
+internal import Primitives
+internal import Store
+
+/// Bytes, as the tables are laid out.
+public enum ServerLayout {
+    /// A connection's state, and the room for a key that spans two buffers.
+    public static let connectionBytes = MemoryLayout<Connection>.stride
+    public static let connectionKeyBytes = ServerLimits.keyBytes
+    /// What `stats conns` shows of it.
+    public static let rollBytes = 8
+    /// A part of a deferred reply, and the text that needs no block.
+    public static let partBytes = MemoryLayout<Part>.stride
+    public static let partTextBytes = ServerLimits.partInlineBytes
+    public static let partsPerConnection = 2
+    /// A receive buffer or a block of the pool, and what is known of it.
+    public static let blockBytes = ServerLimits.blockBytes
+    public static let blockEntryBytes = MemoryLayout<Block>.stride
+    /// What the kernel is told of a lent receive buffer.
+    public static let ringBufferEntryBytes = 16
+    public static let outputBytes = ServerLimits.outputBytes
+    public static let batchEntries = ServerLimits.batchEntriesMax
+    public static let batchEntryBytes = MemoryLayout<Entry>.stride
+    public static let readSlots = ServerLimits.readSlots
+    public static let readSlotBytes = MemoryLayout<ReadSlot>.stride + ReadSlot.memoryBytes
+}

@@ -1,0 +1,203 @@
+// Debts: what the committer owes the disk for segments that it gave up before they were written.
+//
+// While the disk takes nothing and memory is full of what it should take, the oldest of that is
+// given up, so that sets go on; its keys become misses. But an older record of such a key may lie
+// on disk and must not come back once a commit was called complete: each key leaves a tombstone in
+// the committer's open segment. If these outgrow their space, a flush mark is owed in their place.
+// Either is in the first transaction that succeeds. Dying before that is a crash like any other.
+
+internal import LMDB
+internal import Primitives
+internal import SegmentLog
+
+/// What is owed for what was given up since the last completed commit.
+struct Debts {
+    /// The flush mark that is owed; 0: none.
+    var mark: UInt64 = 0
+    /// Bytes of owed tombstones.
+    var bytes = 0
+    /// Sealed segments that hold them: these are not given up.
+    var segments: [Committer.Named] = []
+    var didWarn = false
+
+    /// A commit has completed; a mark, if one was owed, was in its first transaction.
+    mutating func settle() {
+        bytes = 0
+        segments = []
+        didWarn = false
+    }
+}
+
+extension Committer {
+    /// How long commits must have failed before memory is freed at the price of what they should
+    /// have written: less than a set waits for memory.
+    static let patienceNanosecondsMax: UInt64 = 2_000_000_000
+
+    var hasFailedLong: Bool {
+        isFailing
+            && Clock.monotonicNanoseconds() &- failingSince >= Self.patienceNanosecondsMax
+    }
+
+    /// The space for owed tombstones.
+    private var debtBytesMax: Int {
+        max(log.geometry.frameCount / 64, 1) * log.geometry.segmentBytes
+    }
+
+    /// Frees memory while the disk takes nothing, once that has lasted.
+    mutating func giveUpUnwritten() {
+        freeGivenUp()
+        // While recovery runs, older records of the same keys may be on their way to the index.
+        guard hasFailedLong, log.recovering.loadAcquire() == 0 else { return }
+        let target = max(log.geometry.freeFramesMin, Int(log.frames.wanted.loadRelaxed()))
+        var missing = target - log.frames.freeCount - log.frames.releasableCount
+        guard missing > 0 else { return }
+        while let segment = log.sealed.pop() { pending.append(Int(segment)) }
+        var dirty = pending.reduce(0) { $0 + frames(of: $1) }
+        // What is clean gives way first, but not all of it: it is what was wanted.
+        let isLast = log.logRegion.count + log.promotionRegion.count == 0
+        let keep = isLast ? 0 : log.geometry.frameCount / 2
+        let held = debts.segments + condemned.flatMap(\.owed)
+        var kept: [Int] = []
+        for segment in pending {
+            let name = Named(segment: segment, sequence: log.segments.sequence(segment))
+            guard missing > 0, dirty > keep, !held.contains(name) else {
+                kept.append(segment)
+                continue
+            }
+            missing -= frames(of: segment)
+            dirty -= frames(of: segment)
+            giveUp(segment)
+        }
+        pending = kept
+        signals.maintenance.ring()
+    }
+
+    private mutating func freeGivenUp() {
+        let log = log
+        givenUp.removeAll { given in
+            guard log.frames.isQuiet(since: given.turns) else { return false }
+            log.segments.free(number: given.segment)
+            return true
+        }
+    }
+
+    private func frames(of segment: Int) -> Int {
+        log.geometry.framesNeeded(Int(log.segments.filled(segment).loadRelaxed()))
+    }
+
+    /// A segment that no commit could write leaves memory; its keys become misses.
+    private mutating func giveUp(_ segment: Int) {
+        if !debts.didWarn {
+            debts.didWarn = true
+            store.journal.warning(
+                "memory is full of what the disk does not take, the oldest of it is given up")
+        }
+        let segments = log.segments
+        let base = log.frames.offset(Int(segments.frame(segment).loadAcquire()) - 1)
+        let filled = Int(segments.filled(segment).loadRelaxed())
+        let isChain = segments.kind(segment) == .chain
+        var highest: UInt64 = 0
+        var position = 0
+        while position < filled {
+            let record = Record(log.frames.memory, at: base + position)
+            if !record.isFiller {
+                highest = max(highest, record.order)
+                leaveUnwritten(record, Place(segment: segment, offset: position))
+            }
+            position += isChain ? filled : record.totalBytes
+        }
+        if debts.mark != 0 { raiseMark(to: highest) }
+        segments.setState(segment, .dying)
+        let word = segments.frame(segment).exchange(0)
+        if word != 0 { log.frames.retireNow(Int(word) - 1) }
+        givenUp.append((segment, log.frames.snapshot()))
+        forgetParts(of: segment, filled: filled, isChain: isChain)
+        disk.counters.add(.segmentsGivenUp, 1)
+    }
+
+    /// What commits before the failure wrote of a segment goes with the next.
+    private mutating func forgetParts(of segment: Int, filled: Int, isChain: Bool) {
+        let sequence = log.segments.sequence(segment)
+        for offset in stretches[sequence]?.offsets ?? [] {
+            leftovers.append(PairKey(sequence, offset))
+        }
+        stretches[sequence] = nil
+        // Of a chain some parts may be there; and a commit that failed may have been durable.
+        for part in 0..<(isChain ? log.geometry.framesNeeded(filled) : 1) {
+            orphans.append(DiskFiles.segmentKey(sequence, part: part))
+        }
+    }
+
+    /// Takes a record's slot away, and owes a tombstone unless memory holds a newer record of its
+    /// key, which is on disk already, or will be, or leaves a tombstone itself.
+    private mutating func leaveUnwritten(_ record: Record, _ place: Place) {
+        let memory = log.frames.memory
+        let hash = memory.withBytes(record.keyOffset, record.keyBytes) { log.hasher.hash($0) }
+        let shard = log.index.shard(hash)
+        log.index.lock(shard)
+        var isOwed = true
+        if let (at, slot) = log.index.find(hash, place) {
+            if SlotLayout.isMarked(slot) {
+                log.index.remove(shard, at: at, isItem: false)
+            } else {
+                writer.remove(hash, at, slot)
+                log.count(.evictions)
+                if SlotLayout.hits(slot) == 0 { log.count(.evictedUnfetched) }
+                disk.counters.add(.recordsGivenUp, 1)
+            }
+            log.index.setMayHide(shard)
+        } else {
+            isOwed = !hasNewer(record, hash)
+        }
+        log.index.unlock(shard)
+        if isOwed { owe(record) }
+    }
+
+    /// Whether memory holds a newer record of the same key. Shard locked.
+    private func hasNewer(_ record: Record, _ hash: UInt64) -> Bool {
+        var walk = log.index.matches(hash)
+        while let (_, slot) = log.index.next(&walk) {
+            let frame = log.segments.frame(log.index.layout.segment(slot)).loadAcquire()
+            guard frame != 0, !SlotLayout.isMarked(slot) else { continue }
+            let other = log.record(frame, slot)
+            let isSame = log.frames.memory.withBytes(record.keyOffset, record.keyBytes) {
+                other.hasKey($0)
+            }
+            if isSame, other.order > record.order { return true }
+        }
+        return false
+    }
+
+    private mutating func owe(_ record: Record) {
+        // A store that could not be read is never written: nothing can come back from it.
+        guard debts.mark == 0, retryAt != .max else { return }
+        let before = writer.main.segment
+        let sequence = log.segments.sequence(before)
+        let grave = log.frames.memory.withBytes(record.keyOffset, record.keyBytes) {
+            writer.appendTombstone($0, order: record.order)
+        }
+        if before != 0, before != writer.main.segment {
+            debts.segments.append(Named(segment: before, sequence: sequence))
+        }
+        debts.bytes += Record.headerBytes + Record.aligned(record.keyBytes)
+        if grave == nil || debts.bytes > debtBytesMax {
+            oweMark(record.order)
+            store.journal.warning(
+                "too much was given up unwritten, the store will be emptied before it is used "
+                    + "again")
+        }
+    }
+
+    /// From now on a flush mark is owed, at or above `order`. What is written from now on lies
+    /// above it.
+    mutating func oweMark(_ order: UInt64) {
+        debts.segments = []
+        debts.mark = max(written.mark + 1, 1)
+        raiseMark(to: order)
+    }
+
+    private mutating func raiseMark(to order: UInt64) {
+        debts.mark = max(debts.mark, order)
+        log.raiseOrders(above: debts.mark)
+    }
+}

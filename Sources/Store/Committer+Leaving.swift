@@ -1,0 +1,254 @@
+// Leaving: what becomes of the records of a segment that leaves the disk: their slots go, what
+// memory still holds and somebody wanted is appended again, and what died leaves a tombstone where
+// an older record of its key may stay.
+//
+// When segments leave, and when they are deleted, is decided in `Committer+Budget`.
+
+internal import LMDB
+internal import Primitives
+internal import SegmentLog
+
+extension Committer {
+    /// Takes the slots of a segment away and leaves what it owes. Answers the first entry of its
+    /// directory whose tombstone found no room; nil: all did.
+    ///
+    /// - Parameters:
+    ///   - owed: gets the segments of the committer's that took what is owed.
+    ///   - first: an earlier call's answer, where to begin again.
+    mutating func unlink(
+        _ victim: Resident, _ owed: inout [Named], from first: Int = 0
+    ) -> Int? {
+        let segment = victim.segment
+        recall(victim)
+        if let heir = takeFromMemory(segment) { owed.append(heir) }
+        log.segments.setState(segment, .dying)
+        guard let files = disk.files(), let count = readDirectory(files, victim.sequence) else {
+            sweep(segment)
+            return nil
+        }
+        let doubtful = olderRecords(files, victim, count)
+        guard readDirectory(files, victim.sequence) == count,
+            let view = Directory.View(directory, byteCount: Directory.bytes(count: count))
+        else {
+            sweep(segment)
+            return nil
+        }
+        let bytes = readBack(files, victim) ?? 0
+        let isChain = log.segments.kind(segment) == .chain
+        var unpaid: Int?
+        for number in min(first, count)..<count {
+            let entry = view[number]
+            let place = Place(segment: segment, offset: entry.offset)
+            var record: Record?
+            if entry.offset % 8 == 0, entry.offset + Record.headerBytes <= bytes {
+                let found = Record(scratch, at: entry.offset)
+                let limit = isChain ? Int(log.segments.filled(segment).loadRelaxed()) : bytes
+                if found.isPlausible(limit: limit - entry.offset), found.order == entry.order {
+                    record = found
+                }
+            }
+            let mustMark = doubtful.has(entry)
+            let before = writer.main.segment
+            let name = Named(segment: before, sequence: log.segments.sequence(before))
+            let tail = writer.openBytes
+            if !leave(entry, record, place, victim, mustMark: mustMark), unpaid == nil {
+                unpaid = number
+            }
+            if before != writer.main.segment || tail != writer.openBytes {
+                noteOwed(name, &owed)
+            }
+        }
+        return unpaid
+    }
+
+    /// What is owed lies in the open segment now, and maybe in the one that was open before. Either
+    /// may be sealed before the victim is deleted, and must be on disk then.
+    private func noteOwed(_ before: Named, _ owed: inout [Named]) {
+        let open = writer.main.segment
+        let now = Named(segment: open, sequence: log.segments.sequence(open))
+        for name in [before, now] where name.segment != 0 && !owed.contains(name) {
+            owed.append(name)
+        }
+    }
+
+    /// A large record that only the disk holds and that was hit since it left memory comes back
+    /// first, to be written anew from there.
+    private mutating func recall(_ victim: Resident) {
+        let segment = victim.segment
+        guard log.segments.kind(segment) == .chain, log.segments.state(segment) == .resting,
+            mayMove(segment), let files = disk.files(),
+            let count = readDirectory(files, victim.sequence),
+            let view = Directory.View(directory, byteCount: Directory.bytes(count: count)),
+            count == 1, log.hits(view[0].hash, Place(segment: segment, offset: 0)) ?? 0 > 0
+        else { return }
+        // Maintenance makes room, if there is something clean.
+        var tries = isFailing ? 1 : 50
+        while tries > 0 {
+            load(segment)
+            guard log.segments.state(segment) == .resting else { return }
+            Pause.sleep(nanoseconds: 1_000_000)
+            tries -= 1
+        }
+    }
+
+    /// Whether a large record is small enough beside the store to be written again and again.
+    private func mayMove(_ segment: Int) -> Bool {
+        Int(log.segments.filled(segment).loadRelaxed()) <= budget / 16
+    }
+
+    /// Its directory cannot be read: every slot is looked at.
+    private func sweep(_ segment: Int) {
+        let layout = log.index.layout
+        for shard in 0..<log.index.shardCount {
+            log.index.lock(shard)
+            log.index.forEach(shard, buckets: 0..<Int.max) { at, slot in
+                guard layout.segment(slot) == segment else { return }
+                log.index.remove(shard, at: at, isItem: !SlotLayout.isMarked(slot))
+                log.index.setMayHide(shard)
+            }
+            log.index.unlock(shard)
+        }
+    }
+
+    /// Copies a key directory to `directory`; the number of its entries if it is sound.
+    func readDirectory(_ files: DiskFiles, _ sequence: UInt64) -> Int? {
+        guard let transaction = try? files.environment.beginRead() else { return nil }
+        let found = try? transaction.get(files.directories, key: sequence) { bytes -> Int? in
+            guard bytes.count <= directory.byteCount else { return nil }
+            directory.store(bytes, at: 0)
+            return Directory.View(directory, byteCount: bytes.count)?.count
+        }
+        return found ?? nil
+    }
+
+    /// The segment's frame, if it has one, goes (the records that were wanted were promoted or
+    /// are rescued below). Answers the segment that takes over a large record.
+    private mutating func takeFromMemory(_ segment: Int) -> Named? {
+        let isSame: (UInt32) -> Bool = { $0 == UInt32(segment) }
+        // If it is in neither queue maintenance has it in hand, and may put it back.
+        while log.segments.frame(segment).loadAcquire() != 0
+            || log.segments.state(segment) == .clean
+        {
+            let isPromoted = log.promotionRegion.take(where: isSame) != nil
+            if isPromoted || log.logRegion.take(where: isSame) != nil {
+                if let heir = handOver(segment, isWanted: isPromoted) { return heir }
+                rescueFromFrame(segment)
+                let frame = log.segments.frame(segment).exchange(0)
+                if frame != 0 { log.frames.retireNow(Int(frame) - 1) }
+                return nil
+            }
+            Pause.short()
+        }
+        return nil
+    }
+
+    /// A record larger than a segment that memory holds and that was wanted (it stood in the
+    /// promotion region, or was hit since) is written anew: its frames become a new segment's.
+    /// What was not wanted goes, and so does what would take a large share of the disk.
+    private mutating func handOver(_ segment: Int, isWanted: Bool) -> Named? {
+        guard log.segments.kind(segment) == .chain, mayMove(segment) else { return nil }
+        let now = UInt32(clamping: Clock.unixSeconds())
+        guard let heir = writer.inherit(segment, isWanted: isWanted, now: now) else { return nil }
+        return Named(segment: heir, sequence: log.segments.sequence(heir))
+    }
+
+    /// The oldest segment on disk is still in memory (the disk is small): what was hit goes to
+    /// the promotion region first, and is rescued from there.
+    private mutating func rescueFromFrame(_ segment: Int) {
+        guard log.segments.kind(segment) != .chain,
+            log.segments.hits(segment).loadRelaxed() > 0
+        else { return }
+        let frame = log.segments.frame(segment).loadAcquire()
+        guard frame != 0 else { return }
+        let base = log.frames.offset(Int(frame) - 1)
+        let filled = Int(log.segments.filled(segment).loadRelaxed())
+        let now = UInt32(clamping: Clock.unixSeconds())
+        var position = 0
+        while position < filled {
+            let record = Record(log.frames.memory, at: base + position)
+            if !record.isFiller, !record.isTombstone {
+                let hash = log.frames.memory.withBytes(record.keyOffset, record.keyBytes) {
+                    log.hasher.hash($0)
+                }
+                let place = Place(segment: segment, offset: position)
+                if log.hits(hash, place) ?? 0 > 0 {
+                    _ = writer.promote(hash, from: place, now: now)
+                }
+            }
+            position += record.totalBytes
+        }
+    }
+
+    /// Copies a segment's bytes from the store to `scratch`; of a chain only the beginning.
+    private func readBack(_ files: DiskFiles, _ victim: Resident) -> Int? {
+        guard let transaction = try? files.environment.beginRead() else { return nil }
+        let key = DiskFiles.segmentKey(victim.sequence)
+        let capacity = scratch.byteCount
+        return try? transaction.get(files.segments, key: key) { bytes -> Int in
+            let count = min(bytes.count, capacity)
+            scratch.store(bytes.extracting(0..<count), at: 0)
+            return count
+        }
+    }
+
+    /// One record of a segment that leaves the disk; nil if it cannot be read. False if there was
+    /// no room for its tombstone.
+    private mutating func leave(
+        _ entry: Directory.Entry, _ record: Record?, _ place: Place, _ victim: Resident,
+        mustMark: Bool
+    ) -> Bool {
+        let hash = entry.hash
+        let shard = log.index.shard(hash)
+        log.index.lock(shard)
+        defer { log.index.unlock(shard) }
+        var isSuperseded = false
+        if let (at, slot) = log.index.find(hash, place) {
+            if SlotLayout.isMarked(slot) {
+                log.index.remove(shard, at: at, isItem: false)
+            } else {
+                writer.remove(hash, at, slot)
+                log.index.setMayHide(shard)
+                log.count(.evictions)
+                if SlotLayout.hits(slot) == 0 { log.count(.evictedUnfetched) }
+                disk.counters.add(.recordsDeleted, 1)
+            }
+        } else if let (at, slot) = promoted(hash, Home(place, sequence: victim.sequence)) {
+            isSuperseded = rescue(at, slot)
+        }
+        guard mustMark, !isSuperseded, let record else { return true }
+        let grave = scratch.withBytes(record.keyOffset, record.keyBytes) {
+            writer.appendTombstone($0, order: record.order)
+        }
+        guard let grave else { return false }
+        if log.recovering.loadRelaxed() != 0 { writer.mark(hash, grave) }
+        return true
+    }
+
+    /// The slot of a promoted copy whose home is this one. Shard locked.
+    private func promoted(_ hash: UInt64, _ home: Home) -> (SlotOffset, UInt64)? {
+        var walk = log.index.matches(hash)
+        while let (at, slot) = log.index.next(&walk) {
+            let segment = log.index.layout.segment(slot)
+            guard log.segments.kind(segment) == .promotion else { continue }
+            let frame = log.segments.frame(segment).loadAcquire()
+            guard frame != 0, log.record(frame, slot).home == home else { continue }
+            return (at, slot)
+        }
+        return nil
+    }
+
+    /// Memory still holds a record that leaves the disk: it is appended again. Shard locked.
+    private mutating func rescue(_ at: SlotOffset, _ slot: UInt64) -> Bool {
+        // From memory, whose bytes are right, whatever became of those on disk.
+        let segment = log.index.layout.segment(slot)
+        let frame = log.segments.frame(segment).loadAcquire()
+        guard frame != 0, let place = writer.appendCopy(log.record(frame, slot)) else {
+            return false
+        }
+        log.segments.dead(segment).add(1)
+        log.index.store(log.index.layout.moved(slot, to: place, hits: 1), at: at)
+        log.segments.hits(place.segment).add(1)
+        log.count(.rescues)
+        return true
+    }
+}

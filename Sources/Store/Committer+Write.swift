@@ -1,0 +1,258 @@
+// Write: what one commit puts into the store's file: metadata, the stretches of open segments,
+// sealed segments with their key directories. What has failed may be written again: every value
+// has a key.
+//
+// Nothing here decides when to commit or what leaves; large records are in `Committer+Chains`.
+
+internal import LMDB
+internal import Primitives
+internal import SegmentLog
+
+extension Committer {
+    /// Writes what is pending in as many transactions as its size asks for. The first carries the
+    /// metadata and the open segments' stretches.
+    mutating func write(_ files: DiskFiles, open: [Int]) throws(LMDBError) {
+        let changes = signals.changes.loadAcquire()
+        var isFirst = true
+        while isFirst || !pending.isEmpty {
+            var batch: [Int] = []
+            var bytes = 0
+            var fresh: [Stretch] = []
+            var transaction = try files.environment.beginWrite()
+            if isFirst {
+                try writeMeta(files, &transaction)
+                fresh = try writeStretches(files, &transaction, open)
+                bytes += fresh.reduce(0) { $0 + $1.end - $1.start }
+            }
+            for segment in pending {
+                // A chain has transactions of its own, below, after the metadata.
+                if log.segments.kind(segment) == .chain { break }
+                let size = Int(log.segments.filled(segment).loadRelaxed())
+                if !batch.isEmpty, bytes + size > batchBytes { break }
+                bytes += try writeSegment(files, &transaction, segment)
+                batch.append(segment)
+            }
+            if batch.count == pending.count { try deleteLeftovers(files, &transaction) }
+            try transaction.commit()
+            didWrite(isFirst, fresh, batch, bytes: bytes, changes: changes)
+            publish(files, batch)
+            isFirst = false
+            while let segment = pending.first, log.segments.kind(segment) == .chain {
+                try writeChain(files, segment)
+                pending.removeFirst()
+                didPublish(segment, fileOffset: nil)
+            }
+            if !pending.isEmpty { keepWithinBudget() }
+        }
+    }
+
+    /// What a transaction that has committed changes in memory.
+    private mutating func didWrite(
+        _ isFirst: Bool, _ fresh: [Stretch], _ batch: [Int], bytes: Int, changes: UInt64
+    ) {
+        disk.counters.add(.bytesWritten, bytes)
+        if isFirst {
+            noteMeta(changes)
+            note(fresh)
+        }
+        pending.removeFirst(batch.count)
+        for segment in batch {
+            stretches[log.segments.sequence(segment)] = nil
+        }
+        if pending.isEmpty { leftovers = [] }
+    }
+
+    /// One sealed segment: its bytes, its directory, and its stretches go.
+    private mutating func writeSegment(
+        _ files: DiskFiles, _ transaction: inout WriteTransaction, _ segment: Int
+    ) throws(LMDBError) -> Int {
+        let count = Directory.make(segment, log, into: directory)
+        let filled = Int(log.segments.filled(segment).loadRelaxed())
+        let sequence = log.segments.sequence(segment)
+        let key = DiskFiles.segmentKey(sequence)
+        let frame = Int(log.segments.frame(segment).loadAcquire()) - 1
+        let offset = log.frames.offset(frame)
+        try transaction.reserve(
+            files.segments, key: key, byteCount: max(filled, Self.valueBytesMin),
+            append: key > lastKey
+        ) { target in
+            log.frames.memory.withBytes(offset, filled) { target.append($0) }
+        }
+        lastKey = max(lastKey, key)
+        try putDirectory(files, &transaction, sequence, count)
+        try deleteStretches(files, &transaction, sequence)
+        return filled + Directory.bytes(count: count)
+    }
+
+    func putDirectory(
+        _ files: DiskFiles, _ transaction: inout WriteTransaction, _ sequence: UInt64,
+        _ count: Int
+    ) throws(LMDBError) {
+        let bytes = Directory.bytes(count: count)
+        try directory.withBytes(0, bytes) { span throws(LMDBError) in
+            try transaction.put(files.directories, key: sequence, bytes: span)
+        }
+    }
+
+    private func deleteStretches(
+        _ files: DiskFiles, _ transaction: inout WriteTransaction, _ sequence: UInt64
+    ) throws(LMDBError) {
+        for offset in stretches[sequence]?.offsets ?? [] {
+            _ = try PairKey(sequence, offset).withBytes { key throws(LMDBError) in
+                try transaction.delete(files.stretches, key: key)
+            }
+        }
+    }
+
+    private func deleteLeftovers(
+        _ files: DiskFiles, _ transaction: inout WriteTransaction
+    ) throws(LMDBError) {
+        for key in leftovers {
+            _ = try key.withBytes { bytes throws(LMDBError) in
+                try transaction.delete(files.stretches, key: bytes)
+            }
+        }
+    }
+
+    /// Bytes of a segment that one value holds.
+    struct Stretch {
+        var sequence: UInt64
+        var start: Int
+        var end: Int
+    }
+
+    /// What segments hold below their cuts since the last commit, as values of up to so many bytes
+    /// (one record at least).
+    func writeStretches(
+        _ files: DiskFiles, _ transaction: inout WriteTransaction, _ open: [Int],
+        pieceBytes: Int = .max
+    ) throws(LMDBError) -> [Stretch] {
+        var written: [Stretch] = []
+        for segment in open {
+            let sequence = log.segments.sequence(segment)
+            var start = stretches[sequence]?.end ?? 0
+            let end = Int(log.segments.cut(segment).loadAcquire())
+            let frame = Int(log.segments.frame(segment).loadAcquire()) - 1
+            guard frame >= 0 else { continue }
+            let base = log.frames.offset(frame)
+            while start < end {
+                let stop = fillChecksums(base, start..<end, limit: pieceBytes)
+                try PairKey(sequence, UInt32(start)).withBytes { key throws(LMDBError) in
+                    try log.frames.memory.withBytes(base + start, stop - start) {
+                        span throws(LMDBError) in
+                        try transaction.put(files.stretches, key: key, bytes: span)
+                    }
+                }
+                written.append(Stretch(sequence: sequence, start: start, end: stop))
+                start = stop
+            }
+        }
+        return written
+    }
+
+    /// Fills in checksums until `limit` bytes are reached; answers where the last record ends.
+    private func fillChecksums(_ base: Int, _ range: Range<Int>, limit: Int) -> Int {
+        var position = range.lowerBound
+        while position < range.upperBound {
+            let record = Record(log.frames.memory, at: base + position)
+            let next = position + record.totalBytes
+            if next - range.lowerBound > limit, position > range.lowerBound { break }
+            if !record.isFiller { record.fillChecksum() }
+            position = next
+        }
+        return position
+    }
+
+    /// These stretches are on disk.
+    mutating func note(_ written: [Stretch]) {
+        for stretch in written {
+            var known = stretches[stretch.sequence] ?? ([], 0)
+            known.offsets.append(UInt32(stretch.start))
+            known.end = stretch.end
+            stretches[stretch.sequence] = known
+        }
+    }
+
+    private func writeMeta(
+        _ files: DiskFiles, _ transaction: inout WriteTransaction
+    ) throws(LMDBError) {
+        let highest = log.highestOrder()
+        if highest + Self.reservation / 2 > written.orders {
+            try transaction.put(files.meta, .orders, highest + Self.reservation)
+        }
+        // The time before the mark: it is cleared after the mark is raised.
+        let due = signals.flushAt.loadAcquire()
+        let mark = max(log.flushMark.loadAcquire(), debts.mark)
+        if mark > written.mark { try transaction.put(files.meta, .flushMark, mark) }
+        if due != written.flushAt { try transaction.put(files.meta, .flushAt, due) }
+        if written.orders == 0 {
+            try transaction.put(files.meta, .frameBytes, UInt64(log.geometry.frameBytes))
+        }
+    }
+
+    /// The transaction with the metadata is durable: what it reserved may be used.
+    private mutating func noteMeta(_ changes: UInt64) {
+        guard let files = disk.files() else { return }
+        let word: (MetaKey) -> UInt64? = { key in
+            guard let transaction = try? files.environment.beginRead() else { return nil }
+            return try? transaction.get(files.meta, key: key.rawValue) { $0.word(at: 0) }
+        }
+        written.orders = word(.orders) ?? written.orders
+        written.mark = word(.flushMark) ?? written.mark
+        written.flushAt = word(.flushAt) ?? written.flushAt
+        written.changes = changes
+        if debts.mark != 0, written.mark >= debts.mark {
+            debts.mark = 0
+            store.journal.info(
+                "the store was emptied, a start will find what is written from now on")
+        }
+        log.orderLimit.storeRelease(max(written.orders, log.orderLimit.loadRelaxed()))
+    }
+
+    /// Tells where the segments of a committed batch lie; from now on memory may let go of them.
+    private mutating func publish(_ files: DiskFiles, _ batch: [Int]) {
+        guard !batch.isEmpty else { return }
+        let places: [UInt64?]
+        do throws(LMDBError) {
+            let transaction = try files.environment.beginRead()
+            var found: [UInt64?] = []
+            for segment in batch {
+                let key = DiskFiles.segmentKey(log.segments.sequence(segment))
+                found.append(try transaction.fileOffset(files.segments, key: key)?.offset)
+            }
+            places = found
+        } catch {
+            places = batch.map { _ in nil }
+        }
+        for (segment, place) in zip(batch, places) { didPublish(segment, fileOffset: place) }
+    }
+
+    /// A segment is on disk. Without a file offset (it lies inside a page of the tree, being tiny)
+    /// it cannot be read through a ring and stays a load.
+    mutating func didPublish(_ segment: Int, fileOffset: UInt64?) {
+        let filled = Int(log.segments.filled(segment).loadRelaxed())
+        log.segments.fileOffset(segment).storeRelease(fileOffset ?? Segments.noFileOffset)
+        log.segments.setState(segment, .clean)
+        log.logRegion.push(UInt32(segment))
+        addResident(
+            Resident(
+                sequence: log.segments.sequence(segment), segment: segment,
+                bytes: Self.diskBytes(filled, Int(log.segments.records(segment).loadRelaxed())),
+                commit: signals.begun.loadRelaxed()))
+        disk.counters.add(.segmentsWritten, 1)
+        disk.counters.add(.recordsWritten, Int(log.segments.records(segment).loadRelaxed()))
+    }
+
+    mutating func addResident(_ new: Resident) {
+        var position = resident.count
+        while position > 0, resident[position - 1].sequence > new.sequence { position -= 1 }
+        resident.insert(new, at: position)
+        if log.segments.overlap(new.segment).loadRelaxed() & Segments.returnedBit != 0,
+            !returned.contains(new.sequence)
+        {
+            returned.append(new.sequence)
+        }
+        disk.counters.add(.segments, 1)
+        disk.counters.add(.bytes, new.bytes)
+    }
+}

@@ -1,0 +1,139 @@
+// PoolTests: what happens when the blocks of a worker run low: the busy wait, the still are closed.
+
+import Testing
+import Uring
+
+@Suite struct PoolTests {
+    private func value(_ count: Int, _ letter: Character = "v") -> String {
+        String(repeating: letter, count: count)
+    }
+
+    /// Pool 32: 28 large blocks and 64 small ones; input may take 20 of the large.
+    private func smallWorld(seed: UInt64 = 1) throws -> World {
+        try World(seed: seed, receiveBuffers: 16, poolBlocks: 32, connections: 128)
+    }
+
+    @Test func halvesOfRequestsCostWhoStandsStillLongest() throws {
+        let world = try smallWorld()
+        let first = world.connect()
+        try world.settle()
+        world.network.send("set a 0 0 9000\r\n" + value(5000), from: first)
+        try world.settle()
+        try world.pass(milliseconds: 400)
+        let others = (0..<40).map { _ in world.connect() }
+        for peer in others {
+            world.network.send("set k 0 0 9000\r\n" + value(5000), from: peer)
+            try world.settle()
+        }
+        // Some have no buffer to be received into, and nobody is to blame yet.
+        #expect(world.office.total("closedPoolDry") == 0)
+        #expect(world.office.total("receivesStarved") ?? 0 > 0)
+        #expect(!world.network.isClosed(first))
+        try world.pass(milliseconds: 200)
+        #expect(world.network.isClosed(first))
+        #expect(world.office.total("closedPoolDry") ?? 0 > 0)
+        // Whoever goes on is served.
+        let last = try #require(others.last)
+        try world.pass(seconds: 5)
+        #expect(try world.ask(value(4000) + "\r\n", last) == "STORED\r\n")
+    }
+
+    @Test func shortRestsTakeSmallBlocks() throws {
+        let world = try smallWorld()
+        let peers = (0..<60).map { _ in world.connect() }
+        for peer in peers {
+            world.network.send("set k 0 0 1000\r\n" + value(500), from: peer)
+            try world.settle()
+        }
+        try world.pass(seconds: 10)
+        for peer in peers { #expect(try world.ask(value(500) + "\r\n", peer) == "STORED\r\n") }
+        #expect(world.office.total("closedPoolDry") == 0)
+        #expect(world.office.total("receivesStarved") == 0)
+    }
+
+    @Test func whoTakesNothingDoesNotKeepOthersFromBeingServed() throws {
+        let world = try smallWorld()
+        let other = world.connect()
+        #expect(try world.ask("set k 0 0 9000\r\n\(value(9000))\r\n", other) == "STORED\r\n")
+        let deaf = (0..<24).map { _ in world.connect() }
+        for peer in deaf {
+            world.network.setAppetite(0, of: peer)
+            world.network.send(String(repeating: "get k\r\n", count: 400), from: peer)
+        }
+        try world.settle()
+        #expect(world.office.total("waitsForBlocks") ?? 0 > 0)
+        world.network.send("get k\r\n", from: other)
+        try world.pass(milliseconds: 4000)
+        #expect(world.office.total("closedPoolDry") ?? 0 > 0)
+        #expect(!world.network.isClosed(other))
+        #expect(world.received(other).hasSuffix("\(value(9000))\r\nEND\r\n"))
+    }
+
+    /// Everyone reads, a value in a tenth of a second, and asks for more than the pool could hold.
+    @Test(arguments: 1...6 as ClosedRange<UInt64>)
+    func whoReadsSlowlyIsServedAndNotClosed(_ seed: UInt64) throws {
+        let world = try smallWorld(seed: seed)
+        let peers = (0..<30).map { _ in world.connect() }
+        let first = try #require(peers.first)
+        #expect(try world.ask("set k 0 0 9000\r\n\(value(9000))\r\n", first) == "STORED\r\n")
+        for peer in peers {
+            world.network.setAppetite(0, of: peer)
+            world.network.send(String(repeating: "get k\r\n", count: 40), from: peer)
+        }
+        let expected = 40 * (16 + 9002 + 5)
+        for _ in 0..<400 {
+            for peer in peers { world.network.setAppetite(9500, of: peer) }
+            try world.pass(milliseconds: 100)
+            if peers.allSatisfy({ world.network.receivedCount(by: $0) >= expected }) { break }
+        }
+        #expect(world.office.total("closedPoolDry") == 0)
+        for peer in peers.dropFirst() {
+            #expect(world.network.receivedCount(by: peer) == expected)
+        }
+    }
+
+    @Test func aLargeValueThatStandsStillGivesWayToOthers() throws {
+        let world = try World(connections: 64)
+        let still = (0..<20).map { _ in world.connect() }
+        for peer in still {
+            world.network.send("set s 0 0 500000\r\n" + value(100_000), from: peer)
+            try world.settle()
+        }
+        let other = world.connect()
+        world.network.send("set big 0 0 500000\r\n\(value(500_000))\r\n", from: other)
+        try world.settle()
+        #expect(world.office.total("closedStalledForOthers") == 0)
+        try world.pass(seconds: 4)
+        #expect(world.received(other) == "STORED\r\n")
+        #expect(world.office.total("closedStalledForOthers") ?? 0 > 0)
+        #expect(world.office.total("closedStalledInput") == 0)
+    }
+
+    @Test func aStillLargeValueIsLeftAloneWhileNobodyWantsItsPlace() throws {
+        let world = try World()
+        let peer = world.connect()
+        world.network.send("set s 0 0 500000\r\n" + value(100_000), from: peer)
+        let other = world.connect()
+        try world.pass(seconds: 5)
+        #expect(try world.ask("set a 0 0 90000\r\n\(value(90_000))\r\n", other) == "STORED\r\n")
+        try world.pass(seconds: 5)
+        #expect(try world.ask(value(400_000) + "\r\n", peer) == "STORED\r\n")
+    }
+
+    @Test func aStoppingWorkerDoesNotWaitForWhoTakesNothing() throws {
+        let world = try World()
+        let deaf = world.connect()
+        #expect(try world.ask("set k 0 0 9000\r\n\(value(9000))\r\n", deaf) == "STORED\r\n")
+        world.network.setAppetite(0, of: deaf)
+        world.network.send("get k\r\nget k\r\n", from: deaf)
+        let half = world.connect()
+        world.network.send("set s 0 0 500000\r\n" + value(100_000), from: half)
+        try world.settle()
+        world.orderStop()
+        try world.settle()
+        #expect(!world.isDone)
+        try world.pass(milliseconds: 500)
+        #expect(world.isDone)
+        #expect(world.office.total("closedDraining") == 2)
+    }
+}

@@ -1,0 +1,198 @@
+"""The limits that are set for a server, and that others set for it."""
+
+import ctypes
+import errno
+import os
+import re
+import resource
+import socket
+import subprocess
+import time
+
+import support
+
+
+def connection_limit():
+    with support.Server("-m", 64, "-c", 20, "-t", 2) as server:
+        clients = [server.client() for _ in range(20)]
+        for client in clients:
+            assert client.ask(b"mn") == b"MN"
+        with server.client() as refused:
+            assert refused.line() == b"ERROR Too many open connections"
+            assert refused.is_closed()
+        found = clients[0].stats()
+        assert int(found["rejected_connections"]) >= 1, found["rejected_connections"]
+        assert int(found["curr_connections"]) == 20
+        # One goes, another comes.
+        clients.pop().close()
+
+        def accepted():
+            client = server.client()
+            try:
+                if client.ask(b"mn") == b"MN":
+                    clients.append(client)
+                    return True
+            except (support.Closed, ConnectionError):
+                pass
+            client.close()
+            return False
+
+        support.wait_for("a free place", accepted, pause=0.1)
+        spent = _processor_seconds(server)
+        time.sleep(0.5)
+        assert _processor_seconds(server) - spent < 0.3, "the acceptor spins"
+        for client in clients:
+            client.close()
+
+
+def _processor_seconds(server):
+    with open(f"/proc/{server.pid}/stat") as stat:
+        fields = stat.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def idle_timeout():
+    with support.Server("-m", 64, "--idle-timeout", 2) as server:
+        idle, busy = server.client(), server.client()
+        start = time.monotonic()
+        assert idle.ask(b"mn") == b"MN"
+        while time.monotonic() - start < 4.5:
+            assert busy.ask(b"mn") == b"MN"
+            time.sleep(0.2)
+        idle.socket.settimeout(5)
+        assert idle.is_closed()
+        found = busy.stats()
+        assert int(found["idle_kicks"]) == 1, found.get("idle_kicks")
+        assert int(found["brim_closed_idle"]) == 1
+        busy.close()
+
+
+def _connect_until_refused(server, clients):
+    """Adds connections that are served until one is not; that one waits in the backlog."""
+    for _ in range(80):
+        client = server.client(1)
+        try:
+            answer = client.ask(b"mn")
+        except (support.Closed, ConnectionError, socket.timeout):
+            return client
+        assert answer == b"MN", answer
+        clients.append(client)
+    raise AssertionError("descriptors never ran out")
+
+
+def few_descriptors():
+    """A hard limit that is too low for -c: the log says what fits, and so many are served.
+
+    The next one waits, as with memcached: nobody is refused, nothing spins, the log says so once,
+    and when a connection closes whoever waits is served.
+    """
+    limit = [(resource.RLIMIT_NOFILE, 64, 64)]
+    prefix = _as_nobody()
+    with support.Server("-m", 64, "-t", 2, "-c", 500, limits=limit, prefix=prefix) as server:
+        room = re.search(r"room for (\d+) connections", server.log())
+        assert room, server.log()
+        clients = []
+        waiting = _connect_until_refused(server, clients)
+        assert len(clients) >= max(int(room.group(1)) - 1, 10), (len(clients), room.group())
+        assert clients[0].set(b"a", b"1") == b"STORED"
+        spent = _processor_seconds(server)
+        time.sleep(0.5)
+        assert _processor_seconds(server) - spent < 0.3, "the acceptor spins"
+        found = clients[0].stats()
+        assert int(found["listen_disabled_num"]) >= 1 and found["rejected_connections"] == "0"
+        clients.pop().close()
+        waiting.socket.settimeout(support.REPLY_SECONDS_MAX)
+        assert waiting.line() == b"MN"
+        # Again: the statistics count it, the log does not repeat it.
+        waiting.close()
+        support.wait_for(
+            "closing", lambda: int(clients[0].stats()["curr_connections"]) == len(clients))
+        waiting = _connect_until_refused(server, clients)
+        assert int(clients[0].stats()["listen_disabled_num"]) > 1
+        assert server.log().count("none is accepted until one closes") == 1, server.log()
+        for client in clients[1:] + [waiting]:
+            client.close()
+        support.wait_for("room", lambda: server.client().ask(b"mn") == b"MN")
+        clients[0].close()
+
+
+#: The number of io_uring_setup(2), on all architectures, and of prctl's seccomp option.
+IO_URING_SETUP, PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 425, 38, 22, 2
+
+
+class _Filter(ctypes.Structure):
+    _fields_ = [("code", ctypes.c_uint16), ("jt", ctypes.c_uint8), ("jf", ctypes.c_uint8),
+                ("k", ctypes.c_uint32)]
+
+
+class _Program(ctypes.Structure):
+    _fields_ = [("len", ctypes.c_uint16), ("filter", ctypes.POINTER(_Filter))]
+
+
+def _refuse_rings(error):
+    """Makes io_uring_setup fail from now on, as a container's seccomp profile does."""
+    filters = (_Filter * 4)(
+        _Filter(0x20, 0, 0, 0),  # load the number of the call
+        _Filter(0x15, 0, 1, IO_URING_SETUP),  # if it is this one
+        _Filter(0x06, 0, 0, 0x50000 | error),  # fail with the errno
+        _Filter(0x06, 0, 0, 0x7FFF0000))  # else allow it
+    program = _Program(4, filters)
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+    assert libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(program), 0, 0) == 0
+
+
+def rings_refused():
+    """Without io_uring: one line that names the error, the likely cause and what to do."""
+    expected = {
+        errno.EPERM: (r"\(EPERM\)", r"seccomp|io_uring_disabled",
+                      r"--security-opt seccomp=|sysctl -w kernel.io_uring_disabled=0"),
+        errno.EACCES: (r"\(EACCES\)", r"seccomp|io_uring_disabled",
+                       r"--security-opt seccomp=|sysctl -w kernel.io_uring_disabled=0"),
+        errno.ENOSYS: (r"\(ENOSYS\)", r"gVisor|old kernels", r"run on Linux 6\.1 or newer"),
+    }
+    with support.folder() as place:
+        for error, patterns in expected.items():
+            done = subprocess.run(
+                [str(support.brim), "-m", "64", "-l", "127.0.0.1:0",
+                 "--store", str(place / "store")],
+                preexec_fn=lambda error=error: _refuse_rings(error), capture_output=True,
+                text=True, timeout=support.START_SECONDS_MAX, env={"HOME": "/nonexistent"})
+            lines = [line for line in (done.stdout + done.stderr).splitlines()
+                     if "running as root" not in line]
+            assert done.returncode == os.EX_OSERR, (done.returncode, lines)
+            assert len(lines) == 1, lines
+            for pattern in patterns:
+                assert re.search(pattern, lines[0]), (pattern, lines[0])
+            assert not (place / "store").exists(), "nothing is begun before that is clear"
+    readme = (support.HERE.parent.parent / "README.md").read_text()
+    assert "--security-opt seccomp=" in readme, "README has no line to run it in a container"
+
+
+def _as_nobody():
+    if os.geteuid() != 0:
+        return []
+    return ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups",
+            "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs", "--"]
+
+
+def unprivileged():
+    """As an ordinary user meets it: no memory to lock, 1024 descriptors."""
+    limits = [(resource.RLIMIT_MEMLOCK, 65_536, 65_536), (resource.RLIMIT_NOFILE, 1024, 1024)]
+    with support.folder() as place:
+        (place / "state").mkdir()
+        if os.geteuid() == 0:
+            os.chmod(place / "state", 0o777)
+        for turn in range(2):
+            with support.Server("-m", 128, "-t", 4, limits=limits, prefix=_as_nobody(),
+                                store=place / "state" / "store") as server:
+                assert "running as root" not in server.log()
+                server.wait_for_recovery()
+                clients = [server.client() for _ in range(200)]
+                for number, client in enumerate(clients):
+                    key = b"u%d" % number
+                    if turn:
+                        assert client.get(key) == key * 100
+                    assert client.set(key, key * 100) == b"STORED"
+                for client in clients:
+                    client.close()
