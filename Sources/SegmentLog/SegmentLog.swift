@@ -99,20 +99,20 @@ public struct SegmentLog: BitwiseCopyable, Sendable {
     }
 
     /// Whether a record counts: newer than the flush mark, not expired.
-    @inlinable public func isAlive(_ record: Record, at now: UInt32) -> Bool {
+    @inlinable @inline(__always) public func isAlive(_ record: Record, at now: UInt32) -> Bool {
         record.order > flushMark.loadRelaxed() && !record.isExpired(at: now)
     }
 
     // MARK: Records and slots
 
     /// The record that a slot names, in the memory of its segment's frame (plus one).
-    @inlinable public func record(_ frame: UInt32, _ slot: UInt64) -> Record {
+    @inlinable @inline(__always) public func record(_ frame: UInt32, _ slot: UInt64) -> Record {
         Record(frames.memory, at: frames.offset(Int(frame) &- 1) &+ index.layout.offset(slot))
     }
 
     /// Notes that a slot no longer names its record (and its home, if it was promoted). The
     /// shard is locked.
-    @inlinable public func bury(_ slot: UInt64) {
+    @inlinable @inline(__always) public func bury(_ slot: UInt64) {
         let segment = index.layout.segment(slot)
         if segments.kind(segment) == .promotion { buryHome(slot, segment) }
         segments.dead(segment).add(1)

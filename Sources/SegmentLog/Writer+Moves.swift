@@ -123,7 +123,7 @@ extension Writer {
     }
 
     /// Removes a live record for want of room. Shard locked.
-    func evict(_ hash: UInt64, _ at: SlotOffset, _ slot: UInt64) {
+    mutating func evict(_ hash: UInt64, _ at: SlotOffset, _ slot: UInt64) {
         remove(hash, at, slot)
         // An older record of the key may still be on disk, unknown to the index.
         if log.geometry.hasDisk { log.index.setMayHide(log.index.shard(hash)) }
@@ -133,7 +133,7 @@ extension Writer {
     }
 
     /// Removes an expired or flushed record. Shard locked.
-    public func expire(_ hash: UInt64, _ at: SlotOffset, _ slot: UInt64) {
+    public mutating func expire(_ hash: UInt64, _ at: SlotOffset, _ slot: UInt64) {
         if !log.markExpired(log.index.shard(hash), at, slot) { remove(hash, at, slot) }
         log.count(.expired)
         if SlotLayout.hits(slot) == 0 { log.count(.expiredUnfetched) }

@@ -107,7 +107,7 @@ extension Writer {
         }
     }
 
-    private func want(_ frames: Int) {
+    private mutating func want(_ frames: Int) {
         log.count(.waits)
         if log.frames.wanted.loadRelaxed() < UInt64(frames) {
             log.frames.wanted.storeRelaxed(UInt64(frames))
@@ -145,7 +145,7 @@ extension Writer {
         return Room(frame: first, start: 0, bytes: bytes, isChained: true)
     }
 
-    private func closeTaken(_ first: Int) {
+    private mutating func closeTaken(_ first: Int) {
         var frame: Int? = first
         while let here = frame {
             frame = log.frames.next(here)

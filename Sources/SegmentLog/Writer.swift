@@ -66,7 +66,7 @@ public struct Writer: ~Copyable {
 
     /// The record of `key`. The shard is locked. Slots equal to `first` or `second` are known to
     /// belong to other keys; marks of removals are passed over.
-    @inlinable public func locate(
+    @inlinable @inline(__always) public mutating func locate(
         _ key: Span<UInt8>, hash: UInt64, first: UInt64 = 0, second: UInt64 = 0
     ) -> Located {
         let index = log.index
@@ -100,14 +100,14 @@ public struct Writer: ~Copyable {
         return .disk(disk.0, disk.1, isAlone: diskCount == 1)
     }
 
-    @inlinable func record(_ frame: UInt32, _ slot: UInt64) -> Record {
+    @inlinable @inline(__always) func record(_ frame: UInt32, _ slot: UInt64) -> Record {
         log.record(frame, slot)
     }
 
     /// Notes a hit in the slot; writes nothing once the bits are full. Returns the slot as it is
     /// now. The shard is locked.
-    @inlinable @discardableResult
-    public func noteHit(_ at: SlotOffset, _ slot: UInt64) -> UInt64 {
+    @inlinable @inline(__always) @discardableResult
+    public mutating func noteHit(_ at: SlotOffset, _ slot: UInt64) -> UInt64 {
         let hits = SlotLayout.hits(slot)
         guard hits < 3 else { return slot }
         let noted = slot &+ 1 &<< SlotLayout.hitShift
@@ -117,7 +117,7 @@ public struct Writer: ~Copyable {
     }
 
     /// Without a lock: asks the core for the record that the hash probably means.
-    @inlinable public func prefetchRecord(_ hash: UInt64) {
+    @inlinable public mutating func prefetchRecord(_ hash: UInt64) {
         guard let slot = log.index.peek(hash) else { return }
         let segment = log.index.layout.segment(slot)
         guard segment < log.segments.count else { return }
@@ -195,7 +195,7 @@ public struct Writer: ~Copyable {
     @inlinable public var tail: Record { Record(log.frames.memory, at: main.base &+ main.tail) }
 
     /// The next order of the shard, or nil while the reservation is exhausted. Shard locked.
-    @inlinable public func nextOrder(_ shard: Int) -> UInt64? {
+    @inlinable public mutating func nextOrder(_ shard: Int) -> UInt64? {
         let order = log.index.order(shard) &+ 1
         guard order <= log.orderLimit.loadRelaxed() else { return nil }
         return order
@@ -213,7 +213,7 @@ public struct Writer: ~Copyable {
 
     /// How many bytes a record may be overwritten with where it lies, if it can have as many as
     /// `wanted` there; else 0. Shard locked.
-    @inlinable public func room(over slot: UInt64, _ record: Record, wanted: Int) -> Int {
+    @inlinable public mutating func room(over slot: UInt64, _ record: Record, wanted: Int) -> Int {
         let old = record.totalBytes
         guard wanted <= 16 << 10, old <= 16 << 10, !record.hasHome else { return 0 }
         let segment = log.index.layout.segment(slot)
@@ -230,7 +230,7 @@ public struct Writer: ~Copyable {
     /// A record together with the hole behind it, which overwriting it has left: only its key's
     /// shard writes there.
     @usableFromInline
-    func grown(_ old: Int, _ slot: UInt64, _ record: Record, wanted: Int) -> Int {
+    mutating func grown(_ old: Int, _ slot: UInt64, _ record: Record, wanted: Int) -> Int {
         let layout = log.index.layout
         let segment = layout.segment(slot)
         var limit = main.tail
@@ -273,7 +273,7 @@ public struct Writer: ~Copyable {
     }
 
     /// Fills what an overwritten record leaves of its room. `old` and `new`: bytes of the record.
-    @inlinable public func fillBehind(
+    @inlinable public mutating func fillBehind(
         _ slot: UInt64, _ record: Record, old: Int, new: Int, room: Int
     ) {
         if new < room {
@@ -289,7 +289,7 @@ public struct Writer: ~Copyable {
     }
 
     /// Points the key's slot to a new place; what it named before is dead. Shard locked.
-    @inlinable public func replace(
+    @inlinable public mutating func replace(
         _ at: SlotOffset, _ slot: UInt64, with place: Place, hits: UInt64 = 0
     ) {
         bury(slot)
@@ -298,7 +298,7 @@ public struct Writer: ~Copyable {
     }
 
     /// Adds a slot for a key that has none. Shard locked.
-    @inlinable public func insert(_ hash: UInt64, _ place: Place, hits: UInt64 = 0) {
+    @inlinable public mutating func insert(_ hash: UInt64, _ place: Place, hits: UInt64 = 0) {
         let layout = log.index.layout
         let slot = layout.slot(tag: layout.tag(hash), place, hits: hits)
         if let displaced = log.index.insert(hash, slot) { bury(displaced) }
@@ -306,13 +306,13 @@ public struct Writer: ~Copyable {
     }
 
     /// Takes a key's slot away. Shard locked.
-    @inlinable public func remove(_ hash: UInt64, _ at: SlotOffset, _ slot: UInt64) {
+    @inlinable public mutating func remove(_ hash: UInt64, _ at: SlotOffset, _ slot: UInt64) {
         bury(slot)
         log.index.remove(hash, at: at)
     }
 
     /// Notes that a slot no longer names its record.
-    @inlinable public func bury(_ slot: UInt64) { log.bury(slot) }
+    @inlinable @inline(__always) public mutating func bury(_ slot: UInt64) { log.bury(slot) }
 
     // MARK: Sealing
 
@@ -334,7 +334,7 @@ public struct Writer: ~Copyable {
         handOn(segment)
     }
 
-    func handOn(_ segment: Int) {
+    mutating func handOn(_ segment: Int) {
         if log.geometry.hasDisk {
             log.segments.setState(segment, .sealed)
             log.sealed.push(UInt32(segment))
@@ -353,7 +353,7 @@ public struct Writer: ~Copyable {
         log.promotionRegion.push(UInt32(segment))
     }
 
-    private func finish(_ open: OpenSegment) {
+    private mutating func finish(_ open: OpenSegment) {
         let segments = log.segments
         segments.filled(open.segment).storeRelaxed(UInt32(open.tail))
         segments.cut(open.segment).storeRelaxed(UInt32(open.tail))

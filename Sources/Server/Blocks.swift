@@ -114,13 +114,13 @@ struct Blocks: ~Copyable {
     }
 
     @inline(__always)
-    func isReceived(_ id: UInt32) -> Bool { Int(id) < receivedCount }
-    func isSmall(_ id: UInt32) -> Bool { Int(id) >= smallStart }
-    func capacity(_ id: UInt32) -> Int { isSmall(id) ? Self.smallBytes : Self.bytes }
+    mutating func isReceived(_ id: UInt32) -> Bool { Int(id) < receivedCount }
+    mutating func isSmall(_ id: UInt32) -> Bool { Int(id) >= smallStart }
+    mutating func capacity(_ id: UInt32) -> Int { isSmall(id) ? Self.smallBytes : Self.bytes }
 
     /// Where the block's first byte lies, whatever its run is.
     @inline(__always)
-    func place(_ id: UInt32) -> Place {
+    mutating func place(_ id: UInt32) -> Place {
         let number = Int(id)
         if number < receivedCount {
             return Place(region: received, offset: number &* Self.bytes)
@@ -194,7 +194,7 @@ struct Blocks: ~Copyable {
     /// So many buffers may be out: about half of what input may still take, so that a burst of
     /// one connection leaves something for the next. `pledged`: large blocks that this turn's
     /// replies may come to need.
-    private func outMax(_ pledged: Int) -> Int {
+    private mutating func outMax(_ pledged: Int) -> Int {
         let left = freeCount &+ outputCount &- shareCount
         return min(
             left, (left &+ poolCount &- largeCount &+ shareCount) &>> 1,
@@ -224,6 +224,7 @@ struct Blocks: ~Copyable {
     // MARK: Chains
 
     /// Adds a block behind a chain.
+    @inline(__always)
     func append(_ id: UInt32, to chain: inout Chain) {
         self[id].next = nobody
         if chain.tail == nobody {

@@ -180,15 +180,18 @@ struct Connection: BitwiseCopyable {
     // MARK: Decisions
 
     /// Whether replies are on their way that must leave before any other.
+    @inline(__always)
     var isBehind: Bool { unsentBytes > 0 || largeSource != .none }
 
     /// Whether requests may be parsed and executed now.
+    @inline(__always)
     var mayServe: Bool {
         phase == .open && wait == .nothing && !isBehind && !isLeaving && swallow == 0
             && stagingPhase == .none && rollCursor < 0
     }
 
     /// Whether a visit would get anything done.
+    @inline(__always)
     var deservesVisit: Bool {
         guard phase == .open, !isBehind else { return false }
         if owesLineEnd || rollCursor >= 0 { return true }
@@ -202,12 +205,14 @@ struct Connection: BitwiseCopyable {
     }
 
     /// Whether nothing of what was asked is unanswered or unsent.
+    @inline(__always)
     var isSettled: Bool {
         !isBehind && !owesLineEnd && rollCursor < 0 && firstPart == nobody && wait == .nothing
     }
 
     /// Whether it may be closed: it is told to leave or has ended, and everything is said.
     /// A receive that is armed may still bring something.
+    @inline(__always)
     var shouldClose: Bool {
         guard phase == .open, isSettled, replyBytes == 0 else { return false }
         if isLeaving { return true }
@@ -239,6 +244,7 @@ struct Connection: BitwiseCopyable {
     }
 
     /// Whether to listen for more: there is room, and nothing is in the way.
+    @inline(__always)
     var shouldReceive: Bool {
         guard phase == .open, !hasEnded, !isLeaving else { return false }
         if stagingPhase == .filling { return false }

@@ -129,7 +129,7 @@ extension Worker where Network: ~Copyable {
     // MARK: Leaving
 
     /// Whether the front of the queue could leave now.
-    func isFrontReady(_ slot: Int) -> Bool {
+    mutating func isFrontReady(_ slot: Int) -> Bool {
         guard connections[slot].firstPart != nobody else { return false }
         let part = parts[Int(connections[slot].firstPart)]
         switch part.kind {

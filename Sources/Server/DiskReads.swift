@@ -143,7 +143,7 @@ extension Worker where Network: ~Copyable {
         return number
     }
 
-    private func keyOffset(_ number: Int) -> Int {
+    private mutating func keyOffset(_ number: Int) -> Int {
         number * ReadSlot.memoryBytes + Door.firstReadBytes
     }
 
@@ -160,7 +160,7 @@ extension Worker where Network: ~Copyable {
             token: readToken(number))
     }
 
-    private func readToken(_ number: Int) -> Token {
+    private mutating func readToken(_ number: Int) -> Token {
         Token(.read, slot: UInt32(number), generation: reads[number].generation)
     }
 
@@ -212,7 +212,7 @@ extension Worker where Network: ~Copyable {
     }
 
     /// Where the read's bytes are.
-    private func bytes(of number: Int) -> Place {
+    private mutating func bytes(of number: Int) -> Place {
         if let room = reads[number].room {
             return Place(region: door.memory, offset: door.readRoomOffset(room))
         }

@@ -58,7 +58,7 @@ extension Worker where Network: ~Copyable {
         }
     }
 
-    private func writePlain(_ request: Request, to writer: inout ByteWriter) {
+    private mutating func writePlain(_ request: Request, to writer: inout ByteWriter) {
         switch request.verb {
         case .keysEnd: Reply.end(to: &writer)
         case .noop: Reply.noop(to: &writer)
@@ -102,13 +102,13 @@ extension Worker where Network: ~Copyable {
     }
 
     /// Takes back the count of a command that will be executed again.
-    func undo(_ counter: Counter) -> Bool {
+    mutating func undo(_ counter: Counter) -> Bool {
         counters.add(counter, .max)
         return false
     }
 
     /// Counts a get that found a record it must not answer with.
-    func countDeath(_ death: Death) {
+    mutating func countDeath(_ death: Death) {
         switch death {
         case .removed: break
         case .expired: counters.add(.getExpired)
@@ -182,7 +182,7 @@ extension Worker where Network: ~Copyable {
     }
 
     /// The first line of a value.
-    func writeValueLine(
+    mutating func writeValueLine(
         _ key: Place, _ keyBytes: Int, flags: UInt32, bytes: Int, cas: UInt64?,
         to writer: inout ByteWriter
     ) {
@@ -196,7 +196,7 @@ extension Worker where Network: ~Copyable {
     }
 
     @inline(__always)
-    private func shownCas(_ cas: UInt64) -> UInt64 { configuration.isCasDisabled ? 0 : cas }
+    private mutating func shownCas(_ cas: UInt64) -> UInt64 { configuration.isCasDisabled ? 0 : cas }
 
     /// gat and gats: the value as it is, then a touch, which may be the end of it.
     private mutating func executeTouchedGet(_ index: Int) -> Bool {
@@ -279,7 +279,7 @@ extension Worker where Network: ~Copyable {
         return true
     }
 
-    private func countTouchedGet(isHit: Bool) {
+    private mutating func countTouchedGet(isHit: Bool) {
         counters.add(.getCommands)
         counters.add(.touchCommands)
         counters.add(isHit ? .getHits : .getMisses)

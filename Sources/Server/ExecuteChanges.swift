@@ -24,7 +24,7 @@ enum ChangeStep: BitwiseCopyable {
 extension Worker where Network: ~Copyable {
     /// What a client's expiry means now.
     @inline(__always)
-    func absolute(_ sent: Int64) -> StoreExpiry {
+    mutating func absolute(_ sent: Int64) -> StoreExpiry {
         switch ExpiryRule.resolve(sent, now: now.seconds) {
         case .never: StoreExpiry(second: 0, isExpired: false)
         case .past: StoreExpiry(second: 0, isExpired: true)
@@ -102,7 +102,7 @@ extension Worker where Network: ~Copyable {
 
     // MARK: Storing
 
-    func storeMode(_ verb: Verb) -> StoreMode {
+    mutating func storeMode(_ verb: Verb) -> StoreMode {
         switch verb {
         case .add: .add
         case .replace: .replace
@@ -166,7 +166,7 @@ extension Worker where Network: ~Copyable {
         }
     }
 
-    private func countCas(_ outcome: Outcome) {
+    private mutating func countCas(_ outcome: Outcome) {
         switch outcome {
         case .stored: counters.add(.casHits)
         case .exists: counters.add(.casBadValues)

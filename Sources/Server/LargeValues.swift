@@ -81,7 +81,7 @@ extension Worker where Network: ~Copyable {
     }
 
     /// What of a large value is to be sent next, in the store's memory.
-    func largePiece(_ slot: Int) -> (offset: Int, count: Int) {
+    mutating func largePiece(_ slot: Int) -> (offset: Int, count: Int) {
         let index = connections[slot].largeIndex
         if connections[slot].largeSource == .pin, let pin = connections[slot].pin {
             return door.piece(pin, from: index)

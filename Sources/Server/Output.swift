@@ -15,7 +15,7 @@ extension Worker where Network: ~Copyable {
 
     /// A writer over what is left of the output.
     @inline(__always)
-    func replyWriter() -> ByteWriter {
+    mutating func replyWriter() -> ByteWriter {
         ByteWriter(
             output, at: outputFilled, capacity: ServerLimits.outputBytes &- outputFilled)
     }
@@ -302,7 +302,7 @@ extension Worker where Network: ~Copyable {
     }
 
     @inline(__always)
-    func token(_ operation: Token.Operation, _ slot: Int) -> Token {
+    mutating func token(_ operation: Token.Operation, _ slot: Int) -> Token {
         Token(
             operation, slot: UInt32(truncatingIfNeeded: slot),
             generation: connections[slot].generation)

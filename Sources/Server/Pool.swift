@@ -166,7 +166,7 @@ extension Worker where Network: ~Copyable {
         return true
     }
 
-    private func holdsBlocks(_ slot: Int) -> Bool {
+    private mutating func holdsBlocks(_ slot: Int) -> Bool {
         guard connections[slot].phase == .open else { return false }
         let head = connections[slot].input.head
         return head != nobody && !blocks.isReceived(head) || connections[slot].unsentBytes > 0
@@ -276,7 +276,7 @@ extension Worker where Network: ~Copyable {
         office.want(memory, at: now.nanoseconds)
     }
 
-    private func isAnyoneWaiting(for wait: Wait) -> Bool {
+    private mutating func isAnyoneWaiting(for wait: Wait) -> Bool {
         var index = firstWatched
         while index != nobody {
             if connections[Int(index)].wait == wait { return true }
@@ -286,7 +286,7 @@ extension Worker where Network: ~Copyable {
     }
 
     /// Whether some worker waits for such memory.
-    private func isWanted(_ memory: SharedMemory) -> Bool {
+    private mutating func isWanted(_ memory: SharedMemory) -> Bool {
         let wish = office.wantedAt(memory)
         return wish != 0 && elapsed(since: wish) <= ServerLimits.wishNanosecondsMax
     }
@@ -325,7 +325,7 @@ extension Worker where Network: ~Copyable {
         }
     }
 
-    func elapsed(since moment: UInt64) -> UInt64 {
+    mutating func elapsed(since moment: UInt64) -> UInt64 {
         now.nanoseconds > moment ? now.nanoseconds - moment : 0
     }
 }

@@ -63,7 +63,7 @@ extension Worker where Network: ~Copyable {
     }
 
     @inline(__always)
-    private func mayGoOn(_ slot: Int) -> Bool {
+    private mutating func mayGoOn(_ slot: Int) -> Bool {
         !isOutputFull && connections[slot].mayServe
             && connections[slot].replyBytes < replyQuota
     }

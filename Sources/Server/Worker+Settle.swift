@@ -29,7 +29,7 @@ extension Worker where Network: ~Copyable {
 
     /// The slot a token belongs to; nil if that life of it is over.
     @inline(__always)
-    private func slot(of token: Token) -> Int? {
+    private mutating func slot(of token: Token) -> Int? {
         let slot = Int(token.slot)
         guard slot < slotsUsed, connections[slot].generation == token.generation,
             connections[slot].phase != .vacant

@@ -133,7 +133,7 @@ extension Worker where Network: ~Copyable {
     }
 
     /// Whether the request that waits has waited too long.
-    func hasWaitedTooLong(_ slot: Int) -> Bool {
+    mutating func hasWaitedTooLong(_ slot: Int) -> Bool {
         let since = connections[slot].waitingSince
         return since != 0 && now.nanoseconds &- since >= ServerLimits.waitNanosecondsMax
     }

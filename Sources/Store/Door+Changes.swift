@@ -86,7 +86,7 @@ extension Door {
     }
 
     /// Why a storage command does nothing, if it does not.
-    func refusal(_ mode: StoreMode, _ subject: Subject, _ cas: UInt64) -> Outcome? {
+    mutating func refusal(_ mode: StoreMode, _ subject: Subject, _ cas: UInt64) -> Outcome? {
         var isThere = false
         var current: UInt64 = 0
         switch subject {

@@ -28,7 +28,7 @@ extension Door {
         }
     }
 
-    func copy(_ source: Extent, to target: Extent, at start: Int = 0, count: Int) {
+    mutating func copy(_ source: Extent, to target: Extent, at start: Int = 0, count: Int) {
         var done = 0
         while done < count {
             let from = piece(source, done)
@@ -40,7 +40,7 @@ extension Door {
         }
     }
 
-    func copy(_ source: Span<UInt8>, to target: Extent, at start: Int) {
+    mutating func copy(_ source: Span<UInt8>, to target: Extent, at start: Int) {
         var done = 0
         while done < source.count {
             let to = piece(target, start + done)
@@ -52,7 +52,7 @@ extension Door {
     }
 
     /// Where the value of a record in memory lies.
-    func valueExtent(_ slot: UInt64, _ record: Record) -> Extent {
+    mutating func valueExtent(_ slot: UInt64, _ record: Record) -> Extent {
         guard log.segments.kind(log.index.layout.segment(slot)) == .chain else {
             return .flat(record.valueOffset)
         }
@@ -89,20 +89,20 @@ extension Door {
     }
 
     /// Where the value's bytes from `index` on go: offset and contiguous count in `memory`.
-    public func piece(_ staging: Staging, from index: Int) -> (offset: Int, count: Int) {
+    public mutating func piece(_ staging: Staging, from index: Int) -> (offset: Int, count: Int) {
         let left = staging.valueBytes - index
         let (offset, count) = piece(valueExtent(staging), index)
         return (offset, min(count, left))
     }
 
-    private func valueExtent(_ staging: Staging) -> Extent {
+    private mutating func valueExtent(_ staging: Staging) -> Extent {
         guard staging.isChained else {
             return .flat(log.frames.offset(staging.frame) + staging.valueStart)
         }
         return .chained(first: staging.frame, start: staging.valueStart)
     }
 
-    private func room(_ staging: Staging) -> Room {
+    private mutating func room(_ staging: Staging) -> Room {
         let record = Record(memory, at: log.frames.offset(staging.frame) + staging.start)
         return Room(
             frame: staging.frame, start: staging.start,
@@ -234,7 +234,7 @@ extension Door {
     }
 
     /// Writes both parts of a joined value.
-    private func writeJoined(
+    private mutating func writeJoined(
         _ mode: StoreMode, _ origin: Origin, _ addition: Addition, _ value: Span<UInt8>,
         to target: Extent
     ) {

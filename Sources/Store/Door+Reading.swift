@@ -31,7 +31,7 @@ extension Door {
         }
     }
 
-    private func found(_ shard: Int, _ slot: UInt64, _ record: Record) -> Found {
+    private mutating func found(_ shard: Int, _ slot: UInt64, _ record: Record) -> Found {
         let segment = log.index.layout.segment(slot)
         return Found(
             valueOffset: record.valueOffset, valueBytes: record.valueBytes, flags: record.flags,
@@ -64,7 +64,7 @@ extension Door {
     // MARK: From disk
 
     /// Begins a read of the record that `slot` names. The shard is locked.
-    func beginRead(_ hash: UInt64, _ slot: UInt64) -> DiskRead {
+    mutating func beginRead(_ hash: UInt64, _ slot: UInt64) -> DiskRead {
         let place = log.index.layout.place(slot)
         let segments = log.segments
         segments.reads(place.segment).add(1)
@@ -77,7 +77,7 @@ extension Door {
             mark: log.flushMark.loadRelaxed(), now: now)
     }
 
-    private func endRead(_ read: DiskRead) {
+    private mutating func endRead(_ read: DiskRead) {
         log.segments.reads(log.index.layout.segment(read.slot)).subtract(1)
     }
 

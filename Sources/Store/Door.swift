@@ -82,7 +82,7 @@ public struct Door: ~Copyable {
     }
 
     /// What has happened that a waiting connection may care about.
-    public func news() -> News {
+    public mutating func news() -> News {
         var news = News()
         news.commits = signals.completed.loadAcquire()
         news.failedCommits = signals.failed.loadAcquire()
@@ -92,7 +92,7 @@ public struct Door: ~Copyable {
     }
 
     /// The commit that will cover every change made so far by this worker. Asks for it.
-    public func barrier() -> UInt64 {
+    public mutating func barrier() -> UInt64 {
         let barrier = signals.begun.add(0) + 1
         while true {
             let seen = signals.awaited.loadRelaxed()
@@ -110,5 +110,5 @@ public struct Door: ~Copyable {
     /// Asks the core for what a look at this key will touch first.
     @inlinable public func prefetchBucket(_ hash: UInt64) { log.index.prefetch(hash) }
     /// Asks the core for the record; the bucket should have arrived.
-    @inlinable public func prefetchRecord(_ hash: UInt64) { writer.prefetchRecord(hash) }
+    @inlinable public mutating func prefetchRecord(_ hash: UInt64) { writer.prefetchRecord(hash) }
 }
