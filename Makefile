@@ -14,9 +14,9 @@ SHELL := /bin/bash
 
 # What the build links, and what the tests run besides: clients, an oracle, tools.
 BUILD_PACKAGES := liblmdb-dev liburing-dev pkg-config
-MICRO_PACKAGES := $(BUILD_PACKAGES) python3 valgrind
+MICRO_PACKAGES := $(BUILD_PACKAGES) binutils python3 valgrind
 BENCH_PACKAGES := $(BUILD_PACKAGES) memcached
-TEST_PACKAGES := $(BUILD_PACKAGES) chromium gcc make memcached libmemcached-tools \
+TEST_PACKAGES := $(BUILD_PACKAGES) binutils chromium gcc make memcached libmemcached-tools \
 	netcat-openbsd python3 python3-pymemcache python3-pylibmc python3-memcache strace valgrind
 
 # The release links Swift's library statically. Its objects are not those of the tests, so it has

@@ -15,8 +15,11 @@ struct Pace: BitwiseCopyable {
     var isFull = false
     /// When it last became able to send again: what was due before had to wait for that.
     var fullUntil: UInt64 = 0
-    /// Whether it stands in the list of those with something to store that was missed.
+    /// Whether it stands in the list of those that send first in the next turn: they have
+    /// something to store that was missed, or found their buffer taken.
     var isHurried = false
+    /// The turn in which it sent last: its buffer is the ring's until that turn has ended.
+    var sentIn: UInt64 = 0
 }
 
 extension Worker {
@@ -67,9 +70,15 @@ extension Worker {
         let instant = Clock.monotonicNanoseconds()
         while let slot = queue.pop(dueBy: instant) {
             connections[slot].isReady = false
-            sendDue(slot)
+            guard paces[slot].sentIn == now else {
+                sendDue(slot)
+                continue
+            }
+            guard !paces[slot].isHurried else { continue }
+            paces[slot].isHurried = true
+            ready.append(slot)
         }
-        guard let due = queue.firstDue, due < timerDue else { return }
+        guard let due = ready.isEmpty ? queue.firstDue : instant, due < timerDue else { return }
         timerDue = due
         timerCount = (timerCount &+ 1) & 0xFF_FFFF
         ring.timeout(
@@ -114,6 +123,7 @@ extension Worker {
         }
         connection.sendBytes = writer.count
         connection.sentBytes = 0
+        pace.sentIn = now
         connections[slot] = connection
         paces[slot] = pace
         queueDue(slot)

@@ -196,7 +196,9 @@ extension Worker where Network: ~Copyable {
     }
 
     @inline(__always)
-    private mutating func shownCas(_ cas: UInt64) -> UInt64 { configuration.isCasDisabled ? 0 : cas }
+    private mutating func shownCas(_ cas: UInt64) -> UInt64 {
+        configuration.isCasDisabled ? 0 : cas
+    }
 
     /// gat and gats: the value as it is, then a touch, which may be the end of it.
     private mutating func executeTouchedGet(_ index: Int) -> Bool {

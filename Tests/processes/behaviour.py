@@ -211,7 +211,7 @@ def still_readers():
         still = []
         with server.client() as client:
             assert client.set(b"large", value) == b"STORED"
-        for _ in range(30):
+        for _ in range(80):
             client = server.client()
             client.send(b"get large\r\n" * 8)
             still.append(client)
