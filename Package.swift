@@ -21,9 +21,9 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
-        // Without its readers of JSON and YAML, which bring Foundation and 40 MB of data.
         .package(
-            url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: []),
+            url: "https://github.com/apple/swift-configuration", from: "1.4.0",
+            traits: [.trait(name: "YAML")]),
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     ],
     targets: [
