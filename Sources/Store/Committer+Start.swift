@@ -60,6 +60,7 @@ extension Committer {
             if isWhole == true { continue }
             try bringBack(files, transaction, key, merger)
         }
+        disk.counters[.recoveredItems] = UInt64(log.index.itemCount())
         writer.seal()
         noteReturned()
         leftovers = found

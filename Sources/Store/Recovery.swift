@@ -39,13 +39,14 @@ struct Recovery: ~Copyable {
         log.recovering.storeRelease(0)
         sweep()
         let milliseconds = (Clock.monotonicNanoseconds() - start) / 1_000_000
-        disk.counters[.recoveredItems] = UInt64(log.index.itemCount())
+        let recovered = disk.counters[.recoveredItems] &+ UInt64(max(items, 0))
+        disk.counters[.recoveredItems] = recovered
         disk.counters[.recoveredSegments] = UInt64(segments)
         disk.counters.add(.damagedSegments, damaged)
         disk.counters[.recoveryMilliseconds] = milliseconds
         store.signals.committer.ring()
         store.journal.info(
-            "recovery complete items=\(max(items, 0)) segments=\(segments) "
+            "recovery complete items=\(recovered) segments=\(segments) "
                 + "damaged=\(disk.counters[.damagedSegments]) orphans=\(orphans) "
                 + "milliseconds=\(milliseconds)")
     }

@@ -41,6 +41,17 @@ final class Lives {
 }
 
 @Suite(.serialized) struct CrashTests {
+    /// Those that come back at once, from stretches of open segments, count as those that follow.
+    @Test func recoverySaysHowManyCameBack() throws {
+        let lives = try Lives()
+        for number in 0..<9000 { _ = lives.client.set("old\(number)", "value \(number)") }
+        #expect(lives.client.commit())
+        for number in 0..<70 { _ = lives.client.set("new\(number)", "value \(number)") }
+        try lives.crash()
+        #expect(lives.world.lines.contains("recovery complete items=9070 "))
+        #expect(lives.world.store.statistics().recoveredItems == 9070)
+    }
+
     @Test(arguments: [false, true]) func everyKindOfValueSurvives(isCrash: Bool) throws {
         let lives = try Lives()
         let sizes = [0, 1, 100, 5000, 30_000, 40_000, 65_536, 200_000, 700_000]
