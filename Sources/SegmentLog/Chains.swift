@@ -47,6 +47,12 @@ extension SegmentLog {
 }
 
 extension SegmentLog {
+    /// Whether a record is too large to share one of this run's segments, with its home: it was
+    /// written when frames were larger.
+    public func isBeyond(_ record: Record) -> Bool {
+        Record.aligned(record.contentBytes) > geometry.segmentBytes - Record.homeBytes
+    }
+
     /// From now on every removal leaves a tombstone: the disk may hold what the index has not.
     public func hideAll() {
         for shard in 0..<index.shardCount {

@@ -241,6 +241,7 @@ extension Worker where Network: ~Copyable {
         case .more:
             counters.add(.diskDamaged)
             miss(number, isDamaged: true)
+        case .beyond: askForMove(number, read)
         case .damaged:
             counters.add(.diskDamaged)
             miss(number, isDamaged: true)
@@ -262,6 +263,17 @@ extension Worker where Network: ~Copyable {
         counters.add(.diskMisses)
         reads[number].record = nil
         reads[number].isChange ? resumeChange(number) : decide(number)
+    }
+
+    /// The record is too large for a read: a get misses this time, a change waits.
+    private mutating func askForMove(_ number: Int, _ read: DiskRead) {
+        reads[number].read = nil
+        guard reads[number].isChange else {
+            door.requestLoad(read)
+            return decide(number)
+        }
+        requestLoad(Int(reads[number].connection), read)
+        resumeChange(number)
     }
 
     /// The record is of another key.

@@ -65,7 +65,9 @@ extension Committer {
         guard let files = disk.files() else { return }
         // A chain may come from smaller frames, and fit into one of this run's.
         guard log.segments.kind(segment) == .chain else {
-            return loadShared(files, segment, filled)
+            let hasPlace = log.segments.fileOffset(segment).loadAcquire() != Segments.noFileOffset
+            return hasPlace
+                ? moveLarge(files, segment) : loadShared(files, segment, filled)
         }
         // Memory may have become too small for it.
         guard log.geometry.framesNeeded(filled) <= log.geometry.frameCount / 2 else {
@@ -112,6 +114,50 @@ extension Committer {
         }
         writer.adopt(frame, as: segment)
         log.logRegion.push(UInt32(segment))
+    }
+
+    /// Records larger than this run's segments (the last one had more memory) get frames of their
+    /// own, and with the next commit a segment each.
+    private mutating func moveLarge(_ files: DiskFiles, _ segment: Int) {
+        guard let count = readBack(files, log.segments.sequence(segment)) else {
+            return lose(segment)
+        }
+        let now = UInt32(clamping: Clock.unixSeconds())
+        var position = 0
+        while position < count {
+            let record = Record(scratch, at: position)
+            guard record.isPlausible(limit: count - position) else { return lose(segment) }
+            if !record.isFiller, !record.isTombstone, log.isBeyond(record) {
+                let place = Place(segment: segment, offset: position)
+                guard moveLarge(record, place, now: now) else {
+                    signals.maintenance.ring()
+                    return
+                }
+            }
+            position += record.totalBytes
+        }
+    }
+
+    /// False: there is no memory for it now. What cannot be read, or never fits, is forgotten.
+    private mutating func moveLarge(_ record: Record, _ place: Place, now: UInt32) -> Bool {
+        let hash = scratch.withBytes(record.keyOffset, record.keyBytes) { log.hasher.hash($0) }
+        let shard = log.index.shard(hash)
+        log.index.lock(shard)
+        defer { log.index.unlock(shard) }
+        guard let (at, slot) = log.index.find(hash, place), !SlotLayout.isMarked(slot),
+            log.isAlive(record, at: now)
+        else { return true }
+        let frames = log.geometry.framesNeeded(Record.aligned(record.contentBytes))
+        guard record.checksum() == record.storedChecksum, frames <= log.geometry.frameCount / 2
+        else {
+            log.index.setMayHide(shard)
+            writer.remove(hash, at, slot)
+            signals.damagedReads.add(1)
+            return true
+        }
+        guard let target = writer.adoptCopy(record) else { return false }
+        writer.replace(at, slot, with: target, hits: 1)
+        return true
     }
 
     private func read(

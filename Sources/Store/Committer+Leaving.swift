@@ -33,7 +33,7 @@ extension Committer {
             sweep(segment)
             return nil
         }
-        let bytes = readBack(files, victim) ?? 0
+        let bytes = readBack(files, victim.sequence) ?? 0
         let isChain = log.segments.kind(segment) == .chain
         var unpaid: Int?
         for number in min(first, count)..<count {
@@ -180,9 +180,9 @@ extension Committer {
     }
 
     /// Copies a segment's bytes from the store to `scratch`; of a chain only the beginning.
-    private func readBack(_ files: DiskFiles, _ victim: Resident) -> Int? {
+    func readBack(_ files: DiskFiles, _ sequence: UInt64) -> Int? {
         guard let transaction = try? files.environment.beginRead() else { return nil }
-        let key = DiskFiles.segmentKey(victim.sequence)
+        let key = DiskFiles.segmentKey(sequence)
         let capacity = scratch.byteCount
         return try? transaction.get(files.segments, key: key) { bytes -> Int in
             let count = min(bytes.count, capacity)

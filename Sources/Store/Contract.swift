@@ -112,7 +112,10 @@ public enum Examined: BitwiseCopyable {
     case other
     /// The key's record, but expired or flushed: a miss.
     case dead(Death)
-    /// A read error, a checksum mismatch, or a record larger than this run's frames: a miss.
+    /// The key's record, perhaps, but larger than this run's segments: a miss, and `requestLoad`
+    /// has it moved to where the next command finds it.
+    case beyond
+    /// A read error or a checksum mismatch: a miss.
     case damaged
 }
 

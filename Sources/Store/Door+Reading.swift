@@ -91,9 +91,8 @@ extension Door {
         let record = Record(region, at: offset)
         guard record.isPlausible(limit: limit), !record.isFiller else { return .damaged }
         let content = record.contentBytes
-        // Written with larger frames than this run has memory for: out of reach, but there.
-        let room = log.geometry.segmentBytes - Record.homeBytes
-        guard Record.aligned(content) <= room else { return .damaged }
+        // Written with larger frames than this run has memory for.
+        guard !log.isBeyond(record) else { return .beyond }
         guard content <= count else {
             // A first read that came short is a failure; a longer record needs a longer read.
             return count >= read.firstBytes ? .more(totalBytes: content) : .damaged

@@ -31,6 +31,7 @@ final class Client {
     /// How many gets were answered from disk.
     var diskReads = 0
     var loads = 0
+    var moves = 0
     var damaged = 0
     private var isClosed = false
 
@@ -173,6 +174,15 @@ final class Client {
             case .dead:
                 door.drop(read, isDamaged: false)
                 return .miss
+            case .beyond:
+                let seen = door.news().loads
+                door.requestLoad(read)
+                moves += 1
+                if !pump(until: { door.news().loads != seen }) {
+                    Issue.record("a move never ended")
+                    return .miss
+                }
+                return .again
             case .damaged:
                 damaged += 1
                 door.drop(read, isDamaged: true)

@@ -56,6 +56,36 @@ private func keys(_ directory: String, _ database: String) throws -> [UInt64] {
         #expect(!left.isEmpty)
     }
 
+    /// Memory shrinks so far that frames must, too: what was larger than the new ones can be is
+    /// there all the same, and stays when memory has grown again.
+    @Test func recordsLargerThanALaterSegmentComeBack() throws {
+        let lives = try Lives(memory: 128 << 20, diskBytes: 256 << 20)
+        for number in 0..<40 as Range<UInt64> {
+            let value = pattern(number, 100_000)
+            #expect(lives.client.store(.set, text("k\(number)"), value) == .stored)
+            lives.client.set("small\(number)", "v")
+        }
+        try lives.crash(memory: 8 << 20)
+        #expect(lives.client.delete("k7") == .deleted)
+        #expect(lives.client.touch(text("k8"), expiry: lives.client.now + 1000) == .touched)
+        for _ in 0..<2 {
+            for number in 0..<40 as Range<UInt64> where number != 7 {
+                let found = lives.client.get(text("k\(number)"))?.value
+                #expect(found == pattern(number, 100_000), "k\(number)")
+                #expect(lives.client.get("small\(number)") == "v")
+            }
+            #expect(lives.client.get("k7") == nil)
+        }
+        #expect(lives.client.moves > 0)
+        try lives.crash(memory: 128 << 20)
+        for number in 0..<40 as Range<UInt64> {
+            let found = lives.client.get(text("k\(number)"))?.value
+            #expect(found == (number == 7 ? nil : pattern(number, 100_000)), "k\(number)")
+        }
+        #expect(lives.client.damaged == 0)
+        lives.world.stop()
+    }
+
     @Test func droppedStretchesAreCountedAsDamaged() throws {
         let lives = try Lives()
         lives.client.set("a", "v")
