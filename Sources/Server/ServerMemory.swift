@@ -15,7 +15,7 @@ public struct ServerMemory: BitwiseCopyable, Sendable, Equatable {
     public let connectionsPerWorker: Int
     /// Provided receive buffers of one worker: a 64th of the memory, over all workers.
     public let receiveBuffers: Int
-    /// Pool blocks of one worker: a 32nd, 16 MiB at most; twice the receive buffers, so that all of
+    /// Pool blocks of one worker: a 32nd, 8 MiB at most; twice the receive buffers, so that all of
     /// those can be lent while the pool is empty.
     public let poolBlocks: Int
     /// Bytes of all workers together.
@@ -23,9 +23,9 @@ public struct ServerMemory: BitwiseCopyable, Sendable, Equatable {
     /// Bytes for the store.
     public let storeBytes: Int
 
-    static let receiveBuffersRange = 16...512
+    static let receiveBuffersRange = 16...256
     static let poolBlocksMin = 32
-    static let poolBlocksMax = 1024
+    static let poolBlocksMax = 512
 
     public init(memoryBytes: Int, connectionsMax: Int, workers: Int) {
         self.workers = workers
