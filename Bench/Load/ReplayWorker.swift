@@ -51,7 +51,7 @@ struct ReplayWorker: ~Copyable {
     {
         let numbers = Worker.share(of: plan.clientCount, index, plan.threadCount)
         let tables = try ReplayTables(plan, connectionCount: numbers.count, run: board.run)
-        let ring = try makeRing(numbers.count)
+        let ring = try Worker.makeRing(numbers.count)
         var connections: [ReplayConnection] = []
         connections.reserveCapacity(numbers.count)
         for _ in numbers {
@@ -87,21 +87,6 @@ struct ReplayWorker: ~Copyable {
         self.ledger = ledger
         ready.reserveCapacity(connections.count)
         unarmed.reserveCapacity(connections.count)
-    }
-
-    private static func makeRing(_ connections: Int) throws(LoadFailure) -> KernelRing {
-        var buffers = 64
-        while buffers < 1024, buffers < connections { buffers *= 2 }
-        var entries = 256
-        while entries < 32768, entries < connections + 16 { entries *= 2 }
-        do throws(RingError) {
-            return try KernelRing(
-                configuration: RingConfiguration(
-                    entries: entries, completions: min(max(8192, 2 * entries), 65536),
-                    bufferCount: buffers))
-        } catch {
-            throw .ring(error)
-        }
     }
 
     // MARK: The loop

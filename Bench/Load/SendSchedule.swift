@@ -58,16 +58,6 @@ public struct SendSchedule: BitwiseCopyable, Sendable {
         }
     }
 
-    /// A schedule without a rate: a replay says by `follow` when each request is due.
-    public init(following first: UInt64) {
-        start = first
-        due = first
-        offset = 0
-        gap = 0
-        isRandom = false
-        random = RandomStream(seed: 0, stream: 0)
-    }
-
     /// Goes on to the next request; the one that was due had so many operations.
     public mutating func advance(operations: UInt64) {
         var step = gap * Double(operations)
@@ -76,13 +66,8 @@ public struct SendSchedule: BitwiseCopyable, Sendable {
         moveDue()
     }
 
-    /// The next request is due then; an earlier time than the last one's is taken as the last's.
-    public mutating func follow(_ nanoseconds: UInt64) { due = max(due, nanoseconds) }
-
-    /// About how many operations are due in so many nanoseconds; 0 without a rate.
-    func operations(in nanoseconds: UInt64) -> Double {
-        gap > 0 ? Double(nanoseconds) / gap : 0
-    }
+    /// About how many operations are due in so many nanoseconds.
+    func operations(in nanoseconds: UInt64) -> Double { Double(nanoseconds) / gap }
 
     private mutating func moveDue() { due = start &+ UInt64(min(offset, Self.nanosecondsMax)) }
 }

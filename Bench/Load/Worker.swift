@@ -121,7 +121,8 @@ struct Worker: ~Copyable {
         count * index / parts..<count * (index + 1) / parts
     }
 
-    private static func makeRing(_ connections: Int) throws(LoadFailure) -> KernelRing {
+    /// A ring for so many connections.
+    static func makeRing(_ connections: Int) throws(LoadFailure) -> KernelRing {
         var buffers = 64
         while buffers < 1024, buffers < connections { buffers *= 2 }
         var entries = 256

@@ -204,8 +204,8 @@ public enum LogCounter: Int, CaseIterable, Sendable {
     case promotions, recirculations
     /// Records appended again so that they stay on disk.
     case rescues
-    /// Records overwritten in place; slots taken unread.
-    case overwrites, takenUnread
+    /// Slots taken unread.
+    case takenUnread
     /// Segments let go from memory, promotion segments among them, mostly dead ones among them.
     case segmentsDropped, promotionsDropped, segmentsCleaned
     /// Times a change had to wait for memory.

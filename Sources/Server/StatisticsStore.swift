@@ -117,7 +117,6 @@ extension Office {
         lines.add("brim_index_displaced", store.indexDisplaced)
         lines.add("brim_promotions", store.promotions)
         lines.add("brim_recirculations", store.recirculations)
-        lines.add("brim_overwrites_in_place", store.overwrites)
         lines.add("brim_taken_unread", store.takenUnread)
         lines.add("brim_ghost_hits", store.ghostHits)
         lines.add("brim_store_waits", store.waits)

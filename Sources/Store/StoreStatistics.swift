@@ -36,7 +36,6 @@ public struct StoreStatistics: BitwiseCopyable, Sendable {
     public var promotions: UInt64 = 0
     public var recirculations: UInt64 = 0
     public var rescues: UInt64 = 0
-    public var overwrites: UInt64 = 0
     public var takenUnread: UInt64 = 0
     public var segmentsDropped: UInt64 = 0
     public var segmentsCleaned: UInt64 = 0

@@ -136,7 +136,6 @@ public final class TieredStore: Sendable {
         sum.promotions = log.counter(.promotions).loadRelaxed()
         sum.recirculations = log.counter(.recirculations).loadRelaxed()
         sum.rescues = log.counter(.rescues).loadRelaxed()
-        sum.overwrites = log.counter(.overwrites).loadRelaxed()
         sum.takenUnread = log.counter(.takenUnread).loadRelaxed()
         sum.segmentsDropped = log.counter(.segmentsDropped).loadRelaxed()
         sum.segmentsCleaned = log.counter(.segmentsCleaned).loadRelaxed()

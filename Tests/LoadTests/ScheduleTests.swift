@@ -67,15 +67,6 @@ private func times(
         #expect(some(1) != some(2))
     }
 
-    @Test func aScheduleThatFollowsNeverGoesBack() {
-        var schedule = SendSchedule(following: 100)
-        #expect(schedule.due == 100)
-        schedule.follow(250)
-        #expect(schedule.due == 250)
-        schedule.follow(200)
-        #expect(schedule.due == 250)
-    }
-
     @Test func tinyAndHugeRatesDoNotOverflow() {
         for rate in [0.1, 1e8] {
             for arrivals in Arrivals.allCases {
