@@ -8,5 +8,9 @@ extension ProcessTests {
         func whatWasPromisedIsThereAfterAKill(_ durability: String) throws {
             try Scenario.run("crash.\(durability)")
         }
+
+        @Test func whatWasLargerThanThisRunsSegmentsIsThere() throws {
+            try Scenario.run("crash.memory_shrinks")
+        }
     }
 }

@@ -358,3 +358,35 @@ def acknowledged():
 def small_store():
     """So little room on disk that segments leave all the time: a miss, but nothing older."""
     _kill_and_look("interval", SEED + 2, 12, ("--store-size", "64m"))
+
+
+def memory_shrinks():
+    """What shared segments larger than this run's is there for a get, and for a change at once."""
+    with support.folder() as place:
+        values = {b"large%d" % number: _noise[number:number + 200_000] for number in range(30)}
+        with support.Server("-m", 1024, "-t", 1, store=place) as server:
+            with server.client() as client:
+                for key, value in values.items():
+                    assert client.set(key, value) == b"STORED"
+        with support.Server("-m", 64, "-t", 8, store=place) as server:
+            server.wait_for_recovery()
+            with server.client() as client:
+                assert client.ask(b"touch large3 1000") == b"TOUCHED"
+                assert client.set(b"large4", b"x", command=b"append") == b"STORED"
+                values[b"large4"] += b"x"
+
+                def missing():
+                    found = {key: client.get(key) for key in values}
+                    for key, value in found.items():
+                        assert value is None or value == values[key], key
+                    return sum(value is None for value in found.values())
+
+                first = missing()
+                support.wait_for("every value", lambda: missing() == 0)
+                loads = int(client.stats()["brim_disk_loads"])
+        print(f"{first} of {len(values)} missed at first, {loads} moves asked for")
+        assert loads > 0, "the segments of this run were large enough"
+        with support.Server("-m", 1024, "-t", 2, store=place) as server:
+            server.wait_for_recovery()
+            with server.client() as client:
+                assert all(client.get(key) == value for key, value in values.items())
