@@ -238,11 +238,8 @@ extension Worker where Network: ~Copyable {
         case .more(let totalBytes) where count > 0 && totalBytes > reads[number].wantedBytes:
             reads[number].wantedBytes = totalBytes
             startLongRead(number)
-        case .more:
-            counters.add(.diskDamaged)
-            miss(number, isDamaged: true)
         case .beyond: askForMove(number, read)
-        case .damaged:
+        case .more, .damaged:
             counters.add(.diskDamaged)
             miss(number, isDamaged: true)
         case .dead(let death):
@@ -269,6 +266,7 @@ extension Worker where Network: ~Copyable {
     private mutating func askForMove(_ number: Int, _ read: DiskRead) {
         reads[number].read = nil
         guard reads[number].isChange else {
+            counters.add(.diskLoads)
             door.requestLoad(read)
             return decide(number)
         }
