@@ -41,7 +41,7 @@ let package = Package(
             swiftSettings: strict),
         .target(
             name: "Server",
-            dependencies: ["Store", "Memcache", "Uring", "Primitives", "SegmentLog"],
+            dependencies: ["Store", "Memcache", "Uring", "Primitives"],
             swiftSettings: strict),
         .executableTarget(
             name: "brim",
@@ -85,7 +85,10 @@ let package = Package(
         .testTarget(name: "YardstickTests", dependencies: ["Yardstick"]),
         .testTarget(name: "MemcacheTests", dependencies: ["Memcache", "Primitives"]),
         .testTarget(name: "PrimitivesTests", dependencies: ["Primitives"]),
-        .testTarget(name: "UringTests", dependencies: ["Uring", "Primitives"]),
+        .target(
+            name: "Simulation", dependencies: ["Uring", "Primitives"], path: "Tests/Simulation",
+            swiftSettings: strict),
+        .testTarget(name: "UringTests", dependencies: ["Uring", "Simulation", "Primitives"]),
         .executableTarget(name: "lmdb-probe", dependencies: ["LMDB"], path: "Tests/LMDBProbe"),
         .testTarget(name: "LMDBTests", dependencies: ["LMDB", "lmdb-probe", "Support"]),
         .testTarget(
@@ -96,7 +99,9 @@ let package = Package(
         .testTarget(name: "ProcessTests", dependencies: ["brim", "brim-micro", "Support"]),
         .testTarget(
             name: "ServerTests",
-            dependencies: ["Server", "Store", "SegmentLog", "Uring", "Primitives", "Support"]),
+            dependencies: [
+                "Server", "Store", "SegmentLog", "Uring", "Simulation", "Primitives", "Support",
+            ]),
         .testTarget(name: "SegmentLogTests", dependencies: ["SegmentLog", "Primitives"]),
         .testTarget(
             name: "StoreTests",

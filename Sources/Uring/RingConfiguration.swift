@@ -70,7 +70,8 @@ public struct RingConfiguration: BitwiseCopyable, Sendable, Equatable {
     static let completionsMin = 128
     static let buffersMin = 256
 
-    func check() {
+    /// Traps if a size is not what its comment says: a mistake of ours, made at the start.
+    public func check() {
         func isPowerOfTwo(_ value: Int) -> Bool { value > 0 && value & (value - 1) == 0 }
         precondition(isPowerOfTwo(entries) && entries <= 32768)
         precondition(isPowerOfTwo(completions) && completions >= entries)

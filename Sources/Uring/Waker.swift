@@ -1,7 +1,7 @@
 // Waker: lets other threads end a ring's wait.
 
 internal import Glibc
-internal import Primitives
+public import Primitives
 
 /// Wakes one ring; callable from any thread, any number of times, while the ring lives.
 ///
@@ -18,7 +18,7 @@ public struct Waker: BitwiseCopyable, Sendable {
     }
 
     /// Wakes by setting `word` to 1; the ring looks there when it submits.
-    init(word: AtomicWord32) {
+    public init(word: AtomicWord32) {
         descriptor = -1
         self.word = word
     }

@@ -255,7 +255,7 @@ private func isNarrow(_ lines: [String]) -> Bool { lines.allSatisfy { $0.count <
     @Test func theGeneratorHasTheServersVersion() throws {
         let root = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(3)
             .joined(separator: "/")
-        let text = try SystemTree.text(root + "/Sources/Server/Version.swift").orThrow()
+        let text = try SystemTree.text(root + "/Sources/Server/Process/Version.swift").orThrow()
         #expect(text.contains("number = \"\(GeneratorVersion.number)\""))
     }
 }

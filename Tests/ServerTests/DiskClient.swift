@@ -1,6 +1,7 @@
 // DiskClient: one connection of the simulation with a disk: what it asks, and whether the answers
 // are those that the model allows, in the order in which it asked.
 
+import Simulation
 import Uring
 
 struct DiskClient {

@@ -6,6 +6,7 @@
 // was asked for, and none older than the newest that was known to be there, or seen, when the get
 // was sent.
 
+import Simulation
 import Uring
 
 final class DiskModel {

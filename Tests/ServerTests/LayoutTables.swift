@@ -5,6 +5,7 @@
 import Primitives
 import SegmentLog
 import Server
+import Simulation
 import Store
 import Uring
 

@@ -4,6 +4,7 @@
 // accepted request is answered, in order, or the connection is closed.
 
 import Glibc
+import Simulation
 import Testing
 import Uring
 

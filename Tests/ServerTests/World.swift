@@ -5,6 +5,7 @@
 
 import Primitives
 import Server
+import Simulation
 import Store
 import Uring
 

@@ -81,7 +81,7 @@ struct Checker {
 
     private func imports(_ path: String, _ source: SwiftSource) -> [Finding] {
         guard let module = Layers.module(of: path), let allowed = Layers.imports[module] else {
-            guard path.hasPrefix("Sources/") || path.hasPrefix("Bench/") else { return [] }
+            guard Layers.isLayered(path) else { return [] }
             return [Finding(path: path, line: 1, rule: .imports, detail: "module of no layer")]
         }
         return words(

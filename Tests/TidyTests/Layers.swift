@@ -5,7 +5,7 @@
 
 enum Layers {
     /// Modules whose fenced types hold the unsafe code.
-    static let fenced: Set<String> = ["Primitives", "Uring", "LMDB"]
+    static let fenced: Set<String> = ["Primitives", "Uring", "LMDB", "Simulation"]
 
     /// What each module may import.
     static let imports: [String: Set<String>] = [
@@ -16,7 +16,7 @@ enum Layers {
         "SegmentLog": ["Primitives", "Synchronization"],
         "Store": ["SegmentLog", "LMDB", "Primitives", "Glibc", "Synchronization"],
         "Server": [
-            "Store", "SegmentLog", "Memcache", "Uring", "Primitives", "Glibc", "Synchronization",
+            "Store", "Memcache", "Uring", "Primitives", "Glibc", "Synchronization",
         ],
         "brim": [
             "Server", "Store", "Uring", "Primitives", "Glibc", "ArgumentParser", "Configuration",
@@ -32,14 +32,20 @@ enum Layers {
         // Drives the store without a server, with the keys that brim-bench would ask for.
         "Yardstick": ["Store", "Load", "Primitives", "Glibc"],
         "brim-yardstick": ["Yardstick", "Glibc", "ArgumentParser"],
+        // A ring and a network without a kernel, for the tests of everything above them.
+        "Simulation": ["Uring", "Primitives", "Glibc"],
     ]
 
-    /// The module a file of Sources or Bench belongs to; nil for other files and unknown modules.
+    /// Whether files below this folder of the package belong to a module that has a layer: all of
+    /// Sources and Bench, and of Tests what other tests are built on.
+    static func isLayered(_ path: String) -> Bool {
+        ["Sources/", "Bench/", "Tests/Simulation/"].contains { path.hasPrefix($0) }
+    }
+
+    /// The module that a layered file belongs to; nil for other files and unknown modules.
     static func module(of path: String) -> String? {
         let steps = path.split(separator: "/").map(String.init)
-        guard steps.count >= 3, steps[0] == "Sources" || steps[0] == "Bench",
-            imports[steps[1]] != nil
-        else { return nil }
+        guard isLayered(path), steps.count >= 3, imports[steps[1]] != nil else { return nil }
         return steps[1]
     }
 }

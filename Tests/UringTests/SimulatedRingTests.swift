@@ -1,6 +1,7 @@
 // SimulatedRingTests: what the simulation promises to the tests that stand on it.
 
 import Primitives
+import Simulation
 import Testing
 import Uring
 

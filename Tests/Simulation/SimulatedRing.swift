@@ -8,6 +8,7 @@
 // the test goes on (`idleSubmits`). What progress means is in SimulatedProgress.swift.
 
 public import Primitives
+public import Uring
 
 /// One of any number of rings on a simulated network.
 public struct SimulatedRing: ~Copyable, Ring {

@@ -4,6 +4,7 @@
 // hand. All of it runs on one thread and is decided by the seed. No kernel is involved.
 
 public import Primitives
+public import Uring
 
 /// Peers, files and a clock, all in memory. Not for the server: it allocates as it likes.
 public final class SimulatedNetwork {

@@ -2,6 +2,7 @@
 
 internal import Glibc
 internal import Primitives
+internal import Uring
 
 extension SimulatedRing {
     // MARK: Starting
