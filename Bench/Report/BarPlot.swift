@@ -94,9 +94,11 @@ struct BarPlot {
     /// `412k (395k-421k), ×1.32`.
     static func figures(_ bar: Bar) -> String {
         guard let spread = bar.spread else { return "not known" }
-        let reach = spread.most > spread.least
+        let reach =
+            spread.most > spread.least
             ? " (\(NumberText.scaled(spread.least))–\(NumberText.scaled(spread.most)))" : ""
-        let ratio = bar.series > 0 && bar.ratio != nil
+        let ratio =
+            bar.series > 0 && bar.ratio != nil
             ? " ×\(ComparisonText.ratio(bar.ratio))" : ""
         return NumberText.scaled(spread.median) + reach + ratio
     }
@@ -106,7 +108,9 @@ struct BarPlot {
         let isWide = width == .wide
         let column = isWide ? width.rawValue / Double(max(panels.count, 1)) : width.rawValue
         let heights = panels.map(\.height)
-        let height = isWide ? heights.max() ?? 0
+        let height =
+            isWide
+            ? heights.max() ?? 0
             : heights.reduce(-Self.panelGap) { $0 + $1 + Self.panelGap }
         var y = 0.0
         let parts = panels.enumerated().map { index, panel in

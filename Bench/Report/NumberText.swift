@@ -36,7 +36,8 @@ public enum NumberText {
             rest /= 1000
             letters.removeFirst()
         }
-        let decimals = letters.startIndex == 0 && rest == rest.rounded()
+        let decimals =
+            letters.startIndex == 0 && rest == rest.rounded()
             ? 0 : rest >= 99.95 ? 0 : rest >= 9.995 ? 1 : 2
         return (value < 0 ? "-" : "") + fixed(rest, decimals) + letters[letters.startIndex]
     }

@@ -82,7 +82,8 @@ public enum OutcomeText {
 
     private static func generator(_ outcome: Outcome) -> String {
         let counters = outcome.counters
-        let perEnter = counters.enters > 0
+        let perEnter =
+            counters.enters > 0
             ? Double(counters.requestCount) / Double(counters.enters) : 0
         return "\(NumberText.fixed(outcome.generatorMicrosecondsPerOperation, 3)) us an "
             + "operation, \(NumberText.fixed(outcome.generatorShare * 100, 0)) % of a core, "

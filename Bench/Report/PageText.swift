@@ -17,7 +17,8 @@ public enum PageText {
             .tag("title", [:], "brim-bench: \(report.title)"),
             .style(PageStyle.page),
         ]
-        let body: [Markup] = [top(report)] + overview(report)
+        let body: [Markup] =
+            [top(report)] + overview(report)
             + report.sections.map { section($0, of: report) } + [facts(report)]
         let page = Markup.tag(
             "html", ["lang": "en"],
@@ -169,8 +170,7 @@ public enum PageText {
 
     // MARK: Plots
 
-    private static func comparisonPlot(_ sections: [ReportSection], _ width: PlotWidth) -> Markup
-    {
+    private static func comparisonPlot(_ sections: [ReportSection], _ width: PlotWidth) -> Markup {
         let rate = BarPlot("Operations a second (more is better)", sections) {
             $0.operationsPerSecond
         }

@@ -22,7 +22,8 @@ public enum PlainText {
     private static func isHarmless(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.properties.generalCategory {
         case .control, .format, .surrogate, .privateUse, .unassigned, .lineSeparator,
-            .paragraphSeparator: false
+            .paragraphSeparator:
+            false
         default: true
         }
     }

@@ -11,7 +11,8 @@ struct Scale {
 
     /// The place of a value; values beyond the ends, and what is no number, lie on the ends.
     func place(_ value: Double) -> Double {
-        let (low, high, at) = isLogarithmic
+        let (low, high, at) =
+            isLogarithmic
             ? (decades(from), decades(to), decades(value)) : (from, to, value)
         guard high > low, at.isFinite else { return begin }
         return begin + (end - begin) * min(max((at - low) / (high - low), 0), 1)

@@ -9,12 +9,14 @@ public enum SweepText {
     }
 
     public static func line(_ step: RateSweep.Step, _ outcome: Outcome) -> String {
-        var line = "rate       \(NumberText.padded(PacingText.rate(step.asked), 11))"
+        var line =
+            "rate       \(NumberText.padded(PacingText.rate(step.asked), 11))"
             + "  p50 \(micro(step.p50)) p99 \(micro(step.p99)) us  "
         if step.isWithin {
             line += "within"
         } else if !step.isKept, let pacing = outcome.pacing {
-            line += "only \(PacingText.rate(step.reached)) were sent: "
+            line +=
+                "only \(PacingText.rate(step.reached)) were sent: "
                 + (pacing.crowdedOperations >= pacing.lateOperations
                     ? "server" : "generator") + " too slow"
         } else {
@@ -25,7 +27,8 @@ public enum SweepText {
 
     public static func answer(_ sweep: RateSweep) -> [String] {
         guard let answer = sweep.answer else { return [] }
-        var line = "answer     \(PacingText.rate(answer.asked)) operations a second: "
+        var line =
+            "answer     \(PacingText.rate(answer.asked)) operations a second: "
             + "p99 \(micro(answer.p99)) us"
         if sweep.steps.allSatisfy({ $0.asked <= answer.asked }) {
             line += "; no higher rate was tried (--to)"

@@ -44,7 +44,8 @@ struct LiveDisplay {
     static func line(_ progress: RunProgress) -> String {
         let point = progress.point
         let name = progress.isWarmUp ? "warm-up " : ""
-        var line = "\(name)\(NumberText.fixed(progress.seconds, 0)) s  "
+        var line =
+            "\(name)\(NumberText.fixed(progress.seconds, 0)) s  "
             + "\(NumberText.grouped(point.operationsPerSecond)) ops/s"
         if let p50 = point.p50, let p99 = point.p99 {
             line += "  p50 \(NumberText.short(p50)) p99 \(NumberText.short(p99)) us"

@@ -27,27 +27,33 @@ struct Preset {
         Preset("etc", "key-bytes etc value-bytes etc mix get=30,set=1 distribution zipf:0.99"),
         // Mostly written, read seldom.
         Preset(
-            "twitter-12", "key-bytes 44 value-bytes exponential:1030 mix set=80,get=20 "
+            "twitter-12",
+            "key-bytes 44 value-bytes exponential:1030 mix set=80,get=20 "
                 + "ttl 300 distribution zipf:0.3048"),
         // Deletes as invalidations.
         Preset(
-            "twitter-14", "key-bytes 96 value-bytes exponential:414 "
+            "twitter-14",
+            "key-bytes 96 value-bytes exponential:414 "
                 + "mix get=65,delete=22,set=13 ttl 86400 distribution zipf:1.2959"),
         // Tiny values, very hot keys. The published 1 % of gets and of cas are a get and a set.
         Preset(
-            "twitter-18", "key-bytes 18 value-bytes exponential:37 mix get=97,add=1,set=1 "
+            "twitter-18",
+            "key-bytes 18 value-bytes exponential:37 mix get=97,add=1,set=1 "
                 + "ttl 43200 distribution zipf:2.0994"),
         // Counters beside values; 85 % of the published times to live are a day.
         Preset(
-            "twitter-22", "key-bytes 54 value-bytes exponential:4 "
+            "twitter-22",
+            "key-bytes 54 value-bytes exponential:4 "
                 + "mix get=72,incr=18,set=10 ttl 86400 distribution zipf:0.7624"),
         // Two thirds of the published times to live are an hour, one third two.
         Preset(
-            "twitter-29", "key-bytes 36 value-bytes exponential:799 mix get=86,set=13 "
+            "twitter-29",
+            "key-bytes 36 value-bytes exponential:799 mix get=86,set=13 "
                 + "ttl 3600 distribution zipf:1.2323"),
         // The ten most common times to live lie from 9.7 to 11.2 hours.
         Preset(
-            "twitter-34", "key-bytes 33 value-bytes exponential:322 mix get=94,set=6 "
+            "twitter-34",
+            "key-bytes 33 value-bytes exponential:322 mix get=94,set=6 "
                 + "ttl 34920-40320 distribution zipf:1.1401"),
     ]
 

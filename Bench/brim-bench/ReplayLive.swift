@@ -2,8 +2,8 @@
 
 internal import Glibc
 internal import Load
-internal import Report
 internal import Primitives
+internal import Report
 
 /// The live line of a replay: written over on a terminal, a line of its own elsewhere.
 struct ReplayLive {
@@ -29,7 +29,8 @@ struct ReplayLive {
         let seconds = max(progress.seconds - last.seconds, 0.001)
         let rate = Double(progress.requests &- last.requests) / seconds
         let gets = progress.gets &- last.gets
-        var line = "\(NumberText.fixed(progress.seconds, 0)) s  "
+        var line =
+            "\(NumberText.fixed(progress.seconds, 0)) s  "
             + "\(NumberText.grouped(progress.requests)) requests, "
             + "\(NumberText.grouped(UInt64(rate))) a second"
         if gets > 0 {

@@ -131,10 +131,11 @@ enum ReplayText {
 
     private static func table(_ outcome: ReplayOutcome, _ plan: ReplayPlan) -> [String] {
         let group = max((outcome.intervals.count + rowsMax - 1) / rowsMax, 1)
-        let width = switch plan.interval {
-        case .requests(let count): count * UInt64(group)
-        case .seconds(let count): count * UInt64(group)
-        }
+        let width =
+            switch plan.interval {
+            case .requests(let count): count * UInt64(group)
+            case .seconds(let count): count * UInt64(group)
+            }
         var rows = [
             [plan.isBySeconds ? "from s" : "from", "requests", "gets", "hits", "bytes"]
                 + outcome.references.prefix(4).map { "LRU \(SizeText.short($0.capacityBytes))" }

@@ -70,8 +70,9 @@ public enum DataFile {
         guard newest.lastPage >= 1, newest.lastPage < 1 << 40 else { throw .invalid }
         for database in [newest.free, newest.main] {
             guard database.depth <= PageFormat.levelsMax else { throw .invalid }
-            guard database.isEmpty
-                || database.depth > 0 && database.root >= 2 && database.root <= newest.lastPage
+            guard
+                database.isEmpty
+                    || database.depth > 0 && database.root >= 2 && database.root <= newest.lastPage
             else { throw .invalid }
         }
         guard newest.free.hasIntegerKeys, newest.main.flags == 0 else { throw .invalid }

@@ -41,7 +41,8 @@ public struct BinaryReplyParser: BitwiseCopyable, Sendable {
         let valueStart = keyStart &+ keyBytes
         let valueBytes = bodyBytes &- UInt32(truncatingIfNeeded: keyBytes &+ extrasBytes)
         // A number comes with the head: there is nothing to gain from handing it on in parts.
-        let isNumber = answer.status == BinaryAnswer.Status.ok && valueBytes == 8
+        let isNumber =
+            answer.status == BinaryAnswer.Status.ok && valueBytes == 8
             && (answer.opcode == BinaryOpcode.increment.rawValue
                 || answer.opcode == BinaryOpcode.decrement.rawValue)
         let wanted = isNumber ? valueStart &+ 8 : valueStart

@@ -36,7 +36,8 @@ public struct ReplyParser: BitwiseCopyable, Sendable {
         var answer = Answer(kind)
         switch kind {
         case .value:
-            let isRead = word.count == 2
+            let isRead =
+                word.count == 2
                 ? Self.metaValue(input, words, &answer) : Self.value(input, words, &answer)
             guard isRead else { return .fault(.badValueLine) }
             valueLeft = answer.bytes

@@ -99,7 +99,8 @@
         var index = left
         while index > 0 {
             index &-= 1
-            word = unsafe word << 8
+            word =
+                unsafe word << 8
                 | UInt64(base.load(fromByteOffset: start &+ index, as: UInt8.self))
         }
         return word

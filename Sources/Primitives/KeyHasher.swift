@@ -55,8 +55,11 @@
                 unsafe low = Self.word(start, count &- 8)
             } else {
                 while position < count {
-                    unsafe low = low << 8 | UInt64(start.load(
-                        fromByteOffset: position, as: UInt8.self))
+                    unsafe low =
+                        low << 8
+                        | UInt64(
+                            start.load(
+                                fromByteOffset: position, as: UInt8.self))
                     position &+= 1
                 }
             }

@@ -6,8 +6,8 @@
 // (the owner of a table does) or order concurrent plain accesses (the owner's lock does).
 
 public import CPrimitives
-public import Synchronization
 public import Glibc
+public import Synchronization
 
 /// Memory the process could not have.
 public enum MemoryError: Error {

@@ -113,7 +113,7 @@ public struct Record: BitwiseCopyable {
 
     /// Where the record lies on disk (promotion region only).
     @inlinable public var home: Home {
-        get { Home(bits: hasHome ? region.uint64(at: at &+ totalBytes &- 8) : 0) }
+        Home(bits: hasHome ? region.uint64(at: at &+ totalBytes &- 8) : 0)
     }
 
     /// The checksum of the record's immutable bytes, whatever its crc field holds.

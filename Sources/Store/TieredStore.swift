@@ -66,19 +66,21 @@ public final class TieredStore: Sendable {
         let now = UInt32(clamping: Clock.unixSeconds())
         do throws(ThreadError) {
             if let disk {
-                threads.append(try Thread(name: "brim-commit") { [self] in
-                    var committer = Committer(self, disk: disk, wake: wake)
-                    committer.begin(now: now)
-                    signals.ready.storeRelease(1)
-                    committer.run()
-                })
+                threads.append(
+                    try Thread(name: "brim-commit") { [self] in
+                        var committer = Committer(self, disk: disk, wake: wake)
+                        committer.begin(now: now)
+                        signals.ready.storeRelease(1)
+                        committer.run()
+                    })
                 // What was written last before a crash is back before the first request.
                 while signals.ready.loadAcquire() == 0 { Pause.short() }
                 if log.recovering.loadAcquire() != 0 {
-                    threads.append(try Thread(name: "brim-recover") { [self] in
-                        var recovery = Recovery(self, disk: disk)
-                        recovery.run()
-                    })
+                    threads.append(
+                        try Thread(name: "brim-recover") { [self] in
+                            var recovery = Recovery(self, disk: disk)
+                            recovery.run()
+                        })
                 }
             }
             let maintenance = Maintenance(self, number: configuration.workers, wake: wake)

@@ -62,8 +62,9 @@ struct Layers {
         let isEnvironment = layer.origin == .environment
         let key = AbsoluteConfigKey(isEnvironment ? ["brim", name.rawValue] : [name.rawValue])
         do {
-            guard case .string(let text)? = try layer.snapshot
-                .value(forKey: key, type: .string).value?.content
+            guard
+                case .string(let text)? = try layer.snapshot
+                    .value(forKey: key, type: .string).value?.content
             else { return nil }
             return text
         } catch {

@@ -35,8 +35,8 @@ func damaged(_ whole: [UInt8], _ chance: inout Chance) -> [UInt8] {
     switch Int.random(in: 0..<10, using: &chance) {
     case 0...2:
         let page = Int.random(in: 0...1, using: &chance) * 4096
-        bytes[page + Int.random(in: 0..<152, using: &chance)]
-            ^= 1 << UInt8.random(in: 0...7, using: &chance)
+        bytes[page + Int.random(in: 0..<152, using: &chance)] ^=
+            1 << UInt8.random(in: 0...7, using: &chance)
     case 3:
         bytes.removeLast(Int.random(in: 1...bytes.count, using: &chance))
     case 4:
@@ -48,8 +48,8 @@ func damaged(_ whole: [UInt8], _ chance: inout Chance) -> [UInt8] {
         let page = (treePages(bytes).randomElement(using: &chance) ?? 2) * 4096
         let reach = Int.random(in: 0..<2, using: &chance) == 0 ? 64 : 4096
         for _ in 0..<Int.random(in: 1...3, using: &chance) {
-            bytes[page + Int.random(in: 0..<reach, using: &chance)]
-                ^= 1 << UInt8.random(in: 0...7, using: &chance)
+            bytes[page + Int.random(in: 0..<reach, using: &chance)] ^=
+                1 << UInt8.random(in: 0...7, using: &chance)
         }
     }
     return bytes

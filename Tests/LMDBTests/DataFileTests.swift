@@ -47,7 +47,8 @@ import Testing
     @Test func everyTruncationIsRefused() throws {
         let scratch = Scratch()
         let whole = try filled(scratch)
-        let lengths = [1, 100, 4095, 4096, 8191, 8192, whole.count - 4096, whole.count - 1]
+        let lengths =
+            [1, 100, 4095, 4096, 8191, 8192, whole.count - 4096, whole.count - 1]
             + (1..<60).map { $0 * whole.count / 60 }
         for length in lengths {
             writeFile(scratch.dataFile, Array(whole[0..<length]))

@@ -58,19 +58,21 @@ import Testing
         let lines = events.output.split(separator: "\n").map {
             $0.split(separator: " ").dropFirst().prefix(4).joined(separator: " ")
         }
-        #expect(lines == [
-            "create first 0 0", "write first 0 10", "write first 10 7", "write first 4 2",
-            "sync first 0 0", "write first 100 7", "truncate first 105 0", "write! first 0 1",
-            "rename first 0 6", "sync-folder . 0 0", "note 0 5", "unlink second 0 0",
-        ])
+        #expect(
+            lines == [
+                "create first 0 0", "write first 0 10", "write first 10 7", "write first 4 2",
+                "sync first 0 0", "write first 100 7", "truncate first 105 0", "write! first 0 1",
+                "rename first 0 6", "sync-folder . 0 0", "note 0 5", "unlink second 0 0",
+            ])
         // Before the unlink: all up to the sync is certain, and so is the synchronous write.
         let image = run([
             "python3", interposers + "/powercut.py", "image", scratch.path + "/record",
             scratch.path + "/image", "--cut", "11",
         ])
         #expect(image.output == "done\n")
-        #expect(readFile(scratch.path + "/image/second", 0, 17) == Array("D123PP6789abcdefg".utf8)
-            || access(scratch.path + "/image/second", F_OK) != 0)
+        #expect(
+            readFile(scratch.path + "/image/second", 0, 17) == Array("D123PP6789abcdefg".utf8)
+                || access(scratch.path + "/image/second", F_OK) != 0)
     }
 
     @Test func faultsComeAndGoWhileAProgramRuns() {
@@ -81,23 +83,24 @@ import Testing
                 "LD_PRELOAD": built + "/faults.so", "FAULTS_DIR": scratch.path + "/store",
                 "FAULTS_CONTROL": scratch.path + "/control",
             ])
-        #expect(outcome.output == """
-            write enospc: no space left
-            healed: ok
-            write eio: Input/output error
-            healed: ok
-            write short 512: Input/output error
-            healed: ok
-            sync eio: Input/output error
-            healed: ok
-            write enospc after=1: no space left
-            healed: ok
-            meta: Input/output error
-            healed: a write failed earlier, reopen
-            reopened: ok
-            commit 9
+        #expect(
+            outcome.output == """
+                write enospc: no space left
+                healed: ok
+                write eio: Input/output error
+                healed: ok
+                write short 512: Input/output error
+                healed: ok
+                sync eio: Input/output error
+                healed: ok
+                write enospc after=1: no space left
+                healed: ok
+                meta: Input/output error
+                healed: a write failed earlier, reopen
+                reopened: ok
+                commit 9
 
-            """)
+                """)
         let verified = run([probe, "verify", scratch.path + "/store"])
         #expect(verified.output == "commit 9\n")
     }

@@ -60,7 +60,9 @@ extension Environment {
         let environment = try Environment(path: scratch.path, mapBytes: 1 << 22, databasesMax: 4)
         var transaction = try environment.beginWrite()
         let table = try transaction.openDatabase("pairs", integerKeys: false, create: true)
-        let keys = [PairKey(1 << 40, 0), PairKey(2, 7), PairKey(1, 0xFFFF_FFFF), PairKey(2, 0x0100)]
+        let keys = [
+            PairKey(1 << 40, 0), PairKey(2, 7), PairKey(1, 0xFFFF_FFFF), PairKey(2, 0x0100),
+        ]
         for key in keys {
             try key.withBytes { bytes throws(LMDBError) in
                 try transaction.put(table, key: bytes, bytes: pattern(key.first, 30).span)
@@ -78,9 +80,10 @@ extension Environment {
                 isThere = try cursor.next()
             }
         }
-        #expect(seen == [
-            PairKey(1, 0xFFFF_FFFF), PairKey(2, 7), PairKey(2, 0x0100), PairKey(1 << 40, 0),
-        ])
+        #expect(
+            seen == [
+                PairKey(1, 0xFFFF_FFFF), PairKey(2, 7), PairKey(2, 0x0100), PairKey(1 << 40, 0),
+            ])
         let value = try keys[1].withBytes { bytes throws(LMDBError) in
             try reading.get(table, key: bytes) { $0.count }
         }

@@ -5,7 +5,6 @@ import Load
 import Primitives
 import Testing
 
-
 @Test(arguments: [
     "run", "run :x", "run 127.0.0.1:1 --depth 0", "run 127.0.0.1:1 --bogus",
     "run 127.0.0.1:1 --mix put=1", "run 127.0.0.1:1 --distribution pareto",

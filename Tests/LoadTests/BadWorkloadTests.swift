@@ -96,7 +96,8 @@ private func head(
     @Test func aHitForAKeyThatNobodySetsIsNamed() throws {
         let value = String(repeating: "x", count: 100)
         let failure = try failure(
-            "get", {
+            "get",
+            {
                 $0.verifies = true
                 $0.missRatio = 1
             },
@@ -111,7 +112,8 @@ private func head(
     @Test func valuesOfTheWrongSizeAreNamed() throws {
         let value = String(repeating: "x", count: 20)
         let failure = try failure(
-            "get", {
+            "get",
+            {
                 $0.verifies = true
                 $0.valueBytes = .range(least: 100, most: 200)
             },
@@ -126,33 +128,38 @@ private func head(
 
     /// Misses everything, and looks at what follows a miss.
     @Test func aMissIsFollowedByASetOfItsKeyOnTheSameConnection() throws {
-        let failure = try failure("get", {
-            $0.setsOnMiss = true
-            $0.depth = 1
-        }, serve: { peer in
-            var lines = LineReader(peer)
-            var missed: String?
-            while let line = lines.next() {
-                let words = line.split(separator: " ")
-                switch (words[0], missed) {
-                case ("get", nil):
-                    missed = String(words[1])
-                    send(peer, "END\r\n")
-                case ("set", .some(String(words[1]))):
-                    guard lines.next() != nil else { return }
-                    missed = nil
-                    send(peer, "STORED\r\n")
-                default: return
+        let failure = try failure(
+            "get",
+            {
+                $0.setsOnMiss = true
+                $0.depth = 1
+            },
+            serve: { peer in
+                var lines = LineReader(peer)
+                var missed: String?
+                while let line = lines.next() {
+                    let words = line.split(separator: " ")
+                    switch (words[0], missed) {
+                    case ("get", nil):
+                        missed = String(words[1])
+                        send(peer, "END\r\n")
+                    case ("set", .some(String(words[1]))):
+                        guard lines.next() != nil else { return }
+                        missed = nil
+                        send(peer, "STORED\r\n")
+                    default: return
+                    }
                 }
-            }
-        })
+            })
         #expect(failure == nil)
     }
 
     @Test func aConnectionThatIsNotClosedAfterQuitIsAStall() throws {
-        let failure = try failure("get", { $0.requestsPerConnection = 3 }, serve: answering {
-            $0 == "quit" ? "" : "END\r\n"
-        })
+        let failure = try failure(
+            "get", { $0.requestsPerConnection = 3 },
+            serve: answering {
+                $0 == "quit" ? "" : "END\r\n"
+            })
         guard case .stalled(_, 0, let request, 0.5)? = failure else {
             return #expect(Bool(false), "\(String(describing: failure))")
         }
@@ -160,10 +167,12 @@ private func head(
     }
 
     @Test func aCloseBeforeQuitIsNamed() throws {
-        let failure = try failure("get", { $0.requestsPerConnection = 100 }, serve: { peer in
-            var lines = LineReader(peer)
-            for _ in 0..<50 where lines.next() != nil { send(peer, "END\r\n") }
-        })
+        let failure = try failure(
+            "get", { $0.requestsPerConnection = 100 },
+            serve: { peer in
+                var lines = LineReader(peer)
+                for _ in 0..<50 where lines.next() != nil { send(peer, "END\r\n") }
+            })
         guard case .closed? = failure else {
             return #expect(Bool(false), "\(String(describing: failure))")
         }
@@ -173,12 +182,14 @@ private func head(
 
     @Test(arguments: [nil, "ERROR\r\n", "", "ERROR\r\nERROR\r\nERROR\r\nERROR\r\n"])
     func aServerThatDoesNotSpeakBinaryIsNamed(answer: String?) throws {
-        let failure = try failure("get", { $0.wireProtocol = .binary }, serve: { peer in
-            _ = receive(24, from: peer)
-            guard let answer else { return }
-            send(peer, answer)
-            discard(from: peer)
-        })
+        let failure = try failure(
+            "get", { $0.wireProtocol = .binary },
+            serve: { peer in
+                _ = receive(24, from: peer)
+                guard let answer else { return }
+                send(peer, answer)
+                discard(from: peer)
+            })
         guard case .notSpoken(.binary, _)? = failure else {
             return #expect(Bool(false), "\(String(describing: failure))")
         }
@@ -187,62 +198,71 @@ private func head(
 
     @Test(arguments: [nil, "ERROR\r\n", "", "MN\r\n"])
     func aServerThatDoesNotSpeakMetaIsNamed(answer: String?) throws {
-        let failure = try failure("get", { $0.wireProtocol = .meta }, serve: { peer in
-            var lines = LineReader(peer)
-            _ = lines.next()
-            guard let answer else { return }
-            send(peer, answer)
-            discard(from: peer)
-        })
+        let failure = try failure(
+            "get", { $0.wireProtocol = .meta },
+            serve: { peer in
+                var lines = LineReader(peer)
+                _ = lines.next()
+                guard let answer else { return }
+                send(peer, answer)
+                discard(from: peer)
+            })
         guard case .notSpoken(.meta, _)? = failure else {
             return #expect(Bool(false), "\(String(describing: failure))")
         }
     }
 
     @Test func anHonestBinaryServerPasses() throws {
-        let failure = try failure("get=3,set=1", { $0.wireProtocol = .binary }, serve: binary {
-            opcode, opaque in
-            opcode == 0
-                ? head(0, opaque, extras: 4, body: 6) + [0, 0, 0, 0, 0x61, 0x62]
-                : head(opcode, opaque)
-        })
+        let failure = try failure(
+            "get=3,set=1", { $0.wireProtocol = .binary },
+            serve: binary {
+                opcode, opaque in
+                opcode == 0
+                    ? head(0, opaque, extras: 4, body: 6) + [0, 0, 0, 0, 0x61, 0x62]
+                    : head(opcode, opaque)
+            })
         #expect(failure == nil)
     }
 
     /// Replies with another opaque, another opcode, to nothing, and no reply at all.
     @Test(arguments: ["opaque", "opcode", "twice", "text"])
     func wrongBinaryRepliesAreNamed(what: String) throws {
-        let failure = try failure("get", {
-            $0.wireProtocol = .binary
-            $0.depth = 1
-        }, serve: binary { opcode, opaque in
-            guard opcode == 0 else { return head(opcode, opaque) }
-            switch what {
-            case "opaque": return head(0, [9, 9, 9, 9], status: 1)
-            case "opcode": return head(1, opaque, status: 1)
-            case "twice": return head(0, opaque, status: 1) + head(0, opaque, status: 1)
-            default: return Array("END\r\n".utf8)
-            }
-        })
+        let failure = try failure(
+            "get",
+            {
+                $0.wireProtocol = .binary
+                $0.depth = 1
+            },
+            serve: binary { opcode, opaque in
+                guard opcode == 0 else { return head(opcode, opaque) }
+                switch what {
+                case "opaque": return head(0, [9, 9, 9, 9], status: 1)
+                case "opcode": return head(1, opaque, status: 1)
+                case "twice": return head(0, opaque, status: 1) + head(0, opaque, status: 1)
+                default: return Array("END\r\n".utf8)
+                }
+            })
         guard case .wrongReply? = failure else {
             return #expect(Bool(false), "\(String(describing: failure))")
         }
     }
 
     @Test func binaryRepliesOutOfOrderAreWrong() throws {
-        let failure = try failure("get", { $0.wireProtocol = .binary }, serve: { peer in
-            while let one = receive(24, from: peer) {
-                let size = Int(one[11])
-                guard size > 0, receive(size, from: peer) != nil else {
-                    sendBytes(peer, head(one[1], Array(one[12..<16])))
-                    continue
+        let failure = try failure(
+            "get", { $0.wireProtocol = .binary },
+            serve: { peer in
+                while let one = receive(24, from: peer) {
+                    let size = Int(one[11])
+                    guard size > 0, receive(size, from: peer) != nil else {
+                        sendBytes(peer, head(one[1], Array(one[12..<16])))
+                        continue
+                    }
+                    guard let two = receive(24 + size, from: peer) else { return }
+                    for request in [two, one] {
+                        sendBytes(peer, head(0, Array(request[12..<16]), status: 1))
+                    }
                 }
-                guard let two = receive(24 + size, from: peer) else { return }
-                for request in [two, one] {
-                    sendBytes(peer, head(0, Array(request[12..<16]), status: 1))
-                }
-            }
-        })
+            })
         guard case .wrongReply? = failure else {
             return #expect(Bool(false), "\(String(describing: failure))")
         }

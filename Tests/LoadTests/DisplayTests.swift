@@ -87,7 +87,8 @@ private func shell(_ arguments: String, _ redirections: String) throws
                 return hit($0)
             })
         defer { server.end() }
-        let options = "--clients 1 --keys 100 --warmup 0 --seconds 0.2 --quiet "
+        let options =
+            "--clients 1 --keys 100 --warmup 0 --seconds 0.2 --quiet "
             + "--p99-limit 60000"
         let words = try bench("sweep \(server.target.address) \(options) --from 20 --to 25")
         #expect(words.exitCode == 0, "\(words.output)")

@@ -106,9 +106,11 @@ final class FullServer: Sendable {
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = port.bigEndian
         address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        let all = [listener] + (0..<8).map { _ in
-            socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue), 0)
-        }
+        let all =
+            [listener]
+            + (0..<8).map { _ in
+                socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue), 0)
+            }
         descriptors = all
         target = try Target(parsing: "full=127.0.0.1:\(port)")
         let size = socklen_t(MemoryLayout<sockaddr_in>.size)

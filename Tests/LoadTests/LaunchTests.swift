@@ -78,7 +78,8 @@ struct LaunchTests {
         #expect(result.output.contains("\"server_cores\": \"0\""))
         #expect(!result.output.contains("{port}"))
         let address = try #require(
-            result.output.firstMatch(of: /"address": "([^"]+\/socket)"/)).output.1
+            result.output.firstMatch(of: /"address": "([^"]+\/socket)"/)
+        ).output.1
         #expect(access(String(address.dropLast("/socket".count)), F_OK) == -1)
     }
 

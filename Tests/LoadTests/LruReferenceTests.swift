@@ -39,15 +39,16 @@ private func hits(_ objects: [UInt64], room: UInt64) throws -> String {
     }.joined()
 }
 
-@Test(arguments: [
-    ([1, 1, 1], "-HH"),
-    ([1, 2, 1, 2], "--HH"),
-    // A loop of one more than there is room for never hits.
-    ([1, 2, 3, 1, 2, 3, 1], "-------"),
-    // The use of 1 saves it; 2 goes.
-    ([1, 2, 1, 3, 1, 2], "--H-H-"),
-    ([1, 2, 2, 1, 3, 2, 1], "--HH---"),
-] as [([UInt64], String)])
+@Test(
+    arguments: [
+        ([1, 1, 1], "-HH"),
+        ([1, 2, 1, 2], "--HH"),
+        // A loop of one more than there is room for never hits.
+        ([1, 2, 3, 1, 2, 3, 1], "-------"),
+        // The use of 1 saves it; 2 goes.
+        ([1, 2, 1, 3, 1, 2], "--H-H-"),
+        ([1, 2, 2, 1, 3, 2, 1], "--HH---"),
+    ] as [([UInt64], String)])
 func twoObjectsFit(objects: [UInt64], wanted: String) throws {
     #expect(try hits(objects, room: 2) == wanted)
 }

@@ -89,8 +89,11 @@ private func isDrawn(_ document: String) throws {
         #expect(TextFile.replace(path, with: PageText.firstPlot(report([section()]))) == 0)
         let child = try Child(
             "/usr/bin/python3",
-            ["-B", "-c", "import sys,xml.dom.minidom as m; d=m.parse(sys.argv[1]);"
-                + "print(d.documentElement.tagName, len(d.getElementsByTagName('rect')))", path])
+            [
+                "-B", "-c",
+                "import sys,xml.dom.minidom as m; d=m.parse(sys.argv[1]);"
+                    + "print(d.documentElement.tagName, len(d.getElementsByTagName('rect')))", path,
+            ])
         #expect(child.finish().output == "svg 4\n")
     }
 }

@@ -353,8 +353,9 @@ private func trace(_ count: Int, objects: Int, operation: String = "get") -> Str
             while lines.next() != nil { send(peer, reply) }
         }
         defer { server.end() }
-        guard case .wrongReply(_, let request, _, _)? = try replayFailure(
-            trace(10, objects: 5), against: server.target)
+        guard
+            case .wrongReply(_, let request, _, _)? = try replayFailure(
+                trace(10, objects: 5), against: server.target)
         else { return #expect(Bool(false), "not noticed") }
         #expect(request.hasPrefix("get "))
     }
@@ -362,8 +363,9 @@ private func trace(_ count: Int, objects: Int, operation: String = "get") -> Str
     @Test func aStallAndACloseAreNamed() throws {
         let silent = try BadServer { discard(from: $0) }
         defer { silent.end() }
-        guard case .stalled? = try replayFailure(
-            trace(10, objects: 5), against: silent.target, { $0.stallSeconds = 0.3 })
+        guard
+            case .stalled? = try replayFailure(
+                trace(10, objects: 5), against: silent.target, { $0.stallSeconds = 0.3 })
         else { return #expect(Bool(false), "the stall was not noticed") }
         let closing = try BadServer { peer in
             var lines = LineReader(peer)

@@ -186,7 +186,8 @@ func withFake<R>(_ cache: FakeCache, _ body: (Target) throws -> R) throws -> R {
 final class BrimServer: Sendable {
     static let path: String? = {
         let own = SystemTree.target(ofLink: "/proc/self/exe") ?? ""
-        let path = own.split(separator: "/", omittingEmptySubsequences: false).dropLast()
+        let path =
+            own.split(separator: "/", omittingEmptySubsequences: false).dropLast()
             .joined(separator: "/") + "/brim"
         return access(path, X_OK) == 0 ? path : nil
     }()

@@ -245,9 +245,12 @@ private func isNarrow(_ lines: [String]) -> Bool { lines.allSatisfy { $0.count <
         let text = ComparisonObject.object(report([evil, evil])).text
         let child = try Child(
             "/usr/bin/python3",
-            ["-B", "-c", "import json,sys; d=json.loads(sys.argv[1]);"
-                + "print(len(d['loads']), d['loads'][1]['targets'][0]['rounds'][2]['hits'],"
-                + "repr(d['loads'][0]['targets'][0]['rounds'][0]['server_version']))", text])
+            [
+                "-B", "-c",
+                "import json,sys; d=json.loads(sys.argv[1]);"
+                    + "print(len(d['loads']), d['loads'][1]['targets'][0]['rounds'][2]['hits'],"
+                    + "repr(d['loads'][0]['targets'][0]['rounds'][0]['server_version']))", text,
+            ])
         #expect(
             child.finish().output == "2 17000000000000 '\\x01\"\\\\\\n</script>'\n")
     }

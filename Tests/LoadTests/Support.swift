@@ -110,7 +110,8 @@ final class Memcached: Sendable {
             // The port may be taken between the two lines; then the child ends at once.
             let port = try freePort()
             let child = try Child(
-                path, ["-l", "127.0.0.1", "-p", "\(port)", "-U", "0", "-u", "nobody", "-t", "2"]
+                path,
+                ["-l", "127.0.0.1", "-p", "\(port)", "-U", "0", "-u", "nobody", "-t", "2"]
                     + arguments)
             if answers(port, child) {
                 self.child = child
@@ -171,10 +172,14 @@ final class BadServer: Sendable {
                         close(peer)
                         continue
                     }
-                    guard let thread = try? Thread(name: "peer", body: {
-                        serve(peer)
-                        close(peer)
-                    }) else { break }
+                    guard
+                        let thread = try? Thread(
+                            name: "peer",
+                            body: {
+                                serve(peer)
+                                close(peer)
+                            })
+                    else { break }
                     peers.append(thread)
                 }
                 peers.joinAll()

@@ -82,7 +82,8 @@ func aBadLineIsNamed(line: String, word: String) throws {
 }
 
 @Test func aRecordIsARequest() throws {
-    let bytes = oracleRecord(7, 0x0102_0304_0506_0708, 1000, 2)
+    let bytes =
+        oracleRecord(7, 0x0102_0304_0506_0708, 1000, 2)
         + oracleRecord(.max, .max, .max, .max) + oracleRecord(0, 0, 0)
     let all = try requests(try TraceFile(bytes))
     #expect(all.map(\.time) == [7, UInt64(UInt32.max), 0])
@@ -123,9 +124,10 @@ func aBadLineIsNamed(line: String, word: String) throws {
             bytes[place] = UInt8(truncatingIfNeeded: random.next())
         }
         samples.append(bytes)
-        samples.append((0..<random.next(below: 200)).map { _ in
-            UInt8(truncatingIfNeeded: random.next())
-        })
+        samples.append(
+            (0..<random.next(below: 200)).map { _ in
+                UInt8(truncatingIfNeeded: random.next())
+            })
     }
     for bytes in samples {
         let file = try TraceFile(bytes)

@@ -78,7 +78,8 @@ private func serveBinary(_ peer: Int32, _ store: SharedValues) {
             if answer.isEmpty { status = 1 }
         }
         sendBytes(
-            peer, [
+            peer,
+            [
                 0x81, head[1], 0, 0, answer.isEmpty ? 0 : 4, 0, 0, status,
                 0, 0, UInt8(answer.count >> 8), UInt8(answer.count & 0xFF),
             ] + head[12..<16] + [UInt8](repeating: 0, count: 8) + answer)
@@ -94,12 +95,13 @@ private func serveBinary(_ peer: Int32, _ store: SharedValues) {
                 + "--depth 4 --operations 4000 --value-bytes 40-300 --stall 2 "
                 + "--protocol \(wireProtocol.rawValue)"
                 + (harm == .none ? " --set-on-miss" : ""))
-        let word = switch harm {
-        case .none: "0 errors"
-        case .stale: "stale: version "
-        case .torn: "torn: "
-        case .swapped: "wrong: it is the value of key number "
-        }
+        let word =
+            switch harm {
+            case .none: "0 errors"
+            case .stale: "stale: version "
+            case .torn: "torn: "
+            case .swapped: "wrong: it is the value of key number "
+            }
         #expect(result.output.contains(word), "\(result.output)")
         guard harm != .none else { return #expect(result.exitCode == 0) }
         #expect(result.exitCode == 1)

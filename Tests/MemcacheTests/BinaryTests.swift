@@ -21,34 +21,42 @@ private let keyDigits = "48656c6c6f"
 
 /// The samples are those of the protocol's own description (BinaryProtocolRevamped).
 @Test func binaryRequestsAreTheseBytes() throws {
-    #expect(try hex { BinaryEncoder.get(.get, key.span, opaque: 0, to: &$0) }
-        == "80000005" + "00000000" + "00000005" + "00000000" + "0000000000000000" + keyDigits)
-    #expect(try hex { BinaryEncoder.get(.getKQ, key.span, opaque: 0x0102_0304, to: &$0) }
-        == "800d0005" + "00000000" + "00000005" + "01020304" + "0000000000000000" + keyDigits)
+    #expect(
+        try hex { BinaryEncoder.get(.get, key.span, opaque: 0, to: &$0) }
+            == "80000005" + "00000000" + "00000005" + "00000000" + "0000000000000000" + keyDigits)
+    #expect(
+        try hex { BinaryEncoder.get(.getKQ, key.span, opaque: 0x0102_0304, to: &$0) }
+            == "800d0005" + "00000000" + "00000005" + "01020304" + "0000000000000000" + keyDigits)
     let value = Array("World".utf8)
-    #expect(try hex {
-        BinaryEncoder.storeHead(
-            .add, key.span, flags: 0xdead_beef, expiry: 0x1c20, bytes: 5, opaque: 0, to: &$0)
-        $0.append(value.span)
-    } == "80020005" + "08000000" + "00000012" + "00000000" + "0000000000000000"
-        + "deadbeef" + "00001c20" + keyDigits + "576f726c64")
-    #expect(try hex { BinaryEncoder.delete(key.span, opaque: 9, to: &$0) }
-        == "80040005" + "00000000" + "00000005" + "00000009" + "0000000000000000" + keyDigits)
-    #expect(try hex {
-        BinaryEncoder.count(.decrement, key.span, by: 0x0102_0304_0506_0708, opaque: 1, to: &$0)
-    } == "80060005" + "14000000" + "00000019" + "00000001" + "0000000000000000"
-        + "0102030405060708" + "0000000000000000" + "ffffffff" + keyDigits)
-    #expect(try hex { BinaryEncoder.touch(key.span, expiry: 60, opaque: 2, to: &$0) }
-        == "801c0005" + "04000000" + "00000009" + "00000002" + "0000000000000000"
-        + "0000003c" + keyDigits)
-    #expect(try hex { BinaryEncoder.getAndTouch(key.span, expiry: 60, opaque: 2, to: &$0) }
-        == "801d0005" + "04000000" + "00000009" + "00000002" + "0000000000000000"
-        + "0000003c" + keyDigits)
-    #expect(try hex {
-        BinaryEncoder.plain(.noop, opaque: 3, to: &$0)
-        BinaryEncoder.plain(.quitQ, opaque: 0, to: &$0)
-    } == "800a0000" + "00000000" + "00000000" + "00000003" + "0000000000000000"
-        + "80170000" + "00000000" + "00000000" + "00000000" + "0000000000000000")
+    #expect(
+        try hex {
+            BinaryEncoder.storeHead(
+                .add, key.span, flags: 0xdead_beef, expiry: 0x1c20, bytes: 5, opaque: 0, to: &$0)
+            $0.append(value.span)
+        } == "80020005" + "08000000" + "00000012" + "00000000" + "0000000000000000"
+            + "deadbeef" + "00001c20" + keyDigits + "576f726c64")
+    #expect(
+        try hex { BinaryEncoder.delete(key.span, opaque: 9, to: &$0) }
+            == "80040005" + "00000000" + "00000005" + "00000009" + "0000000000000000" + keyDigits)
+    #expect(
+        try hex {
+            BinaryEncoder.count(.decrement, key.span, by: 0x0102_0304_0506_0708, opaque: 1, to: &$0)
+        } == "80060005" + "14000000" + "00000019" + "00000001" + "0000000000000000"
+            + "0102030405060708" + "0000000000000000" + "ffffffff" + keyDigits)
+    #expect(
+        try hex { BinaryEncoder.touch(key.span, expiry: 60, opaque: 2, to: &$0) }
+            == "801c0005" + "04000000" + "00000009" + "00000002" + "0000000000000000"
+            + "0000003c" + keyDigits)
+    #expect(
+        try hex { BinaryEncoder.getAndTouch(key.span, expiry: 60, opaque: 2, to: &$0) }
+            == "801d0005" + "04000000" + "00000009" + "00000002" + "0000000000000000"
+            + "0000003c" + keyDigits)
+    #expect(
+        try hex {
+            BinaryEncoder.plain(.noop, opaque: 3, to: &$0)
+            BinaryEncoder.plain(.quitQ, opaque: 0, to: &$0)
+        } == "800a0000" + "00000000" + "00000000" + "00000003" + "0000000000000000"
+            + "80170000" + "00000000" + "00000000" + "00000000" + "0000000000000000")
 }
 
 /// A reply, by its fields.
@@ -104,7 +112,8 @@ private func answers(_ bytes: [UInt8], cuts: [Int] = [])
 }
 
 @Test func binaryRepliesArriveInParts() {
-    let bytes = reply(0x00, opaque: 1, cas: 7, extras: [0, 0, 0, 5], value: Array("World".utf8))
+    let bytes =
+        reply(0x00, opaque: 1, cas: 7, extras: [0, 0, 0, 5], value: Array("World".utf8))
         + reply(0x00, status: 1, opaque: 2, value: Array("Not found".utf8))
         + reply(0x0D, opaque: 3, extras: [0, 0, 1, 0], key: "Hello", value: [])
         + reply(0x01, opaque: 4, cas: 9)

@@ -12,8 +12,10 @@ private func only(_ line: String, valueBytesMax: UInt32 = 1 << 20) -> [String] {
 @Test(arguments: [
     ("get a\r\n", ["get a =  [] f0 e0 c0 d0", "keysEnd  =  [] f0 e0 c0 d0"]),
     ("set a 7 -3 2\r\nhi\r\n", ["set a = hi [] f7 e-3 c0 d0"]),
-    ("cas a 4294967295 0 0 18446744073709551615 noreply\r\n\r\n",
-        ["cas quiet a =  [] f4294967295 e0 c18446744073709551615 d0"]),
+    (
+        "cas a 4294967295 0 0 18446744073709551615 noreply\r\n\r\n",
+        ["cas quiet a =  [] f4294967295 e0 c18446744073709551615 d0"]
+    ),
     ("gats 90 a\n", ["gats a =  [] f0 e90 c0 d0", "keysEnd  =  [] f0 e0 c0 d0"]),
     ("incr n 18446744073709551615\r\n", ["incr n =  [] f0 e0 c0 d18446744073709551615"]),
     ("decr n 1 noreply\r\n", ["decr quiet n =  [] f0 e0 c0 d1"]),
@@ -25,14 +27,20 @@ private func only(_ line: String, valueBytesMax: UInt32 = 1 << 20) -> [String] {
     ("stats  items  3 \r\n", ["stats  =  [items  3] f0 e0 c0 d0"]),
     ("stats \r\n", ["stats  =  [] f0 e0 c0 d0"]),
     ("shutdown graceful\r\n", ["shutdown  =  [graceful] f0 e0 c0 d0"]),
-    ("mn\r\nquit\r\nversion\r\n", [
-        "noop  =  [] f0 e0 c0 d0", "quit  =  [] f0 e0 c0 d0", "version  =  [] f0 e0 c0 d0",
-    ]),
+    (
+        "mn\r\nquit\r\nversion\r\n",
+        [
+            "noop  =  [] f0 e0 c0 d0", "quit  =  [] f0 e0 c0 d0", "version  =  [] f0 e0 c0 d0",
+        ]
+    ),
     ("set a 0 0 3\r\nab", ["pending 15"]),
     ("get a b", ["get a =  [] f0 e0 c0 d0", "inside"]),
-    ("set a 0 0 9 noreply\r\n0123456789\r\n", [
-        "fault badDataChunk  quiet", "fault unknownCommand ",
-    ]),
+    (
+        "set a 0 0 9 noreply\r\n0123456789\r\n",
+        [
+            "fault badDataChunk  quiet", "fault unknownCommand ",
+        ]
+    ),
     ("set a 0 0 11\r\n01234567890\r\nmn\r\n", ["fault tooLarge a", "noop  =  [] f0 e0 c0 d0"]),
     ("add a 0 0 11\r\n01234567890\r\nmn\r\n", ["fault tooLarge ", "noop  =  [] f0 e0 c0 d0"]),
     ("set a 0 0 -1\r\nmn\r\n", ["fault badFormat  closes"]),
@@ -40,9 +48,12 @@ private func only(_ line: String, valueBytesMax: UInt32 = 1 << 20) -> [String] {
     ("set a 0 0 x\r\nmn\r\n", ["fault badFormat ", "noop  =  [] f0 e0 c0 d0"]),
     ("ms a 2 T0\r\nhi\r\nmn\r\n", ["fault unknownCommand ", "noop  =  [] f0 e0 c0 d0"]),
     ("GET / HTTP/1.1\r\nmn\r\n", ["fault otherProtocol  closes"]),
-    ("get a \u{1}b c\r\nmn\r\n", [
-        "get a =  [] f0 e0 c0 d0", "fault badFormat ", "noop  =  [] f0 e0 c0 d0",
-    ]),
+    (
+        "get a \u{1}b c\r\nmn\r\n",
+        [
+            "get a =  [] f0 e0 c0 d0", "fault badFormat ", "noop  =  [] f0 e0 c0 d0",
+        ]
+    ),
     ("gat x a\r\nmn\r\n", ["fault badExpiry ", "noop  =  [] f0 e0 c0 d0"]),
 ])
 func aLineIsReadAs(line: String, expected: [String]) {

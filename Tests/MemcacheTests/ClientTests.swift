@@ -113,9 +113,10 @@ func valueLinesAreReadAlike(text: String, expected: [String]) {
         MetaEncoder.count(key.span, by: 1, to: &writer)
         MetaEncoder.count(key.span, by: .max, isDown: true, to: &writer)
     }
-    #expect(bytes == "mg key k v\r\nmg key k v q\r\nmg key T-1\r\nms key 5\r\n"
-        + "ms key 0 T60\r\nms key 9 ME T60\r\nmd key\r\nmg key k v T7\r\nma key v D1\r\n"
-        + "ma key v MD D18446744073709551615\r\n")
+    #expect(
+        bytes == "mg key k v\r\nmg key k v q\r\nmg key T-1\r\nms key 5\r\n"
+            + "ms key 0 T60\r\nms key 9 ME T60\r\nmd key\r\nmg key k v T7\r\nma key v D1\r\n"
+            + "ma key v MD D18446744073709551615\r\n")
 }
 
 @Test func wrongRepliesAreFaults() {
@@ -162,14 +163,15 @@ func valueLinesAreReadAlike(text: String, expected: [String]) {
         RequestEncoder.noop(to: &writer)
         RequestEncoder.quit(to: &writer)
     }
-    #expect(events(Array(bytes.utf8)).events.map(\.description) == [
-        "get key =  [] f0 e0 c0 d0", "keysEnd  =  [] f0 e0 c0 d0",
-        "gats key =  [] f0 e-5 c0 d0", "gats other =  [] f0 e-5 c0 d0",
-        "keysEnd  =  [] f0 e0 c0 d0", "set key = va\r\nlue [] f3 e60 c0 d0",
-        "cas quiet key = va\r\nlue [] f0 e0 c18446744073709551615 d0",
-        "delete quiet key =  [] f0 e0 c0 d0", "incr key =  [] f0 e0 c0 d18446744073709551615",
-        "decr key =  [] f0 e0 c0 d1", "touch key =  [] f0 e-9223372036854775808 c0 d0",
-        "flushAll  =  [] f0 e9 c0 d0", "stats  =  [items] f0 e0 c0 d0",
-        "version  =  [] f0 e0 c0 d0", "noop  =  [] f0 e0 c0 d0", "quit  =  [] f0 e0 c0 d0",
-    ])
+    #expect(
+        events(Array(bytes.utf8)).events.map(\.description) == [
+            "get key =  [] f0 e0 c0 d0", "keysEnd  =  [] f0 e0 c0 d0",
+            "gats key =  [] f0 e-5 c0 d0", "gats other =  [] f0 e-5 c0 d0",
+            "keysEnd  =  [] f0 e0 c0 d0", "set key = va\r\nlue [] f3 e60 c0 d0",
+            "cas quiet key = va\r\nlue [] f0 e0 c18446744073709551615 d0",
+            "delete quiet key =  [] f0 e0 c0 d0", "incr key =  [] f0 e0 c0 d18446744073709551615",
+            "decr key =  [] f0 e0 c0 d1", "touch key =  [] f0 e-9223372036854775808 c0 d0",
+            "flushAll  =  [] f0 e9 c0 d0", "stats  =  [items] f0 e0 c0 d0",
+            "version  =  [] f0 e0 c0 d0", "noop  =  [] f0 e0 c0 d0", "quit  =  [] f0 e0 c0 d0",
+        ])
 }

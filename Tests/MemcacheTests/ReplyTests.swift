@@ -77,12 +77,13 @@ private let key = Array("key".utf8)
         written { Reply.stat("items:", 3, ":age", 60, to: &$0) } == "STAT items:3:age 60\r\n")
 }
 
-@Test(arguments: [
-    (0, Expiry.never), (-1, .past), (Int64.min, .past), (1, .at(1_000_000_001)),
-    (2_592_000, .at(1_002_592_000)), (2_592_001, .past), (999_999_999, .past),
-    (1_000_000_000, .past), (1_000_000_001, .at(1_000_000_001)),
-    (4_294_967_295, .at(.max)), (4_294_967_296, .at(.max)), (Int64.max, .at(.max)),
-] as [(Int64, Expiry)])
+@Test(
+    arguments: [
+        (0, Expiry.never), (-1, .past), (Int64.min, .past), (1, .at(1_000_000_001)),
+        (2_592_000, .at(1_002_592_000)), (2_592_001, .past), (999_999_999, .past),
+        (1_000_000_000, .past), (1_000_000_001, .at(1_000_000_001)),
+        (4_294_967_295, .at(.max)), (4_294_967_296, .at(.max)), (Int64.max, .at(.max)),
+    ] as [(Int64, Expiry)])
 func expiryFollowsTheRule(sent: Int64, expected: Expiry) {
     #expect(ExpiryRule.resolve(sent, now: 1_000_000_000) == expected)
 }

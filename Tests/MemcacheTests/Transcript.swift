@@ -19,7 +19,8 @@ struct Transcript {
     static let all: [Transcript] = load()
 
     static func load() -> [Transcript] {
-        let folder = #filePath.split(separator: "/").dropLast(2).reduce("") { $0 + "/" + $1 }
+        let folder =
+            #filePath.split(separator: "/").dropLast(2).reduce("") { $0 + "/" + $1 }
             + "/transcripts/classic"
         guard let directory = opendir(folder) else { return [] }
         defer { closedir(directory) }

@@ -54,10 +54,14 @@ enum LayoutTables {
         return table(
             ["part of a record", "bytes"],
             [
-                ["header: order, key length, form, checksum, value length, marks",
-                    text(plain - 16)],
-                ["CAS, if a touch has kept an older one",
-                    text(bytes(RecordFields(cas: 1), value: 8) - plain)],
+                [
+                    "header: order, key length, form, checksum, value length, marks",
+                    text(plain - 16),
+                ],
+                [
+                    "CAS, if a touch has kept an older one",
+                    text(bytes(RecordFields(cas: 1), value: 8) - plain),
+                ],
                 ["value length above 65,535", text(wide - 12)],
                 ["expiry, if there is one", text(pair / 2)],
                 ["flags, if they are not 0", text(pair / 2)],
@@ -128,15 +132,23 @@ enum LayoutTables {
         table(
             ["database", "key", "value"],
             [
-                ["`segments`: a sealed segment, whole", text(StoreLayout.integerKeyBytes),
-                    "its records, at least \(text(StoreLayout.segmentValueBytesMin))"],
-                ["`directories`: the keys of a segment", text(StoreLayout.integerKeyBytes),
+                [
+                    "`segments`: a sealed segment, whole", text(StoreLayout.integerKeyBytes),
+                    "its records, at least \(text(StoreLayout.segmentValueBytesMin))",
+                ],
+                [
+                    "`directories`: the keys of a segment", text(StoreLayout.integerKeyBytes),
                     "\(StoreLayout.directoryHeaderBytes) and "
-                        + "\(StoreLayout.directoryEntryBytes) a record"],
-                ["`stretches`: what was new in an open segment",
-                    text(StoreLayout.stretchKeyBytes), "its records"],
-                ["`meta`: a word, the hash's secret", text(StoreLayout.integerKeyBytes),
-                    "8, \(KeyHasher.secretBytes)"],
+                        + "\(StoreLayout.directoryEntryBytes) a record",
+                ],
+                [
+                    "`stretches`: what was new in an open segment",
+                    text(StoreLayout.stretchKeyBytes), "its records",
+                ],
+                [
+                    "`meta`: a word, the hash's secret", text(StoreLayout.integerKeyBytes),
+                    "8, \(KeyHasher.secretBytes)",
+                ],
             ])
     }
 
@@ -191,14 +203,20 @@ enum LayoutTables {
                 ["a connection: its state", text(Sizes.connectionBytes)],
                 ["room for a key", text(Sizes.connectionKeyBytes)],
                 ["what `stats conns` shows", text(Sizes.rollBytes)],
-                ["\(Sizes.partsPerConnection) parts of deferred replies, \(Sizes.partBytes) and "
-                    + "\(Sizes.partTextBytes) each", text(parts)],
+                [
+                    "\(Sizes.partsPerConnection) parts of deferred replies, \(Sizes.partBytes) and "
+                        + "\(Sizes.partTextBytes) each", text(parts),
+                ],
                 ["**a connection that waits**", "**\(text(connection))**"],
                 ["a worker: replies of one turn", text(Sizes.outputBytes)],
-                ["\(Sizes.batchEntries) requests parsed, \(Sizes.batchEntryBytes) each",
-                    text(Sizes.batchEntries * Sizes.batchEntryBytes)],
-                ["\(Sizes.readSlots) reads from disk, \(text(Sizes.readSlotBytes)) each",
-                    text(Sizes.readSlots * Sizes.readSlotBytes)],
+                [
+                    "\(Sizes.batchEntries) requests parsed, \(Sizes.batchEntryBytes) each",
+                    text(Sizes.batchEntries * Sizes.batchEntryBytes),
+                ],
+                [
+                    "\(Sizes.readSlots) reads from disk, \(text(Sizes.readSlotBytes)) each",
+                    text(Sizes.readSlots * Sizes.readSlotBytes),
+                ],
                 ["a receive buffer", text(buffer + Sizes.ringBufferEntryBytes)],
                 ["a block of the pool", text(buffer)],
             ])

@@ -73,7 +73,8 @@ struct Script {
     var sections: [Section]
 
     static let all: [Script] = {
-        let folder = #filePath.split(separator: "/").dropLast(2).reduce("") { $0 + "/" + $1 }
+        let folder =
+            #filePath.split(separator: "/").dropLast(2).reduce("") { $0 + "/" + $1 }
             + "/transcripts/classic"
         guard let directory = opendir(folder) else { return [] }
         defer { closedir(directory) }

@@ -53,8 +53,9 @@ import Testing
             let key = text("pinned")
             client.door.beginTurn(now: client.now)
             defer { client.door.endTurn() }
-            guard case .memory(let found) = client.door.find(
-                key.span, hash: client.door.hash(key.span))
+            guard
+                case .memory(let found) = client.door.find(
+                    key.span, hash: client.door.hash(key.span))
             else { break }
             let pin = client.door.pin(found)
             client.door.release(found)

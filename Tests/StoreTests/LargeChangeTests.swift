@@ -79,7 +79,8 @@ private final class Joiners: Sendable {
     @Test(arguments: [false, true]) func noPartIsLost(hasDisk: Bool) throws {
         let scratch = Scratch()
         let now = World.unixNow
-        let disk = hasDisk
+        let disk =
+            hasDisk
             ? DiskConfiguration(
                 directory: scratch.path, sizeBytes: 256 << 20, flushIntervalMilliseconds: 10)
             : nil

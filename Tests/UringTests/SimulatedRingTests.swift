@@ -248,9 +248,10 @@ import Uring
         network.advance(nanoseconds: 999)
         #expect(try ring.turn().isEmpty)
         network.advance(nanoseconds: 1)
-        #expect(try ring.turn() == [
-            Completion(token: token(.timeout), result: -62, buffer: nil, isArmed: false)
-        ])
+        #expect(
+            try ring.turn() == [
+                Completion(token: token(.timeout), result: -62, buffer: nil, isArmed: false)
+            ])
         waker.wake()
         waker.wake()
         #expect(try ring.turn().map(\.token) == [token(.wake)])
@@ -367,10 +368,11 @@ import Uring
             }
         }
         // All that an echo can meet: it reads no file, and only receives are cancelled.
-        #expect(Set(struck.keys) == [
-            "shortReceives", "shortSends", "reordering", "delays", "withheldCompletions",
-            "resets", "dryBuffers", "lostArming", "staleCompletions", "fullQueue", "overflows",
-        ])
+        #expect(
+            Set(struck.keys) == [
+                "shortReceives", "shortSends", "reordering", "delays", "withheldCompletions",
+                "resets", "dryBuffers", "lostArming", "staleCompletions", "fullQueue", "overflows",
+            ])
     }
 
     @Test(.needsRing) func theSameEchoRunsOnTheKernel() throws {

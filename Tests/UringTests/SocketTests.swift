@@ -5,12 +5,13 @@ import Testing
 import Uring
 
 @Suite struct AddressTests {
-    @Test(arguments: [
-        ("localhost", "localhost", nil), ("127.0.0.1:11211", "127.0.0.1", 11211),
-        ("[::1]:5", "::1", 5), ("[::1]", "::1", nil), ("::1", "::1", nil), ("::", "::", nil),
-        ("*", nil, nil), ("*:80", nil, 80), (":80", nil, 80), ("host:0", "host", 0),
-        ("[fe80::1%lo]:65535", "fe80::1%lo", 65535),
-    ] as [(String, String?, UInt16?)])
+    @Test(
+        arguments: [
+            ("localhost", "localhost", nil), ("127.0.0.1:11211", "127.0.0.1", 11211),
+            ("[::1]:5", "::1", 5), ("[::1]", "::1", nil), ("::1", "::1", nil), ("::", "::", nil),
+            ("*", nil, nil), ("*:80", nil, 80), (":80", nil, 80), ("host:0", "host", 0),
+            ("[fe80::1%lo]:65535", "fe80::1%lo", 65535),
+        ] as [(String, String?, UInt16?)])
     func endpointIsReadInEveryForm(_ text: String, _ host: String?, _ port: UInt16?) throws {
         #expect(try Endpoint(parsing: text) == Endpoint(host: host, port: port))
     }
@@ -110,8 +111,9 @@ import Uring
             Issue.record("bound twice")
         } catch {
             #expect(
-                error == .failed(
-                    call: "bind", address: "\(listener.address)", errno: EADDRINUSE))
+                error
+                    == .failed(
+                        call: "bind", address: "\(listener.address)", errno: EADDRINUSE))
             #expect("\(error)".hasSuffix("Address already in use (EADDRINUSE)"))
         }
     }

@@ -194,9 +194,15 @@ public struct LruReference: BitwiseCopyable, Sendable {
 
     private mutating func unlink(_ index: UInt32) {
         let entry = entries[Int(index)]
-        if entry.newer != 0 { entries[Int(entry.newer)].older = entry.older }
-        else { newest = entry.older }
-        if entry.older != 0 { entries[Int(entry.older)].newer = entry.newer }
-        else { oldest = entry.newer }
+        if entry.newer != 0 {
+            entries[Int(entry.newer)].older = entry.older
+        } else {
+            newest = entry.older
+        }
+        if entry.older != 0 {
+            entries[Int(entry.older)].newer = entry.newer
+        } else {
+            oldest = entry.newer
+        }
     }
 }

@@ -136,7 +136,8 @@ struct ReplayFeed {
         let isTooLarge = Int(request.valueBytes) > plan.valueBytesMax
         if isTooLarge { request.hasSize = false }
         for index in result.references.indices {
-            let isHit = isTooLarge && request.operation.isStore
+            let isHit =
+                isTooLarge && request.operation.isStore
                 ? false
                 : result.references[index].play(request, at: schedule.time, fills: plan.fills)
             result.intervals[index].count(request, isHit: isHit)
@@ -144,10 +145,11 @@ struct ReplayFeed {
     }
 
     private mutating func interval() -> UInt32 {
-        let number = switch plan.interval {
-        case .requests(let count): result.requests / count
-        case .seconds(let count): schedule.second / count
-        }
+        let number =
+            switch plan.interval {
+            case .requests(let count): result.requests / count
+            case .seconds(let count): schedule.second / count
+            }
         let last = UInt64(ReplayIntervals.countMax - 1)
         result.isCut = result.isCut || number > last
         let index = min(number, last)

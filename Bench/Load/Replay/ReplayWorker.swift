@@ -127,7 +127,8 @@ struct ReplayWorker: ~Copyable {
         do throws(RingError) {
             try ring.submit(waiting: mayWait())  // 3. it goes out; replies come in
         } catch {
-            return failure = .ring(error)
+            failure = .ring(error)
+            return
         }
         queue.wakeUp()
         now = Clock.monotonicNanoseconds()

@@ -22,9 +22,11 @@ final class Board: Sendable {
         meterCount = plan.threadCount
         meters = try Region.map(byteCount: plan.threadCount * Meter.byteCount)
         let run = UInt32(truncatingIfNeeded: Clock.unixNanoseconds() / 1000)
-        ledger = plan.verifies ? try ValueLedger(
-            keyCount: plan.keyCount, counterCount: plan.mix.counts ? plan.keyCount : 0,
-            run: run) : nil
+        ledger =
+            plan.verifies
+            ? try ValueLedger(
+                keyCount: plan.keyCount, counterCount: plan.mix.counts ? plan.keyCount : 0,
+                run: run) : nil
     }
 
     private var phaseWord: AtomicWord32 { memory.atomic32(at: 0) }

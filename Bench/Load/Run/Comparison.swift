@@ -91,7 +91,8 @@ public struct Spread: Equatable, Sendable {
         self.least = least
         self.most = most
         let middle = sorted.count / 2
-        median = sorted.count % 2 == 1
+        median =
+            sorted.count % 2 == 1
             ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
     }
 }

@@ -58,7 +58,8 @@ extension Worker {
             answer.opcode == Self.opcode(command).rawValue
         else {
             fail(
-                slot, connection, "not an answer to \(command.name) with opaque "
+                slot, connection,
+                "not an answer to \(command.name) with opaque "
                     + "\(connection.binary.opaque)", reply: Self.words(answer))
             return false
         }
@@ -117,7 +118,8 @@ extension Worker {
             index >= connection.keyIndex
         else {
             fail(
-                slot, connection, "not an answer to any of \(count) getkq from opaque "
+                slot, connection,
+                "not an answer to any of \(count) getkq from opaque "
                     + "\(connection.binary.opaque) on", reply: Self.words(answer))
             return false
         }

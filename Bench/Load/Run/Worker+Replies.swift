@@ -121,7 +121,8 @@ extension Worker {
         }
         let entry = pending.entry(of: slot, at: connection.head)
         let command = pending.command(entry)
-        let isOver = plan.wireProtocol == .meta
+        let isOver =
+            plan.wireProtocol == .meta
             ? matchMeta(command, answer, bytes, entry, slot, &connection)
             : matchClassic(command, answer, bytes, entry, slot, &connection)
         if isOver { finishHead(entry, command, &connection) }
@@ -257,7 +258,8 @@ extension Worker {
         while index < min(bytes.count, 80), bytes[index] != 0x0A {
             let byte = bytes[index]
             if byte != 0x0D {
-                text += byte >= 0x20 && byte < 0x7F
+                text +=
+                    byte >= 0x20 && byte < 0x7F
                     ? String(UnicodeScalar(byte)) : "\\x" + String(byte, radix: 16)
             }
             index += 1

@@ -50,7 +50,8 @@ extension Worker {
         guard let ledger else { return }
         let index = max(connection.keyIndex &- 1, 0)
         let key = pending.key(entry, index)
-        let fault = space.isData(key)
+        let fault =
+            space.isData(key)
             ? ledger.judge(
                 connection.value, of: key, floor: pending.version(entry, index),
                 byteCount: valueSizes.bytes(of: key))

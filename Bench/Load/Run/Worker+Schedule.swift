@@ -93,7 +93,8 @@ extension Worker {
 
     private mutating func sendDue(_ slot: Int) {
         guard !connections[slot].isSending, !connections[slot].isRetiring else {
-            return paces[slot].isFull = true
+            paces[slot].isFull = true
+            return
         }
         var connection = connections[slot]
         var pace = paces[slot]

@@ -185,7 +185,8 @@ struct Worker: ~Copyable {
         do throws(RingError) {
             try ring.submit(waiting: true)  // 2. it goes out; replies come in
         } catch {
-            return failure = .ring(error)
+            failure = .ring(error)
+            return
         }
         now = Clock.monotonicNanoseconds()
         counters.turns &+= 1

@@ -114,8 +114,7 @@ public struct ServerFacts: Equatable, Sendable {
             switch answer.kind {
             case .version: version = Self.string(rest, answer.text)
             case .stat:
-                self[keyPath: lines][Self.string(rest, answer.key)]
-                    = Self.string(rest, answer.text)
+                self[keyPath: lines][Self.string(rest, answer.key)] = Self.string(rest, answer.text)
             default: isComplete = true
             }
             position += consumed

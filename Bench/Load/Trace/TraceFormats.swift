@@ -68,8 +68,9 @@ enum TraceCSV {
             return .fault("the value size is not a number of at most \(UInt32.max)")
         }
         guard let operation = operation(line.extracting(starts.1 + 1..<starts.0)) else {
-            return .fault("the operation is none of get, gets, set, add, replace, cas, append, "
-                + "prepend, delete, incr, decr")
+            return .fault(
+                "the operation is none of get, gets, set, add, replace, cas, append, "
+                    + "prepend, delete, incr, decr")
         }
         guard let ttl = number(line, starts.0 + 1, line.count), ttl <= UInt32.max else {
             return .fault("the TTL is not a number of at most \(UInt32.max) seconds")
@@ -86,8 +87,9 @@ enum TraceCSV {
     }
 
     private static var tooFew: TraceParsed {
-        .fault("fewer than the \(columnCount) columns timestamp, key, key size, value size, "
-            + "client id, operation, TTL")
+        .fault(
+            "fewer than the \(columnCount) columns timestamp, key, key size, value size, "
+                + "client id, operation, TTL")
     }
 
     private static func comma(before end: Int, _ line: Span<UInt8>) -> Int? {

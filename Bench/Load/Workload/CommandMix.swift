@@ -14,8 +14,9 @@ public struct CommandMix: Equatable, Sendable, CustomStringConvertible {
             guard let command = LoadCommand.allCases.first(where: { $0.name == sides[0] }),
                 sides.count <= 2, !found.contains(where: { $0.command == command })
             else {
-                throw ArgumentFault("mix '\(text)' is not of the form get=90,set=10, of "
-                    + LoadCommand.allCases.map(\.name).joined(separator: ", "))
+                throw ArgumentFault(
+                    "mix '\(text)' is not of the form get=90,set=10, of "
+                        + LoadCommand.allCases.map(\.name).joined(separator: ", "))
             }
             let weight = sides.count == 2 ? UInt32(sides[1]) : 1
             guard let weight, weight <= Self.weightMax else {

@@ -160,13 +160,14 @@ public struct SizeSampler: BitwiseCopyable, Sendable {
     /// The size below which the share `part` (above 0, below 1) of all keys lies, held to the
     /// limits.
     public func quantile(_ part: Double) -> Int {
-        let size = switch kind {
-        case .fixed: Double(most)
-        case .range: Double(least) + (part * Double(most - least + 1)).rounded(.down)
-        case .etcKeys: Self.etcKey(part)
-        case .etcValues: Self.etcValue(part)
-        case .exponential: 1 + (log1p(-part) * factor).rounded(.down)
-        }
+        let size =
+            switch kind {
+            case .fixed: Double(most)
+            case .range: Double(least) + (part * Double(most - least + 1)).rounded(.down)
+            case .etcKeys: Self.etcKey(part)
+            case .etcValues: Self.etcValue(part)
+            case .exponential: 1 + (log1p(-part) * factor).rounded(.down)
+            }
         return Int(min(max(size, Double(least)), Double(most)))
     }
 

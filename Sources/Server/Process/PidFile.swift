@@ -1,7 +1,7 @@
 // PidFile: tells others which process serves (-P).
 
-internal import Primitives
 internal import Glibc
+internal import Primitives
 
 /// Why the file could not be written.
 public struct PidFileError: Error, Equatable, CustomStringConvertible {

@@ -82,7 +82,8 @@ extension Worker where Network: ~Copyable {
         }
         parts[part].read = UInt32(number)
         reads[number].part = UInt32(part)
-        reads[number].sendsCas = batch[index].request.verb == .gets
+        reads[number].sendsCas =
+            batch[index].request.verb == .gets
             || batch[index].request.verb == .gats
         reads[number].endsKeys = batch[index].endsKeys
         reads[number].differing = connections[slot].differing

@@ -178,9 +178,13 @@ extension Worker where Network: ~Copyable {
     // MARK: The other changes
 
     mutating func executeDelete(_ index: Int) -> Bool {
-        guard let outcome = change(index, { door, key, hash, except, _, _ in
-            door.remove(key, hash: hash, except: except)
-        }) else { return false }
+        guard
+            let outcome = change(
+                index,
+                { door, key, hash, except, _, _ in
+                    door.remove(key, hash: hash, except: except)
+                })
+        else { return false }
         let slot = Int(batch[index].slot)
         let isQuiet = batch[index].request.isQuiet
         if case .wait = outcome {
@@ -201,11 +205,15 @@ extension Worker where Network: ~Copyable {
     }
 
     mutating func executeArithmetic(_ index: Int) -> Bool {
-        guard let outcome = change(index, { door, key, hash, except, request, _ in
-            door.add(
-                request.delta, isDecrement: request.verb == .decr, key: key, hash: hash,
-                except: except)
-        }) else { return false }
+        guard
+            let outcome = change(
+                index,
+                { door, key, hash, except, request, _ in
+                    door.add(
+                        request.delta, isDecrement: request.verb == .decr, key: key, hash: hash,
+                        except: except)
+                })
+        else { return false }
         let slot = Int(batch[index].slot)
         let request = batch[index].request
         var writer = replyWriter()
@@ -231,11 +239,15 @@ extension Worker where Network: ~Copyable {
     }
 
     mutating func executeTouch(_ index: Int) -> Bool {
-        guard let outcome = change(index, { door, key, hash, except, _, expiry in
-            door.touch(
-                key, hash: hash, expiry: expiry.second, isExpired: expiry.isExpired,
-                except: except)
-        }) else { return false }
+        guard
+            let outcome = change(
+                index,
+                { door, key, hash, except, _, expiry in
+                    door.touch(
+                        key, hash: hash, expiry: expiry.second, isExpired: expiry.isExpired,
+                        except: except)
+                })
+        else { return false }
         let slot = Int(batch[index].slot)
         let isQuiet = batch[index].request.isQuiet
         counters.add(.touchCommands)

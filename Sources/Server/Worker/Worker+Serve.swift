@@ -205,8 +205,7 @@ extension Worker where Network: ~Copyable {
     // MARK: Requests that are cut
 
     /// The block ends inside a request. Nil: parse again.
-    private mutating func continueInput(_ slot: Int, _ atLeast: Int, _ hasEntries: Bool) -> Pause?
-    {
+    private mutating func continueInput(_ slot: Int, _ atLeast: Int, _ hasEntries: Bool) -> Pause? {
         let table = connections
         let id = table[slot].cursor
         let rest = blocks[id].end &- table[slot].position
