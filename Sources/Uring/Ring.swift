@@ -1,8 +1,8 @@
 // Ring: what a worker may ask of the kernel, and what comes back.
 //
-// `KernelRing` drives io_uring; the tests' `SimulatedRing` (Tests/Simulation) misbehaves on purpose.
-// The worker is generic over this protocol, so tests run the production loop. No constant of io_uring
-// passes this border: results are bytes or a negated errno, flags are properties.
+// `KernelRing` drives io_uring; the tests' `SimulatedRing` (Tests/Simulation) misbehaves on
+// purpose. The worker is generic over this protocol, so tests run the production loop. No constant
+// of io_uring passes this border: results are bytes or a negated errno, flags are properties.
 
 public import Primitives
 
