@@ -9,7 +9,7 @@ enum DoorBenchmarks {
         let store = try TieredStore(
             configuration: StoreConfiguration(
                 memoryBytes: 64 << 20, workers: 1, itemBytesMax: 1 << 20),
-            journal: .silent, now: 1_800_000_000)
+            events: .silent, now: 1_800_000_000)
         var door = store.door(worker: 0)
         let output = try Region.map(byteCount: 4096)
         let half = keys.count / 2

@@ -19,7 +19,7 @@ import Primitives
 /// on. Every byte from 0x80 on is allowed, so keys in UTF-8 work.
 public struct ClassicParser: BitwiseCopyable, Sendable {
     /// Where in a line the input begins.
-    enum Place: UInt8, BitwiseCopyable {
+    enum Phase: UInt8, BitwiseCopyable {
         /// At the start of a line.
         case line
         /// In a list of keys, before the next one.
@@ -34,7 +34,7 @@ public struct ClassicParser: BitwiseCopyable, Sendable {
     public let valueBytesMax: UInt32
     /// The verb of the retrieval line being read.
     var verb: Verb = .get
-    var place: Place = .line
+    var phase: Phase = .line
 
     /// A parser that answers `tooLarge` to values of more than `valueBytesMax` bytes.
     public init(valueBytesMax: UInt32) {
@@ -42,7 +42,7 @@ public struct ClassicParser: BitwiseCopyable, Sendable {
     }
 
     /// Whether the input that comes next belongs to a line that was begun already.
-    public var isInsideLine: Bool { place != .line }
+    public var isInsideLine: Bool { phase != .line }
 
     /// Parses what stands at the start of `input`.
     ///
@@ -51,7 +51,7 @@ public struct ClassicParser: BitwiseCopyable, Sendable {
     public mutating func next(_ input: Span<UInt8>) -> Parsed {
         precondition(input.count < Int(UInt32.max))
         guard input.count > 0 else { return .needMore(atLeast: 1) }
-        switch place {
+        switch phase {
         case .line: return nextLine(input)
         case .keys: return nextKey(input)
         case .rest: return dropRest(input)
@@ -65,7 +65,7 @@ public struct ClassicParser: BitwiseCopyable, Sendable {
     /// caller checks. Nil for anything else, a faulty line included (`next` tells).
     public func storageHeader(_ input: Span<UInt8>) -> (Request, consumed: Int)? {
         precondition(input.count < Int(UInt32.max))
-        guard place == .line, input.count > 0 else { return nil }
+        guard phase == .line, input.count > 0 else { return nil }
         let first = ByteScan.nonBlank(in: input, from: 0)
         guard case .whole(let end, let consumed) = wholeLine(input, from: first) else {
             return nil
@@ -147,7 +147,7 @@ public struct ClassicParser: BitwiseCopyable, Sendable {
     /// A fault of `kind` that takes the rest of its line with it, now and from later input.
     mutating func restOfLine(_ input: Span<UInt8>, from start: Int, _ kind: Fault.Kind) -> Fault {
         let newline = ByteScan.newline(in: input, from: start)
-        place = newline < input.count ? .line : .rest
+        phase = newline < input.count ? .line : .rest
         var fault = Fault(kind, consumed: min(newline &+ 1, input.count))
         fault.isQuiet = kind == .rest
         return fault

@@ -73,7 +73,7 @@ extension ClassicParser {
         }
         switch lineBreak(input, at: first) {
         case .line(let next):
-            place = .line
+            phase = .line
             return .request(Request(verb: .keysEnd), consumed: next)
         case .pending:
             return .needMore(atLeast: input.count &+ 1)
@@ -97,7 +97,7 @@ extension ClassicParser {
         case .pending: return .needMore(atLeast: input.count &+ 1)
         case .control: return .fault(restOfLine(input, from: start, .badFormat))
         }
-        place = .keys
+        phase = .keys
         self.verb = verb
         self.expiry = expiry
         var request = Request(verb: verb)

@@ -122,7 +122,7 @@ extension Writer {
         log.index.lock(shard)
         defer { log.index.unlock(shard) }
         let place = Place(segment: segment, offset: 0)
-        guard let (at, slot) = log.index.find(hash, place), !SlotLayout.isMarked(slot),
+        guard let (at, slot) = log.index.find(hash, place), !SlotLayout.isRemoval(slot),
             isWanted || SlotLayout.hits(slot) > 0, log.isAlive(record, at: now),
             let heir = segments.open(.chain)
         else { return nil }
@@ -154,7 +154,7 @@ extension Writer {
     /// Whether the open segment holds bytes that no cut covers.
     public var hasUncut: Bool { main.tail > main.cut }
 
-    /// Takes the cut itself: for the committer's own pen.
+    /// Takes the cut itself: for the committer's own writer.
     public mutating func cutNow() {
         guard main.segment != 0 else { return }
         publishCut(log.cutAsked(number).loadRelaxed())

@@ -116,6 +116,8 @@ public struct Geometry: BitwiseCopyable, Sendable, Equatable {
     public var framesHeldMax: Int {
         2 * writers + 2 * max(writers - (hasDisk ? 2 : 1), 0) + 1
     }
+    /// So many sealed segments are worth a commit of their own.
+    public var sealedSegmentsMax: Int { max(min(8, frameCount / 16), 1) }
     /// Frames that one record may take: so many parts its key on disk can number.
     public static let chainFramesMax = 1024
     /// The largest record that memory can take once everything else has left it.

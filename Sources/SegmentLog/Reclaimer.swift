@@ -1,6 +1,6 @@
 // Reclaimer: keeps frames free. Run by the maintenance thread only.
 //
-// While frames are free nothing leaves memory. Below the low mark, in this order: the segment
+// While frames are free nothing leaves memory. When they are short, in this order: the segment
 // with the most dead bytes is cleaned, if they make it worth while; the log region,
 // if it holds more than its share, loses its oldest segment (what was hit is promoted); else the
 // promotion region loses its oldest (what was hit goes to its head again, one hit poorer). A frame
@@ -11,7 +11,7 @@ internal import Primitives
 /// The policy of the memory tier, and the thread that carries it out.
 public struct Reclaimer: ~Copyable {
     public var writer: Writer
-    private var quarantineMark: Frames.Snapshot?
+    private var quarantineSnapshot: Frames.Snapshot?
     private var leaving: [UInt32] = []
     private var crawlShard = 0
     private var crawlBucket = 0
@@ -69,8 +69,8 @@ public struct Reclaimer: ~Copyable {
             chosen.append(victim)
         }
         guard !chosen.isEmpty else { return false }
-        let mark = log.frames.snapshot()
-        while !log.frames.isQuiet(since: mark) { Pause.short() }
+        let snapshot = log.frames.snapshot()
+        while !log.frames.isQuiet(since: snapshot) { Pause.short() }
         for (segment, keepsAll) in chosen { drop(Int(segment), keepsAll: keepsAll, now: now) }
         return true
     }
@@ -78,14 +78,14 @@ public struct Reclaimer: ~Copyable {
     private mutating func releaseQuiet() -> Bool {
         guard log.frames.releasableCount > 0 else { return false }
         // A snapshot covers what was retired before it was taken; later ones wait for the next.
-        guard let mark = quarantineMark else {
+        guard let snapshot = quarantineSnapshot else {
             // Counted first: what comes in between is not covered by the snapshot.
             quarantineCount = log.frames.quarantinedCount
-            quarantineMark = log.frames.snapshot()
+            quarantineSnapshot = log.frames.snapshot()
             return false
         }
-        guard log.frames.isQuiet(since: mark) else { return false }
-        quarantineMark = nil
+        guard log.frames.isQuiet(since: snapshot) else { return false }
+        quarantineSnapshot = nil
         return log.frames.release(quarantined: quarantineCount) > 0
     }
     private var quarantineCount = 0
@@ -301,7 +301,7 @@ public struct Reclaimer: ~Copyable {
     private func crawl(_ shard: Int, _ buckets: Range<Int>, now: UInt32) {
         let layout = log.index.layout
         log.index.forEach(shard, buckets: buckets) { at, slot in
-            guard !SlotLayout.isMarked(slot) else { return }
+            guard !SlotLayout.isRemoval(slot) else { return }
             let frame = log.segments.frame(layout.segment(slot)).loadAcquire()
             guard frame != 0 else { return }
             let record = Record(
@@ -309,7 +309,7 @@ public struct Reclaimer: ~Copyable {
             let expiry = record.expiry
             guard expiry != 0 else { return }
             if expiry > now { return log.noteExpiry(expiry) }
-            if !log.markExpired(shard, at, slot) {
+            if !log.rememberExpired(shard, at, slot) {
                 log.bury(slot)
                 log.index.remove(shard, at: at)
             }

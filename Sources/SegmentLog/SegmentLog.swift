@@ -50,7 +50,7 @@ public struct SegmentLog: BitwiseCopyable, Sendable {
     @inlinable public var flushMark: AtomicWord64 { common.atomic64(at: 0) }
     /// No order above this may be given out (it is not reserved on disk yet).
     @inlinable public var orderLimit: AtomicWord64 { common.atomic64(at: 8) }
-    /// Whether recovery still runs: removals leave marks.
+    /// Whether recovery still runs: removals are remembered in the index.
     @inlinable public var recovering: AtomicWord64 { common.atomic64(at: 16) }
     /// No record in memory expires before this second.
     @inlinable public var earliestExpiry: AtomicWord64 { common.atomic64(at: 24) }
@@ -141,7 +141,7 @@ public struct SegmentLog: BitwiseCopyable, Sendable {
     @inlinable public func isDirty(_ writer: Int) -> AtomicWord64 {
         common.atomic64(at: cutOffset(writer) &+ 16)
     }
-    /// Whether the writer has closed its pen for good and answers no more.
+    /// Whether the writer has closed for good and answers no more.
     public func isClosed(_ writer: Int) -> AtomicWord64 {
         common.atomic64(at: cutOffset(writer) + 24)
     }

@@ -6,11 +6,11 @@
 ///
 /// ```text
 /// bit 63        20+n 19+n    20   19    18  17 16            0
-///     |     tag      | segment n | mark | hits | offset / 8   |
+///     |     tag      | segment n | gone | hits | offset / 8   |
 /// ```
 /// An empty slot is 0: no record lies in segment 0. The last slot of a bucket is a link to an
 /// overflow bucket if its segment number is all ones; the tag and offset bits then hold the
-/// bucket's index. mark: a removal, kept while recovery may still meet an older record.
+/// bucket's index. gone: a removal, kept while recovery may still meet an older record.
 public struct SlotLayout: BitwiseCopyable, Sendable {
     @usableFromInline let segmentMask: UInt64
     @usableFromInline let tagShift: UInt64
@@ -19,7 +19,7 @@ public struct SlotLayout: BitwiseCopyable, Sendable {
 
     public static let hitShift: UInt64 = 17
     public static let hitMask: UInt64 = 3 << 17
-    public static let markBit: UInt64 = 1 << 19
+    public static let removalBit: UInt64 = 1 << 19
     static let segmentShift: UInt64 = 20
     /// The bits that name a place.
     @inlinable public var placeMask: UInt64 { segmentMask << 20 | 0x1_FFFF }
@@ -52,10 +52,10 @@ public struct SlotLayout: BitwiseCopyable, Sendable {
     }
     /// Whether both name the same key at the same place, whatever their hit bits.
     @inlinable public func isSame(_ slot: UInt64, _ other: UInt64) -> Bool {
-        (slot ^ other) & ~(Self.hitMask | Self.markBit) == 0
+        (slot ^ other) & ~(Self.hitMask | Self.removalBit) == 0
     }
     @inlinable public static func hits(_ slot: UInt64) -> UInt64 { slot &>> 17 & 3 }
-    @inlinable public static func isMarked(_ slot: UInt64) -> Bool { slot & markBit != 0 }
+    @inlinable public static func isRemoval(_ slot: UInt64) -> Bool { slot & removalBit != 0 }
 
     @inlinable public func isLink(_ slot: UInt64) -> Bool {
         slot &>> 20 & segmentMask == segmentMask

@@ -25,7 +25,7 @@ extension Writer {
         let shard = index.shard(hash)
         index.lock(shard)
         defer { index.unlock(shard) }
-        guard let (at, slot) = index.find(hash, place), !SlotLayout.isMarked(slot) else {
+        guard let (at, slot) = index.find(hash, place), !SlotLayout.isRemoval(slot) else {
             return .gone
         }
         let frame = log.segments.frame(place.segment).loadAcquire()
@@ -60,7 +60,7 @@ extension Writer {
         index.lock(shard)
         defer { index.unlock(shard) }
         let place = index.layout.place(expected)
-        guard let (at, slot) = index.find(hash, place), !SlotLayout.isMarked(slot),
+        guard let (at, slot) = index.find(hash, place), !SlotLayout.isRemoval(slot),
             log.segments.frame(place.segment).loadAcquire() == 0
         else { return .gone }
         let home = Home(place, sequence: log.segments.sequence(place.segment))
@@ -94,7 +94,7 @@ extension Writer {
         let shard = index.shard(hash)
         index.lock(shard)
         defer { index.unlock(shard) }
-        guard let (at, slot) = index.find(hash, place), !SlotLayout.isMarked(slot) else { return }
+        guard let (at, slot) = index.find(hash, place), !SlotLayout.isRemoval(slot) else { return }
         let frame = log.segments.frame(place.segment).loadAcquire()
         guard frame != 0 else { return }
         let record = record(frame, slot)
@@ -114,7 +114,7 @@ extension Writer {
         let shard = index.shard(hash)
         index.lock(shard)
         defer { index.unlock(shard) }
-        guard let (at, slot) = index.find(hash, place), !SlotLayout.isMarked(slot) else { return }
+        guard let (at, slot) = index.find(hash, place), !SlotLayout.isRemoval(slot) else { return }
         let frame = log.segments.frame(place.segment).loadAcquire()
         if frame != 0, !log.isAlive(record(frame, slot), at: now) {
             return expire(hash, at, slot)
@@ -134,7 +134,7 @@ extension Writer {
 
     /// Removes an expired or flushed record. Shard locked.
     public mutating func expire(_ hash: UInt64, _ at: SlotOffset, _ slot: UInt64) {
-        if !log.markExpired(log.index.shard(hash), at, slot) { remove(hash, at, slot) }
+        if !log.rememberExpired(log.index.shard(hash), at, slot) { remove(hash, at, slot) }
         log.count(.expired)
         if SlotLayout.hits(slot) == 0 { log.count(.expiredUnfetched) }
     }
@@ -142,9 +142,9 @@ extension Writer {
 
 extension SegmentLog {
     /// While recovery runs, a record that has expired must be remembered: an older one of its key
-    /// may not have been reached yet. The slot becomes a mark. False: recovery does not run, or
-    /// there is no lasting place to point to. The shard is locked.
-    func markExpired(_ shard: Int, _ at: SlotOffset, _ slot: UInt64) -> Bool {
+    /// may not have been reached yet. The slot becomes a remembered removal. False: recovery does
+    /// not run, or there is no lasting place to point to. The shard is locked.
+    func rememberExpired(_ shard: Int, _ at: SlotOffset, _ slot: UInt64) -> Bool {
         guard recovering.loadRelaxed() != 0 else { return false }
         var place = index.layout.place(slot)
         if segments.kind(place.segment) == .promotion {
@@ -155,7 +155,7 @@ extension SegmentLog {
             place = home.place
         }
         bury(slot)
-        index.store(index.layout.moved(slot, to: place) | SlotLayout.markBit, at: at)
+        index.store(index.layout.moved(slot, to: place) | SlotLayout.removalBit, at: at)
         index.addItems(shard, -1)
         return true
     }

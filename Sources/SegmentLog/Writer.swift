@@ -1,4 +1,5 @@
-// Writer: one thread's pen: its open segments, and the moves that put records into the log.
+// Writer: what one thread appends with: its open segments, and the moves that put records into the
+// log.
 //
 // Each worker has one, so has the maintenance thread and the committer. A writer appends only to
 // segments that it opened itself; what it publishes becomes visible through a slot, under the
@@ -37,7 +38,7 @@ public enum Located: BitwiseCopyable {
     case disk(SlotOffset, UInt64, isAlone: Bool)
 }
 
-/// One thread's pen. Not shared.
+/// What one thread appends with. Not shared.
 public struct Writer: ~Copyable {
     public let log: SegmentLog
     /// Which writer this is: 0 ..< geometry.writers.
@@ -65,7 +66,7 @@ public struct Writer: ~Copyable {
     // MARK: Looking
 
     /// The record of `key`. The shard is locked. Slots equal to `first` or `second` are known to
-    /// belong to other keys; marks of removals are passed over.
+    /// belong to other keys; remembered removals are passed over.
     @inlinable @inline(__always) public mutating func locate(
         _ key: Span<UInt8>, hash: UInt64, first: UInt64 = 0, second: UInt64 = 0
     ) -> Located {
@@ -79,11 +80,11 @@ public struct Writer: ~Copyable {
             if frame != 0 {
                 let record = self.record(frame, slot)
                 if record.hasKey(key) {
-                    if SlotLayout.isMarked(slot) { continue }
+                    if SlotLayout.isRemoval(slot) { continue }
                     return .memory(at, slot, record)
                 }
             } else {
-                if SlotLayout.isMarked(slot) { continue }
+                if SlotLayout.isRemoval(slot) { continue }
                 // A segment that leaves the disk takes its slots with it.
                 if log.segments.state(segment) == .dying {
                     // The disk may hold the record after a restart, if its deletion fails.
@@ -266,9 +267,9 @@ public struct Writer: ~Copyable {
     }
 
     /// Recovery runs: keeps a removal in mind, so that no older record of the key comes back.
-    public mutating func mark(_ hash: UInt64, _ grave: Place) {
+    public mutating func rememberRemoval(_ hash: UInt64, _ grave: Place) {
         let layout = log.index.layout
-        let slot = layout.slot(tag: layout.tag(hash), grave) | SlotLayout.markBit
+        let slot = layout.slot(tag: layout.tag(hash), grave) | SlotLayout.removalBit
         _ = log.index.insert(hash, slot, isItem: false)
     }
 

@@ -69,6 +69,6 @@ final class Maintenance: Sendable {
         _ = store.log.flushAll()
         _ = store.signals.flushAt.replace(due, with: 0)
         store.signals.changes.add(1)
-        store.journal.info("a delayed flush_all took effect")
+        store.events.info("a delayed flush_all took effect")
     }
 }

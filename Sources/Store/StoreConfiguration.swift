@@ -49,7 +49,7 @@ public struct StoreConfiguration: Sendable, Equatable {
 extension StoreConfiguration {
     /// How the memory is divided.
     func geometry(frameBytesWanted: Int? = nil, segmentsFound: Int = 0) -> Geometry {
-        // Behind the workers' pens: maintenance's, and with a disk the committer's.
+        // Behind the workers' writers: maintenance's, and with a disk the committer's.
         Geometry(
             memoryBytes: memoryBytes - (disk == nil ? 0 : Disk.memoryBytes),
             writers: workers + (disk == nil ? 1 : 2), diskBytes: disk?.sizeBytes ?? 0,

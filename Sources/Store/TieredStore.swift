@@ -13,7 +13,7 @@ public final class TieredStore: Sendable {
     let signals: Signals
     let loads: SlotQueue
     let configuration: StoreConfiguration
-    let journal: Journal
+    let events: EventLog
     private let disk: Disk?
     /// Keys of parts of large records without a directory, found by recovery.
     let orphans = Mutex<[UInt64]>([])
@@ -23,13 +23,13 @@ public final class TieredStore: Sendable {
     ///
     /// - Parameter now: unix seconds, to tell what is expired.
     public init(
-        configuration: StoreConfiguration, journal: Journal, now: UInt32
+        configuration: StoreConfiguration, events: EventLog, now: UInt32
     ) throws(StoreError) {
         precondition(configuration.workers > 0)
         self.configuration = configuration
-        self.journal = journal
+        self.events = events
         if let settings = configuration.disk {
-            disk = try Disk(settings, journal: journal)
+            disk = try Disk(settings, events: events)
         } else {
             disk = nil
         }
@@ -119,7 +119,7 @@ public final class TieredStore: Sendable {
         let frames = log.frames
         sum.items = UInt64(log.index.itemCount())
         sum.bytes = log.liveBytes()
-        sum.addResidences(of: log)
+        sum.addEstimates(of: log)
         sum.memoryBytes = UInt64(log.geometry.memoryBytes)
         sum.segmentBytes = UInt64(log.geometry.segmentBytes)
         sum.frames = UInt64(log.geometry.frameCount - frames.surrenderedCount)

@@ -57,9 +57,9 @@ enum Command {
     }
 
     private static func serve(_ plan: Plan) -> Int32 {
-        let journal = Journal.onStandardError(verbosity: plan.settings.verbosity)
-        for warning in plan.warnings { journal.warning(warning) }
-        return Daemon.run(settings: plan.settings, journal: journal)
+        let events = EventLog.onStandardError(verbosity: plan.settings.verbosity)
+        for warning in plan.warnings { events.warning(warning) }
+        return Daemon.run(settings: plan.settings, events: events)
     }
 
     private static func complain(_ text: String) {

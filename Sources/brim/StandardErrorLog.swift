@@ -1,4 +1,4 @@
-// StandardErrorLog: one line per record on standard error, and the bridge from the journal to it.
+// StandardErrorLog: one line per record on standard error, and the bridge from the events to it.
 //
 // A line is `2026-01-31T12:00:00.000Z info listening address=127.0.0.1:11211`: time in UTC,
 // level, message, metadata as `name=value`.
@@ -30,21 +30,21 @@ struct StandardErrorLog: LogHandler {
     }
 }
 
-extension Journal {
+extension EventLog {
     /// Starts the process's logging; call it once.
-    static func onStandardError(verbosity: Int) -> Journal {
+    static func onStandardError(verbosity: Int) -> EventLog {
         let threshold: Level = verbosity == 0 ? .info : verbosity == 1 ? .debug : .trace
         LoggingSystem.bootstrap { _ in StandardErrorLog() }
         var logger = Logger(label: "brim")
         logger.logLevel = threshold.logLevel
         let sink = logger
-        return Journal(threshold: threshold) { level, line in
+        return EventLog(threshold: threshold) { level, line in
             sink.log(level: level.logLevel, "\(line)")
         }
     }
 }
 
-extension Journal.Level {
+extension EventLog.Level {
     fileprivate var logLevel: Logger.Level {
         switch self {
         case .trace: .trace

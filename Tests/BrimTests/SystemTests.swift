@@ -73,7 +73,7 @@ import Testing
 
     @Test func aJournalDropsWhatIsBelowItsThreshold() {
         let lines = Mutex<[String]>([])
-        let journal = Journal(threshold: .info) { level, line in
+        let events = EventLog(threshold: .info) { level, line in
             lines.withLock { $0.append("\(level) \(line)") }
         }
         var made = 0
@@ -81,11 +81,11 @@ import Testing
             made += 1
             return text
         }
-        journal.trace(text("a"))
-        journal.debug(text("b"))
-        journal.info(text("c"))
-        journal.warning(text("d"))
-        journal.error(text("e"))
+        events.trace(text("a"))
+        events.debug(text("b"))
+        events.info(text("c"))
+        events.warning(text("d"))
+        events.error(text("e"))
         #expect(lines.withLock { $0 } == ["info c", "warning d", "error e"])
         #expect(made == 3)
     }

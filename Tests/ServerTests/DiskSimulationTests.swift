@@ -68,9 +68,9 @@ import Uring
             try world.turn(1 + chance.below(4))
         }
         try finish(&clients, world, model, seed)
-        let reads = world.office.total("diskReads") ?? 0
+        let reads = world.shared.total("diskReads") ?? 0
         #expect(reads > 100 && model.hits > 100, "seed \(seed): the disk was not read")
-        let isAtRest = try world.turn { world.office.connectionCount == 0 }
+        let isAtRest = try world.turn { world.shared.connectionCount == 0 }
         #expect(isAtRest, "seed \(seed): connections are left")
         let didEnd = try world.close()
         #expect(didEnd, "seed \(seed)")

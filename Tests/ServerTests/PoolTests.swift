@@ -26,12 +26,12 @@ import Uring
             try world.settle()
         }
         // Some have no buffer to be received into, and nobody is to blame yet.
-        #expect(world.office.total("closedPoolDry") == 0)
-        #expect(world.office.total("receivesStarved") ?? 0 > 0)
+        #expect(world.shared.total("closedPoolDry") == 0)
+        #expect(world.shared.total("receivesStarved") ?? 0 > 0)
         #expect(!world.network.isClosed(first))
         try world.pass(milliseconds: 200)
         #expect(world.network.isClosed(first))
-        #expect(world.office.total("closedPoolDry") ?? 0 > 0)
+        #expect(world.shared.total("closedPoolDry") ?? 0 > 0)
         // Whoever goes on is served.
         let last = try #require(others.last)
         try world.pass(seconds: 5)
@@ -47,8 +47,8 @@ import Uring
         }
         try world.pass(seconds: 10)
         for peer in peers { #expect(try world.ask(value(500) + "\r\n", peer) == "STORED\r\n") }
-        #expect(world.office.total("closedPoolDry") == 0)
-        #expect(world.office.total("receivesStarved") == 0)
+        #expect(world.shared.total("closedPoolDry") == 0)
+        #expect(world.shared.total("receivesStarved") == 0)
     }
 
     @Test func whoTakesNothingDoesNotKeepOthersFromBeingServed() throws {
@@ -61,10 +61,10 @@ import Uring
             world.network.send(String(repeating: "get k\r\n", count: 400), from: peer)
         }
         try world.settle()
-        #expect(world.office.total("waitsForBlocks") ?? 0 > 0)
+        #expect(world.shared.total("waitsForBlocks") ?? 0 > 0)
         world.network.send("get k\r\n", from: other)
         try world.pass(milliseconds: 4000)
-        #expect(world.office.total("closedPoolDry") ?? 0 > 0)
+        #expect(world.shared.total("closedPoolDry") ?? 0 > 0)
         #expect(!world.network.isClosed(other))
         #expect(world.received(other).hasSuffix("\(value(9000))\r\nEND\r\n"))
     }
@@ -86,7 +86,7 @@ import Uring
             try world.pass(milliseconds: 100)
             if peers.allSatisfy({ world.network.receivedCount(by: $0) >= expected }) { break }
         }
-        #expect(world.office.total("closedPoolDry") == 0)
+        #expect(world.shared.total("closedPoolDry") == 0)
         for peer in peers.dropFirst() {
             #expect(world.network.receivedCount(by: peer) == expected)
         }
@@ -102,11 +102,11 @@ import Uring
         let other = world.connect()
         world.network.send("set big 0 0 500000\r\n\(value(500_000))\r\n", from: other)
         try world.settle()
-        #expect(world.office.total("closedStalledForOthers") == 0)
+        #expect(world.shared.total("closedStalledForOthers") == 0)
         try world.pass(seconds: 4)
         #expect(world.received(other) == "STORED\r\n")
-        #expect(world.office.total("closedStalledForOthers") ?? 0 > 0)
-        #expect(world.office.total("closedStalledInput") == 0)
+        #expect(world.shared.total("closedStalledForOthers") ?? 0 > 0)
+        #expect(world.shared.total("closedStalledInput") == 0)
     }
 
     @Test func aStillLargeValueIsLeftAloneWhileNobodyWantsItsPlace() throws {
@@ -134,6 +134,6 @@ import Uring
         #expect(!world.isDone)
         try world.pass(milliseconds: 500)
         #expect(world.isDone)
-        #expect(world.office.total("closedDraining") == 2)
+        #expect(world.shared.total("closedDraining") == 2)
     }
 }

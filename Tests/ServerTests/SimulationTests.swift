@@ -70,7 +70,7 @@ import Uring
             }
         }
         try world.settle(idle: 400, turnsMax: 200_000)
-        #expect(world.office.connectionCount == 0, "seed \(seed)")
+        #expect(world.shared.connectionCount == 0, "seed \(seed)")
     }
 
     private func send(_ client: inout Client, _ world: World, _ chance: inout Chance) {

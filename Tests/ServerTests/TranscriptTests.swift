@@ -100,7 +100,7 @@ import Uring
             #expect(received.isEmpty, "\(name) [\(section.name)] left over")
             #expect(world.network.isClosed(peer), "\(name) [\(section.name)] not closed")
         }
-        #expect(world.office.connectionCount == 0)
+        #expect(world.shared.connectionCount == 0)
     }
 
     private func take(

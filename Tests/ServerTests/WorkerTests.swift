@@ -73,7 +73,7 @@ import Uring
         try world.settle()
         #expect(world.received(peer) == "STORED\r\nVALUE a 0 1\r\nx\r\nEND\r\nVERSION 1.6.45\r\n")
         #expect(world.network.isClosed(peer))
-        #expect(world.office.connectionCount == 0)
+        #expect(world.shared.connectionCount == 0)
     }
 
     @Test func anIdleConnectionIsClosed() throws {
@@ -86,7 +86,7 @@ import Uring
         }
         #expect(world.network.isClosed(idle))
         #expect(!world.network.isClosed(busy))
-        #expect(world.office.total("idleKicks") == 1)
+        #expect(world.shared.total("idleKicks") == 1)
     }
 
     @Test func aLargeValueThatStopsComingIsGivenUp() throws {
@@ -97,7 +97,7 @@ import Uring
         #expect(try world.ask("set a 0 0 1\r\nx\r\n", other) == "STORED\r\n")
         for _ in 0..<35 { try world.pass(seconds: 1) }
         #expect(world.network.isClosed(peer))
-        #expect(world.office.total("closedStalledInput") == 1)
+        #expect(world.shared.total("closedStalledInput") == 1)
         #expect(try world.ask("get big\r\n", other) == "END\r\n")
     }
 

@@ -12,7 +12,7 @@ import Uring
 final class World {
     let network: SimulatedNetwork
     let store: TieredStore
-    let office: Office
+    let shared: SharedState
     let clock: TimeSource
     private var worker: Worker<SimulatedRing>
     private(set) var moment: Moment
@@ -29,13 +29,13 @@ final class World {
         let store = try TieredStore(
             configuration: StoreConfiguration(
                 memoryBytes: memoryBytes, workers: 1, itemBytesMax: valueBytesMax, disk: disk),
-            journal: .silent, now: moment.seconds)
+            events: .silent, now: moment.seconds)
         self.store = store
         var settings = Settings()
         settings.connectionsMax = connections
         settings.workers = 1
         settings.idleTimeoutSeconds = idleTimeoutSeconds
-        office = try Office(
+        shared = try SharedState(
             settings: settings, connectionsPerWorker: connections, startedAt: moment,
             storeStatistics: { store.statistics() })
         var ringConfiguration = RingConfiguration()
@@ -49,7 +49,7 @@ final class World {
         if disk != nil {
             // Before any connection could get the file's number.
             try network.addFile(descriptor: door.diskDescriptor)
-            let mailbox = office.mailboxes[0]
+            let mailbox = shared.mailboxes[0]
             try store.start { _ in mailbox.notify(waker) }
         }
         worker = try Worker(
@@ -58,14 +58,14 @@ final class World {
                 connectionsMax: connections, receiveBuffers: receiveBuffers,
                 poolBlocks: poolBlocks, valueBytesMax: valueBytesMax,
                 idleTimeoutSeconds: idleTimeoutSeconds),
-            mailbox: office.mailboxes[0], office: office, number: 0, clock: clock)
+            mailbox: shared.mailboxes[0], shared: shared, number: 0, clock: clock)
     }
 
     /// A new connection, handed to the worker as the acceptor would.
     func connect() -> SimulatedNetwork.Peer {
         let (peer, socket) = network.open()
-        precondition(office.mailboxes[0].hand(socket))
-        office.mailboxes[0].notify(waker)
+        precondition(shared.mailboxes[0].hand(socket))
+        shared.mailboxes[0].notify(waker)
         return peer
     }
 
@@ -110,8 +110,8 @@ final class World {
 
     /// Orders the worker to stop, as the control thread would.
     func orderStop() {
-        office.mailboxes[0].orderStop()
-        office.mailboxes[0].notify(waker)
+        shared.mailboxes[0].orderStop()
+        shared.mailboxes[0].notify(waker)
     }
 
     var isDone: Bool { worker.isDone }

@@ -335,7 +335,7 @@ final class World {
         store = try TieredStore(
             configuration: StoreConfiguration(
                 memoryBytes: memory, workers: 1, itemBytesMax: itemMax, disk: disk),
-            journal: lines.journal, now: now)
+            events: lines.events, now: now)
         client = Client(store, now: now)
         try store.start(wake: { _ in })
     }

@@ -115,7 +115,7 @@ private func keys(_ directory: String, _ database: String) throws -> [UInt64] {
         let store = try TieredStore(
             configuration: StoreConfiguration(
                 memoryBytes: 16 << 20, workers: 1, itemBytesMax: 1 << 20, disk: disk),
-            journal: Lines().journal, now: World.unixNow)
+            events: Lines().events, now: World.unixNow)
         let client = Client(store, now: World.unixNow)
         let wakes = Atomic<Int>(0)
         try store.start(wake: { _ in wakes.add(1, ordering: .relaxed) })

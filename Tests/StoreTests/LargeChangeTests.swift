@@ -88,7 +88,7 @@ private final class Joiners: Sendable {
             configuration: StoreConfiguration(
                 memoryBytes: 96 << 20, workers: Joiners.workers, itemBytesMax: 2 << 20,
                 disk: disk),
-            journal: .silent, now: now)
+            events: .silent, now: now)
         try store.start(wake: { _ in })
         let joiners = Joiners(store, now: now)
         let threads = ThreadBox()

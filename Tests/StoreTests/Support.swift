@@ -59,8 +59,8 @@ func text(_ string: String) -> [UInt8] { Array(string.utf8) }
 /// Log lines of one store.
 final class Lines: Sendable {
     private let lines = Mutex<[String]>([])
-    var journal: Journal {
-        Journal(threshold: .info) { [self] level, line in
+    var events: EventLog {
+        EventLog(threshold: .info) { [self] level, line in
             lines.withLock { $0.append("\(level) \(line)") }
         }
     }

@@ -118,7 +118,7 @@ final class Race: Sendable {
         let store = try TieredStore(
             configuration: StoreConfiguration(
                 memoryBytes: shape.memory, workers: workers, itemBytesMax: 1 << 20, disk: disk),
-            journal: lines.journal, now: now)
+            events: lines.events, now: now)
         try store.start(wake: { _ in })
         let threads = ThreadBox()
         let done = Race.Cell()

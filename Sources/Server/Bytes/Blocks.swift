@@ -33,7 +33,7 @@ struct Chain: BitwiseCopyable {
 }
 
 /// Where bytes lie: a region and an offset.
-struct Place: BitwiseCopyable {
+struct Location: BitwiseCopyable {
     var region: Region
     var offset: Int
 }
@@ -120,16 +120,16 @@ struct Blocks: ~Copyable {
 
     /// Where the block's first byte lies, whatever its run is.
     @inline(__always)
-    mutating func place(_ id: UInt32) -> Place {
+    mutating func place(_ id: UInt32) -> Location {
         let number = Int(id)
         if number < receivedCount {
-            return Place(region: received, offset: number &* Self.bytes)
+            return Location(region: received, offset: number &* Self.bytes)
         }
         let offset =
             number < smallStart
             ? (number &- receivedCount) &* Self.bytes
             : largeCount &* Self.bytes &+ (number &- smallStart) &* Self.smallBytes
-        return Place(region: pool, offset: offset)
+        return Location(region: pool, offset: offset)
     }
 
     // MARK: The pool
@@ -238,7 +238,7 @@ struct Blocks: ~Copyable {
     /// Copies bytes behind a chain of pool blocks, taking blocks as needed. Returns how many
     /// found room.
     mutating func append(
-        _ source: Place, count: Int, to chain: inout Chain, isOutput: Bool
+        _ source: Location, count: Int, to chain: inout Chain, isOutput: Bool
     ) -> Int {
         var copied = 0
         while copied < count {

@@ -69,7 +69,7 @@ extension Worker where Network: ~Copyable {
     var hasParts: Bool { freePartCount >= ServerLimits.partsPerRequestMax }
 
     /// Adds bytes to the end of the queue; closes the connection if there is no room.
-    mutating func deferText(_ slot: Int, _ source: Place, count: Int) {
+    mutating func deferText(_ slot: Int, _ source: Location, count: Int) {
         guard count > 0 else { return }
         var index = Int(connections[slot].lastPart)
         if connections[slot].lastPart == nobody || parts[index].kind != .text {
@@ -120,7 +120,7 @@ extension Worker where Network: ~Copyable {
         table[slot].changeOffset = -1
         guard count > 0 else { return }
         table[slot].replyBytes = offset
-        let source = Place(region: output, offset: table[slot].replyOffset + offset)
+        let source = Location(region: output, offset: table[slot].replyOffset + offset)
         deferBarrier(slot)
         guard table[slot].phase == .open else { return }
         deferText(slot, source, count: count)

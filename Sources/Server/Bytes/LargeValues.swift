@@ -254,7 +254,7 @@ extension Worker where Network: ~Copyable {
             isExpired: absolute(request.expiry).isExpired, cas: request.cas,
             except: connections[slot].differing)
         let key = Slice(offset: 0, count: request.key.count)
-        let place = Place(region: keys, offset: slot * ServerLimits.keyBytes)
+        let place = Location(region: keys, offset: slot * ServerLimits.keyBytes)
         switch settleChange(slot, place, key, outcome) {
         case .waits:
             return

@@ -25,7 +25,7 @@ extension Worker where Network: ~Copyable {
     mutating func commitReply(_ slot: Int, _ writer: ByteWriter) {
         precondition(!writer.overflowed)
         guard connections[slot].firstPart == nobody else {
-            deferText(slot, Place(region: output, offset: outputFilled), count: writer.count)
+            deferText(slot, Location(region: output, offset: outputFilled), count: writer.count)
             return
         }
         keepReply(slot, count: writer.count)
@@ -114,7 +114,7 @@ extension Worker where Network: ~Copyable {
     /// One counted send of what is unsent.
     private mutating func sendMore(_ slot: Int) {
         let table = connections
-        var place: Place
+        var place: Location
         var count: Int
         if table[slot].unsentBytes > 0 {
             let id = table[slot].unsent.head
@@ -127,7 +127,7 @@ extension Worker where Network: ~Copyable {
                 return
             }
             let piece = largePiece(slot)
-            place = Place(region: door.memory, offset: piece.offset)
+            place = Location(region: door.memory, offset: piece.offset)
             count = min(piece.count, ServerLimits.sendBytesMax)
         }
         precondition(count > 0)
@@ -163,7 +163,7 @@ extension Worker where Network: ~Copyable {
     }
 
     /// Copies what a socket did not take to the pool.
-    mutating func keepUnsent(_ slot: Int, _ source: Place, count: Int) {
+    mutating func keepUnsent(_ slot: Int, _ source: Location, count: Int) {
         var chain = connections[slot].unsent
         let copied = copy(source, count: count, behind: &chain, for: slot)
         connections[slot].unsent = chain

@@ -91,12 +91,12 @@ extension Worker where Network: ~Copyable {
     /// Copies bytes behind a chain that belongs to `slot`. Returns how many were copied; fewer
     /// only if the pool is dry, which the rules above do not let happen.
     mutating func copy(
-        _ source: Place, count: Int, behind chain: inout Chain, for slot: Int,
+        _ source: Location, count: Int, behind chain: inout Chain, for slot: Int,
         isOutput: Bool = true
     ) -> Int {
         var copied = 0
         while true {
-            let place = Place(region: source.region, offset: source.offset + copied)
+            let place = Location(region: source.region, offset: source.offset + copied)
             copied += blocks.append(
                 place, count: count - copied, to: &chain, isOutput: isOutput)
             guard copied < count, closeStalled(sparing: slot, longerThan: 0) else {
@@ -256,11 +256,11 @@ extension Worker where Network: ~Copyable {
         }
         if wantsStaging {
             wantsStaging = isAnyoneWaiting(for: .frames)
-            if wantsStaging { office.want(.staging, at: now.nanoseconds) }
+            if wantsStaging { shared.want(.staging, at: now.nanoseconds) }
         }
         if wantsPins {
             wantsPins = isAnyoneWaiting(for: .pin)
-            if wantsPins { office.want(.pins, at: now.nanoseconds) }
+            if wantsPins { shared.want(.pins, at: now.nanoseconds) }
         }
         if isWanted(.staging) { _ = relieve(.staging, sparing: -1) }
         if isWanted(.pins) { _ = relieve(.pins, sparing: -1) }
@@ -273,7 +273,7 @@ extension Worker where Network: ~Copyable {
         case .staging: wantsStaging = true
         case .pins: wantsPins = true
         }
-        office.want(memory, at: now.nanoseconds)
+        shared.want(memory, at: now.nanoseconds)
     }
 
     private mutating func isAnyoneWaiting(for wait: Wait) -> Bool {
@@ -287,7 +287,7 @@ extension Worker where Network: ~Copyable {
 
     /// Whether some worker waits for such memory.
     private mutating func isWanted(_ memory: SharedMemory) -> Bool {
-        let wish = office.wantedAt(memory)
+        let wish = shared.wantedAt(memory)
         return wish != 0 && elapsed(since: wish) <= ServerLimits.wishNanosecondsMax
     }
 

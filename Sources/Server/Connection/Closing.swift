@@ -68,7 +68,7 @@ extension Worker where Network: ~Copyable {
         openCount -= 1
         giveSlot(slot)
         mailbox.connectionEnded()
-        office.connectionClosed()
+        shared.connectionClosed()
     }
 
     /// Gives back what was not sent.

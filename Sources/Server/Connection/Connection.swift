@@ -251,7 +251,7 @@ struct Connection: BitwiseCopyable {
         if isBehind { return inputBytes == 0 }
         // What waits for a disk or for memory has not to be cancelled and armed again each time.
         if wait != .nothing { return inputBytes <= (isArmed ? ServerLimits.inputBytesLow : 0) }
-        // Once cancelled, it is armed again only below the low mark.
+        // Once cancelled, it is armed again only when little is kept.
         return inputBytes
             <= (isArmed ? ServerLimits.inputBytesHigh : ServerLimits.inputBytesLow)
     }

@@ -31,29 +31,29 @@ public enum Daemon {
     private static let stopNanosecondsMax: UInt64 = 4_500_000_000
 
     /// Serves until a signal ends it; returns the exit code of the process. Main thread only.
-    public static func run(settings: Settings, journal: Journal) -> Int32 {
+    public static func run(settings: Settings, events: EventLog) -> Int32 {
         SignalWatch.hold()
         do {
-            try serve(settings, journal)
+            try serve(settings, events)
             return 0
         } catch {
-            journal.error(error.line)
+            events.error(error.line)
             return error.exitCode
         }
     }
 
-    private static func serve(_ settings: Settings, _ journal: Journal) throws(Failure) {
+    private static func serve(_ settings: Settings, _ events: EventLog) throws(Failure) {
         let limit = DescriptorLimit.raise(toFit: settings.connectionsMax)
-        if !limit.isEnough { journal.warning("\(limit)") }
+        if !limit.isEnough { events.warning("\(limit)") }
         let ring = try makeControlRing(settings)
         let listeners = try listen(settings)
-        try becomeUser(settings, journal)
+        try becomeUser(settings, events)
         let memory = ServerMemory(
             memoryBytes: settings.memoryBytes, connectionsMax: settings.connectionsMax,
             workers: settings.workers)
-        let store = try openStore(settings, memory, journal)
+        let store = try openStore(settings, memory, events)
         var server = try Server(
-            settings: settings, journal: journal, memory: memory, store: store,
+            settings: settings, events: events, memory: memory, store: store,
             listeners: listeners, ring: ring)
         try server.start()
         let pidFile = try writePidFile(settings)
@@ -100,20 +100,20 @@ public enum Daemon {
     }
 
     private static func becomeUser(
-        _ settings: Settings, _ journal: Journal
+        _ settings: Settings, _ events: EventLog
     ) throws(Failure) {
         guard let user = settings.user else {
             return
         }
         do {
-            if try Privileges.drop(to: user) { journal.info("runs as \(user)") }
+            if try Privileges.drop(to: user) { events.info("runs as \(user)") }
         } catch {
             throw Failure(line: "\(error)", exitCode: ExitCode.noPermission)
         }
     }
 
     private static func openStore(
-        _ settings: Settings, _ memory: ServerMemory, _ journal: Journal
+        _ settings: Settings, _ memory: ServerMemory, _ events: EventLog
     ) throws(Failure) -> TieredStore {
         let disk = settings.store.map {
             DiskConfiguration(
@@ -126,7 +126,7 @@ public enum Daemon {
                 configuration: StoreConfiguration(
                     memoryBytes: memory.storeBytes, workers: settings.workers,
                     itemBytesMax: settings.itemBytesMax, disk: disk),
-                journal: journal, now: UInt32(clamping: Clock.unixSeconds()))
+                events: events, now: UInt32(clamping: Clock.unixSeconds()))
         } catch {
             throw failure(error)
         }

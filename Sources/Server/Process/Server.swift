@@ -10,11 +10,11 @@ internal import Uring
 /// The parts of a server, while it runs. The main thread's.
 struct Server: ~Copyable {
     private let settings: Settings
-    private let journal: Journal
+    private let events: EventLog
     private let memory: ServerMemory
     private let store: TieredStore
     private let listeners: [Listener]
-    private let office: Office
+    private let shared: SharedState
     private let fates: WorkerFates
     private let controlWaker: Waker
     private let stopOrder: AtomicWord32
@@ -23,15 +23,15 @@ struct Server: ~Copyable {
     private var wakers: [Waker] = []
 
     init(
-        settings: Settings, journal: Journal, memory: ServerMemory, store: TieredStore,
+        settings: Settings, events: EventLog, memory: ServerMemory, store: TieredStore,
         listeners: [Listener], ring: consuming KernelRing
     ) throws(Daemon.Failure) {
         let controlWaker = ring.waker
-        let office: Office
+        let shared: SharedState
         let fates: WorkerFates
         let stopOrder: AtomicWord32
         do {
-            office = try Office(
+            shared = try SharedState(
                 settings: settings, connectionsPerWorker: memory.connectionsPerWorker,
                 startedAt: TimeSource.system.now(), controlWaker: controlWaker,
                 storeStatistics: { store.statistics() })
@@ -41,11 +41,11 @@ struct Server: ~Copyable {
             throw Daemon.Failure(line: "no memory: \(error)", exitCode: Daemon.ExitCode.system)
         }
         self.settings = settings
-        self.journal = journal
+        self.events = events
         self.memory = memory
         self.store = store
         self.listeners = listeners
-        self.office = office
+        self.shared = shared
         self.fates = fates
         self.controlWaker = controlWaker
         self.stopOrder = stopOrder
@@ -60,7 +60,7 @@ struct Server: ~Copyable {
         do {
             for number in 0..<settings.workers {
                 try WorkerThread.start(
-                    number: number, store: store, office: office, memory: memory, fates: fates)
+                    number: number, store: store, shared: shared, memory: memory, fates: fates)
             }
             try watchSignals()
         } catch {
@@ -80,7 +80,7 @@ struct Server: ~Copyable {
         }
         let memory = memory
         let features = names
-        office.facts.update {
+        shared.facts.update {
             $0.ringFeatures = features
             $0.memory = memory
         }
@@ -88,15 +88,15 @@ struct Server: ~Copyable {
         guard let ring = ring.take() else { return }
         do {
             acceptor = try Acceptor(
-                ring: ring, listeners: listeners, office: office, wakers: wakers,
-                journal: journal)
+                ring: ring, listeners: listeners, shared: shared, wakers: wakers,
+                events: events)
         } catch {
             throw Daemon.Failure(line: "no memory: \(error)", exitCode: Daemon.ExitCode.system)
         }
     }
 
     private func startStore() throws(Daemon.Failure) {
-        let mailboxes = office.mailboxes
+        let mailboxes = shared.mailboxes
         let wakers = wakers
         do {
             try store.start { worker in mailboxes[worker].notify(wakers[worker]) }
@@ -109,15 +109,15 @@ struct Server: ~Copyable {
     private func watchSignals() throws(ThreadError) {
         let stopOrder = stopOrder
         let waker = controlWaker
-        let journal = journal
+        let events = events
         _ = try Thread(name: "brim-signals") {
             while true {
                 let signal = SignalWatch.next()
                 if signal == .hangup {
-                    journal.info("hangup: nothing to reload")
+                    events.info("hangup: nothing to reload")
                     continue
                 }
-                journal.info("stopping: \(signal)")
+                events.info("stopping: \(signal)")
                 stopOrder.storeRelease(1)
                 waker.wake()
             }
@@ -127,9 +127,9 @@ struct Server: ~Copyable {
     /// One line that says where and how it serves.
     func announce() {
         let places = listeners.map { "\($0.address)" }.joined(separator: ", ")
-        let features = office.facts.current.ringFeatures
-        journal.info("io_uring: \(features)")
-        journal.info(
+        let features = shared.facts.current.ringFeatures
+        events.info("io_uring: \(features)")
+        events.info(
             "ready: brim \(Version.number) on \(places), workers=\(settings.workers)"
                 + " memory=\(settings.memoryBytes >> 20)MiB connections=\(settings.connectionsMax)"
                 + " store=\(settings.store?.directory ?? "none")")
@@ -157,20 +157,20 @@ struct Server: ~Copyable {
     mutating func stop(deadline: UInt64) {
         let fates = fates
         let workersDeadline = deadline - min(deadline, 1_500_000_000)
-        for (mailbox, waker) in zip(office.mailboxes, wakers) {
+        for (mailbox, waker) in zip(shared.mailboxes, wakers) {
             mailbox.orderStop()
             mailbox.notify(waker)
         }
         do {
             try acceptor?.stop()
-            for (mailbox, waker) in zip(office.mailboxes, wakers) { mailbox.notify(waker) }
+            for (mailbox, waker) in zip(shared.mailboxes, wakers) { mailbox.notify(waker) }
             try acceptor?.wait {
                 fates.haveEnded || Clock.monotonicNanoseconds() >= workersDeadline
             }
         } catch {
-            journal.warning("stopping: \(error.explanation)")
+            events.warning("stopping: \(error.explanation)")
         }
         store.stop(deadlineNanoseconds: deadline)
-        journal.info("stopped")
+        events.info("stopped")
     }
 }

@@ -95,7 +95,7 @@ extension Worker where Network: ~Copyable {
 
     /// Begins the read that a change needs; the connection waits in any case.
     mutating func beginChangeRead(
-        _ slot: Int, _ place: Place, _ key: Slice, _ read: DiskRead
+        _ slot: Int, _ place: Location, _ key: Slice, _ read: DiskRead
     ) {
         if read.isLoad {
             requestLoad(slot, read)
@@ -118,7 +118,7 @@ extension Worker where Network: ~Copyable {
 
     /// A slot that holds the key; nil if there is none, and the connection waits for one.
     private mutating func takeRead(
-        _ slot: Int, _ place: Place, _ key: Slice, _ read: DiskRead
+        _ slot: Int, _ place: Location, _ key: Slice, _ read: DiskRead
     ) -> Int? {
         let number: Int
         if freeRead != nobody {
@@ -213,11 +213,11 @@ extension Worker where Network: ~Copyable {
     }
 
     /// Where the read's bytes are.
-    private mutating func bytes(of number: Int) -> Place {
+    private mutating func bytes(of number: Int) -> Location {
         if let room = reads[number].room {
-            return Place(region: door.memory, offset: door.readRoomOffset(room))
+            return Location(region: door.memory, offset: door.readRoomOffset(room))
         }
-        return Place(region: readBytes, offset: number * ReadSlot.memoryBytes)
+        return Location(region: readBytes, offset: number * ReadSlot.memoryBytes)
     }
 
     private mutating func examine(_ number: Int, count: Int) {
@@ -371,7 +371,7 @@ extension Worker where Network: ~Copyable {
             freeRead(number)
             return true
         }
-        let key = Place(region: readBytes, offset: keyOffset(number))
+        let key = Location(region: readBytes, offset: keyOffset(number))
         writeValueLine(
             key, Int(reads[number].keyBytes), flags: record.flags, bytes: record.valueBytes,
             cas: reads[number].sendsCas ? record.cas : nil, to: &writer)
@@ -435,7 +435,7 @@ extension Worker where Network: ~Copyable {
         }
         var writer = replyWriter()
         writeValueLine(
-            Place(region: readBytes, offset: keyOffset(number)), Int(reads[number].keyBytes),
+            Location(region: readBytes, offset: keyOffset(number)), Int(reads[number].keyBytes),
             flags: found.flags, bytes: found.valueBytes,
             cas: reads[number].sendsCas ? found.cas : nil, to: &writer)
         writer.append(door.memory, found.valueOffset, found.valueBytes)
@@ -455,7 +455,7 @@ extension Worker where Network: ~Copyable {
         parts[part].read = nobody
         connections[slot].readParts -= 1
         var chain = Chain()
-        let source = Place(region: output, offset: outputFilled)
+        let source = Location(region: output, offset: outputFilled)
         let copied = copy(source, count: count, behind: &chain, for: slot)
         parts[part].chain = chain
         connections[slot].partBytes += copied

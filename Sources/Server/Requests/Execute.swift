@@ -183,7 +183,7 @@ extension Worker where Network: ~Copyable {
 
     /// The first line of a value.
     mutating func writeValueLine(
-        _ key: Place, _ keyBytes: Int, flags: UInt32, bytes: Int, cas: UInt64?,
+        _ key: Location, _ keyBytes: Int, flags: UInt32, bytes: Int, cas: UInt64?,
         to writer: inout ByteWriter
     ) {
         key.region.withBytes(key.offset, keyBytes) { key in
@@ -302,7 +302,7 @@ extension Worker where Network: ~Copyable {
             markReady(slot)
             return true
         }
-        let text = office.text(argument, at: now)
+        let text = shared.text(argument, at: now)
         var writer = replyWriter()
         writer.append(text.span)
         guard !writer.overflowed else {
@@ -321,7 +321,7 @@ extension Worker where Network: ~Copyable {
             if connections[slot].wait == .nothing { markReady(slot) }
             return
         }
-        let (text, next) = office.rollText(
+        let (text, next) = shared.rollText(
             from: connections[slot].rollCursor, bytesMax: ServerLimits.blockBytes, at: now)
         var writer = replyWriter()
         writer.append(text.span)

@@ -64,7 +64,7 @@ extension Worker where Network: ~Copyable {
 
     /// Whether an outcome is final; if not, the connection is made to wait.
     mutating func settleChange(
-        _ slot: Int, _ place: Place, _ key: Slice, _ outcome: Outcome
+        _ slot: Int, _ place: Location, _ key: Slice, _ outcome: Outcome
     ) -> ChangeStep {
         switch outcome {
         case .wait:
@@ -199,7 +199,7 @@ extension Worker where Network: ~Copyable {
             counters.add(.deleteMisses)
             Reply.notFound(to: &writer)
         }
-        // Also NOT_FOUND may have left a mark that is to last.
+        // Also NOT_FOUND may have left a tombstone that is to last.
         if !isQuiet { commitChange(slot, writer) }
         return true
     }

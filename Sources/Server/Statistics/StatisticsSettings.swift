@@ -2,7 +2,7 @@
 //
 // What memcached can set and this server has no use for is shown as switched off.
 
-extension Office {
+extension SharedState {
     func addSettings(to lines: inout StatisticsLines) {
         let tcp = settings.listenAddresses
         lines.add("maxbytes", settings.memoryBytes)

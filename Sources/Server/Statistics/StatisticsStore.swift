@@ -4,7 +4,7 @@
 internal import Primitives
 internal import Store
 
-extension Office {
+extension SharedState {
     /// There are no slab classes here; what is stored is shown as class 1.
     func addItems(to lines: inout StatisticsLines) {
         let store = storeStatistics()

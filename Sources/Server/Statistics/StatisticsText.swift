@@ -82,7 +82,7 @@ struct StatisticsLines {
     }
 }
 
-extension Office {
+extension SharedState {
     /// The whole answer to a request for statistics, `connections` excepted.
     func text(_ request: StatisticsRequest, at now: Moment) -> [UInt8] {
         var lines = StatisticsLines()

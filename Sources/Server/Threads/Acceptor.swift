@@ -15,11 +15,11 @@ internal import Uring
 struct Acceptor: ~Copyable {
     private var ring: KernelRing
     private let listeners: [Listener]
-    private let office: Office
+    private let shared: SharedState
     /// Each worker's, in order.
     private let wakers: [Waker]
     private let counters: Counters
-    private let journal: Journal
+    private let events: EventLog
     private var hasToldOfLimit = false
     private let limitReply: Region
     private let limitReplyBytes: Int
@@ -29,8 +29,8 @@ struct Acceptor: ~Copyable {
     private var isStopping = false
 
     init(
-        ring: consuming KernelRing, listeners: [Listener], office: Office, wakers: [Waker],
-        journal: Journal
+        ring: consuming KernelRing, listeners: [Listener], shared: SharedState, wakers: [Waker],
+        events: EventLog
     ) throws(MemoryError) {
         let reply = try Region.map(byteCount: 4096)
         var writer = ByteWriter(reply, at: 0, capacity: 128)
@@ -38,10 +38,10 @@ struct Acceptor: ~Copyable {
         limitReply = reply
         limitReplyBytes = writer.count
         self.listeners = listeners
-        self.office = office
+        self.shared = shared
         self.wakers = wakers
-        self.journal = journal
-        counters = office.controlCounters
+        self.events = events
+        counters = shared.controlCounters
         isArmed = Array(repeating: false, count: listeners.count)
         self.ring = ring
     }
@@ -61,7 +61,7 @@ struct Acceptor: ~Copyable {
     /// Stops accepting and closes the listeners; connections that came in between are closed.
     mutating func stop() throws(RingError) {
         isStopping = true
-        office.isAccepting = false
+        shared.isAccepting = false
         for index in isArmed.indices where isArmed[index] {
             ring.cancel(accepting(index), token: Token(.cancel, slot: 0, generation: 0))
         }
@@ -116,7 +116,7 @@ struct Acceptor: ~Copyable {
             ring.close(socket, token: Token(.close, slot: 0, generation: 0))
             return
         }
-        guard office.connectionCount < office.settings.connectionsMax, hand(socket) else {
+        guard shared.connectionCount < shared.settings.connectionsMax, hand(socket) else {
             counters.add(.rejectedConnections)
             ring.sendNow(
                 socket, from: limitReply, at: 0, count: limitReplyBytes,
@@ -129,12 +129,12 @@ struct Acceptor: ~Copyable {
     /// Hands a socket to the worker with the fewest connections.
     private func hand(_ socket: Socket) -> Bool {
         var chosen = 0
-        for index in office.mailboxes.indices
-        where office.mailboxes[index].connectionCount < office.mailboxes[chosen].connectionCount {
+        for index in shared.mailboxes.indices
+        where shared.mailboxes[index].connectionCount < shared.mailboxes[chosen].connectionCount {
             chosen = index
         }
-        guard office.mailboxes[chosen].hand(socket) else { return false }
-        office.mailboxes[chosen].notify(wakers[chosen])
+        guard shared.mailboxes[chosen].hand(socket) else { return false }
+        shared.mailboxes[chosen].notify(wakers[chosen])
         return true
     }
 
@@ -149,8 +149,8 @@ struct Acceptor: ~Copyable {
             pausedAt = Clock.monotonicNanoseconds()
             counters.add(.listenDisabled)
             tellOfLimit(error)
-            office.isAccepting = false
-            office.beginWaitForClosing()
+            shared.isAccepting = false
+            shared.beginWaitForClosing()
         default:
             // The client went away before it was accepted, or something stranger.
             counters.add(.acceptErrors)
@@ -161,9 +161,9 @@ struct Acceptor: ~Copyable {
     private mutating func tellOfLimit(_ error: Int32) {
         guard !hasToldOfLimit else { return }
         hasToldOfLimit = true
-        journal.warning(
+        events.warning(
             "no descriptor or memory for another connection (\(SystemError.name(error)), with"
-                + " \(office.connectionCount) open): none is accepted until one closes; raise"
+                + " \(shared.connectionCount) open): none is accepted until one closes; raise"
                 + " `ulimit -n` or LimitNOFILE=, or lower -c")
     }
 
@@ -171,9 +171,9 @@ struct Acceptor: ~Copyable {
     private mutating func resumeIfPossible() {
         guard isPaused, !isStopping else { return }
         let elapsed = Clock.monotonicNanoseconds() - pausedAt
-        guard office.hasClosed || elapsed >= 1_000_000_000 else { return }
+        guard shared.hasClosed || elapsed >= 1_000_000_000 else { return }
         isPaused = false
-        office.isAccepting = true
+        shared.isAccepting = true
         counters.add(.listenDisabledMicroseconds, elapsed / 1000)
     }
 }

@@ -65,13 +65,13 @@ final class WorkerFates: Sendable {
 enum WorkerThread {
     /// Starts a worker: its ring is made on its thread, as the kernel demands.
     static func start(
-        number: Int, store: TieredStore, office: Office, memory: ServerMemory,
+        number: Int, store: TieredStore, shared: SharedState, memory: ServerMemory,
         fates: WorkerFates
     ) throws(ThreadError) {
         _ = try Thread(name: "brim-worker-\(number)") {
             do {
                 try run(
-                    number: number, store: store, office: office, memory: memory, fates: fates)
+                    number: number, store: store, shared: shared, memory: memory, fates: fates)
                 fates.set(number, .ended)
             } catch let error as RingError {
                 fates.set(number, .failed(error.explanation))
@@ -82,10 +82,10 @@ enum WorkerThread {
     }
 
     private static func run(
-        number: Int, store: TieredStore, office: Office, memory: ServerMemory,
+        number: Int, store: TieredStore, shared: SharedState, memory: ServerMemory,
         fates: WorkerFates
     ) throws {
-        let settings = office.settings
+        let settings = shared.settings
         var ringConfiguration = RingConfiguration()
         ringConfiguration.bufferCount = memory.receiveBuffers
         ringConfiguration.bufferBytes = ServerLimits.blockBytes
@@ -103,7 +103,7 @@ enum WorkerThread {
                 requestsPerTurnMax: settings.requestsPerTurnMax,
                 idleTimeoutSeconds: settings.idleTimeoutSeconds,
                 isCasDisabled: settings.isCasDisabled),
-            mailbox: office.mailboxes[number], office: office, number: number, clock: .system)
+            mailbox: shared.mailboxes[number], shared: shared, number: number, clock: .system)
         fates.set(number, .running(waker, features: features))
         try worker.run()
     }

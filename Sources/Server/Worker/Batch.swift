@@ -14,7 +14,7 @@ struct Entry: BitwiseCopyable {
     /// Whether the line of keys ends behind this key.
     var endsKeys: Bool
     /// Where the bytes lie that `request` and `fault` refer to.
-    var input: Place
+    var input: Location
     var hash: UInt64
     var request: Request
     var fault: Fault

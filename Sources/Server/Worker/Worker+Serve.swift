@@ -157,7 +157,7 @@ extension Worker where Network: ~Copyable {
     /// Adds a request to the batch and asks for its bucket.
     @inline(__always)
     private mutating func enqueue(
-        _ slot: Int, _ request: Request, _ place: Place, _ parser: ClassicParser,
+        _ slot: Int, _ request: Request, _ place: Location, _ parser: ClassicParser,
         endsPrevious: Bool
     ) {
         if request.verb == .keysEnd, endsPrevious, batch[batchCount &- 1].request.verb.retrieves,
@@ -184,7 +184,7 @@ extension Worker where Network: ~Copyable {
     }
 
     private mutating func enqueue(
-        _ slot: Int, _ fault: Fault, _ place: Place, _ parser: ClassicParser
+        _ slot: Int, _ fault: Fault, _ place: Location, _ parser: ClassicParser
     ) {
         var hash: UInt64 = 0
         if fault.key.count > 0 {

@@ -141,7 +141,7 @@ extension Worker where Network: ~Copyable {
         let total = connection[slot].replyBytes
         guard sent < total else { return }
         counters.add(.bytesWritten, UInt64(bitPattern: Int64(sent &- total)))
-        let rest = Place(region: output, offset: connection[slot].replyOffset + sent)
+        let rest = Location(region: output, offset: connection[slot].replyOffset + sent)
         keepUnsent(slot, rest, count: total - sent)
     }
 

@@ -74,7 +74,7 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
     var door: Door
     let configuration: WorkerConfiguration
     let mailbox: Mailbox
-    let office: Office
+    let shared: SharedState
     let counters: Counters
     let roll: ConnectionRoll
     let clock: TimeSource
@@ -144,7 +144,7 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
     /// Makes a worker over a ring that was made on this thread.
     public init(
         ring: consuming Network, door: consuming Door, configuration: WorkerConfiguration,
-        mailbox: Mailbox, office: Office, number: Int, clock: TimeSource
+        mailbox: Mailbox, shared: SharedState, number: Int, clock: TimeSource
     ) throws(MemoryError) {
         let slots = configuration.connectionsMax
         precondition(ring.bufferBytes == ServerLimits.blockBytes)
@@ -158,10 +158,10 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
         self.blocks = blocks
         self.configuration = configuration
         self.mailbox = mailbox
-        self.office = office
+        self.shared = shared
         self.clock = clock
-        counters = office.counters(worker: number)
-        roll = office.roll(worker: number)
+        counters = shared.counters(worker: number)
+        roll = shared.roll(worker: number)
         now = clock.now()
         lastTick = now.nanoseconds
         news = door.news()
@@ -256,7 +256,7 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
         guard !isDraining, let slot = takeSlot() else {
             ring.close(socket, token: Token(.none, slot: 0, generation: 0))
             mailbox.connectionEnded()
-            office.connectionClosed()
+            shared.connectionClosed()
             return
         }
         let generation = connections[slot].generation

@@ -49,7 +49,7 @@ extension Committer {
             if !didWarnIndex {
                 didWarnIndex = true
                 let kept = log.geometry.memoryBytes / (1 << 20) * budget / max(used, 1)
-                store.journal.warning(
+                store.events.warning(
                     "memory for the index is full, the oldest segments leave the disk early; "
                         + "to keep all the store can hold takes about -m \(kept)")
             }
@@ -217,14 +217,14 @@ extension Committer {
     private mutating func deleteUnderMark(
         _ files: DiskFiles, _ victims: [Condemned]
     ) throws(LMDBError) {
-        oweMark(log.highestOrder())
-        store.journal.warning("the map is full and what it is owed finds no room, it is emptied")
+        oweFlushMark(log.highestOrder())
+        store.events.warning("the map is full and what it is owed finds no room, it is emptied")
         var transaction = try files.environment.beginWrite()
-        try transaction.put(files.meta, .flushMark, debts.mark)
+        try transaction.put(files.meta, .flushMark, debts.flushMark)
         try delete(files, &transaction, victims)
         try transaction.commit()
-        written.mark = debts.mark
-        debts.mark = 0
+        written.flushMark = debts.flushMark
+        debts.flushMark = 0
     }
 
     /// LMDB uses pages that a transaction freed from the second one after it on: without this one

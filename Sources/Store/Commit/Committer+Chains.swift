@@ -144,7 +144,7 @@ extension Committer {
         let shard = log.index.shard(hash)
         log.index.lock(shard)
         defer { log.index.unlock(shard) }
-        guard let (at, slot) = log.index.find(hash, place), !SlotLayout.isMarked(slot),
+        guard let (at, slot) = log.index.find(hash, place), !SlotLayout.isRemoval(slot),
             log.isAlive(record, at: now)
         else { return true }
         let frames = log.geometry.framesNeeded(Record.aligned(record.contentBytes))

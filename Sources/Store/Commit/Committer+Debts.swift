@@ -13,7 +13,7 @@ internal import SegmentLog
 /// What is owed for what was given up since the last completed commit.
 struct Debts {
     /// The flush mark that is owed; 0: none.
-    var mark: UInt64 = 0
+    var flushMark: UInt64 = 0
     /// Bytes of owed tombstones.
     var bytes = 0
     /// Sealed segments that hold them: these are not given up.
@@ -89,7 +89,7 @@ extension Committer {
     private mutating func giveUp(_ segment: Int) {
         if !debts.didWarn {
             debts.didWarn = true
-            store.journal.warning(
+            store.events.warning(
                 "memory is full of what the disk does not take, the oldest of it is given up")
         }
         let segments = log.segments
@@ -106,7 +106,7 @@ extension Committer {
             }
             position += isChain ? filled : record.totalBytes
         }
-        if debts.mark != 0 { raiseMark(to: highest) }
+        if debts.flushMark != 0 { raiseFlushMark(to: highest) }
         segments.setState(segment, .dying)
         let word = segments.frame(segment).exchange(0)
         if word != 0 { log.frames.retireNow(Int(word) - 1) }
@@ -137,7 +137,7 @@ extension Committer {
         log.index.lock(shard)
         var isOwed = true
         if let (at, slot) = log.index.find(hash, place) {
-            if SlotLayout.isMarked(slot) {
+            if SlotLayout.isRemoval(slot) {
                 log.index.remove(shard, at: at, isItem: false)
             } else {
                 writer.remove(hash, at, slot)
@@ -158,7 +158,7 @@ extension Committer {
         var walk = log.index.matches(hash)
         while let (_, slot) = log.index.next(&walk) {
             let frame = log.segments.frame(log.index.layout.segment(slot)).loadAcquire()
-            guard frame != 0, !SlotLayout.isMarked(slot) else { continue }
+            guard frame != 0, !SlotLayout.isRemoval(slot) else { continue }
             let other = log.record(frame, slot)
             let isSame = log.frames.memory.withBytes(record.keyOffset, record.keyBytes) {
                 other.hasKey($0)
@@ -170,7 +170,7 @@ extension Committer {
 
     private mutating func owe(_ record: Record) {
         // A store that could not be read is never written: nothing can come back from it.
-        guard debts.mark == 0, retryAt != .max else { return }
+        guard debts.flushMark == 0, retryAt != .max else { return }
         let before = writer.main.segment
         let sequence = log.segments.sequence(before)
         let grave = log.frames.memory.withBytes(record.keyOffset, record.keyBytes) {
@@ -181,8 +181,8 @@ extension Committer {
         }
         debts.bytes += Record.headerBytes + Record.aligned(record.keyBytes)
         if grave == nil || debts.bytes > debtBytesMax {
-            oweMark(record.order)
-            store.journal.warning(
+            oweFlushMark(record.order)
+            store.events.warning(
                 "too much was given up unwritten, the store will be emptied before it is used "
                     + "again")
         }
@@ -190,14 +190,14 @@ extension Committer {
 
     /// From now on a flush mark is owed, at or above `order`. What is written from now on lies
     /// above it.
-    mutating func oweMark(_ order: UInt64) {
+    mutating func oweFlushMark(_ order: UInt64) {
         debts.segments = []
-        debts.mark = max(written.mark + 1, 1)
-        raiseMark(to: order)
+        debts.flushMark = max(written.flushMark + 1, 1)
+        raiseFlushMark(to: order)
     }
 
-    private mutating func raiseMark(to order: UInt64) {
-        debts.mark = max(debts.mark, order)
-        log.raiseOrders(above: debts.mark)
+    private mutating func raiseFlushMark(to order: UInt64) {
+        debts.flushMark = max(debts.flushMark, order)
+        log.raiseOrders(above: debts.flushMark)
     }
 }

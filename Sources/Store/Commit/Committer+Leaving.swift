@@ -47,11 +47,11 @@ extension Committer {
                     record = found
                 }
             }
-            let mustMark = doubtful.has(entry)
+            let needsTombstone = doubtful.has(entry)
             let before = writer.main.segment
             let name = Named(segment: before, sequence: log.segments.sequence(before))
             let tail = writer.openBytes
-            if !leave(entry, record, place, victim, mustMark: mustMark), unpaid == nil {
+            if !leave(entry, record, place, victim, needsTombstone: needsTombstone), unpaid == nil {
                 unpaid = number
             }
             if before != writer.main.segment || tail != writer.openBytes {
@@ -103,7 +103,7 @@ extension Committer {
             log.index.lock(shard)
             log.index.forEach(shard, buckets: 0..<Int.max) { at, slot in
                 guard layout.segment(slot) == segment else { return }
-                log.index.remove(shard, at: at, isItem: !SlotLayout.isMarked(slot))
+                log.index.remove(shard, at: at, isItem: !SlotLayout.isRemoval(slot))
                 log.index.setMayHide(shard)
             }
             log.index.unlock(shard)
@@ -195,7 +195,7 @@ extension Committer {
     /// no room for its tombstone.
     private mutating func leave(
         _ entry: Directory.Entry, _ record: Record?, _ place: Place, _ victim: Resident,
-        mustMark: Bool
+        needsTombstone: Bool
     ) -> Bool {
         let hash = entry.hash
         let shard = log.index.shard(hash)
@@ -203,7 +203,7 @@ extension Committer {
         defer { log.index.unlock(shard) }
         var isSuperseded = false
         if let (at, slot) = log.index.find(hash, place) {
-            if SlotLayout.isMarked(slot) {
+            if SlotLayout.isRemoval(slot) {
                 log.index.remove(shard, at: at, isItem: false)
             } else {
                 writer.remove(hash, at, slot)
@@ -215,12 +215,12 @@ extension Committer {
         } else if let (at, slot) = promoted(hash, Home(place, sequence: victim.sequence)) {
             isSuperseded = rescue(at, slot)
         }
-        guard mustMark, !isSuperseded, let record else { return true }
+        guard needsTombstone, !isSuperseded, let record else { return true }
         let grave = scratch.withBytes(record.keyOffset, record.keyBytes) {
             writer.appendTombstone($0, order: record.order)
         }
         guard let grave else { return false }
-        if log.recovering.loadRelaxed() != 0 { writer.mark(hash, grave) }
+        if log.recovering.loadRelaxed() != 0 { writer.rememberRemoval(hash, grave) }
         return true
     }
 

@@ -182,8 +182,8 @@ extension Committer {
         }
         // The time before the mark: it is cleared after the mark is raised.
         let due = signals.flushAt.loadAcquire()
-        let mark = max(log.flushMark.loadAcquire(), debts.mark)
-        if mark > written.mark { try transaction.put(files.meta, .flushMark, mark) }
+        let mark = max(log.flushMark.loadAcquire(), debts.flushMark)
+        if mark > written.flushMark { try transaction.put(files.meta, .flushMark, mark) }
         if due != written.flushAt { try transaction.put(files.meta, .flushAt, due) }
         if written.orders == 0 {
             try transaction.put(files.meta, .frameBytes, UInt64(log.geometry.frameBytes))
@@ -198,12 +198,12 @@ extension Committer {
             return try? transaction.get(files.meta, key: key.rawValue) { $0.word(at: 0) }
         }
         written.orders = word(.orders) ?? written.orders
-        written.mark = word(.flushMark) ?? written.mark
+        written.flushMark = word(.flushMark) ?? written.flushMark
         written.flushAt = word(.flushAt) ?? written.flushAt
         written.changes = changes
-        if debts.mark != 0, written.mark >= debts.mark {
-            debts.mark = 0
-            store.journal.info(
+        if debts.flushMark != 0, written.flushMark >= debts.flushMark {
+            debts.flushMark = 0
+            store.events.info(
                 "the store was emptied, a start will find what is written from now on")
         }
         log.orderLimit.storeRelease(max(written.orders, log.orderLimit.loadRelaxed()))

@@ -15,7 +15,7 @@ struct Committer: ~Copyable {
     let disk: Disk
     let signals: Signals
     private let wake: @Sendable (Int) -> Void
-    /// Its own pen: records that are rescued, tombstones that are carried forward.
+    /// Its own writer: records that are rescued, tombstones that are carried forward.
     var writer: Writer
     /// A key directory being made or read; a segment read back from disk.
     let directory: Region
@@ -37,7 +37,7 @@ struct Committer: ~Copyable {
     var cutsTaken: UInt64 = 0
     /// Sequences of segments that hold older records than their place in the log says.
     var returned: [UInt64] = []
-    var written = (orders: UInt64(0), mark: UInt64(0), flushAt: UInt64(0), changes: UInt64(0))
+    var written = (orders: UInt64(0), flushMark: UInt64(0), flushAt: UInt64(0), changes: UInt64(0))
     var lastKey: UInt64 = 0
     var isFailing = false
     /// When the first of the commits failed that have failed in a row, in monotonic nanoseconds.
@@ -150,7 +150,7 @@ struct Committer: ~Copyable {
         guard retryAt != .max else { return }
         while !commit() {
             if Clock.monotonicNanoseconds() >= signals.deadline.loadAcquire() {
-                store.journal.error("stopped before everything was committed")
+                store.events.error("stopped before everything was committed")
                 return
             }
             Pause.sleep(nanoseconds: 50_000_000)
@@ -170,8 +170,7 @@ struct Committer: ~Copyable {
 
     private func isUrgent() -> Bool {
         if signals.awaited.loadAcquire() > signals.completed.loadAcquire() { return true }
-        let mark = max(min(8, log.geometry.frameCount / 16), 1)
-        if log.sealed.count + pending.count >= mark { return true }
+        if log.sealed.count + pending.count >= log.geometry.sealedSegmentsMax { return true }
         // Memory is short, and what could go is not on disk yet.
         return log.frames.freeCount == 0 && log.sealed.count + pending.count > 0
     }
@@ -235,7 +234,7 @@ struct Committer: ~Copyable {
                     break
                 }
                 if Clock.monotonicNanoseconds() > deadline {
-                    store.journal.warning("a worker did not answer, the commit is put off")
+                    store.events.warning("a worker did not answer, the commit is put off")
                     return nil
                 }
                 Pause.short()
@@ -256,7 +255,7 @@ struct Committer: ~Copyable {
             isFailing = false
             failingSince = 0
             disk.counters[.isFailing] = 0
-            store.journal.info("commits succeed again")
+            store.events.info("commits succeed again")
         }
         let spent = Clock.monotonicNanoseconds() - start
         disk.counters.add(.commits, 1)
@@ -275,7 +274,7 @@ struct Committer: ~Copyable {
             isFailing = true
             failingSince = Clock.monotonicNanoseconds()
             disk.counters[.isFailing] = 1
-            store.journal.error(
+            store.events.error(
                 "a commit failed, serving from memory until one succeeds reason=\"\(error)\"")
         }
         switch error {
@@ -292,7 +291,7 @@ struct Committer: ~Copyable {
             retryAt = dropped > 0 ? 0 : Clock.monotonicNanoseconds() + 20_000_000
         case .panic:
             retryAt = Clock.monotonicNanoseconds() + 500_000_000
-            if disk.reopen() { store.journal.warning("the store was opened again") }
+            if disk.reopen() { store.events.warning("the store was opened again") }
         default:
             retryAt = Clock.monotonicNanoseconds() + 500_000_000
         }

@@ -57,7 +57,7 @@ final class Disk: Sendable {
     static let format: UInt64 = 1
 
     let configuration: DiskConfiguration
-    let journal: Journal
+    let events: EventLog
     private let lock: Mutex<StoreLock?>
     private let current: Mutex<DiskFiles?>
     /// For the workers' reads through their rings.
@@ -75,9 +75,9 @@ final class Disk: Sendable {
     var secret: (UInt64, UInt64, UInt64, UInt64) { meta.secret }
     var frameBytes: Int? { meta.frameBytes == 0 ? nil : Int(meta.frameBytes) }
 
-    init(_ configuration: DiskConfiguration, journal: Journal) throws(StoreError) {
+    init(_ configuration: DiskConfiguration, events: EventLog) throws(StoreError) {
         self.configuration = configuration
-        self.journal = journal
+        self.events = events
         let directory = configuration.directory
         do {
             try StoreDirectory.make(directory)
@@ -100,10 +100,10 @@ final class Disk: Sendable {
         }
         let marker = StartMarker(directory)
         if marker.count() >= StartMarker.attemptsMax {
-            Self.moveAside(directory, "it failed \(StartMarker.attemptsMax) starts", journal)
+            Self.moveAside(directory, "it failed \(StartMarker.attemptsMax) starts", events)
         }
         marker.raise()
-        let opened = try Self.open(configuration, journal)
+        let opened = try Self.open(configuration, events)
         current = Mutex(opened.0)
         meta = opened.1
         isFound = opened.2
@@ -142,7 +142,7 @@ final class Disk: Sendable {
     // MARK: Opening
 
     private static func open(
-        _ configuration: DiskConfiguration, _ journal: Journal
+        _ configuration: DiskConfiguration, _ events: EventLog
     ) throws(StoreError) -> (DiskFiles, Meta, Bool) {
         do {
             let files = try openFiles(configuration)
@@ -151,7 +151,7 @@ final class Disk: Sendable {
         } catch {
             switch error {
             case .invalid, .corrupted, .versionMismatch, .panic, .other, .keyExists, .notFound:
-                moveAside(configuration.directory, error.description, journal)
+                moveAside(configuration.directory, error.description, events)
             default:
                 throw .directory(configuration.directory, reason: error.description)
             }
@@ -224,14 +224,14 @@ final class Disk: Sendable {
     }
 
     /// Renames the store's file so that a new one can be begun, and says so.
-    private static func moveAside(_ directory: String, _ reason: String, _ journal: Journal) {
+    private static func moveAside(_ directory: String, _ reason: String, _ events: EventLog) {
         let path = directory + "/" + DataFile.name
         let target = path + ".unusable-\(Clock.unixSeconds())"
         let isMoved = SmallFile.rename(path, to: target)
         SmallFile.remove(directory + "/lock.mdb")
         StartMarker(directory).clear()
         guard isMoved else { return }
-        journal.warning(
+        events.warning(
             "the store cannot be used and was moved aside reason=\"\(reason)\" to=\(target)")
     }
 }

@@ -60,19 +60,19 @@ public struct DiskRead: BitwiseCopyable {
     public var isLoad: Bool
     public var hash: UInt64
     @usableFromInline var slot: UInt64
-    /// flush_all mark and clock when the command was executed: what decides whether it answers.
-    @usableFromInline var mark: UInt64
+    /// Flush mark and clock when the command was executed: what decides whether it answers.
+    @usableFromInline var flushMark: UInt64
     @usableFromInline var now: UInt32
     @usableFromInline init(
         fileOffset: UInt64, firstBytes: Int, isLoad: Bool, hash: UInt64, slot: UInt64,
-        mark: UInt64, now: UInt32
+        flushMark: UInt64, now: UInt32
     ) {
         self.fileOffset = fileOffset
         self.firstBytes = firstBytes
         self.isLoad = isLoad
         self.hash = hash
         self.slot = slot
-        self.mark = mark
+        self.flushMark = flushMark
         self.now = now
     }
 }
@@ -136,7 +136,7 @@ public enum Death: UInt8, BitwiseCopyable, Sendable {
     /// A tombstone.
     case removed
     case expired
-    /// At or below the mark of a flush_all.
+    /// At or below the flush mark.
     case flushed
 }
 

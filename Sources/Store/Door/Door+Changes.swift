@@ -152,13 +152,13 @@ extension Door {
         _ subject: Subject, _ key: Span<UInt8>, _ hash: UInt64, _ shard: Int
     ) -> Bool {
         let isRecovering = log.recovering.loadRelaxed() != 0
-        var mustMark = log.index.mayHide(shard) || isRecovering
+        var needsTombstone = log.index.mayHide(shard) || isRecovering
         switch subject {
-        case .present, .unread: mustMark = true
+        case .present, .unread: needsTombstone = true
         case .absent, .mustRead: break
         }
         var grave: Place?
-        if log.geometry.hasDisk, mustMark {
+        if log.geometry.hasDisk, needsTombstone {
             guard let place = appendTombstone(key, shard) else { return false }
             grave = place
         }
@@ -167,7 +167,7 @@ extension Door {
             writer.remove(hash, at, slot)
         case .absent, .mustRead: break
         }
-        if isRecovering, let grave { writer.mark(hash, grave) }
+        if isRecovering, let grave { writer.rememberRemoval(hash, grave) }
         return true
     }
 

@@ -74,7 +74,7 @@ extension Door {
             fileOffset: base &+ UInt64(place.offset),
             firstBytes: max(min(Self.firstReadBytes, filled - place.offset), 0),
             isLoad: base == Segments.noFileOffset, hash: hash, slot: slot,
-            mark: log.flushMark.loadRelaxed(), now: now)
+            flushMark: log.flushMark.loadRelaxed(), now: now)
     }
 
     private mutating func endRead(_ read: DiskRead) {
@@ -101,7 +101,7 @@ extension Door {
         guard record.hasKey(key) else { return .other }
         guard !record.isTombstone else { return .dead(.removed) }
         guard !record.isExpired(at: read.now) else { return .dead(.expired) }
-        guard record.order > read.mark else { return .dead(.flushed) }
+        guard record.order > read.flushMark else { return .dead(.flushed) }
         return .record(
             DiskRecord(
                 valueOffset: record.valueOffset, valueBytes: record.valueBytes,
@@ -138,7 +138,7 @@ extension Door {
         let shard = index.shard(read.hash)
         let place = index.layout.place(read.slot)
         index.lock(shard)
-        if let (at, slot) = index.find(read.hash, place), !SlotLayout.isMarked(slot),
+        if let (at, slot) = index.find(read.hash, place), !SlotLayout.isRemoval(slot),
             log.segments.frame(place.segment).loadAcquire() == 0
         {
             if isDamaged {

@@ -21,9 +21,8 @@ public struct Door: ~Copyable {
     @usableFromInline var now: UInt32 = 0
     let itemBytesMax: Int
     let pinsMax: Int
-    private let lowMark: Int
-    /// Sealed segments that are worth a commit of their own.
-    private let sealedMark: Int
+    private let freeFramesMin: Int
+    private let sealedSegmentsMax: Int
 
     /// The memory that offsets of `Found`, `Pin` and `Staging` refer to.
     public let memory: Region
@@ -52,8 +51,8 @@ public struct Door: ~Copyable {
         if log.geometry.hasDisk { writer.keepReadingFrame() }
         memory = log.frames.memory
         pinsMax = max(log.geometry.frameCount / 8, 2)
-        sealedMark = max(min(8, log.geometry.frameCount / 16), 1)
-        lowMark = log.geometry.freeFramesMin
+        freeFramesMin = log.geometry.freeFramesMin
+        sealedSegmentsMax = log.geometry.sealedSegmentsMax
     }
 
     // MARK: Turns
@@ -69,10 +68,10 @@ public struct Door: ~Copyable {
     public mutating func endTurn() {
         writer.answerCut()
         log.frames.endTurn(worker)
-        if log.frames.freeCount < lowMark || log.frames.wanted.loadRelaxed() != 0 {
+        if log.frames.freeCount < freeFramesMin || log.frames.wanted.loadRelaxed() != 0 {
             signals.maintenance.ring()
         }
-        if log.geometry.hasDisk, log.sealed.count >= sealedMark { signals.committer.ring() }
+        if log.geometry.hasDisk, log.sealed.count >= sealedSegmentsMax { signals.committer.ring() }
     }
 
     /// The worker ends: what it has written will be committed. Call it last, outside a turn.

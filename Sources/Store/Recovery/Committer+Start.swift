@@ -11,7 +11,7 @@ extension Committer {
         log.orderLimit.storeRelease(Record.orderMax)
         log.raiseOrders(above: disk.meta.orders)
         log.flushMark.storeRelease(disk.meta.flushMark)
-        written.mark = disk.meta.flushMark
+        written.flushMark = disk.meta.flushMark
         written.flushAt = disk.meta.flushAt
         var flushAt = disk.meta.flushAt
         if flushAt != 0, flushAt <= UInt64(now) {
@@ -25,7 +25,7 @@ extension Committer {
             try takeUp(files)
         } catch {
             // Nothing may be written over what could not be read: memory alone, from here on.
-            store.journal.error(
+            store.events.error(
                 "the store cannot be read, serving from memory alone reason=\"\(error)\"")
             isFailing = true
             disk.counters[.isFailing] = 1
@@ -54,11 +54,11 @@ extension Committer {
         signals.firstSequence.storeRelease(last + 1)
         let isRecovering = try transaction.firstKey(files.directories) != nil
         if isRecovering || !found.isEmpty { log.recovering.storeRelease(1) }
-        let merger = Merger(log, files: files)
+        let refill = IndexRefill(log, files: files)
         for key in found {
             let isWhole = try transaction.get(files.directories, key: key.first) { _ in true }
             if isWhole == true { continue }
-            try bringBack(files, transaction, key, merger)
+            try bringBack(files, transaction, key, refill)
         }
         disk.counters[.recoveredItems] = UInt64(log.index.itemCount())
         writer.seal()
@@ -86,7 +86,7 @@ extension Committer {
     /// Appends the records of one stretch anew.
     private mutating func bringBack(
         _ files: DiskFiles, _ transaction: borrowing ReadTransaction, _ key: PairKey,
-        _ merger: Merger
+        _ refill: IndexRefill
     ) throws(LMDBError) {
         let capacity = scratch.byteCount
         let count = try key.withBytes { bytes throws(LMDBError) in
@@ -109,7 +109,7 @@ extension Committer {
                     return
                 }
                 if writer.tailRoom < Record.aligned(record.contentBytes) { makeFrames() }
-                if let place = writer.appendCopy(record) { merger.merge(record, at: place) }
+                if let place = writer.appendCopy(record) { refill.merge(record, at: place) }
             }
             position += record.totalBytes
         }

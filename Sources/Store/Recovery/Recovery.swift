@@ -45,7 +45,7 @@ struct Recovery: ~Copyable {
         disk.counters.add(.damagedSegments, damaged)
         disk.counters[.recoveryMilliseconds] = milliseconds
         store.signals.committer.ring()
-        store.journal.info(
+        store.events.info(
             "recovery complete items=\(recovered) segments=\(segments) "
                 + "damaged=\(disk.counters[.damagedSegments]) orphans=\(orphans) "
                 + "milliseconds=\(milliseconds)")
@@ -63,10 +63,10 @@ struct Recovery: ~Copyable {
                 guard let step = try read(files, directory, from: next), step.sequence < end else {
                     return
                 }
-                take(step, directory, Merger(log, files: files))
+                take(step, directory, IndexRefill(log, files: files))
                 next = step.sequence + 1
             } catch {
-                store.journal.error("a key directory cannot be read reason=\"\(error)\"")
+                store.events.error("a key directory cannot be read reason=\"\(error)\"")
                 isDamaged = true
                 Pause.sleep(nanoseconds: 20_000_000)
                 next += 1
@@ -161,7 +161,7 @@ struct Recovery: ~Copyable {
         return step
     }
 
-    private mutating func take(_ step: Step, _ directory: Region, _ merger: Merger) {
+    private mutating func take(_ step: Step, _ directory: Region, _ refill: IndexRefill) {
         guard let view = Directory.View(directory, byteCount: step.byteCount),
             let bytes = step.segmentBytes, view.kind == .chain || bytes >= view.filled,
             let segment = log.segments.restore(
@@ -179,17 +179,17 @@ struct Recovery: ~Copyable {
             guard entry.offset < view.filled, entry.offset % 8 == 0 else { continue }
             if entry.isTombstone { log.segments.dead(segment).add(1) }
             let place = Place(segment: segment, offset: entry.offset)
-            if case .inserted = merger.merge(entry, at: place) { items += 1 }
+            if case .inserted = refill.merge(entry, at: place) { items += 1 }
         }
         store.signals.restored.push(UInt32(segment))
     }
 
-    /// No older record can come any more: the marks of removals go.
+    /// No older record can come any more: the remembered removals go.
     private func sweep() {
         for shard in 0..<log.index.shardCount {
             log.index.lock(shard)
             log.index.forEach(shard, buckets: 0..<Int.max) { at, slot in
-                if SlotLayout.isMarked(slot) { log.index.remove(shard, at: at, isItem: false) }
+                if SlotLayout.isRemoval(slot) { log.index.remove(shard, at: at, isItem: false) }
             }
             log.index.unlock(shard)
         }

@@ -1,4 +1,4 @@
-// Office: what the threads of one server know of each other.
+// SharedState: what the threads of one server know of each other.
 //
 // Counters, rolls of connections and mailboxes of all workers, the settings for the statistics,
 // and whether the acceptor waits for a connection to close. Nothing here is on the road of a
@@ -9,7 +9,7 @@ public import Store
 public import Uring
 
 /// What all threads of one server share.
-public final class Office: Sendable {
+public final class SharedState: Sendable {
     public let settings: Settings
     public let workerCount: Int
     /// One for each worker.

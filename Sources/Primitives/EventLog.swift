@@ -1,11 +1,11 @@
-// Journal: where the layers below the command say what happened to the server.
+// EventLog: where the layers below the command say what happened to the server.
 //
 // They may not import a logging library, so they are handed one of these; the command bridges it
 // to the library. Lifecycle is info, one line each. Never a key or a value of a client, never
 // anything on the road of a request: a line costs an allocation and a system call.
 
 /// A sink for log lines: a plain value that any thread may use.
-public struct Journal: Sendable {
+public struct EventLog: Sendable {
     public enum Level: UInt8, Sendable, Comparable, CaseIterable {
         case trace, debug, info, warning, error
 
@@ -16,7 +16,7 @@ public struct Journal: Sendable {
     /// Lines below this level are dropped before their text is made.
     public let threshold: Level
 
-    /// A journal that hands every line at or above `threshold` to `sink`, on the caller's thread.
+    /// A events that hands every line at or above `threshold` to `sink`, on the caller's thread.
     public init(
         threshold: Level = .info, _ sink: @escaping @Sendable (Level, String) -> Void
     ) {
@@ -24,8 +24,8 @@ public struct Journal: Sendable {
         self.sink = sink
     }
 
-    /// A journal that forgets everything, for tests.
-    public static let silent = Journal { _, _ in }
+    /// A events that forgets everything, for tests.
+    public static let silent = EventLog { _, _ in }
 
     /// Writes one line: a short sentence, then what belongs to it as `name=value`.
     public func write(_ level: Level, _ line: @autoclosure () -> String) {

@@ -1,4 +1,4 @@
-// Residences: how many items are where, and how old the oldest are, for the statistics.
+// Estimates: how many items are where, and how old the oldest are, for the statistics.
 //
 // All numbers follow from the segment table, read without stopping anyone; they are estimates.
 
@@ -7,7 +7,7 @@ internal import SegmentLog
 
 extension StoreStatistics {
     /// Adds what the segments tell. `items` is known already.
-    mutating func addResidences(of log: SegmentLog) {
+    mutating func addEstimates(of log: SegmentLog) {
         let segments = log.segments
         let now = segments.clock.loadRelaxed()
         var promoted: UInt64 = 0

@@ -1,4 +1,4 @@
-// Merger: puts records that come back from disk into the index, each only if it is the newest of
+// IndexRefill: puts records that come back from disk into the index, each only if it is the newest of
 // its key. Position says nothing about age; the order number does.
 
 internal import LMDB
@@ -6,7 +6,7 @@ internal import Primitives
 internal import SegmentLog
 
 /// Compares and inserts. Used by one thread at a time.
-struct Merger {
+struct IndexRefill {
     let log: SegmentLog
     let files: DiskFiles
     let now = UInt32(clamping: Clock.unixSeconds())
@@ -32,7 +32,7 @@ struct Merger {
     }
 
     /// Inserts an entry unless the index knows a newer record of its key. A removal, and what is
-    /// expired or flushed, leaves a mark, so that no older record is taken for the newest.
+    /// expired or flushed, is remembered, so that no older record is taken for the newest.
     func merge(_ entry: Directory.Entry, at place: Place) -> Result {
         let isDead =
             entry.isTombstone || entry.order <= log.flushMark.loadRelaxed()
@@ -41,7 +41,7 @@ struct Merger {
         let shard = index.shard(entry.hash)
         index.lock(shard)
         defer { index.unlock(shard) }
-        // A key may have several slots: its newest record and marks of removals.
+        // A key may have several slots: its newest record and remembered removals.
         var walk = index.matches(entry.hash)
         var older: (at: SlotOffset, slot: UInt64)?
         while let (at, slot) = index.next(&walk) {
@@ -50,7 +50,7 @@ struct Merger {
                 if !entry.isTombstone { log.segments.dead(place.segment).add(1) }
                 return .older
             }
-            if older == nil || SlotLayout.isMarked(older?.slot ?? 0) { older = (at, slot) }
+            if older == nil || SlotLayout.isRemoval(older?.slot ?? 0) { older = (at, slot) }
         }
         if let older {
             replace(shard, older.at, older.slot, entry, place, isDead: isDead)
@@ -58,11 +58,11 @@ struct Merger {
         }
         var slot = index.layout.slot(tag: index.layout.tag(entry.hash), place)
         if isDead {
-            slot |= SlotLayout.markBit
+            slot |= SlotLayout.removalBit
             if !entry.isTombstone { log.segments.dead(place.segment).add(1) }
         }
         if let displaced = index.insert(entry.hash, slot, isItem: !isDead) {
-            if !SlotLayout.isMarked(displaced) { log.bury(displaced) }
+            if !SlotLayout.isRemoval(displaced) { log.bury(displaced) }
         }
         return isDead ? .older : .inserted
     }
@@ -71,11 +71,11 @@ struct Merger {
         _ shard: Int, _ at: SlotOffset, _ old: UInt64, _ entry: Directory.Entry, _ place: Place,
         isDead: Bool
     ) {
-        let wasMarked = SlotLayout.isMarked(old)
+        let wasMarked = SlotLayout.isRemoval(old)
         if !wasMarked { log.bury(old) }
         var slot = log.index.layout.moved(old, to: place)
         if isDead {
-            slot |= SlotLayout.markBit
+            slot |= SlotLayout.removalBit
             if !entry.isTombstone { log.segments.dead(place.segment).add(1) }
         }
         log.index.store(slot, at: at)
