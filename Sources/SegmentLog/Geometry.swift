@@ -124,6 +124,9 @@ public struct Geometry: BitwiseCopyable, Sendable, Equatable {
     public var recordBytesMax: Int {
         min(frameCount - framesHeldMax, Self.chainFramesMax) * segmentBytes
     }
+    /// Whether memory can ever hold a record of so many bytes: what may be stored is held to the
+    /// same, so that whatever was stored can be read back.
+    public func canHold(_ recordBytes: Int) -> Bool { recordBytes <= recordBytesMax }
     /// Frames that a record of so many bytes needs if it does not share.
     public func framesNeeded(_ bytes: Int) -> Int { (bytes + segmentBytes - 1) / segmentBytes }
 }

@@ -27,7 +27,8 @@ public struct Index: BitwiseCopyable, Sendable {
     /// Which bucket of its group an item is in: see `Spread`.
     @usableFromInline let spread: Spread
 
-    // A shard's head, 64 bytes: 0 lock, 4 hidden, 8 order, 16 buckets, 24 items, 32 slots used.
+    // A shard's head, 64 bytes: 0 lock, 4 hidden, 8 order, 16 buckets, 24 items, 32 slots used,
+    // 40 closed to recovery.
     // Behind the heads: 0 rows touched, 8 overflow lock, 16 overflow buckets ever used,
     // 24 first free overflow bucket + 1, 32 overflow buckets in use, 40 slots displaced.
     @usableFromInline let common: Int
@@ -78,6 +79,12 @@ public struct Index: BitwiseCopyable, Sendable {
     @inlinable public func setMayHide(_ shard: Int) {
         heads.store(UInt32(1), at: shard &<< 6 &+ 4)
     }
+    /// Whether a slot was lost in this shard, so that an older record of its key could be taken for
+    /// the newest: recovery adds no slot to it any more.
+    public func isClosed(_ shard: Int) -> Bool { heads.uint32(at: shard << 6 + 40) != 0 }
+    @usableFromInline func close(_ shard: Int) { heads.store(UInt32(1), at: shard << 6 + 40) }
+    /// Something else than the index has lost what it knew of a key in this shard.
+    public func closeToRecovery(_ shard: Int) { close(shard) }
     /// Live keys of the shard; readable without the lock, then approximate.
     @inlinable public func items(_ shard: Int) -> Int {
         Int(truncatingIfNeeded: heads.atomic64(at: shard &<< 6 &+ 24).loadRelaxed())
@@ -195,7 +202,10 @@ public struct Index: BitwiseCopyable, Sendable {
                         continue search
                     }
                     displaced = extend(here, old, slot)
-                    if displaced != nil { setMayHide(shard) }
+                    if displaced != nil {
+                        setMayHide(shard)
+                        close(shard)
+                    }
                     break search
                 }
             }
@@ -205,6 +215,55 @@ public struct Index: BitwiseCopyable, Sendable {
         return displaced
     }
 
+    /// Adds a slot to the hash's chain if there is room, and displaces nothing. False: there is
+    /// none, and the shard is closed to recovery from now on.
+    public func insertIfRoom(_ hash: UInt64, _ slot: UInt64, isItem: Bool) -> Bool {
+        let shard = shard(hash)
+        guard !isClosed(shard) else { return false }
+        var at = offset(shard, bucket(shard, hash))
+        search: while true {
+            for number in 0..<8 {
+                let here = at + number * 8
+                let old = load(here)
+                if old == 0 {
+                    store(slot, at: here)
+                    break search
+                }
+                guard number == 7 else { continue }
+                if layout.isLink(old) {
+                    at = overflowOffset(layout.linked(old))
+                    continue search
+                }
+                guard let bucket = takeOverflow() else {
+                    close(shard)
+                    return false
+                }
+                hang(bucket, on: here, old, slot)
+                break search
+            }
+        }
+        if isItem { addItems(shard, 1) }
+        didInsert(shard)
+        return true
+    }
+
+    private func hang(_ bucket: Int, on last: SlotOffset, _ old: UInt64, _ slot: UInt64) {
+        let at = overflowOffset(bucket)
+        store(old, at: at)
+        store(slot, at: at + 8)
+        store(layout.link(to: bucket), at: last)
+    }
+
+    /// Gives a shard as many buckets as `items` need, as far as memory allows, while there is
+    /// little in it: growing later would move every slot again and again.
+    public func presize(_ shard: Int, items: Int) {
+        let target = min(items / 7 + 1, rowsMax)
+        while case let count = bucketCount(shard), count < target {
+            grow(shard)
+            guard bucketCount(shard) > count else { return }
+        }
+    }
+
     /// Hangs an overflow bucket on a full one. Without any left, `old` gives way.
     @usableFromInline func extend(_ last: SlotOffset, _ old: UInt64, _ slot: UInt64) -> UInt64? {
         guard let bucket = takeOverflow() else {
@@ -212,10 +271,7 @@ public struct Index: BitwiseCopyable, Sendable {
             heads.atomic64(at: common + 40).add(1)
             return old
         }
-        let at = overflowOffset(bucket)
-        store(old, at: at)
-        store(slot, at: at + 8)
-        store(layout.link(to: bucket), at: last)
+        hang(bucket, on: last, old, slot)
         return nil
     }
 
@@ -337,6 +393,7 @@ public struct Index: BitwiseCopyable, Sendable {
             heads.store(used &- UInt64(lost), at: shard << 6 + 32)
             addItems(shard, -lost)
             setMayHide(shard)
+            close(shard)
         }
         heads.atomic64(at: shard << 6 + 16).storeRelaxed(UInt64(count + 1))
     }

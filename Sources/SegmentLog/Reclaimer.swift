@@ -309,7 +309,7 @@ public struct Reclaimer: ~Copyable {
             let expiry = record.expiry
             guard expiry != 0 else { return }
             if expiry > now { return log.noteExpiry(expiry) }
-            if !log.rememberExpired(shard, at, slot) {
+            if !log.rememberDead(shard, at, slot) {
                 log.bury(slot)
                 log.index.remove(shard, at: at)
             }

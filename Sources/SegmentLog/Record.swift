@@ -235,6 +235,17 @@ extension Record {
         region.store(home.bits, at: at &+ end)
     }
 
+    /// Order and key of a record whose bytes another thread may be overwriting: one load tells
+    /// everything, so that what is answered lies within `limit` bytes. Nil if it does not.
+    public func untrustedKey(limit: Int) -> (order: UInt64, offset: Int, count: Int)? {
+        guard limit >= Self.headerBytes else { return nil }
+        let word = word
+        let start = Self.bytesBeforeKey(Self.form(word))
+        let count = Self.keyBytes(word)
+        guard start + count <= limit else { return nil }
+        return (Self.order(word), at + start, count)
+    }
+
     /// Whether the record, read from bytes that cannot be trusted, stays within `limit` bytes
     /// from its start and makes sense. Must hold before any other member is used on such bytes.
     public func isPlausible(limit: Int) -> Bool {

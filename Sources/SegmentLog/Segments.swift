@@ -20,6 +20,12 @@ public enum SegmentState: UInt32, BitwiseCopyable, Sendable {
     case leaving
     /// Being taken off the disk: no read begins in it any more.
     case dying
+    /// On disk, found by recovery, while a directory that was not read yet may hold something
+    /// newer: its slots are known, for comparison, but they answer nothing.
+    case unsettled
+
+    /// Whether slots of a segment in this state that is not in memory answer nothing.
+    @inlinable var isSilent: Bool { rawValue >= SegmentState.dying.rawValue }
 }
 
 /// Where a segment belongs.
@@ -95,7 +101,7 @@ public struct Segments: BitwiseCopyable, Sendable {
     /// Takes a number off a segment that nothing names any more.
     public func free(number segment: Int) { free(segment) }
 
-    /// A segment that was found on disk; nil if no number is free.
+    /// A segment that was found on disk, unsettled; nil if no number is free.
     public func restore(
         _ kind: SegmentKind, sequence: UInt64, filled: Int, records: Int, overlap: UInt64,
         earliest: UInt32, latest: UInt32, fileOffset: UInt64?
@@ -108,11 +114,19 @@ public struct Segments: BitwiseCopyable, Sendable {
         earliestExpiry(segment).storeRelaxed(earliest)
         latestExpiry(segment).storeRelaxed(latest)
         self.fileOffset(segment).storeRelease(fileOffset ?? Self.noFileOffset)
-        setState(segment, .resting)
+        setState(segment, .unsettled)
         return segment
     }
 
-    /// In `overlap`: brought back by a start, so its records may be older than any other's.
+    /// Moves a segment on if it is in the state `from`; answers whether it was. For states that
+    /// two threads may leave at the same time.
+    @discardableResult
+    public func advance(_ segment: Int, from: SegmentState, to: SegmentState) -> Bool {
+        word32(segment, 0).replace(from.rawValue, with: to.rawValue)
+    }
+
+    /// In `overlap`: written by an earlier release, which appended anew what the run before it
+    /// had open; the records may be older than any other's.
     public static let returnedBit: UInt64 = 1 << 63
 
     /// On disk, but not where a ring could read it: must be loaded.

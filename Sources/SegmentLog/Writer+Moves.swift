@@ -126,7 +126,10 @@ extension Writer {
     mutating func evict(_ hash: UInt64, _ at: SlotOffset, _ slot: UInt64) {
         remove(hash, at, slot)
         // An older record of the key may still be on disk, unknown to the index.
-        if log.geometry.hasDisk { log.index.setMayHide(log.index.shard(hash)) }
+        if log.geometry.hasDisk {
+            log.index.setMayHide(log.index.shard(hash))
+            log.index.closeToRecovery(log.index.shard(hash))
+        }
         log.count(.evictions)
         if SlotLayout.hits(slot) == 0 { log.count(.evictedUnfetched) }
         log.ghosts.insert(hash) { log.index.itemCount() }
@@ -134,30 +137,9 @@ extension Writer {
 
     /// Removes an expired or flushed record. Shard locked.
     public mutating func expire(_ hash: UInt64, _ at: SlotOffset, _ slot: UInt64) {
-        if !log.rememberExpired(log.index.shard(hash), at, slot) { remove(hash, at, slot) }
+        if !log.rememberDead(log.index.shard(hash), at, slot) { remove(hash, at, slot) }
         log.count(.expired)
         if SlotLayout.hits(slot) == 0 { log.count(.expiredUnfetched) }
-    }
-}
-
-extension SegmentLog {
-    /// While recovery runs, a record that has expired must be remembered: an older one of its key
-    /// may not have been reached yet. The slot becomes a remembered removal. False: recovery does
-    /// not run, or there is no lasting place to point to. The shard is locked.
-    func rememberExpired(_ shard: Int, _ at: SlotOffset, _ slot: UInt64) -> Bool {
-        guard recovering.loadRelaxed() != 0 else { return false }
-        var place = index.layout.place(slot)
-        if segments.kind(place.segment) == .promotion {
-            let frame = segments.frame(place.segment).loadAcquire()
-            guard frame != 0 else { return false }
-            let home = record(frame, slot).home
-            guard segments.stands(home) else { return false }
-            place = home.place
-        }
-        bury(slot)
-        index.store(index.layout.moved(slot, to: place) | SlotLayout.removalBit, at: at)
-        index.addItems(shard, -1)
-        return true
     }
 }
 

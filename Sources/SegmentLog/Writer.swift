@@ -85,10 +85,8 @@ public struct Writer: ~Copyable {
                 }
             } else {
                 if SlotLayout.isRemoval(slot) { continue }
-                // A segment that leaves the disk takes its slots with it.
-                if log.segments.state(segment) == .dying {
-                    // The disk may hold the record after a restart, if its deletion fails.
-                    index.setMayHide(index.shard(hash))
+                if log.segments.state(segment).isSilent {
+                    log.passOver(hash, segment)
                     continue
                 }
                 if first != 0, index.layout.isSame(slot, first) { continue }
@@ -266,8 +264,10 @@ public struct Writer: ~Copyable {
         return place
     }
 
-    /// Recovery runs: keeps a removal in mind, so that no older record of the key comes back.
+    /// Recovery runs: keeps a removal in mind, in place of what was known of the key, so that no
+    /// older record comes back. `grave`: its tombstone, in memory. Shard locked.
     public mutating func rememberRemoval(_ hash: UInt64, _ grave: Place) {
+        log.supersede(hash, with: grave)
         let layout = log.index.layout
         let slot = layout.slot(tag: layout.tag(hash), grave) | SlotLayout.removalBit
         _ = log.index.insert(hash, slot, isItem: false)

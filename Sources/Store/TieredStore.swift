@@ -17,6 +17,8 @@ public final class TieredStore: Sendable {
     private let disk: Disk?
     /// Keys of parts of large records without a directory, found by recovery.
     let orphans = Mutex<[UInt64]>([])
+    /// Sequences of segments whose directory recovery could not read.
+    let damaged = Mutex<[UInt64]>([])
     private let threads = ThreadBox()
 
     /// Takes the memory and opens the disk; nothing runs yet.
@@ -63,6 +65,26 @@ public final class TieredStore: Sendable {
     ///
     /// - Parameter wake: makes a worker end its wait soon; called from the store's threads.
     public func start(wake: @escaping @Sendable (Int) -> Void) throws(StoreError) {
+        try start(wake: wake, recovers: true)
+    }
+
+    /// The same, but recovery makes no step unless it is told to; nil if there is nothing to
+    /// recover. For tests that look at every moment of it.
+    package func startStepped(
+        wake: @escaping @Sendable (Int) -> Void
+    ) throws(StoreError) -> SteppedRecovery? {
+        try start(wake: wake, recovers: false)
+        guard let disk, log.recovering.loadAcquire() != 0 else { return nil }
+        do {
+            return SteppedRecovery(try Recovery(self, disk: disk, at: 0))
+        } catch {
+            throw .memory(byteCount: Directory.regionBytes)
+        }
+    }
+
+    private func start(
+        wake: @escaping @Sendable (Int) -> Void, recovers: Bool
+    ) throws(StoreError) {
         let now = UInt32(clamping: Clock.unixSeconds())
         do throws(ThreadError) {
             if let disk {
@@ -75,18 +97,33 @@ public final class TieredStore: Sendable {
                     })
                 // What was written last before a crash is back before the first request.
                 while signals.ready.loadAcquire() == 0 { Pause.short() }
-                if log.recovering.loadAcquire() != 0 {
-                    threads.append(
-                        try Thread(name: "brim-recover") { [self] in
-                            var recovery = Recovery(self, disk: disk)
-                            recovery.run()
-                        })
+                if recovers, log.recovering.loadAcquire() != 0 {
+                    threads.append(try Thread(name: "brim-recover") { [self] in recover(disk) })
                 }
             }
             let maintenance = Maintenance(self, number: configuration.workers, wake: wake)
             threads.append(try Thread(name: "brim-maintain") { maintenance.run() })
         } catch {
             throw .thread(errno: error.errno)
+        }
+    }
+
+    /// The recovery thread.
+    private func recover(_ disk: Disk) {
+        var recovery: Recovery
+        do {
+            recovery = try Recovery(self, disk: disk, at: Clock.monotonicNanoseconds())
+        } catch {
+            events.error("recovery found no memory, what is on disk stays unknown")
+            return
+        }
+        while true {
+            let now = UInt32(clamping: Clock.unixSeconds())
+            switch recovery.step(now: now, at: Clock.monotonicNanoseconds()) {
+            case .more: continue
+            case .waits(let nanoseconds): Pause.sleep(nanoseconds: nanoseconds)
+            case .ended: return
+            }
         }
     }
 
@@ -143,7 +180,7 @@ public final class TieredStore: Sendable {
         sum.segmentsCleaned = log.counter(.segmentsCleaned).loadRelaxed()
         sum.waits = log.counter(.waits).loadRelaxed()
         sum.ghostHits = log.counter(.ghostHits).loadRelaxed()
-        sum.isRecovering = log.recovering.loadRelaxed()
+        sum.isRecovering = signals.recoveryShown.loadAcquire()
         sum.damagedReads = signals.damagedReads.loadRelaxed()
         sum.loads = signals.loads.loadRelaxed()
         sum.completedCommitBegan = signals.completedSince.loadRelaxed()

@@ -93,8 +93,11 @@ extension Committer {
     /// Takes up to `count` of the oldest segments out of use, and off the disk as far as nobody
     /// reads them; returns how many.
     mutating func dropOldest(_ count: Int, isUrgent: Bool = false) -> Int {
+        adoptRecovered()
+        let isRecovering = log.recovering.loadAcquire() != 0
         let limit =
-            log.recovering.loadAcquire() == 0 ? UInt64.max : signals.recoveredUpTo.loadAcquire()
+            isRecovering
+            ? min(signals.recoveredUpTo.loadAcquire(), signals.unsealedFrom.loadAcquire()) : .max
         var victims: [Resident] = []
         var excess = Int.max
         if bytesToCome > budget {
@@ -110,16 +113,21 @@ extension Committer {
             victims.append(first)
             excess -= first.bytes
         }
-        for victim in victims {
-            var owed: [Named] = []
-            let unpaid = unlink(victim, &owed)
-            condemned.append(
-                Condemned(
-                    resident: victim, unpaid: unpaid, owed: owed, turns: log.frames.snapshot()))
-        }
+        // Recovery has not reached the oldest yet: it is asked to go there next.
+        if isRecovering, victims.isEmpty, excess > 0 { signals.oldestWanted.storeRelease(4) }
+        for victim in victims { condemn(victim) }
         let left = condemned.count
         reap(isUrgent: isUrgent)
         return max(victims.count, left - condemned.count)
+    }
+
+    /// Takes the slots of a segment away; it is deleted as soon as that can be.
+    mutating func condemn(_ victim: Resident) {
+        var owed: [Named] = []
+        let unpaid = unlink(victim, &owed)
+        condemned.append(
+            Condemned(
+                resident: victim, unpaid: unpaid, owed: owed, turns: log.frames.snapshot()))
     }
 
     /// Deletes what is condemned, once every read that had begun has ended and the tombstones and
@@ -261,6 +269,24 @@ extension Committer {
     /// Parts of large records that one transaction deletes.
     private static let orphansPerTransactionMax = 64
 
+    /// Keys of everything that lies in segments whose directory is damaged.
+    private mutating func damagedKeys(_ files: DiskFiles) -> [UInt64] {
+        guard let transaction = try? files.environment.beginRead() else { return [] }
+        var keys: [UInt64] = []
+        for sequence in damagedSequences {
+            // The directory goes with the first part, even if that is missing.
+            keys.append(DiskFiles.segmentKey(sequence))
+            let parts = DiskFiles.segmentKey(sequence, part: 1)
+            try? transaction.forEach(files.segments, from: parts) { key, _ in
+                guard DiskFiles.sequence(key) == sequence else { return false }
+                keys.append(key)
+                return true
+            }
+        }
+        damagedSequences = []
+        return keys
+    }
+
     /// Deletes parts of large records whose directory was never written, and what may be there of
     /// segments that were given up, some at a time.
     private mutating func deleteOrphans() {
@@ -268,7 +294,9 @@ extension Committer {
             defer { keys = [] }
             return keys
         }
-        guard !orphans.isEmpty, let files = disk.files() else { return }
+        guard let files = disk.files() else { return }
+        if condemned.isEmpty, !damagedSequences.isEmpty { orphans += damagedKeys(files) }
+        guard !orphans.isEmpty else { return }
         let batch = orphans.suffix(Self.orphansPerTransactionMax)
         var count = 0
         do throws(LMDBError) {

@@ -23,6 +23,8 @@ extension Committer {
             let (offset, _) = log.piece(chain: first, at: start)
             if carried + count > Disk.transactionBytes {
                 try transaction.commit()
+                // These parts stay, whatever becomes of the rest.
+                lastKey = max(lastKey, DiskFiles.segmentKey(sequence, part: part))
                 transaction = try files.environment.beginWrite()
                 carried = 0
             }
@@ -70,9 +72,7 @@ extension Committer {
                 ? moveLarge(files, segment) : loadShared(files, segment, filled)
         }
         // Memory may have become too small for it.
-        guard log.geometry.framesNeeded(filled) <= log.geometry.frameCount / 2 else {
-            return lose(segment)
-        }
+        guard log.geometry.canHold(filled) else { return lose(segment) }
         guard let room = writer.openChain(filled) else {
             signals.maintenance.ring()
             return
@@ -147,11 +147,11 @@ extension Committer {
         guard let (at, slot) = log.index.find(hash, place), !SlotLayout.isRemoval(slot),
             log.isAlive(record, at: now)
         else { return true }
-        let frames = log.geometry.framesNeeded(Record.aligned(record.contentBytes))
-        guard record.checksum() == record.storedChecksum, frames <= log.geometry.frameCount / 2
+        guard record.checksum() == record.storedChecksum,
+            log.geometry.canHold(Record.aligned(record.contentBytes))
         else {
             log.index.setMayHide(shard)
-            writer.remove(hash, at, slot)
+            if !log.rememberDead(shard, at, slot) { writer.remove(hash, at, slot) }
             signals.damagedReads.add(1)
             return true
         }

@@ -119,7 +119,7 @@ extension Committer {
     private mutating func forgetParts(of segment: Int, filled: Int, isChain: Bool) {
         let sequence = log.segments.sequence(segment)
         for offset in stretches[sequence]?.offsets ?? [] {
-            leftovers.append(PairKey(sequence, offset))
+            unsealed.leftovers.append(PairKey(sequence, offset))
         }
         stretches[sequence] = nil
         // Of a chain some parts may be there; and a commit that failed may have been durable.

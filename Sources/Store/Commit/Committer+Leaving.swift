@@ -105,6 +105,7 @@ extension Committer {
                 guard layout.segment(slot) == segment else { return }
                 log.index.remove(shard, at: at, isItem: !SlotLayout.isRemoval(slot))
                 log.index.setMayHide(shard)
+                log.index.closeToRecovery(shard)
             }
             log.index.unlock(shard)
         }

@@ -12,6 +12,7 @@ extension Committer {
     /// Writes what is pending in as many transactions as its size asks for. The first carries the
     /// metadata and the open segments' stretches.
     mutating func write(_ files: DiskFiles, open: [Int]) throws(LMDBError) {
+        try sealLastRun(files)
         let changes = signals.changes.loadAcquire()
         var isFirst = true
         while isFirst || !pending.isEmpty {
@@ -32,7 +33,6 @@ extension Committer {
                 bytes += try writeSegment(files, &transaction, segment)
                 batch.append(segment)
             }
-            if batch.count == pending.count { try deleteLeftovers(files, &transaction) }
             try transaction.commit()
             didWrite(isFirst, fresh, batch, bytes: bytes, changes: changes)
             publish(files, batch)
@@ -59,7 +59,6 @@ extension Committer {
         for segment in batch {
             stretches[log.segments.sequence(segment)] = nil
         }
-        if pending.isEmpty { leftovers = [] }
     }
 
     /// One sealed segment: its bytes, its directory, and its stretches go.
@@ -100,16 +99,6 @@ extension Committer {
         for offset in stretches[sequence]?.offsets ?? [] {
             _ = try PairKey(sequence, offset).withBytes { key throws(LMDBError) in
                 try transaction.delete(files.stretches, key: key)
-            }
-        }
-    }
-
-    private func deleteLeftovers(
-        _ files: DiskFiles, _ transaction: inout WriteTransaction
-    ) throws(LMDBError) {
-        for key in leftovers {
-            _ = try key.withBytes { bytes throws(LMDBError) in
-                try transaction.delete(files.stretches, key: bytes)
             }
         }
     }
@@ -185,7 +174,7 @@ extension Committer {
         let mark = max(log.flushMark.loadAcquire(), debts.flushMark)
         if mark > written.flushMark { try transaction.put(files.meta, .flushMark, mark) }
         if due != written.flushAt { try transaction.put(files.meta, .flushAt, due) }
-        if written.orders == 0 {
+        if !didWriteFrameBytes {
             try transaction.put(files.meta, .frameBytes, UInt64(log.geometry.frameBytes))
         }
     }
@@ -201,6 +190,7 @@ extension Committer {
         written.flushMark = word(.flushMark) ?? written.flushMark
         written.flushAt = word(.flushAt) ?? written.flushAt
         written.changes = changes
+        didWriteFrameBytes = true
         if debts.flushMark != 0, written.flushMark >= debts.flushMark {
             debts.flushMark = 0
             store.events.info(

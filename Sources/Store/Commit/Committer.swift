@@ -7,6 +7,7 @@
 internal import LMDB
 internal import Primitives
 internal import SegmentLog
+internal import Synchronization
 
 /// The committer thread's state. Made, used and ended on that thread.
 struct Committer: ~Copyable {
@@ -25,18 +26,19 @@ struct Committer: ~Copyable {
     var pending: [Int] = []
     /// For each open segment (by sequence), where its stretches on disk begin, and up to where.
     var stretches: [UInt64: (offsets: [UInt32], end: Int)] = [:]
-    /// Stretches of the last run, to be deleted once their records are committed anew.
-    var leftovers: [PairKey] = []
+    /// What the last run had open, and has to be sealed before it can be known.
+    var unsealed = Unsealed()
     /// Segments on disk, ascending by sequence, from `oldest` on.
     var resident: [Resident] = []
     /// Segments that leave the disk as soon as they can.
     var condemned: [Condemned] = []
     var reapAt: UInt64 = 0
-    private var didStart = false
     /// The newest commit for which all writers have published their cuts.
     var cutsTaken: UInt64 = 0
     /// Sequences of segments that hold older records than their place in the log says.
     var returned: [UInt64] = []
+    /// Whether this run's frame size is in the metadata.
+    var didWriteFrameBytes = false
     var written = (orders: UInt64(0), flushMark: UInt64(0), flushAt: UInt64(0), changes: UInt64(0))
     var lastKey: UInt64 = 0
     var isFailing = false
@@ -52,6 +54,10 @@ struct Committer: ~Copyable {
     var shortfall = 0
     /// Bytes of segments that one transaction carries: less after one found the map full.
     var batchBytes = Disk.transactionBytes
+    /// Commits in a row that found the map full and were tried again at once.
+    private var fullCommits = 0
+    /// As many, and whoever waits for a commit learns that it failed.
+    private static let fullCommitsMax = 64
     /// What is owed for segments that were given up unwritten.
     var debts = Debts()
     /// Segments that were given up: their numbers are free again after quiescence.
@@ -60,6 +66,10 @@ struct Committer: ~Copyable {
     var orphans: [UInt64] = []
     /// Recovery runs, but `returned` has what it has not reached, too.
     var knowsReturned = false
+    /// Recovery has ended, and what it distrusts has been condemned.
+    var knowsDistrusted = false
+    /// Segments whose directory is damaged: deleted when nothing older is left.
+    var damagedSequences: [UInt64] = []
 
     /// A segment on disk.
     struct Resident {
@@ -101,7 +111,7 @@ struct Committer: ~Copyable {
         signals = store.signals
         writer = Writer(store.log, number: store.configuration.workers + 1)
         // Out of `-m`, see `Disk.memoryBytes`; a failure here is a failure to start.
-        directory = Committer.room(2 << 20)
+        directory = Committer.room(Directory.regionBytes)
         // A segment of an earlier run may be larger than this run's.
         scratch = Committer.room(Geometry.frameBytesMax)
     }
@@ -177,6 +187,7 @@ struct Committer: ~Copyable {
 
     /// Takes over the segments that recovery has found.
     mutating func adoptRecovered() {
+        var didAdopt = false
         while let number = signals.restored.pop() {
             let segment = Int(number)
             let filled = Int(log.segments.filled(segment).loadRelaxed())
@@ -185,7 +196,23 @@ struct Committer: ~Copyable {
                 Resident(
                     sequence: log.segments.sequence(segment), segment: segment,
                     bytes: Self.diskBytes(filled, records), commit: 0))
+            didAdopt = true
         }
+        if didAdopt || !knowsDistrusted { condemnDistrusted() }
+    }
+
+    /// What recovery could not settle, because something that it could not read may have
+    /// overtaken it, leaves the disk; and after it what could not be read.
+    private mutating func condemnDistrusted() {
+        guard log.recovering.loadAcquire() == 0 else { return }
+        knowsDistrusted = true
+        damagedSequences += store.damaged.withLock { sequences in
+            defer { sequences = [] }
+            return sequences
+        }
+        let victims = resident.filter { log.segments.state($0.segment) == .dying }
+        resident.removeAll { log.segments.state($0.segment) == .dying }
+        for victim in victims { condemn(victim) }
     }
 
     func wakeAll() {
@@ -245,12 +272,9 @@ struct Committer: ~Copyable {
 
     private mutating func didSucceed(_ number: UInt64, began: UInt64, start: UInt64) {
         owesCommit = false
+        fullCommits = 0
         debts.settle()
         batchBytes = Disk.transactionBytes
-        if !didStart {
-            didStart = true
-            disk.didStart()
-        }
         if isFailing {
             isFailing = false
             failingSince = 0
@@ -267,6 +291,12 @@ struct Committer: ~Copyable {
     }
 
     private mutating func didFail(_ number: UInt64, _ error: LMDBError) {
+        // A full map is tried again at once, if something can leave it: nobody is told.
+        if error == .mapFull, fullCommits < Self.fullCommitsMax, makeWayInMap() {
+            fullCommits += 1
+            retryAt = 0
+            return
+        }
         disk.counters.add(.failedCommits, 1)
         log.orderLimit.storeRelease(Record.orderMax)
         signals.failed.storeRelease(number)
@@ -279,16 +309,9 @@ struct Committer: ~Copyable {
         }
         switch error {
         case .mapFull:
-            reapAt = 0
-            // The map holds less than its size says: so much is not to be reached again.
-            let excess = budget - bytesOnDisk + Disk.transactionBytes / 4
-            shortfall = min(max(shortfall, shortfall + excess), disk.configuration.sizeBytes)
-            // Less at a time, so that what there is room for gets in.
-            batchBytes = max(batchBytes / 4, log.geometry.segmentBytes)
-            let dropped = dropOldest(
-                max((2 << 20) / log.geometry.frameBytes, 8), isUrgent: true)
+            let didDrop = fullCommits >= Self.fullCommitsMax && makeWayInMap()
             // Nothing can go now: readers hold it, or there is nothing.
-            retryAt = dropped > 0 ? 0 : Clock.monotonicNanoseconds() + 20_000_000
+            retryAt = didDrop ? 0 : Clock.monotonicNanoseconds() + 20_000_000
         case .panic:
             retryAt = Clock.monotonicNanoseconds() + 500_000_000
             if disk.reopen() { store.events.warning("the store was opened again") }
@@ -296,5 +319,16 @@ struct Committer: ~Copyable {
             retryAt = Clock.monotonicNanoseconds() + 500_000_000
         }
         wakeAll()
+    }
+
+    /// The map is full: the oldest leave it, and less is written at a time. False: nothing can go.
+    private mutating func makeWayInMap() -> Bool {
+        reapAt = 0
+        // The map holds less than its size says: so much is not to be reached again.
+        let excess = budget - bytesOnDisk + Disk.transactionBytes / 4
+        shortfall = min(max(shortfall, shortfall + excess), disk.configuration.sizeBytes)
+        // Less at a time, so that what there is room for gets in.
+        batchBytes = max(batchBytes / 4, log.geometry.segmentBytes)
+        return dropOldest(max((2 << 20) / log.geometry.frameBytes, 8), isUrgent: true) > 0
     }
 }

@@ -18,6 +18,8 @@ enum Directory {
     static let version: UInt32 = 1
     static let headerBytes = 40
     static let entryBytes = 24
+    /// Room for the directory of any segment: a record takes 24 bytes at least.
+    static let regionBytes = 2 << 20
 
     struct Entry: BitwiseCopyable {
         var hash: UInt64
@@ -25,6 +27,17 @@ enum Directory {
         var isTombstone: Bool
         var offset: Int
         var expiry: UInt32
+    }
+
+    /// What stands in front of the entries.
+    struct Head: BitwiseCopyable {
+        var kind: SegmentKind
+        var filled: Int
+        /// No segment with this or a later sequence was open before this one was sealed.
+        var overlap: UInt64
+        var count: Int
+        var earliest: UInt32
+        var latest: UInt32
     }
 
     static func bytes(count: Int) -> Int { headerBytes + entryBytes * count }
@@ -37,31 +50,69 @@ enum Directory {
         let segments = log.segments
         let frame = segments.frame(segment).loadAcquire()
         precondition(frame != 0)
-        let base = log.frames.offset(Int(frame) - 1)
         let filled = Int(segments.filled(segment).loadRelaxed())
-        let isChain = segments.kind(segment) == .chain
+        let kind = segments.kind(segment)
+        let count = addRecords(
+            of: log.frames.memory, at: log.frames.offset(Int(frame) - 1), filled: filled,
+            isChain: kind == .chain, log.hasher, to: target)
+        let head = Head(
+            kind: kind, filled: filled, overlap: segments.overlap(segment).loadRelaxed(),
+            count: count, earliest: segments.earliestExpiry(segment).loadRelaxed(),
+            latest: segments.latestExpiry(segment).loadRelaxed())
+        finish(head, target)
+        return count
+    }
+
+    /// The same for the image of a segment that shares its records, at the start of `image`. All
+    /// of them are sound.
+    static func make(
+        image: Region, filled: Int, overlap: UInt64, _ hasher: KeyHasher, into target: Region
+    ) -> Int {
+        let count = addRecords(
+            of: image, at: 0, filled: filled, isChain: false, hasher, to: target)
+        var earliest: UInt32 = 0
+        var latest: UInt32 = 0
+        for number in 0..<count {
+            let expiry = target.uint32(at: headerBytes + number * entryBytes + 20)
+            if expiry != 0, earliest == 0 || expiry < earliest { earliest = expiry }
+            latest = max(latest, expiry == 0 ? .max : expiry)
+        }
+        finish(
+            Head(
+                kind: .log, filled: filled, overlap: overlap, count: count, earliest: earliest,
+                latest: latest), target)
+        return count
+    }
+
+    private static func addRecords(
+        of region: Region, at base: Int, filled: Int, isChain: Bool, _ hasher: KeyHasher,
+        to target: Region
+    ) -> Int {
         var position = 0
         var count = 0
         while position < filled {
-            let record = Record(log.frames.memory, at: base + position)
+            let record = Record(region, at: base + position)
             let bytes = isChain ? filled : record.totalBytes
             precondition(bytes > 0)
             if !record.isFiller {
                 if !isChain { record.fillChecksum() }
-                add(record, position, count, log.hasher, to: target)
+                add(record, position, count, hasher, to: target)
                 count += 1
             }
             position += bytes
         }
-        target.store(Self.version, at: 0)
-        target.store(segments.kind(segment).rawValue, at: 4)
-        target.store(UInt64(filled), at: 8)
-        target.store(segments.overlap(segment).loadRelaxed(), at: 16)
-        target.store(UInt32(count), at: 24)
-        target.store(segments.earliestExpiry(segment).loadRelaxed(), at: 32)
-        target.store(segments.latestExpiry(segment).loadRelaxed(), at: 36)
-        target.store(checksum(target, count: count), at: 28)
         return count
+    }
+
+    private static func finish(_ head: Head, _ target: Region) {
+        target.store(Self.version, at: 0)
+        target.store(head.kind.rawValue, at: 4)
+        target.store(UInt64(head.filled), at: 8)
+        target.store(head.overlap, at: 16)
+        target.store(UInt32(head.count), at: 24)
+        target.store(head.earliest, at: 32)
+        target.store(head.latest, at: 36)
+        target.store(checksum(target, count: head.count), at: 28)
     }
 
     private static func add(

@@ -102,7 +102,9 @@ final class Disk: Sendable {
         if marker.count() >= StartMarker.attemptsMax {
             Self.moveAside(directory, "it failed \(StartMarker.attemptsMax) starts", events)
         }
+        // Raised only while the file is looked at: whatever else ends a start is not its fault.
         marker.raise()
+        defer { marker.clear() }
         let opened = try Self.open(configuration, events)
         current = Mutex(opened.0)
         meta = opened.1
@@ -117,8 +119,14 @@ final class Disk: Sendable {
     /// The open files; nil once closed.
     func files() -> DiskFiles? { current.withLock { $0 } }
 
-    /// The first commit has succeeded: the next start will trust the store.
-    func didStart() { StartMarker(configuration.directory).clear() }
+    /// Looks at the file in a way that damage in it might end the process: if that happens at
+    /// several starts in a row, the next one moves the store aside.
+    func whileMarked(_ body: () throws(LMDBError) -> Void) throws(LMDBError) {
+        let marker = StartMarker(configuration.directory)
+        marker.raise()
+        defer { marker.clear() }
+        try body()
+    }
 
     /// An environment that answered with panic is closed and opened again. The committer only.
     func reopen() -> Bool {
@@ -236,7 +244,7 @@ final class Disk: Sendable {
     }
 }
 
-/// Counts starts that never came to a commit, in a small file beside the store.
+/// Counts starts that ended while they looked at the file, in a small file beside the store.
 struct StartMarker {
     /// So many failed starts in a row, and the store is moved aside.
     static let attemptsMax = 3

@@ -118,8 +118,12 @@ extension Door {
         case .unread(let at, let slot):
             log.index.setMayHide(shard)
             log.count(.takenUnread)
-            writer.replace(at, slot, with: place)
+            guard log.isRecovering else { return writer.replace(at, slot, with: place) }
+            log.rememberUnread(shard, at, slot)
+            log.supersede(hash, with: place)
+            writer.insert(hash, place)
         case .absent, .mustRead:
+            if log.isRecovering { log.supersede(hash, with: place) }
             let isGhost = !log.ghosts.isEmpty && log.ghosts.take(hash)
             if isGhost { log.count(.ghostHits) }
             writer.insert(hash, place, hits: isGhost ? 1 : 0)
@@ -151,7 +155,7 @@ extension Door {
     mutating func bury(
         _ subject: Subject, _ key: Span<UInt8>, _ hash: UInt64, _ shard: Int
     ) -> Bool {
-        let isRecovering = log.recovering.loadRelaxed() != 0
+        let isRecovering = log.isRecovering
         var needsTombstone = log.index.mayHide(shard) || isRecovering
         switch subject {
         case .present, .unread: needsTombstone = true
@@ -163,6 +167,8 @@ extension Door {
             grave = place
         }
         switch subject {
+        case .unread(let at, let slot) where isRecovering:
+            log.rememberUnread(shard, at, slot)
         case .present(let at, let slot, _, _), .unread(let at, let slot):
             writer.remove(hash, at, slot)
         case .absent, .mustRead: break

@@ -144,7 +144,7 @@ extension Door {
             if isDamaged {
                 // What lies there cannot be read; what lies behind it may be an older record.
                 index.setMayHide(shard)
-                writer.remove(read.hash, at, slot)
+                if !log.rememberDead(shard, at, slot) { writer.remove(read.hash, at, slot) }
             } else {
                 writer.expire(read.hash, at, slot)
             }

@@ -1,16 +1,32 @@
 // Start: what the committer does before the first request: it takes up the numbers where the last
-// run left them, and brings back what that run's open segments held.
+// run left them, and seals what that run had open.
+//
+// What was open lies on disk as stretches. Each of these segments is written whole, under its own
+// sequence, so that recovery finds it among the others and no record ever stands at a place that
+// is newer than itself. While that cannot be done (the disk is full, say) recovery lets nothing
+// answer, since these may hold the newest of any key; every commit tries again.
 
 internal import LMDB
 internal import Primitives
 internal import SegmentLog
 
+/// What the last run had open.
+struct Unsealed {
+    /// Stretches by segment, ascending; of each segment the offsets ascend.
+    var segments: [(sequence: UInt64, stretches: [PairKey])] = []
+    /// Stretches of segments that are sealed, or were given up: to be deleted.
+    var leftovers: [PairKey] = []
+}
+
 extension Committer {
     /// Prepares the log for requests. Segments on disk are left to the recovery.
+    ///
+    /// - Parameter now: unix seconds.
     mutating func begin(now: UInt32) {
         log.orderLimit.storeRelease(Record.orderMax)
         log.raiseOrders(above: disk.meta.orders)
         log.flushMark.storeRelease(disk.meta.flushMark)
+        written.orders = disk.meta.orders
         written.flushMark = disk.meta.flushMark
         written.flushAt = disk.meta.flushAt
         var flushAt = disk.meta.flushAt
@@ -22,7 +38,7 @@ extension Committer {
         signals.flushAt.storeRelease(flushAt)
         do throws(LMDBError) {
             guard let files = disk.files() else { throw .panic }
-            try takeUp(files)
+            try disk.whileMarked { () throws(LMDBError) in try takeUp(files) }
         } catch {
             // Nothing may be written over what could not be read: memory alone, from here on.
             store.events.error(
@@ -49,69 +65,125 @@ extension Committer {
                 isThere = try cursor.next()
             }
         }
-        for key in found { last = max(last, key.first) }
+        for key in found {
+            last = max(last, key.first)
+            let isSealed = try transaction.get(files.directories, key: key.first) { _ in true }
+            if isSealed == true {
+                unsealed.leftovers.append(key)
+            } else if unsealed.segments.last?.sequence == key.first {
+                unsealed.segments[unsealed.segments.count - 1].stretches.append(key)
+            } else {
+                unsealed.segments.append((key.first, [key]))
+            }
+        }
         log.segments.startSequences(at: last + 1)
         signals.firstSequence.storeRelease(last + 1)
-        let isRecovering = try transaction.firstKey(files.directories) != nil
-        if isRecovering || !found.isEmpty { log.recovering.storeRelease(1) }
-        let refill = IndexRefill(log, files: files)
-        for key in found {
-            let isWhole = try transaction.get(files.directories, key: key.first) { _ in true }
-            if isWhole == true { continue }
-            try bringBack(files, transaction, key, refill)
-        }
-        disk.counters[.recoveredItems] = UInt64(log.index.itemCount())
-        writer.seal()
-        noteReturned()
-        leftovers = found
-    }
-
-    /// What is brought back lies behind newer records: their removal must not forget it.
-    private func noteReturned() {
-        log.sealed.forEach { number in
-            let overlap = log.segments.overlap(Int(number))
-            overlap.storeRelaxed(overlap.loadRelaxed() | Segments.returnedBit)
+        signals.unsealedFrom.storeRelease(unsealed.segments.first?.sequence ?? .max)
+        let hasDirectories = try transaction.firstKey(files.directories) != nil
+        if hasDirectories || !unsealed.segments.isEmpty {
+            log.recovering.storeRelease(1)
+            signals.recoveryShown.storeRelease(1)
         }
     }
 
-    /// Frames are short before the first request (they were larger or more in the last run):
-    /// commits what was brought back so far, and lets it rest on disk.
-    private mutating func makeFrames() {
-        guard log.frames.freeCount < log.geometry.frameCount / 2 else { return }
-        noteReturned()
-        guard log.sealed.count > 0, commit(askingWorkers: false) else { return }
-        while let number = log.logRegion.pop() { log.rest(Int(number)) }
-    }
+    // MARK: Sealing
 
-    /// Appends the records of one stretch anew.
-    private mutating func bringBack(
-        _ files: DiskFiles, _ transaction: borrowing ReadTransaction, _ key: PairKey,
-        _ refill: IndexRefill
-    ) throws(LMDBError) {
-        let capacity = scratch.byteCount
-        let count = try key.withBytes { bytes throws(LMDBError) in
-            try transaction.get(files.stretches, key: bytes) { value -> Int in
-                let count = min(value.count, capacity)
-                scratch.store(value.extracting(0..<count), at: 0)
-                return count
+    /// Writes what the last run had open as whole segments, and deletes the stretches; as much at
+    /// a time as a transaction carries.
+    mutating func sealLastRun(_ files: DiskFiles) throws(LMDBError) {
+        while !unsealed.segments.isEmpty {
+            var transaction = try files.environment.beginWrite()
+            var bytes = 0
+            var count = 0
+            for (sequence, stretches) in unsealed.segments {
+                if count > 0, bytes + Geometry.frameBytesMax > batchBytes { break }
+                bytes += try seal(files, &transaction, sequence, stretches)
+                count += 1
             }
-        }
-        var position = 0
-        while let count, position < count {
-            let record = Record(scratch, at: position)
-            guard record.isPlausible(limit: count - position) else {
-                disk.counters.add(.damagedSegments, 1)
-                return
+            try transaction.commit()
+            for (sequence, _) in unsealed.segments.prefix(count) {
+                lastKey = max(lastKey, DiskFiles.segmentKey(sequence))
             }
-            if !record.isFiller {
-                guard record.checksum() == record.storedChecksum else {
-                    disk.counters.add(.damagedSegments, 1)
-                    return
+            unsealed.segments.removeFirst(count)
+            disk.counters.add(.bytesWritten, bytes)
+        }
+        signals.unsealedFrom.storeRelease(.max)
+        guard !unsealed.leftovers.isEmpty else { return }
+        var transaction = try files.environment.beginWrite()
+        try delete(files, &transaction, unsealed.leftovers)
+        try transaction.commit()
+        unsealed.leftovers = []
+    }
+
+    private mutating func seal(
+        _ files: DiskFiles, _ transaction: inout WriteTransaction, _ sequence: UInt64,
+        _ stretches: [PairKey]
+    ) throws(LMDBError) -> Int {
+        let (filled, isWhole) = try collect(files, transaction, stretches)
+        if !isWhole { try distrustAll(files, &transaction, sequence) }
+        if filled > 0 {
+            let count = Directory.make(
+                image: scratch, filled: filled,
+                overlap: signals.firstSequence.loadAcquire(), log.hasher, into: directory)
+            let scratch = scratch
+            try transaction.reserve(
+                files.segments, key: DiskFiles.segmentKey(sequence),
+                byteCount: max(filled, Self.valueBytesMin)
+            ) { target in
+                scratch.withBytes(0, filled) { target.append($0) }
+            }
+            try putDirectory(files, &transaction, sequence, count)
+        }
+        try delete(files, &transaction, stretches)
+        return filled
+    }
+
+    /// Copies a segment's stretches to `scratch`; answers how much of that is sound, and whether
+    /// that is all.
+    private func collect(
+        _ files: DiskFiles, _ transaction: borrowing WriteTransaction, _ stretches: [PairKey]
+    ) throws(LMDBError) -> (filled: Int, isWhole: Bool) {
+        var end = 0
+        let scratch = scratch
+        for key in stretches {
+            // Each begins where the one before it ends.
+            guard Int(key.second) == end else { return (end, false) }
+            let start = end
+            let count = try key.withBytes { bytes throws(LMDBError) in
+                try transaction.get(files.stretches, key: bytes) { value -> Int? in
+                    guard value.count <= scratch.byteCount - start else { return nil }
+                    scratch.store(value, at: start)
+                    return value.count
                 }
-                if writer.tailRoom < Record.aligned(record.contentBytes) { makeFrames() }
-                if let place = writer.appendCopy(record) { refill.merge(record, at: place) }
             }
-            position += record.totalBytes
+            guard let count, let count else { return (end, false) }
+            end += count
+        }
+        let sound = SegmentImage.soundBytes(scratch, count: end)
+        return (sound.bytes, sound.bytes == end)
+    }
+
+    /// Part of what was open cannot be read: it may have overtaken anything that the last run and
+    /// those before it have left. All of that is dead from now on.
+    private mutating func distrustAll(
+        _ files: DiskFiles, _ transaction: inout WriteTransaction, _ sequence: UInt64
+    ) throws(LMDBError) {
+        disk.counters.add(.damagedSegments, 1)
+        let mark = max(disk.meta.orders, written.flushMark)
+        try transaction.put(files.meta, .flushMark, mark)
+        log.flushMark.storeRelease(mark)
+        written.flushMark = mark
+        store.events.error(
+            "what was written last is damaged, the store begins anew sequence=\(sequence)")
+    }
+
+    private func delete(
+        _ files: DiskFiles, _ transaction: inout WriteTransaction, _ stretches: [PairKey]
+    ) throws(LMDBError) {
+        for key in stretches {
+            _ = try key.withBytes { bytes throws(LMDBError) in
+                try transaction.delete(files.stretches, key: bytes)
+            }
         }
     }
 }

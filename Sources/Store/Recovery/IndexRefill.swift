@@ -1,37 +1,29 @@
-// IndexRefill: puts records that come back from disk into the index, each only if it is the newest of
-// its key. Position says nothing about age; the order number does.
+// IndexRefill: puts what directories on disk name into the index, each record only if nothing newer
+// of its key is known. Position says nothing about age; the order number does.
 
 internal import LMDB
 internal import Primitives
 internal import SegmentLog
 
-/// Compares and inserts. Used by one thread at a time.
+/// Compares and inserts. Used by the recovery thread.
 struct IndexRefill {
     let log: SegmentLog
     let files: DiskFiles
-    let now = UInt32(clamping: Clock.unixSeconds())
+    /// Unix seconds, to tell what is expired.
+    let now: UInt32
 
-    init(_ log: SegmentLog, files: DiskFiles) {
-        self.log = log
-        self.files = files
+    /// What became of an entry.
+    enum Result {
+        case inserted
+        /// It took the place of an older record that was met before.
+        case replaced
+        /// Something newer is known, or the entry itself says that there is nothing.
+        case older
+        /// The index has no room for it, or has lost something in its shard.
+        case refused
     }
 
-    private func hash(of record: Record) -> UInt64 {
-        record.region.withBytes(record.keyOffset, record.keyBytes) { log.hasher.hash($0) }
-    }
-
-    /// What a merge came to.
-    enum Result { case inserted, replaced, older }
-
-    func merge(_ record: Record, at place: Place) {
-        let hash = hash(of: record)
-        let entry = Directory.Entry(
-            hash: hash, order: record.order, isTombstone: record.isTombstone,
-            offset: place.offset, expiry: record.expiry)
-        _ = merge(entry, at: place)
-    }
-
-    /// Inserts an entry unless the index knows a newer record of its key. A removal, and what is
+    /// Inserts an entry unless the index knows something newer of its key. A removal, and what is
     /// expired or flushed, is remembered, so that no older record is taken for the newest.
     func merge(_ entry: Directory.Entry, at place: Place) -> Result {
         let isDead =
@@ -41,63 +33,85 @@ struct IndexRefill {
         let shard = index.shard(entry.hash)
         index.lock(shard)
         defer { index.unlock(shard) }
-        // A key may have several slots: its newest record and remembered removals.
+        // Whatever the reservation said: no order is given out twice.
+        if entry.order > index.order(shard) { index.setOrder(shard, entry.order) }
+        // A key may have several slots: its newest record, and what is remembered of it.
         var walk = index.matches(entry.hash)
         var older: (at: SlotOffset, slot: UInt64)?
         while let (at, slot) = index.next(&walk) {
-            guard let known = identity(slot), known.hash == entry.hash else { continue }
-            if known.order > entry.order || (known.order == entry.order && isDead) {
-                if !entry.isTombstone { log.segments.dead(place.segment).add(1) }
+            guard let known = identity(slot) else {
+                // It may be the key's, and newer.
+                index.closeToRecovery(shard)
+                countDead(entry, place)
+                return .refused
+            }
+            guard known.hash == entry.hash else { continue }
+            // Of equals a record goes before the tombstone that was left for it.
+            let isSame = known.order == entry.order
+            if known.order > entry.order
+                || (isSame && (isDead || !SlotLayout.isRemoval(slot)))
+            {
+                countDead(entry, place)
                 return .older
             }
             if older == nil || SlotLayout.isRemoval(older?.slot ?? 0) { older = (at, slot) }
         }
+        if isDead { countDead(entry, place) }
         if let older {
-            replace(shard, older.at, older.slot, entry, place, isDead: isDead)
+            replace(shard, older.at, older.slot, place, isDead: isDead)
             return .replaced
         }
         var slot = index.layout.slot(tag: index.layout.tag(entry.hash), place)
-        if isDead {
-            slot |= SlotLayout.removalBit
-            if !entry.isTombstone { log.segments.dead(place.segment).add(1) }
-        }
-        if let displaced = index.insert(entry.hash, slot, isItem: !isDead) {
-            if !SlotLayout.isRemoval(displaced) { log.bury(displaced) }
+        if isDead { slot |= SlotLayout.removalBit }
+        guard index.insertIfRoom(entry.hash, slot, isItem: !isDead) else {
+            if !isDead { countDead(entry, place) }
+            return .refused
         }
         return isDead ? .older : .inserted
     }
 
-    private func replace(
-        _ shard: Int, _ at: SlotOffset, _ old: UInt64, _ entry: Directory.Entry, _ place: Place,
-        isDead: Bool
-    ) {
-        let wasMarked = SlotLayout.isRemoval(old)
-        if !wasMarked { log.bury(old) }
-        var slot = log.index.layout.moved(old, to: place)
-        if isDead {
-            slot |= SlotLayout.removalBit
-            if !entry.isTombstone { log.segments.dead(place.segment).add(1) }
-        }
-        log.index.store(slot, at: at)
-        log.index.addItems(shard, (isDead ? 0 : 1) - (wasMarked ? 0 : 1))
+    /// Tombstones are counted when their segment is found.
+    private func countDead(_ entry: Directory.Entry, _ place: Place) {
+        if !entry.isTombstone { log.segments.dead(place.segment).add(1) }
     }
 
-    /// Full hash and order of the record that a slot names, wherever it resides.
+    private func replace(
+        _ shard: Int, _ at: SlotOffset, _ old: UInt64, _ place: Place, isDead: Bool
+    ) {
+        let wasRemoval = SlotLayout.isRemoval(old)
+        if !wasRemoval { log.bury(old) }
+        var slot = log.index.layout.moved(old, to: place)
+        if isDead { slot |= SlotLayout.removalBit }
+        log.index.store(slot, at: at)
+        log.index.addItems(shard, (isDead ? 0 : 1) - (wasRemoval ? 0 : 1))
+    }
+
+    /// Full hash and order of the record that a slot names, wherever it resides; nil if that
+    /// cannot be had.
     private func identity(_ slot: UInt64) -> (hash: UInt64, order: UInt64)? {
         let place = log.index.layout.place(slot)
         let frame = log.segments.frame(place.segment).loadAcquire()
-        if frame != 0 {
-            let record = log.record(frame, slot)
-            let identity = (hash: hash(of: record), order: record.order)
-            // This thread is outside quiescence: what was read counts only if the frame is still
-            // the segment's.
-            if log.segments.frame(place.segment).loadAcquire() == frame { return identity }
-        }
+        if frame != 0, let identity = identity(slot, inFrame: frame) { return identity }
         let sequence = log.segments.sequence(place.segment)
+        // The last state: the segment may have been committed since this step began.
         guard let transaction = try? files.environment.beginRead() else { return nil }
         let found = try? transaction.get(files.directories, key: sequence) { bytes in
             Directory.find(place.offset, in: bytes)
         }
         return found ?? nil
+    }
+
+    /// The same for a record in memory. This thread is outside quiescence: the frame may be used
+    /// for something else at any moment, so its bytes are not trusted, and what was read counts
+    /// only if the frame is still the segment's afterwards.
+    private func identity(_ slot: UInt64, inFrame frame: UInt32) -> (hash: UInt64, order: UInt64)? {
+        let record = log.record(frame, slot)
+        let limit = log.frames.offset(Int(frame)) - record.at
+        guard let head = record.untrustedKey(limit: limit) else { return nil }
+        let hash = log.frames.memory.withBytes(head.offset, head.count) { log.hasher.hash($0) }
+        guard log.segments.frame(log.index.layout.segment(slot)).loadAcquire() == frame else {
+            return nil
+        }
+        return (hash, head.order)
     }
 }

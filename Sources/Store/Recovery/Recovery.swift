@@ -1,187 +1,301 @@
-// Recovery: the thread that refills the index after a start, from the key directories on disk.
+// Recovery: refills the index after a start, from the key directories on disk, while the server
+// serves.
 //
-// The server serves meanwhile: a key not reached yet misses, and what is written or removed now
-// wins, because its order is higher. The thread ends when every directory has been read.
+// Newest directory first: what was written last is found first, and the first record met of a key
+// is its newest, unless a directory that was not read yet belongs to a segment that was open at
+// the same time. So a segment's slots answer nothing (it is unsettled) until every such directory
+// has been read; that is some directories later. What cannot be read costs everything that it
+// could have overtaken. What is known of removals is in `SegmentLog/Knowledge`.
 
 internal import LMDB
 internal import Primitives
 internal import SegmentLog
 internal import Synchronization
 
-/// One pass over the directories. Used by its own thread only.
+/// One pass over the directories, step by step. Reads no clock and never sleeps: its thread, or a
+/// test, does. Used by one thread.
 struct Recovery: ~Copyable {
+    /// What a step came to.
+    enum Progress {
+        /// There is more to do at once.
+        case more
+        /// Nothing can be done now: again after so long.
+        case waits(nanoseconds: Int)
+        case ended
+    }
+
+    private enum Phase { case survey, presize, read, orphans, finish }
+
     private let store: TieredStore
     private let log: SegmentLog
     private let disk: Disk
-    private let directory: Region?
-    private var items = 0
-    private var segments = 0
-    private var damaged = 0
-    /// Something could not be read: the disk may hold what the index does not know.
-    private var isDamaged = false
-    private var failures = 0
+    /// The directory being read.
+    private let directory: Region
+    private let startedAt: UInt64
+    private var phase = Phase.survey
+    private var survey = DirectorySurvey()
+    private var front = RecoveryFront()
+    /// Shards that have been given their size.
+    private var presized = 0
+    private var orphanScan = OrphanScan()
+    private var counts = Counts()
 
-    init(_ store: TieredStore, disk: Disk) {
+    private struct Counts {
+        var items = 0
+        var segments = 0
+        var refused = 0
+        var damaged = 0
+        var distrusted = 0
+    }
+
+    /// - Parameter nanoseconds: of the monotonic clock, now.
+    init(_ store: TieredStore, disk: Disk, at nanoseconds: UInt64) throws(MemoryError) {
         self.store = store
         self.disk = disk
         log = store.log
-        directory = try? Region.map(byteCount: 2 << 20)
+        startedAt = nanoseconds
+        directory = try Region.map(byteCount: Directory.regionBytes)
     }
 
-    mutating func run() {
-        let start = Clock.monotonicNanoseconds()
-        // What this run has written is in the index already, brought back or new.
+    /// A bounded piece of work: one directory, or a few hundred heads.
+    ///
+    /// - Parameters:
+    ///   - now: unix seconds.
+    ///   - nanoseconds: of the monotonic clock.
+    mutating func step(now: UInt32, at nanoseconds: UInt64) -> Progress {
+        guard store.signals.stopping.loadAcquire() == 0 else {
+            // `recovering` stays: the last commit must not take for complete what is known.
+            store.events.info("recovery was cut short segments=\(counts.segments)")
+            return .ended
+        }
+        guard let files = disk.files() else { return .waits(nanoseconds: 20_000_000) }
+        switch phase {
+        case .survey: look(files)
+        case .presize: presize()
+        case .read: return readNext(files, now: now)
+        case .orphans:
+            let found = orphanScan.step(files, below: store.signals.firstSequence.loadAcquire())
+            guard let found else {
+                phase = .finish
+                return .more
+            }
+            store.orphans.withLock { $0 += found }
+        case .finish:
+            finish(at: nanoseconds)
+            return .ended
+        }
+        return .more
+    }
+
+    // MARK: Survey
+
+    /// Reads the heads of all directories, and guesses how many keys they name.
+    private mutating func look(_ files: DiskFiles) {
+        if survey.isAtStart { survey.isComplete = store.signals.unsealedFrom.loadAcquire() == .max }
         let end = store.signals.firstSequence.loadAcquire()
-        if let directory { recover(directory, below: end) }
-        if damaged > 0 || isDamaged { log.hideAll() }
-        let orphans = findOrphans(below: end)
-        directory?.discard(0, 2 << 20)
-        log.recovering.storeRelease(0)
-        sweep()
-        let milliseconds = (Clock.monotonicNanoseconds() - start) / 1_000_000
-        let recovered = disk.counters[.recoveredItems] &+ UInt64(max(items, 0))
-        disk.counters[.recoveredItems] = recovered
-        disk.counters[.recoveredSegments] = UInt64(segments)
-        disk.counters.add(.damagedSegments, damaged)
-        disk.counters[.recoveryMilliseconds] = milliseconds
-        store.signals.committer.ring()
-        store.events.info(
-            "recovery complete items=\(recovered) segments=\(segments) "
-                + "damaged=\(disk.counters[.damagedSegments]) orphans=\(orphans) "
-                + "milliseconds=\(milliseconds)")
+        if survey.step(files, below: end, directory) { return }
+        front.begin(survey.takeHeads())
+        publishFloor()
+        phase = presized == log.index.shardCount ? .read : .presize
     }
 
-    private mutating func recover(_ directory: Region, below end: UInt64) {
-        var next: UInt64 = 0
-        while store.signals.stopping.loadAcquire() == 0 {
-            // The files anew for each: they may be closed and opened again meanwhile.
-            guard let files = disk.files() else {
-                Pause.sleep(nanoseconds: 20_000_000)
-                continue
-            }
-            do throws(LMDBError) {
-                guard let step = try read(files, directory, from: next), step.sequence < end else {
-                    return
-                }
-                take(step, directory, IndexRefill(log, files: files))
-                next = step.sequence + 1
-            } catch {
-                store.events.error("a key directory cannot be read reason=\"\(error)\"")
-                isDamaged = true
-                Pause.sleep(nanoseconds: 20_000_000)
-                next += 1
-                if failures > 100 { return }
-                failures += 1
-            }
-            store.signals.recoveredUpTo.storeRelease(next)
+    /// Gives some shards the size that they will need.
+    private mutating func presize() {
+        let each = survey.keysEstimated / log.index.shardCount
+        for _ in 0..<16 where presized < log.index.shardCount {
+            log.index.lock(presized)
+            log.index.presize(presized, items: each + each / 16)
+            log.index.unlock(presized)
+            presized += 1
         }
+        if presized == log.index.shardCount { phase = .read }
     }
 
-    // MARK: Orphans
+    // MARK: Reading
 
-    private static let keysPerTransactionMax = 4096
-
-    /// Looks for parts of large records whose directory never came to be written, because the
-    /// process died between their transactions; the committer deletes them. Returns how many.
-    private func findOrphans(below end: UInt64) -> Int {
-        var next: UInt64 = 0
-        var count = 0
-        while store.signals.stopping.loadAcquire() == 0, let files = disk.files() {
-            do throws(LMDBError) {
-                let keys = try segmentKeys(files, from: next, below: DiskFiles.segmentKey(end))
-                guard let last = keys.last else { return count }
-                let transaction = try files.environment.beginRead()
-                var orphans: [UInt64] = []
-                var seen: (sequence: UInt64, isNamed: Bool) = (0, true)
-                for key in keys {
-                    let sequence = DiskFiles.sequence(key)
-                    if sequence != seen.sequence {
-                        let found = try transaction.get(files.directories, key: sequence) { _ in
-                            true
-                        }
-                        // What has left since its key was read is not there either.
-                        let part = try transaction.get(files.segments, key: key) { _ in true }
-                        seen = (sequence, found == true || part == nil)
-                    }
-                    if !seen.isNamed { orphans.append(key) }
-                }
-                count += orphans.count
-                store.orphans.withLock { $0 += orphans }
-                next = last + 1
-            } catch {
-                return count
+    private mutating func readNext(_ files: DiskFiles, now: UInt32) -> Progress {
+        let wanted = store.signals.oldestWanted
+        if wanted.loadAcquire() > 0, let head = front.takeOldest() {
+            // The disk is full: what leaves it must be known first.
+            wanted.subtract(1)
+            read(files, head, now: now)
+            publishFloor()
+            store.signals.committer.ring()
+        } else if let head = front.takeNewest() {
+            read(files, head, now: now)
+            publishFloor()
+        } else if !survey.isComplete {
+            // Directories of what was open are still to be written.
+            guard store.signals.unsealedFrom.loadAcquire() == .max else {
+                return .waits(nanoseconds: 20_000_000)
             }
+            survey.beginAgain()
+            phase = .survey
+        } else {
+            phase = .orphans
         }
-        return count
+        return .more
     }
 
-    private func segmentKeys(
-        _ files: DiskFiles, from first: UInt64, below end: UInt64
-    ) throws(LMDBError) -> [UInt64] {
-        let transaction = try files.environment.beginRead()
-        var keys: [UInt64] = []
-        try transaction.forEach(files.segments, from: first) { key, _ in
-            guard key < end, keys.count < Self.keysPerTransactionMax else { return false }
-            keys.append(key)
-            return true
-        }
-        return keys
+    /// Sequences below this have been read, or have left.
+    private func publishFloor() {
+        store.signals.recoveredUpTo.storeRelease(front.floor)
     }
 
-    private struct Step {
-        var sequence: UInt64
+    private mutating func read(_ files: DiskFiles, _ head: DirectorySurvey.Head, now: UInt32) {
+        let refill = IndexRefill(log: log, files: files, now: now)
+        var isTaken = false
+        if head.sequence != .max, let found = load(files, head.sequence) {
+            isTaken = take(found, head, refill)
+        } else if head.sequence != .max, isGone(files, head.sequence) {
+            isTaken = true
+        }
+        if head.isDamaged { counts.damaged += 1 }
+        isTaken ? front.didRead(head) : front.didFail(head)
+        settle()
+    }
+
+    private struct Loaded {
         var byteCount: Int
         /// Nil: the segment itself is missing.
         var segmentBytes: Int?
         var fileOffset: UInt64?
     }
 
-    /// The next directory from `next` on, in a short transaction: a long one would pin the pages
-    /// that commits free.
-    private func read(
-        _ files: DiskFiles, _ directory: Region, from next: UInt64
-    ) throws(LMDBError) -> Step? {
-        let transaction = try files.environment.beginRead()
-        var step: Step?
-        try transaction.forEach(files.directories, from: next) { sequence, bytes in
-            let count = min(bytes.count, directory.byteCount)
-            directory.store(bytes.extracting(0..<count), at: 0)
-            step = Step(sequence: sequence, byteCount: count)
-            return false
-        }
-        guard var step else { return nil }
-        let key = DiskFiles.segmentKey(step.sequence)
+    /// Copies a directory, in a short transaction: a long one would pin the pages that commits
+    /// free. Nil if it is not there, or cannot be read or made anew.
+    private func load(_ files: DiskFiles, _ sequence: UInt64) -> Loaded? {
+        let directory = directory
+        let key = DiskFiles.segmentKey(sequence)
+        var loaded = Loaded(byteCount: 0)
         do throws(LMDBError) {
-            step.segmentBytes = try transaction.get(files.segments, key: key) { $0.count }
-            step.fileOffset = try transaction.fileOffset(files.segments, key: key)?.offset
+            let transaction = try files.environment.beginRead()
+            let count = try transaction.get(files.directories, key: sequence) { bytes -> Int in
+                let count = min(bytes.count, directory.byteCount)
+                directory.store(bytes.extracting(0..<count), at: 0)
+                return count
+            }
+            guard let count else { return nil }
+            loaded.byteCount = count
+            do throws(LMDBError) {
+                loaded.segmentBytes = try transaction.get(files.segments, key: key) { $0.count }
+                loaded.fileOffset = try transaction.fileOffset(files.segments, key: key)?.offset
+            } catch {
+                // Damaged in front of the value: this segment's values are lost, its keys not.
+                loaded.segmentBytes = nil
+            }
         } catch {
-            // Damaged in front of the value: this segment alone is lost.
-            step.segmentBytes = nil
+            return nil
         }
-        return step
+        if Directory.View(directory, byteCount: loaded.byteCount) == nil {
+            guard let count = rebuild(files, sequence) else { return nil }
+            loaded.byteCount = count
+        }
+        return loaded
     }
 
-    private mutating func take(_ step: Step, _ directory: Region, _ refill: IndexRefill) {
-        guard let view = Directory.View(directory, byteCount: step.byteCount),
-            let bytes = step.segmentBytes, view.kind == .chain || bytes >= view.filled,
-            let segment = log.segments.restore(
-                view.kind, sequence: step.sequence, filled: view.filled, records: view.count,
-                overlap: view.overlap, earliest: view.earliest, latest: view.latest,
-                fileOffset: view.kind == .chain ? nil : step.fileOffset)
-        else {
-            damaged += 1
-            return
+    /// Whether a directory has left the disk since its head was read.
+    private func isGone(_ files: DiskFiles, _ sequence: UInt64) -> Bool {
+        guard let transaction = try? files.environment.beginRead() else { return false }
+        do throws(LMDBError) {
+            return try transaction.get(files.directories, key: sequence) { _ in true } == nil
+        } catch {
+            return false
         }
-        segments += 1
+    }
+
+    /// Makes a damaged directory anew from the segment itself, if all of its records are sound;
+    /// answers its bytes.
+    private func rebuild(_ files: DiskFiles, _ sequence: UInt64) -> Int? {
+        guard let image = try? Region.map(byteCount: Geometry.frameBytesMax),
+            let transaction = try? files.environment.beginRead()
+        else { return nil }
+        defer { image.discard(0, image.byteCount) }
+        let key = DiskFiles.segmentKey(sequence)
+        let found = try? transaction.get(files.segments, key: key) { bytes -> Int in
+            let count = min(bytes.count, image.byteCount)
+            image.store(bytes.extracting(0..<count), at: 0)
+            return count
+        }
+        guard let found else { return nil }
+        let sound = SegmentImage.soundBytes(image, count: found)
+        guard sound.isWhole else { return nil }
+        let count = Directory.make(
+            image: image, filled: sound.bytes,
+            overlap: store.signals.firstSequence.loadAcquire(), log.hasher, into: directory)
+        return Directory.bytes(count: count)
+    }
+
+    /// Puts a directory's entries into the index; false if it is damaged or no number is free.
+    private mutating func take(
+        _ loaded: Loaded, _ head: DirectorySurvey.Head, _ refill: IndexRefill
+    ) -> Bool {
+        guard let view = Directory.View(directory, byteCount: loaded.byteCount),
+            let segment = log.segments.restore(
+                view.kind, sequence: head.sequence, filled: view.filled, records: view.count,
+                overlap: view.overlap, earliest: view.earliest, latest: view.latest,
+                fileOffset: view.kind == .chain ? nil : loaded.fileOffset)
+        else { return false }
+        counts.segments += 1
         for number in 0..<view.count {
             if number + 8 < view.count { log.index.prefetch(view[number + 8].hash) }
             let entry = view[number]
             guard entry.offset < view.filled, entry.offset % 8 == 0 else { continue }
             if entry.isTombstone { log.segments.dead(segment).add(1) }
-            let place = Place(segment: segment, offset: entry.offset)
-            if case .inserted = refill.merge(entry, at: place) { items += 1 }
+            switch refill.merge(entry, at: Place(segment: segment, offset: entry.offset)) {
+            case .inserted: counts.items += 1
+            case .refused: counts.refused += 1
+            case .replaced, .older: break
+            }
         }
         store.signals.restored.push(UInt32(segment))
+        let bytes = loaded.segmentBytes
+        let isWhole = bytes.map { view.kind == .chain || $0 >= view.filled } ?? false
+        if !isWhole { counts.damaged += 1 }
+        front.add(
+            segment, head.sequence, isWhole: isWhole,
+            isReturned: view.overlap & Segments.returnedBit != 0)
+        return true
+    }
+
+    /// What nothing unread can have overtaken answers from now on.
+    private mutating func settle(isLast: Bool = false) {
+        guard survey.isComplete else { return }
+        let log = log
+        front.settle(isLast: isLast) { segment, isWhole in
+            log.segments.advance(segment, from: .unsettled, to: isWhole ? .resting : .dying)
+        }
+    }
+
+    // MARK: The end
+
+    private mutating func finish(at nanoseconds: UInt64) {
+        settle(isLast: true)
+        // What a damaged directory may have overtaken is never answered, and leaves the disk
+        // before that directory does.
+        let log = log
+        counts.distrusted = front.distrust { segment in
+            log.segments.advance(segment, from: .unsettled, to: .dying)
+        }
+        let failed = front.failedSequences
+        store.damaged.withLock { $0 += failed }
+        if counts.damaged > 0 || counts.refused > 0 { log.hideAll() }
+        directory.discard(0, directory.byteCount)
+        log.recovering.storeRelease(0)
+        sweep()
+        disk.counters[.recoveredItems] = UInt64(counts.items)
+        disk.counters[.recoveredSegments] = UInt64(counts.segments)
+        disk.counters.add(.damagedSegments, counts.damaged)
+        let milliseconds = (nanoseconds - startedAt) / 1_000_000
+        disk.counters[.recoveryMilliseconds] = milliseconds
+        store.events.info(
+            "recovery complete items=\(counts.items) segments=\(counts.segments) "
+                + "damaged=\(disk.counters[.damagedSegments]) orphans=\(orphanScan.count) "
+                + "refused=\(counts.refused) distrusted=\(counts.distrusted) "
+                + "milliseconds=\(milliseconds)")
+        // Whoever sees that recovery is over may look at what it has counted and said.
+        store.signals.recoveryShown.storeRelease(0)
+        store.signals.committer.ring()
     }
 
     /// No older record can come any more: the remembered removals go.

@@ -1,0 +1,73 @@
+// Knowledge: what the index must not forget while recovery runs.
+//
+// Recovery reads directories in no order of age that a record could be sure of, so whatever is
+// known of a key (a removal, an expired record, one that was overtaken) stays in the index until
+// recovery has ended: then an older record of the key is met, compared and refused. Such a slot
+// has the removal bit: it answers nothing. Where knowledge is lost all the same, because the index
+// is full, recovery adds nothing more to that shard (`Index.isClosed`).
+
+internal import Primitives
+
+extension SegmentLog {
+    public var isRecovering: Bool { recovering.loadRelaxed() != 0 }
+
+    /// A record that is dead for good, expired say, is remembered: its slot becomes a removal.
+    /// False: recovery does not run, or there is no lasting place to point to, and the slot is to
+    /// be removed. The shard is locked.
+    public func rememberDead(_ shard: Int, _ at: SlotOffset, _ slot: UInt64) -> Bool {
+        guard isRecovering else { return false }
+        var place = index.layout.place(slot)
+        if segments.kind(place.segment) == .promotion {
+            let frame = segments.frame(place.segment).loadAcquire()
+            let home = frame == 0 ? Home(bits: 0) : record(frame, slot).home
+            guard segments.stands(home) else {
+                index.closeToRecovery(shard)
+                return false
+            }
+            place = home.place
+        }
+        bury(slot)
+        index.store(index.layout.moved(slot, to: place) | SlotLayout.removalBit, at: at)
+        index.addItems(shard, -1)
+        return true
+    }
+
+    /// Recovery runs and a new record or tombstone at `place`, in memory, is about to get the
+    /// key's slot: what the index remembers of the key goes, and what may be the key's but answers
+    /// nothing yet (its segment is unsettled) never will. Shard locked; no slot moves.
+    public func supersede(_ hash: UInt64, with place: Place) {
+        let shard = index.shard(hash)
+        let frame = segments.frame(place.segment).loadAcquire()
+        guard frame != 0 else { return }
+        let new = Record(frames.memory, at: frames.offset(Int(frame) - 1) + place.offset)
+        var walk = index.matches(hash)
+        while let (at, slot) = index.next(&walk) {
+            let segment = index.layout.segment(slot)
+            let frame = segments.frame(segment).loadAcquire()
+            if SlotLayout.isRemoval(slot) {
+                guard frame != 0, isSameKey(record(frame, slot), new) else { continue }
+                index.remove(shard, at: at, isItem: false)
+            } else if frame == 0, segments.state(segment) == .unsettled {
+                rememberUnread(shard, at, slot)
+            }
+        }
+    }
+
+    /// The slot of a record on disk that was overtaken unread (its tag says that it is the key's;
+    /// if it is another's, that one becomes a miss) is remembered. Shard locked.
+    public func rememberUnread(_ shard: Int, _ at: SlotOffset, _ slot: UInt64) {
+        bury(slot)
+        index.store(slot | SlotLayout.removalBit, at: at)
+        index.addItems(shard, -1)
+    }
+
+    private func isSameKey(_ one: Record, _ other: Record) -> Bool {
+        one.region.withBytes(one.keyOffset, one.keyBytes) { other.hasKey($0) }
+    }
+
+    /// A lookup met a slot of a segment that answers nothing. Off the hot path; shard locked.
+    @usableFromInline func passOver(_ hash: UInt64, _ segment: Int) {
+        // If it leaves the disk its record may be there after a restart, should that fail.
+        if segments.state(segment) == .dying { index.setMayHide(index.shard(hash)) }
+    }
+}

@@ -1,0 +1,125 @@
+// DirectorySurvey: what recovery must know of all directories before it reads the first: their
+// sequences, up to where each overlaps others, and about how many keys they name. And the search
+// for what no directory names. Both go through the file a piece at a time.
+
+internal import LMDB
+internal import Primitives
+internal import SegmentLog
+
+/// Reads the heads of all directories, oldest first.
+struct DirectorySurvey {
+    struct Head {
+        var sequence: UInt64
+        /// No segment with this or a later sequence was open before this one was sealed; `max`
+        /// if that is not known.
+        var overlap: UInt64
+        /// Its directory is damaged.
+        var isDamaged = false
+    }
+
+    private static let headsPerStepMax = 256
+    /// Of so many keys, one by its hash, the distinct ones are counted.
+    private static let sampling: UInt64 = 1024
+
+    private var heads: [Head] = []
+    private var next: UInt64 = 0
+    private var sample: Set<UInt64> = []
+    private var isFirst = true
+    /// Whether everything that will be there was there when the survey began.
+    var isComplete = false
+
+    var isAtStart: Bool { next == 0 }
+    /// About how many keys the directories name, each counted once.
+    var keysEstimated: Int { sample.count * Int(Self.sampling) }
+
+    /// Reads some heads; false when all have been read.
+    ///
+    /// - Parameter directory: room for one of them.
+    mutating func step(_ files: DiskFiles, below end: UInt64, _ directory: Region) -> Bool {
+        var found: [Head] = []
+        var sampled: [UInt64] = []
+        let isFirst = isFirst
+        do throws(LMDBError) {
+            let transaction = try files.environment.beginRead()
+            try transaction.forEach(files.directories, from: next) { sequence, bytes in
+                guard sequence < end, found.count < Self.headsPerStepMax else { return false }
+                let count = min(bytes.count, directory.byteCount)
+                directory.store(bytes.extracting(0..<count), at: 0)
+                guard let view = Directory.View(directory, byteCount: count) else {
+                    found.append(Head(sequence: sequence, overlap: .max, isDamaged: true))
+                    return true
+                }
+                let overlap = view.overlap & ~Segments.returnedBit
+                found.append(Head(sequence: sequence, overlap: overlap))
+                for number in 0..<(isFirst ? view.count : 0) {
+                    let hash = view[number].hash
+                    if hash % Self.sampling == 0 { sampled.append(hash) }
+                }
+                return true
+            }
+        } catch {
+            // A page of the tree is damaged: of what lies behind it nothing is known, and it may
+            // have overtaken everything.
+            heads += found
+            heads.append(Head(sequence: .max, overlap: .max, isDamaged: true))
+            next = .max
+            return false
+        }
+        heads += found
+        sample.formUnion(sampled)
+        guard let last = found.last else { return false }
+        next = last.sequence + 1
+        return true
+    }
+
+    /// All heads, ascending.
+    mutating func takeHeads() -> [Head] {
+        defer { heads = [] }
+        return heads
+    }
+
+    mutating func beginAgain() {
+        next = 0
+        heads = []
+        isFirst = false
+    }
+}
+
+/// Looks for parts of large records whose directory never came to be written, because the process
+/// died between their transactions.
+struct OrphanScan {
+    private static let keysPerStepMax = 4096
+    private var next: UInt64 = 0
+    private(set) var count = 0
+
+    /// Keys of some orphans; nil when all keys have been looked at.
+    mutating func step(_ files: DiskFiles, below end: UInt64) -> [UInt64]? {
+        var orphans: [UInt64] = []
+        do throws(LMDBError) {
+            let transaction = try files.environment.beginRead()
+            var keys: [UInt64] = []
+            try transaction.forEach(files.segments, from: next) { key, _ in
+                guard key < DiskFiles.segmentKey(end), keys.count < Self.keysPerStepMax else {
+                    return false
+                }
+                keys.append(key)
+                return true
+            }
+            guard let last = keys.last else { return nil }
+            var seen: (sequence: UInt64, isNamed: Bool) = (0, true)
+            for key in keys {
+                let sequence = DiskFiles.sequence(key)
+                if sequence != seen.sequence {
+                    let found = try transaction.get(files.directories, key: sequence) { _ in true }
+                    seen = (sequence, found == true)
+                }
+                if !seen.isNamed { orphans.append(key) }
+            }
+            next = last + 1
+        } catch {
+            return nil
+        }
+        count += orphans.count
+        return orphans
+    }
+}

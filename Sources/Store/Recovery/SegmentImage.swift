@@ -1,0 +1,32 @@
+// SegmentImage: the bytes of a segment as they were read from disk, of which nothing is believed
+// before it was checked.
+
+internal import Primitives
+internal import SegmentLog
+
+enum SegmentImage {
+    /// How many of the first `count` bytes of `region` are sound records, end to end. Zeros behind
+    /// them are what fills a short value up, and count as sound.
+    static func soundBytes(_ region: Region, count: Int) -> (bytes: Int, isWhole: Bool) {
+        var position = 0
+        while position + 8 <= count {
+            if isZero(region, position..<count) { return (position, true) }
+            let record = Record(region, at: position)
+            guard record.isPlausible(limit: count - position) else { return (position, false) }
+            guard record.isFiller || record.checksum() == record.storedChecksum else {
+                return (position, false)
+            }
+            position += record.totalBytes
+        }
+        return (position, position == count)
+    }
+
+    private static func isZero(_ region: Region, _ range: Range<Int>) -> Bool {
+        // No record begins with eight zeros: its order is not 0.
+        guard region.uint64(at: range.lowerBound) == 0 else { return false }
+        return region.withBytes(range.lowerBound, range.count) { bytes in
+            for index in bytes.indices where bytes[index] != 0 { return false }
+            return true
+        }
+    }
+}
