@@ -71,6 +71,8 @@ public struct StoreStatistics: BitwiseCopyable, Sendable {
     /// Parts of large records that were deleted because a crash had come between their
     /// transactions.
     public var orphanParts: UInt64 = 0
+    /// Commits that found the file full and were tried again once the oldest had left it.
+    public var fullMaps: UInt64 = 0
     /// 1 while commits fail.
     public var isDiskFailing: UInt64 = 0
 

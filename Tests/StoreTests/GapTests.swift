@@ -222,7 +222,7 @@ private func keys(_ directory: String, _ database: String) throws -> [UInt64] {
                     newest[number] = seed
                 }
             }
-            fullCommits += lives.world.store.statistics().failedCommits
+            fullCommits += lives.world.store.statistics().fullMaps
             if round % 2 == 0 { try lives.crash() } else { try lives.restart() }
             for number in 0..<2000 {
                 guard let item = lives.client.get(text("k\(number)")) else { continue }

@@ -294,6 +294,7 @@ struct Committer: ~Copyable {
         // A full map is tried again at once, if something can leave it: nobody is told.
         if error == .mapFull, fullCommits < Self.fullCommitsMax, makeWayInMap() {
             fullCommits += 1
+            disk.counters.add(.fullMaps, 1)
             retryAt = 0
             return
         }

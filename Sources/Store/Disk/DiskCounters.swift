@@ -9,7 +9,7 @@ struct DiskCounters: Sendable {
         case recordsDeleted, recordsWritten, commits, failedCommits, commitNanoseconds
         case commitNanosecondsMax, isFailing, recoveredItems, recoveredSegments
         case damagedSegments, recoveryMilliseconds, limitBytes, segmentsMax
-        case segmentsGivenUp, recordsGivenUp, orphanParts
+        case segmentsGivenUp, recordsGivenUp, orphanParts, fullMaps
     }
     private let region: Region
 
@@ -45,6 +45,7 @@ struct DiskCounters: Sendable {
         sum.segmentsGivenUp = self[.segmentsGivenUp]
         sum.recordsGivenUp = self[.recordsGivenUp]
         sum.orphanParts = self[.orphanParts]
+        sum.fullMaps = self[.fullMaps]
         sum.recoveryMilliseconds = self[.recoveryMilliseconds]
     }
 }
