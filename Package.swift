@@ -18,13 +18,16 @@ let package = Package(
         .executable(name: "brim-bench", targets: ["brim-bench"]),
         .executable(name: "brim-yardstick", targets: ["brim-yardstick"]),
     ],
+    // Exact versions, not ranges: a released binary must be reproducible from its commit, and no
+    // Package.resolved is kept here (it holds the revisions of whatever mirror it was made with).
+    // A newer version is a commit of its own, made after `make test`; see docs/versions.md.
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
         .package(
-            url: "https://github.com/apple/swift-configuration", from: "1.4.0",
+            url: "https://github.com/apple/swift-configuration", exact: "1.4.0",
             traits: [.trait(name: "YAML")]),
-        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", exact: "0.2.0"),
     ],
     targets: [
         .target(name: "CPrimitives"),

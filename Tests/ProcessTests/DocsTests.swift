@@ -10,7 +10,7 @@ extension ProcessTests {
         }
 
         @Test(arguments: [
-            "flags_are_explained", "the_fixed_part_is_as_stated",
+            "the_tour_names_what_is_there", "flags_are_explained", "the_fixed_part_is_as_stated",
             "lines_of_the_log_have_their_form",
         ])
         func whatIsStatedIsTrue(_ scenario: String) throws {

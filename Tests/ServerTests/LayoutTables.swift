@@ -55,7 +55,7 @@ enum LayoutTables {
             ["part of a record", "bytes"],
             [
                 [
-                    "header: order, key length, form, checksum, value length, marks",
+                    "header: order, key length, form, checksum, value length, reserved",
                     text(plain - 16),
                 ],
                 [
@@ -93,7 +93,7 @@ enum LayoutTables {
                     + [0, 4, 64].map { text(geometry(256, storeGibibytes: $0).segmentBits) },
                 ["bits of an offset, in units of 8 bytes"]
                     + [0, 4, 64].map { _ in text(Geometry.offsetBits) },
-                ["bits of hits and mark"] + [0, 4, 64].map { _ in text(3) },
+                ["bits of hits and removal"] + [0, 4, 64].map { _ in text(3) },
                 ["bits of the tag: the rest"]
                     + [0, 4, 64].map {
                         text(64 - 20 - geometry(256, storeGibibytes: $0).segmentBits)

@@ -134,6 +134,42 @@ def operating():
     _follow("docs/operating.md")
 
 
+def the_tour_names_what_is_there():
+    """Files, functions and types that the pages for developers name are in the code."""
+    files = [path for top in ("Sources", "Bench", "Tests") for path in (PACKAGE / top).rglob("*")
+             if path.is_file() and ".build" not in path.parts]
+    code = {path: set(re.findall(r"\w+", path.read_text(errors="replace"))) for path in files}
+    words = set().union(*code.values(), re.findall(r"\w+", (PACKAGE / "Package.swift").read_text()))
+    checked = 0
+    for page in ("architecture", "internals/memory", "internals/disk", "internals/network",
+                 "testing"):
+        text = re.sub(r"```.*?```", "", (PACKAGE / f"docs/{page}.md").read_text(), flags=re.S)
+        for line in text.splitlines():
+            names = re.findall(r"`([\w/+.-]+)`", line)
+            named = [(name, _files_named(name, files)) for name in names
+                     if re.search(r"\.(swift|py|c|json)$", name)]
+            for name, found in named:
+                assert found, f"docs/{page}.md: {name} is no file"
+            known = set().union(*(code[path] for _, found in named for path in found))
+            # A row of a flow: the functions are in one of the files before them.
+            is_flow = line.startswith("| `") and line.count(" | ") >= 2 and bool(named)
+            for name in names:
+                if "/" in name or any(name == file for file, _ in named):
+                    continue
+                is_function = is_flow and f"`{name}`" in line.split(" | ")[1]
+                parts = [part for part in name.split(".") if part]
+                if is_function or re.search(r"[a-z][A-Z]|^[A-Z]\w+\.", name):
+                    missing = set(parts) - (known if is_function else words)
+                    assert not missing, f"docs/{page}.md: {name}: {missing}"
+                    checked += 1
+    print(f"{checked} names")
+    assert checked > 80, checked
+
+
+def _files_named(name, files):
+    return [path for path in files if str(path).endswith(f"/{name}")]
+
+
 def flags_are_explained():
     """operating.md has the flags of the help, no others, and the defaults that are in effect."""
     text = (PACKAGE / "docs/operating.md").read_text()

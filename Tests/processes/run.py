@@ -26,8 +26,7 @@ import support  # noqa: E402  (nothing is to be left beside the sources)
 
 FILES = (
     "transcripts", "clients", "behaviour", "limits", "statistics_text", "memory", "faults",
-    "transcripts", "clients", "behaviour", "limits", "statistics_text", "memory", "faults",
-    "powercut", "crash", "counting", "instructions", "docs")
+    "powercut", "crash", "counting", "instructions", "docs", "examples")
 SCENARIO_SECONDS_MAX = 150
 
 
