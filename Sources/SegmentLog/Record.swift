@@ -240,10 +240,14 @@ extension Record {
     public func untrustedKey(limit: Int) -> (order: UInt64, offset: Int, count: Int)? {
         guard limit >= Self.headerBytes else { return nil }
         let word = word
-        let start = Self.bytesBeforeKey(Self.form(word))
-        let count = Self.keyBytes(word)
+        let (start, count) = Self.keyPlace(word)
         guard start + count <= limit else { return nil }
         return (Self.order(word), at + start, count)
+    }
+
+    /// How many bytes into a record its key begins, and its length, from the first word alone.
+    public static func keyPlace(_ word: UInt64) -> (start: Int, count: Int) {
+        (bytesBeforeKey(form(word)), keyBytes(word))
     }
 
     /// Whether the record, read from bytes that cannot be trusted, stays within `limit` bytes

@@ -135,6 +135,10 @@ public struct Segments: BitwiseCopyable, Sendable {
     var nextSequence: AtomicWord64 { table.atomic64(at: count * 64) }
     /// Sequences below this may have been used before.
     public func startSequences(at sequence: UInt64) { nextSequence.storeRelease(sequence) }
+    /// The segment of a sequence; goes through all of them.
+    public func find(sequence wanted: UInt64) -> Int? {
+        (1..<count).first { sequence($0) == wanted && state($0) != .free }
+    }
     /// The sequence that the next segment will get.
     public func sequenceLimit() -> UInt64 { nextSequence.loadAcquire() }
     public var freeCount: Int { freeNumbers.count }

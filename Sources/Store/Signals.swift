@@ -13,7 +13,6 @@ struct Signals: BitwiseCopyable, Sendable {
         region = try Region.map(
             byteCount: queue + SlotQueue.byteCount(capacity: segmentCount))
         restored = SlotQueue(region, at: queue, capacity: segmentCount)
-        unsealedFrom.storeRelease(.max)
     }
 
     /// Commits begun: a change made now is covered by the commit after this one.
@@ -43,8 +42,6 @@ struct Signals: BitwiseCopyable, Sendable {
     /// While recovery runs: how many of the oldest segments should be made known next, because
     /// the disk is full and they are to leave it.
     var oldestWanted: AtomicWord64 { region.atomic64(at: 168) }
-    /// The first sequence that the last run had open and that was not sealed yet; `max`: none.
-    var unsealedFrom: AtomicWord64 { region.atomic64(at: 176) }
     /// 1 until recovery has ended and has said what it found.
     var recoveryShown: AtomicWord64 { region.atomic64(at: 184) }
     /// The first sequence of this run: what lies below was there before.

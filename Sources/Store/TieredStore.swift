@@ -17,6 +17,9 @@ public final class TieredStore: Sendable {
     private let disk: Disk?
     /// Keys of parts of large records without a directory, found by recovery.
     let orphans = Mutex<[UInt64]>([])
+    /// Sequences of segments that the last run had open and that are not sealed yet. Held while
+    /// they are sealed, and while recovery takes one of them.
+    let unsealed = Mutex<[UInt64]>([])
     /// Sequences of segments whose directory recovery could not read.
     let damaged = Mutex<[UInt64]>([])
     private let threads = ThreadBox()

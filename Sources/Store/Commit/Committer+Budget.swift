@@ -46,7 +46,7 @@ extension Committer {
             var rounds = 4
             while rounds > 0, isOverBudget, dropOldest(each) > 0 { rounds -= 1 }
         } else if log.index.filledPercent() >= 96 {
-            if !didWarnIndex {
+            if !didWarnIndex, signals.recoveryShown.loadAcquire() == 0 {
                 didWarnIndex = true
                 let kept = log.geometry.memoryBytes / (1 << 20) * budget / max(used, 1)
                 store.events.warning(
@@ -95,9 +95,7 @@ extension Committer {
     mutating func dropOldest(_ count: Int, isUrgent: Bool = false) -> Int {
         adoptRecovered()
         let isRecovering = log.recovering.loadAcquire() != 0
-        let limit =
-            isRecovering
-            ? min(signals.recoveredUpTo.loadAcquire(), signals.unsealedFrom.loadAcquire()) : .max
+        let limit = isRecovering ? signals.recoveredUpTo.loadAcquire() : .max
         var victims: [Resident] = []
         var excess = Int.max
         if bytesToCome > budget {

@@ -102,10 +102,17 @@ extension Committer {
         let offset = log.frames.offset(frame)
         do throws(LMDBError) {
             let transaction = try files.environment.beginRead()
-            let isRead = try transaction.get(files.segments, key: key) { bytes in
+            var isRead = try transaction.get(files.segments, key: key) { bytes in
                 guard bytes.count >= filled else { return false }
                 log.frames.memory.store(bytes.extracting(0..<filled), at: offset)
                 return true
+            }
+            if isRead == nil {
+                // It is not sealed yet.
+                let end = try Stretches.collect(
+                    files, transaction, DiskFiles.sequence(key), into: scratch)
+                isRead = end == filled
+                log.frames.memory.copy(from: scratch, at: 0, to: offset, count: filled)
             }
             guard isRead == true, log.isSound(offset, filled: filled) else { throw .corrupted }
         } catch {

@@ -22,6 +22,7 @@ extension Committer {
         var others = condemned.map(\.resident.sequence)
         others += onDisk(files, victim.sequence + 1..<max(overlap, victim.sequence + 1))
         others += returned
+        others += unsealed.segments.map(\.sequence)
         others.removeAll { $0 == victim.sequence }
         let growing = (1..<log.segments.count).filter { segment in
             let state = log.segments.state(segment)

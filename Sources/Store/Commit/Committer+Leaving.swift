@@ -114,12 +114,28 @@ extension Committer {
     /// Copies a key directory to `directory`; the number of its entries if it is sound.
     func readDirectory(_ files: DiskFiles, _ sequence: UInt64) -> Int? {
         guard let transaction = try? files.environment.beginRead() else { return nil }
+        if unsealed.segments.contains(where: { $0.sequence == sequence }) {
+            return makeDirectory(files, transaction, sequence)
+        }
         let found = try? transaction.get(files.directories, key: sequence) { bytes -> Int? in
             guard bytes.count <= directory.byteCount else { return nil }
             directory.store(bytes, at: 0)
             return Directory.View(directory, byteCount: bytes.count)?.count
         }
         return found ?? nil
+    }
+
+    /// The same for a segment that is not sealed yet, by way of `scratch`.
+    private func makeDirectory(
+        _ files: DiskFiles, _ transaction: borrowing ReadTransaction, _ sequence: UInt64
+    ) -> Int? {
+        guard let end = try? Stretches.collect(files, transaction, sequence, into: scratch) else {
+            return nil
+        }
+        let sound = SegmentImage.soundBytes(scratch, count: end)
+        return Directory.make(
+            image: scratch, filled: sound.bytes,
+            overlap: signals.firstSequence.loadAcquire(), log.hasher, into: directory)
     }
 
     /// The segment's frame, if it has one, goes (the records that were wanted were promoted or

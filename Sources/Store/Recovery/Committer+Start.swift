@@ -3,12 +3,13 @@
 //
 // What was open lies on disk as stretches. Each of these segments is written whole, under its own
 // sequence, so that recovery finds it among the others and no record ever stands at a place that
-// is newer than itself. While that cannot be done (the disk is full, say) recovery lets nothing
-// answer, since these may hold the newest of any key; every commit tries again.
+// is newer than itself. If that cannot be done (the disk is full, say) recovery reads the stretches,
+// and every commit tries again.
 
 internal import LMDB
 internal import Primitives
 internal import SegmentLog
+internal import Synchronization
 
 /// What the last run had open.
 struct Unsealed {
@@ -78,7 +79,8 @@ extension Committer {
         }
         log.segments.startSequences(at: last + 1)
         signals.firstSequence.storeRelease(last + 1)
-        signals.unsealedFrom.storeRelease(unsealed.segments.first?.sequence ?? .max)
+        let sequences = unsealed.segments.map(\.sequence)
+        store.unsealed.withLock { $0 = sequences }
         let hasDirectories = try transaction.firstKey(files.directories) != nil
         if hasDirectories || !unsealed.segments.isEmpty {
             log.recovering.storeRelease(1)
@@ -92,22 +94,12 @@ extension Committer {
     /// a time as a transaction carries.
     mutating func sealLastRun(_ files: DiskFiles) throws(LMDBError) {
         while !unsealed.segments.isEmpty {
-            var transaction = try files.environment.beginWrite()
-            var bytes = 0
-            var count = 0
-            for (sequence, stretches) in unsealed.segments {
-                if count > 0, bytes + Geometry.frameBytesMax > batchBytes { break }
-                bytes += try seal(files, &transaction, sequence, stretches)
-                count += 1
+            let store = store
+            try store.unsealed.withLock { (sequences: inout [UInt64]) throws(LMDBError) in
+                let sealed = try sealSome(files)
+                sequences.removeAll { sealed.contains($0) }
             }
-            try transaction.commit()
-            for (sequence, _) in unsealed.segments.prefix(count) {
-                lastKey = max(lastKey, DiskFiles.segmentKey(sequence))
-            }
-            unsealed.segments.removeFirst(count)
-            disk.counters.add(.bytesWritten, bytes)
         }
-        signals.unsealedFrom.storeRelease(.max)
         guard !unsealed.leftovers.isEmpty else { return }
         var transaction = try files.environment.beginWrite()
         try delete(files, &transaction, unsealed.leftovers)
@@ -115,12 +107,45 @@ extension Committer {
         unsealed.leftovers = []
     }
 
+    /// One transaction's worth; returns the sequences.
+    private mutating func sealSome(_ files: DiskFiles) throws(LMDBError) -> [UInt64] {
+        var transaction = try files.environment.beginWrite()
+        var bytes = 0
+        var sealed: [UInt64] = []
+        for (sequence, stretches) in unsealed.segments {
+            if bytes > 0, bytes + Geometry.frameBytesMax > batchBytes { break }
+            bytes += try seal(files, &transaction, sequence, stretches)
+            sealed.append(sequence)
+        }
+        try transaction.commit()
+        unsealed.segments.removeFirst(sealed.count)
+        disk.counters.add(.bytesWritten, bytes)
+        for sequence in sealed {
+            lastKey = max(lastKey, DiskFiles.segmentKey(sequence))
+            // Recovery may know it already, from its stretches.
+            if let segment = log.segments.find(sequence: sequence) { publishSealed(files, segment) }
+        }
+        return sealed
+    }
+
+    /// A segment that was known without a place in the file has one.
+    private mutating func publishSealed(_ files: DiskFiles, _ segment: Int) {
+        let key = DiskFiles.segmentKey(log.segments.sequence(segment))
+        var place: UInt64?
+        if let transaction = try? files.environment.beginRead() {
+            place = (try? transaction.fileOffset(files.segments, key: key))??.offset
+        }
+        log.segments.fileOffset(segment).storeRelease(place ?? Segments.noFileOffset)
+        signals.restored.push(UInt32(segment))
+    }
+
     private mutating func seal(
         _ files: DiskFiles, _ transaction: inout WriteTransaction, _ sequence: UInt64,
         _ stretches: [PairKey]
     ) throws(LMDBError) -> Int {
-        let (filled, isWhole) = try collect(files, transaction, stretches)
-        if !isWhole { try distrustAll(files, &transaction, sequence) }
+        let end = try Stretches.collect(files, transaction, sequence, into: scratch)
+        let (filled, isWhole) = SegmentImage.soundBytes(scratch, count: end ?? 0)
+        if end == nil || !isWhole { try distrustAll(files, &transaction, sequence) }
         if filled > 0 {
             let count = Directory.make(
                 image: scratch, filled: filled,
@@ -136,31 +161,6 @@ extension Committer {
         }
         try delete(files, &transaction, stretches)
         return filled
-    }
-
-    /// Copies a segment's stretches to `scratch`; answers how much of that is sound, and whether
-    /// that is all.
-    private func collect(
-        _ files: DiskFiles, _ transaction: borrowing WriteTransaction, _ stretches: [PairKey]
-    ) throws(LMDBError) -> (filled: Int, isWhole: Bool) {
-        var end = 0
-        let scratch = scratch
-        for key in stretches {
-            // Each begins where the one before it ends.
-            guard Int(key.second) == end else { return (end, false) }
-            let start = end
-            let count = try key.withBytes { bytes throws(LMDBError) in
-                try transaction.get(files.stretches, key: bytes) { value -> Int? in
-                    guard value.count <= scratch.byteCount - start else { return nil }
-                    scratch.store(value, at: start)
-                    return value.count
-                }
-            }
-            guard let count, let count else { return (end, false) }
-            end += count
-        }
-        let sound = SegmentImage.soundBytes(scratch, count: end)
-        return (sound.bytes, sound.bytes == end)
     }
 
     /// Part of what was open cannot be read: it may have overtaken anything that the last run and

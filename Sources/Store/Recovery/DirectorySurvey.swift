@@ -15,6 +15,8 @@ struct DirectorySurvey {
         var overlap: UInt64
         /// Its directory is damaged.
         var isDamaged = false
+        /// The last run had it open, and when the survey began it was not sealed.
+        var isUnsealed = false
     }
 
     private static let headsPerStepMax = 256
@@ -24,11 +26,7 @@ struct DirectorySurvey {
     private var heads: [Head] = []
     private var next: UInt64 = 0
     private var sample: Set<UInt64> = []
-    private var isFirst = true
-    /// Whether everything that will be there was there when the survey began.
-    var isComplete = false
 
-    var isAtStart: Bool { next == 0 }
     /// About how many keys the directories name, each counted once.
     var keysEstimated: Int { sample.count * Int(Self.sampling) }
 
@@ -38,7 +36,6 @@ struct DirectorySurvey {
     mutating func step(_ files: DiskFiles, below end: UInt64, _ directory: Region) -> Bool {
         var found: [Head] = []
         var sampled: [UInt64] = []
-        let isFirst = isFirst
         do throws(LMDBError) {
             let transaction = try files.environment.beginRead()
             try transaction.forEach(files.directories, from: next) { sequence, bytes in
@@ -51,7 +48,7 @@ struct DirectorySurvey {
                 }
                 let overlap = view.overlap & ~Segments.returnedBit
                 found.append(Head(sequence: sequence, overlap: overlap))
-                for number in 0..<(isFirst ? view.count : 0) {
+                for number in 0..<view.count {
                     let hash = view[number].hash
                     if hash % Self.sampling == 0 { sampled.append(hash) }
                 }
@@ -72,16 +69,14 @@ struct DirectorySurvey {
         return true
     }
 
-    /// All heads, ascending.
-    mutating func takeHeads() -> [Head] {
+    /// All heads, ascending, with those of what the last run had open.
+    mutating func takeHeads(unsealed: [UInt64], overlap: UInt64) -> [Head] {
+        let known = Set(heads.map(\.sequence))
+        for sequence in unsealed where !known.contains(sequence) {
+            heads.append(Head(sequence: sequence, overlap: overlap, isUnsealed: true))
+        }
         defer { heads = [] }
-        return heads
-    }
-
-    mutating func beginAgain() {
-        next = 0
-        heads = []
-        isFirst = false
+        return heads.sorted { $0.sequence < $1.sequence }
     }
 }
 

@@ -95,10 +95,16 @@ struct IndexRefill {
         let sequence = log.segments.sequence(place.segment)
         // The last state: the segment may have been committed since this step began.
         guard let transaction = try? files.environment.beginRead() else { return nil }
-        let found = try? transaction.get(files.directories, key: sequence) { bytes in
-            Directory.find(place.offset, in: bytes)
+        do throws(LMDBError) {
+            let found = try transaction.get(files.directories, key: sequence) { bytes in
+                Directory.find(place.offset, in: bytes)
+            }
+            if let found { return found }
+            return try Stretches.identity(
+                files, transaction, sequence, offset: place.offset, log.hasher)
+        } catch {
+            return nil
         }
-        return found ?? nil
     }
 
     /// The same for a record in memory. This thread is outside quiescence: the frame may be used

@@ -24,7 +24,7 @@ struct Recovery: ~Copyable {
         case ended
     }
 
-    private enum Phase { case survey, presize, read, orphans, finish }
+    private enum Phase { case survey, presize, read, orphans, report, seal }
 
     private let store: TieredStore
     private let log: SegmentLog
@@ -72,16 +72,20 @@ struct Recovery: ~Copyable {
         switch phase {
         case .survey: look(files)
         case .presize: presize()
-        case .read: return readNext(files, now: now)
+        case .read: readNext(files, now: now)
         case .orphans:
             let found = orphanScan.step(files, below: store.signals.firstSequence.loadAcquire())
             guard let found else {
-                phase = .finish
+                phase = .report
                 return .more
             }
             store.orphans.withLock { $0 += found }
-        case .finish:
-            finish(at: nanoseconds)
+        case .report:
+            report(at: nanoseconds)
+            phase = .seal
+        case .seal:
+            guard front.waiting == 0 || isSealed else { return .waits(nanoseconds: 50_000_000) }
+            finish()
             return .ended
         }
         return .more
@@ -91,13 +95,16 @@ struct Recovery: ~Copyable {
 
     /// Reads the heads of all directories, and guesses how many keys they name.
     private mutating func look(_ files: DiskFiles) {
-        if survey.isAtStart { survey.isComplete = store.signals.unsealedFrom.loadAcquire() == .max }
         let end = store.signals.firstSequence.loadAcquire()
         if survey.step(files, below: end, directory) { return }
-        front.begin(survey.takeHeads())
+        let unsealed = store.unsealed.withLock { $0 }
+        front.begin(survey.takeHeads(unsealed: unsealed, overlap: end))
         publishFloor()
-        phase = presized == log.index.shardCount ? .read : .presize
+        phase = .presize
     }
+
+    /// Whether everything that the last run had open is written whole.
+    private var isSealed: Bool { store.unsealed.withLock { $0.isEmpty } }
 
     /// Gives some shards the size that they will need.
     private mutating func presize() {
@@ -113,7 +120,7 @@ struct Recovery: ~Copyable {
 
     // MARK: Reading
 
-    private mutating func readNext(_ files: DiskFiles, now: UInt32) -> Progress {
+    private mutating func readNext(_ files: DiskFiles, now: UInt32) {
         let wanted = store.signals.oldestWanted
         if wanted.loadAcquire() > 0, let head = front.takeOldest() {
             // The disk is full: what leaves it must be known first.
@@ -124,17 +131,9 @@ struct Recovery: ~Copyable {
         } else if let head = front.takeNewest() {
             read(files, head, now: now)
             publishFloor()
-        } else if !survey.isComplete {
-            // Directories of what was open are still to be written.
-            guard store.signals.unsealedFrom.loadAcquire() == .max else {
-                return .waits(nanoseconds: 20_000_000)
-            }
-            survey.beginAgain()
-            phase = .survey
         } else {
             phase = .orphans
         }
-        return .more
     }
 
     /// Sequences below this have been read, or have left.
@@ -144,14 +143,19 @@ struct Recovery: ~Copyable {
 
     private mutating func read(_ files: DiskFiles, _ head: DirectorySurvey.Head, now: UInt32) {
         let refill = IndexRefill(log: log, files: files, now: now)
-        var isTaken = false
-        if head.sequence != .max, let found = load(files, head.sequence) {
-            isTaken = take(found, head, refill)
-        } else if head.sequence != .max, isGone(files, head.sequence) {
-            isTaken = true
+        // No segment is sealed while it is taken unsealed.
+        let store = store
+        let isTaken = store.unsealed.withLock { unsealed in
+            guard head.sequence != .max else { return false }
+            if let found = load(files, head.sequence) { return take(found, head, refill) }
+            if unsealed.contains(head.sequence) {
+                guard let found = loadUnsealed(files, head.sequence) else { return false }
+                return take(found, head, refill)
+            }
+            return isGone(files, head.sequence)
         }
-        if head.isDamaged { counts.damaged += 1 }
-        isTaken ? front.didRead(head) : front.didFail(head)
+        if head.isDamaged || !isTaken { counts.damaged += 1 }
+        if !isTaken { front.didFail(head) }
         settle()
     }
 
@@ -160,6 +164,7 @@ struct Recovery: ~Copyable {
         /// Nil: the segment itself is missing.
         var segmentBytes: Int?
         var fileOffset: UInt64?
+        var isUnsealed = false
     }
 
     /// Copies a directory, in a short transaction: a long one would pin the pages that commits
@@ -192,6 +197,25 @@ struct Recovery: ~Copyable {
             loaded.byteCount = count
         }
         return loaded
+    }
+
+    /// Makes the directory of a segment that the last run had open, from its stretches.
+    private func loadUnsealed(_ files: DiskFiles, _ sequence: UInt64) -> Loaded? {
+        guard let image = try? Region.map(byteCount: Geometry.frameBytesMax),
+            let transaction = try? files.environment.beginRead()
+        else { return nil }
+        defer { image.discard(0, image.byteCount) }
+        guard let end = try? Stretches.collect(files, transaction, sequence, into: image) else {
+            return nil
+        }
+        let sound = SegmentImage.soundBytes(image, count: end)
+        guard sound.isWhole else { return nil }
+        let count = Directory.make(
+            image: image, filled: sound.bytes,
+            overlap: store.signals.firstSequence.loadAcquire(), log.hasher, into: directory)
+        return Loaded(
+            byteCount: Directory.bytes(count: count), segmentBytes: sound.bytes, fileOffset: nil,
+            isUnsealed: true)
     }
 
     /// Whether a directory has left the disk since its head was read.
@@ -248,28 +272,30 @@ struct Recovery: ~Copyable {
             case .replaced, .older: break
             }
         }
-        store.signals.restored.push(UInt32(segment))
+        // What is not sealed is no segment on disk yet.
+        if !loaded.isUnsealed { store.signals.restored.push(UInt32(segment)) }
         let bytes = loaded.segmentBytes
         let isWhole = bytes.map { view.kind == .chain || $0 >= view.filled } ?? false
         if !isWhole { counts.damaged += 1 }
         front.add(
             segment, head.sequence, isWhole: isWhole,
-            isReturned: view.overlap & Segments.returnedBit != 0)
+            isReturned: view.overlap & Segments.returnedBit != 0,
+            waitsForSeal: loaded.isUnsealed && view.filled > log.geometry.segmentBytes)
         return true
     }
 
     /// What nothing unread can have overtaken answers from now on.
-    private mutating func settle(isLast: Bool = false) {
-        guard survey.isComplete else { return }
+    private mutating func settle(isLast: Bool = false, isSealed: Bool = false) {
         let log = log
-        front.settle(isLast: isLast) { segment, isWhole in
+        front.settle(isLast: isLast, isSealed: isSealed) { segment, isWhole in
             log.segments.advance(segment, from: .unsettled, to: isWhole ? .resting : .dying)
         }
     }
 
     // MARK: The end
 
-    private mutating func finish(at nanoseconds: UInt64) {
+    /// Everything has been read: says so.
+    private mutating func report(at nanoseconds: UInt64) {
         settle(isLast: true)
         // What a damaged directory may have overtaken is never answered, and leaves the disk
         // before that directory does.
@@ -281,8 +307,7 @@ struct Recovery: ~Copyable {
         store.damaged.withLock { $0 += failed }
         if counts.damaged > 0 || counts.refused > 0 { log.hideAll() }
         directory.discard(0, directory.byteCount)
-        log.recovering.storeRelease(0)
-        sweep()
+        if front.waiting == 0 { finish() }
         disk.counters[.recoveredItems] = UInt64(counts.items)
         disk.counters[.recoveredSegments] = UInt64(counts.segments)
         disk.counters.add(.damagedSegments, counts.damaged)
@@ -292,9 +317,18 @@ struct Recovery: ~Copyable {
             "recovery complete items=\(counts.items) segments=\(counts.segments) "
                 + "damaged=\(disk.counters[.damagedSegments]) orphans=\(orphanScan.count) "
                 + "refused=\(counts.refused) distrusted=\(counts.distrusted) "
-                + "milliseconds=\(milliseconds)")
+                + "unsealed=\(front.waiting) milliseconds=\(milliseconds)")
         // Whoever sees that recovery is over may look at what it has counted and said.
         store.signals.recoveryShown.storeRelease(0)
+        store.signals.committer.ring()
+    }
+
+    /// Nothing that is on disk is unknown or without a place: no removal need be remembered.
+    private mutating func finish() {
+        guard log.recovering.loadRelaxed() != 0 else { return }
+        settle(isLast: true, isSealed: true)
+        log.recovering.storeRelease(0)
+        sweep()
         store.signals.committer.ring()
     }
 

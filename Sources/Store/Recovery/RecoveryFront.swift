@@ -16,6 +16,8 @@ struct RecoveryFront {
         var isWhole: Bool
         /// Brought back by an earlier release: its records are older than its place says.
         var isReturned: Bool
+        /// Too large for a frame of this run, and without a place in the file before it is sealed.
+        var waitsForSeal: Bool
     }
 
     /// Unread heads, ascending; those before `oldest` were taken from the bottom.
@@ -30,14 +32,10 @@ struct RecoveryFront {
     private var settledFrom: UInt64 = .max
     /// Sequences of directories that could not be read.
     private(set) var failedSequences: [UInt64] = []
-    /// Read before a second survey, which must not bring them again.
-    private var known: Set<UInt64> = []
 
-    /// What a survey found, ascending, less what was read before.
+    /// What the survey found, ascending.
     mutating func begin(_ found: [Head]) {
-        heads = found.filter { !known.contains($0.sequence) }
-        oldest = 0
-        limits = []
+        heads = found
         limits.reserveCapacity(heads.count)
         var limit: UInt64 = 0
         for head in heads {
@@ -61,39 +59,53 @@ struct RecoveryFront {
         return heads[oldest]
     }
 
-    mutating func didRead(_ head: Head) { known.insert(head.sequence) }
-
     /// A directory cannot be read: what it could have overtaken is never settled.
     mutating func didFail(_ head: Head) {
-        known.insert(head.sequence)
         if head.sequence != .max { failedSequences.append(head.sequence) }
         failedLimit = max(failedLimit, head.overlap)
     }
 
-    mutating func add(_ segment: Int, _ sequence: UInt64, isWhole: Bool, isReturned: Bool) {
+    mutating func add(
+        _ segment: Int, _ sequence: UInt64, isWhole: Bool, isReturned: Bool, waitsForSeal: Bool
+    ) {
         unsettled.append(
             Unsettled(
-                segment: segment, sequence: sequence, isWhole: isWhole, isReturned: isReturned))
+                segment: segment, sequence: sequence, isWhole: isWhole, isReturned: isReturned,
+                waitsForSeal: waitsForSeal))
     }
 
     /// Calls `body` for every segment that may answer from now on.
     ///
-    /// - Parameter isLast: everything has been read.
-    mutating func settle(isLast: Bool, _ body: (_ segment: Int, _ isWhole: Bool) -> Void) {
+    /// - Parameters:
+    ///   - isLast: everything has been read.
+    ///   - isSealed: nothing waits to be sealed any more.
+    mutating func settle(
+        isLast: Bool, isSealed: Bool, _ body: (_ segment: Int, _ isWhole: Bool) -> Void
+    ) {
         let unread = limits.count > oldest ? limits[limits.count - 1] : 0
-        settledFrom = max(unread, failedLimit)
-        let from = settledFrom
+        let from = max(unread, failedLimit)
+        settledFrom = from
         unsettled.removeAll { entry in
-            let isSafe = entry.isReturned ? isLast && failedLimit == 0 : entry.sequence >= from
-            if isSafe { body(entry.segment, entry.isWhole) }
-            return isSafe
+            let isNewest = entry.isReturned ? isLast && failedLimit == 0 : entry.sequence >= from
+            guard isNewest, isSealed || !entry.waitsForSeal else { return false }
+            body(entry.segment, entry.isWhole)
+            return true
         }
     }
 
-    /// Calls `body` for every segment that never may answer; returns how many.
+    /// Calls `body` for every segment that never may answer; returns how many. What waits to be
+    /// sealed stays.
     mutating func distrust(_ body: (_ segment: Int) -> Void) -> Int {
-        for entry in unsettled { body(entry.segment) }
-        defer { unsettled = [] }
-        return unsettled.count
+        let before = unsettled.count
+        let from = settledFrom
+        unsettled.removeAll { entry in
+            if entry.waitsForSeal, entry.sequence >= from { return false }
+            body(entry.segment)
+            return true
+        }
+        return before - unsettled.count
     }
+
+    /// Segments that wait to be sealed.
+    var waiting: Int { unsettled.count }
 }
