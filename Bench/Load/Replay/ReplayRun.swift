@@ -22,7 +22,7 @@ public enum ReplayRun {
     ) throws -> ReplayOutcome {
         var outcome = ReplayOutcome()
         outcome.facts = try ServerFacts.ask(target)
-        outcome.kernel = kernelRelease()
+        outcome.kernel = MachineFacts.kernelRelease()
         let server = server ?? ServerProcess(listeningOn: target.address)
         outcome.serverProcess = server?.id
         outcome.residentBytesBefore = server?.residentBytes
@@ -111,11 +111,6 @@ public enum ReplayRun {
         let code = ProcessorTime.pinThisThread(to: core)
         if code != 0 { board.fail(.pinning(core: core, errno: code)) }
         return code == 0
-    }
-
-    private static func kernelRelease() -> String {
-        let text = SystemTree.text("/proc/sys/kernel/osrelease") ?? ""
-        return text.split(separator: "\n").first.map(String.init) ?? ""
     }
 
     // MARK: Sums

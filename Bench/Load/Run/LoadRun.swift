@@ -92,7 +92,7 @@ public enum LoadRun {
             guard code == 0 else { return board.fail(.pinning(core: core, errno: code)) }
         }
         do throws(LoadFailure) {
-            var worker = try Worker.make(plan: plan, target: target, index: index, board: board)
+            var worker = try RunWorker.make(plan: plan, target: target, index: index, board: board)
             worker.runToEnd()
         } catch {
             board.fail(error)
