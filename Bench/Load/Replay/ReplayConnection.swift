@@ -16,12 +16,10 @@ struct ReplayEntry: BitwiseCopyable {
 /// What a replay keeps of one connection; a trivial value in the wire's table.
 struct ReplayConnection: WireConnection {
     var link: Link
-    /// Requests of the trace that wait their turn, in a ring of their own.
-    var queueHead = 0
-    var queued = 0
-    /// Sets that misses ask for, in another; they go first.
-    var fillHead = 0
-    var fills = 0
+    /// Requests of the trace that wait their turn.
+    var waiting = RingEnds()
+    /// Sets that misses ask for; they go first.
+    var fills = RingEnds()
     /// Whether the head request has been answered with a value.
     var hasValue = false
     var valueBytes = 0
@@ -33,12 +31,12 @@ struct ReplayConnection: WireConnection {
 
 /// Memory of one worker, by the plan and the count of its connections.
 struct ReplayTables: BitwiseCopyable {
-    let depth: Int
-    /// Requests of the trace that a connection may have waiting.
-    let backlog: Int
+    private let depth: Int
     let pending: Table<ReplayEntry>
-    private let waiting: Table<TraceRequest>
-    private let fills: Table<TraceRequest>
+    /// Requests of the trace.
+    let waiting: Rings<TraceRequest>
+    /// Each comes from a request that was under way, so that there are at most `depth` of them.
+    let fills: Rings<TraceRequest>
     let keys: ReplayKeyText
     let values: ReplayValues
     let intervals: ReplayIntervals
@@ -46,11 +44,11 @@ struct ReplayTables: BitwiseCopyable {
 
     init(_ plan: ReplayPlan, connectionCount: Int, run: UInt32) throws(LoadFailure) {
         depth = plan.depth
-        backlog = max(2 * plan.depth, 16)
         do throws(MemoryError) {
             pending = try Table(count: connectionCount * plan.depth)
-            waiting = try Table(count: connectionCount * backlog)
-            fills = try Table(count: connectionCount * plan.depth)
+            waiting = try Rings(
+                connectionCount: connectionCount, capacity: max(2 * plan.depth, 16))
+            fills = try Rings(connectionCount: connectionCount, capacity: plan.depth)
             keys = try ReplayKeyText()
             values = try ReplayValues(
                 byteCountMax: plan.valueBytesMax, run: run, isChecked: plan.verifies)
@@ -68,35 +66,5 @@ struct ReplayTables: BitwiseCopyable {
     @inline(__always)
     func entry(_ slot: Int, _ link: Link, _ index: Int) -> Int {
         slot &* depth &+ link.place(index, in: depth)
-    }
-
-    @inline(__always)
-    func enqueue(_ request: TraceRequest, _ slot: Int, _ connection: inout ReplayConnection) {
-        let place = (connection.queueHead &+ connection.queued) % backlog
-        waiting[slot &* backlog &+ place] = request
-        connection.queued &+= 1
-    }
-    @inline(__always)
-    func nextQueued(_ slot: Int, _ connection: ReplayConnection) -> TraceRequest {
-        waiting[slot &* backlog &+ connection.queueHead]
-    }
-    @inline(__always)
-    func dropQueued(_ connection: inout ReplayConnection) {
-        connection.queueHead = (connection.queueHead &+ 1) % backlog
-        connection.queued &-= 1
-    }
-
-    func enqueueFill(_ request: TraceRequest, _ slot: Int, _ connection: inout ReplayConnection) {
-        precondition(connection.fills < depth, "each comes from a request that was under way")
-        let place = (connection.fillHead &+ connection.fills) % depth
-        fills[slot &* depth &+ place] = request
-        connection.fills &+= 1
-    }
-    func nextFill(_ slot: Int, _ connection: ReplayConnection) -> TraceRequest {
-        fills[slot &* depth &+ connection.fillHead]
-    }
-    func dropFill(_ connection: inout ReplayConnection) {
-        connection.fillHead = (connection.fillHead &+ 1) % depth
-        connection.fills &-= 1
     }
 }

@@ -68,7 +68,7 @@ extension ReplayWorker {
     ) {
         let request = entry.request
         let nanoseconds = wire.now > entry.sentAt ? wire.now &- entry.sentAt : 0
-        latencies.record(request.operation, nanoseconds: nanoseconds)
+        latencies.record(request.operation, nanoseconds: nanoseconds, count: 1)
         connection.hasValue = false
         connection.link.dropHead(in: plan.depth)
         finish(request, isHit: isHit)
@@ -79,7 +79,7 @@ extension ReplayWorker {
         }
         var fill = request
         fill.operation = .fill
-        tables.enqueueFill(fill, slot, &connection)
+        tables.fills.push(fill, slot, &connection.fills)
         open &+= 1
     }
 

@@ -12,7 +12,7 @@ extension ReplayWorker {
     mutating func makeReady(_ slot: Int) {
         let connection = wire.connections[slot]
         guard !connection.link.isReady, !connection.link.isSending,
-            connection.queued &+ connection.fills > 0,
+            !connection.waiting.isEmpty || !connection.fills.isEmpty,
             plan.speed == .full
                 ? connection.link.outstanding == 0 : connection.link.outstanding < plan.depth
         else { return }
@@ -36,16 +36,16 @@ extension ReplayWorker {
         _ slot: Int, _ connection: inout Connection, room: Int
     ) -> TraceRequest? {
         let overhead = RequestEncoder.lineBytesMax + Limits.keyBytesMax + 2
-        while connection.fills > 0 {
-            let request = tables.nextFill(slot, connection)
+        if !connection.fills.isEmpty {
+            let request = tables.fills.first(slot, connection.fills)
             guard room >= overhead + Int(request.valueBytes) else { return nil }
-            tables.dropFill(&connection)
+            tables.fills.dropFirst(&connection.fills)
             return request
         }
-        while connection.queued > 0 {
-            let request = tables.nextQueued(slot, connection)
+        while !connection.waiting.isEmpty {
+            let request = tables.waiting.first(slot, connection.waiting)
             if request.operation.isStore, Int(request.valueBytes) > plan.valueBytesMax {
-                tables.dropQueued(&connection)
+                tables.waiting.dropFirst(&connection.waiting)
                 counters.refused &+= 1
                 finish(request, isHit: false)
                 continue
@@ -54,7 +54,7 @@ extension ReplayWorker {
             guard room >= overhead + bytes, !mustWait(request, slot, connection) else {
                 return nil
             }
-            tables.dropQueued(&connection)
+            tables.waiting.dropFirst(&connection.waiting)
             return request
         }
         return nil

@@ -84,9 +84,10 @@ struct ReplayWorker: ~Copyable, WireDriver {
         board.finish(
             ReplayWorkerResult(
                 counters: counters, latencies: latencies, intervals: tables.intervals,
-                nanoseconds: Clock.monotonicNanoseconds() &- began.0,
-                processorNanoseconds: ProcessorTime.ofThisThread() &- began.1,
-                firstError: firstError))
+                effort: Effort(
+                    nanoseconds: Clock.monotonicNanoseconds() &- began.0,
+                    processorNanoseconds: ProcessorTime.ofThisThread() &- began.1,
+                    firstError: firstError)))
         // The feed may still wake this ring.
         board.wait(for: .ended)
     }
@@ -118,8 +119,8 @@ struct ReplayWorker: ~Copyable, WireDriver {
                 break
             }
             let slot = plan.connection(of: request.object) &- wire.firstConnection
-            guard wire.connections[slot].queued < tables.backlog else { break }
-            tables.enqueue(request, slot, &wire.connections[slot])
+            guard wire.connections[slot].waiting.count < tables.waiting.capacity else { break }
+            tables.waiting.push(request, slot, &wire.connections[slot].waiting)
             open &+= 1
             taken &+= 1
             makeReady(slot)

@@ -16,7 +16,7 @@ struct RunConnection: WireConnection {
     /// Requests that may still be sent before it is closed and opened again.
     var requestsLeft: UInt64
     /// What is to be stored because it was missed.
-    var missed = LookAside.Ends()
+    var missed = RingEnds()
     /// The first key of the head request that has had no reply yet.
     var keyIndex = 0
     /// The value being received, where values are verified.

@@ -8,7 +8,10 @@ struct RunTables: BitwiseCopyable {
     let keys: KeyText
     /// What values are made of.
     let values: ValueText
-    let lookAside: LookAside
+    /// Keys that were missed and are to be stored next, as a client of a cache does that reads
+    /// them elsewhere; here this takes no time. Nothing new is sent while there are any, so there
+    /// are never more than keys in `depth` requests.
+    let lookAside: Rings<UInt32>
     let buffers: WireBuffers
 
     init(plan: LoadPlan, connectionCount: Int) throws(LoadFailure) {
@@ -21,9 +24,9 @@ struct RunTables: BitwiseCopyable {
                 hasVersions: plan.verifies)
             buffers = try WireBuffers(connectionCount: connectionCount, sendBytesMax: sendBytes)
             values = try ValueText(bytesMax: plan.valueSizes.most)
-            lookAside = try LookAside(
+            lookAside = try Rings(
                 connectionCount: plan.followsMisses ? connectionCount : 0,
-                keysMax: plan.depth * plan.keysPerRequestMax)
+                capacity: plan.depth * plan.keysPerRequestMax)
         } catch {
             throw .memory(
                 byteCount: WireBuffers.byteCount(

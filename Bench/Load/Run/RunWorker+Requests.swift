@@ -50,7 +50,8 @@ extension RunWorker {
         connection.link.outstanding &+= 1
         connection.requestsLeft &-= 1
         guard connection.missed.isEmpty else {
-            let key = lookAside.pop(slot, &connection.missed)
+            let key = lookAside.first(slot, connection.missed)
+            lookAside.dropFirst(&connection.missed)
             let command = space.isData(key) ? LoadCommand.set : .add
             pending.begin(entry, command, keyCount: 1, followsMiss: true, at: nanoseconds)
             return encode(command, key, entry, &connection, to: &writer)

@@ -29,7 +29,7 @@ struct RunWorker: ~Copyable, WireDriver {
     /// What values are made of, and how long each is.
     let values: ValueText
     let valueSizes: SizeSampler
-    let lookAside: LookAside
+    let lookAside: Rings<UInt32>
     /// Below which part of 2^53 a get goes to a key that is never set.
     let missPart: UInt64
     var phase = Board.Phase.connecting
@@ -219,9 +219,11 @@ struct RunWorker: ~Copyable, WireDriver {
         publish()
         result = WorkerResult(
             counters: counters, latencies: latencies,
-            nanoseconds: wire.now &- min(startedAt, wire.now),
-            processorNanoseconds: ProcessorTime.ofThisThread() &- startedProcessorTime,
-            firstError: firstError, pacing: isPaced ? pacing : nil, warmup: warmup)
+            effort: Effort(
+                nanoseconds: wire.now &- min(startedAt, wire.now),
+                processorNanoseconds: ProcessorTime.ofThisThread() &- startedProcessorTime,
+                firstError: firstError),
+            pacing: isPaced ? pacing : nil, warmup: warmup)
     }
 
     /// One connection has had all its operations answered.
