@@ -48,14 +48,4 @@ public struct Counters: BitwiseCopyable, Equatable, Sendable {
         sum.turns &+= part.turns
         sum.enters &+= part.enters
     }
-
-    public static func == (one: Counters, other: Counters) -> Bool {
-        one.requests == other.requests && one.operations == other.operations
-            && one.hits == other.hits && one.misses == other.misses
-            && one.setsOnMiss == other.setsOnMiss
-            && one.reconnections == other.reconnections
-            && one.errors == other.errors && one.receivedBytes == other.receivedBytes
-            && one.sentBytes == other.sentBytes && one.turns == other.turns
-            && one.enters == other.enters
-    }
 }

@@ -1,28 +1,27 @@
-// Latencies: how long requests took, by command, in HdrHistograms.
+// Latencies: how long requests took, by what they asked, in HdrHistograms.
 //
 // Recorded for every request: from the moment before it was written into its connection's
-// buffer (in an open loop: from the moment it was intended for) to the moment at which the turn
-// that found its reply began. The wait in the generator's
+// buffer (where it had a time of its own, in an open loop or a trace: from that time) to the
+// moment at which the turn that found its reply began. The wait in the generator's
 // own queue counts; the generator is kept from being slow, not from saying so. Requests that
 // were sent together and answered in one turn are recorded by one call that counts them all.
 
 internal import Histogram
 
-/// The latencies of one worker, or of all of them summed. Nanoseconds.
-public struct Latencies: Sendable {
+/// By the commands of a run.
+public typealias Latencies = LatencyTable<LoadCommand>
+/// By the operations of a trace.
+public typealias ReplayLatencies = LatencyTable<TraceOperation>
+
+/// The latencies of one worker, or of all of them summed. Nanoseconds. The raw values of the
+/// kinds of request are 0, 1, 2, … without a gap.
+public struct LatencyTable<Kind: CaseIterable & RawRepresentable<UInt8>>: Sendable {
     /// Three significant digits up to an hour; longer ones count as an hour.
-    private static let nanosecondsMax: UInt64 = 3_600_000_000_000
+    private static var nanosecondsMax: UInt64 { 3_600_000_000_000 }
 
-    private var get = Self.fresh()
-    private var set = Self.fresh()
-    private var delete = Self.fresh()
-    private var touch = Self.fresh()
-    private var incr = Self.fresh()
-    private var decr = Self.fresh()
-    private var add = Self.fresh()
-    private var gat = Self.fresh()
+    private var histograms: [Histogram<UInt64>]
 
-    public init() {}
+    public init() { histograms = Kind.allCases.map { _ in Self.fresh() } }
 
     private static func fresh() -> Histogram<UInt64> {
         Histogram(
@@ -32,32 +31,15 @@ public struct Latencies: Sendable {
 
     /// Counts `count` requests that took so long.
     @inline(__always)
-    public mutating func record(_ command: LoadCommand, nanoseconds: UInt64, count: UInt64) {
-        let value = min(nanoseconds, Self.nanosecondsMax)
-        switch command {
-        case .get: get.record(value, count: count)
-        case .set: set.record(value, count: count)
-        case .delete: delete.record(value, count: count)
-        case .touch: touch.record(value, count: count)
-        case .incr: incr.record(value, count: count)
-        case .decr: decr.record(value, count: count)
-        case .add: add.record(value, count: count)
-        case .gat: gat.record(value, count: count)
-        }
+    public mutating func record(_ kind: Kind, nanoseconds: UInt64, count: UInt64) {
+        histograms[Int(kind.rawValue)].record(min(nanoseconds, Self.nanosecondsMax), count: count)
     }
 
-    public static func += (sum: inout Latencies, part: Latencies) {
-        sum.get.add(part.get)
-        sum.set.add(part.set)
-        sum.delete.add(part.delete)
-        sum.touch.add(part.touch)
-        sum.incr.add(part.incr)
-        sum.decr.add(part.decr)
-        sum.add.add(part.add)
-        sum.gat.add(part.gat)
+    public static func += (sum: inout Self, part: Self) {
+        for index in sum.histograms.indices { sum.histograms[index].add(part.histograms[index]) }
     }
 
-    /// Of all commands together.
+    /// Of all kinds together.
     public var all: LatencySummary { LatencySummary(sum) }
 
     /// Requests that took longer than this.
@@ -68,41 +50,31 @@ public struct Latencies: Sendable {
     }
 
     private var sum: Histogram<UInt64> {
-        var sum = get
-        sum.add(set)
-        sum.add(delete)
-        sum.add(touch)
-        sum.add(incr)
-        sum.add(decr)
-        sum.add(add)
-        sum.add(gat)
-        return sum
+        histograms.reduce(into: Self.fresh()) { $0.add($1) }
     }
 
-    /// The percentiles of a command in HdrHistogram's own text format (.hgrm), in microseconds,
+    /// The percentiles of a kind in HdrHistogram's own text format (.hgrm), in microseconds,
     /// for the plotting tools that read it.
-    public func percentileFile(of command: LoadCommand) -> String {
+    public func percentileFile(of kind: Kind) -> String {
         var text = ""
-        let histogram = histogram(of: command)
+        let histogram = histogram(of: kind)
         guard histogram.totalCount > 0 else { return text }
         histogram.outputPercentileDistribution(to: &text, outputValueUnitScalingRatio: 1000)
         return text
     }
 
-    public func summary(of command: LoadCommand) -> LatencySummary {
-        LatencySummary(histogram(of: command))
-    }
+    public func summary(of kind: Kind) -> LatencySummary { LatencySummary(histogram(of: kind)) }
 
-    private func histogram(of command: LoadCommand) -> Histogram<UInt64> {
-        switch command {
-        case .get: get
-        case .set: set
-        case .delete: delete
-        case .touch: touch
-        case .incr: incr
-        case .decr: decr
-        case .add: add
-        case .gat: gat
+    private func histogram(of kind: Kind) -> Histogram<UInt64> { histograms[Int(kind.rawValue)] }
+
+    /// The curve of a kind: as many points per halving of what is left as HdrHistogram's own
+    /// files have, the slowest request last, with a share of 1. Empty if there was no request.
+    public func curve(of kind: Kind) -> [PercentilePoint] {
+        let histogram = histogram(of: kind)
+        guard histogram.totalCount > 0 else { return [] }
+        return histogram.percentiles(ticksPerHalfDistance: 5).map {
+            PercentilePoint(
+                share: $0.percentileLevelIteratedTo / 100, microseconds: Double($0.value) / 1000)
         }
     }
 }
@@ -112,19 +84,6 @@ public struct PercentilePoint: Equatable, Sendable {
     /// The part of the requests, 0 to 1, that took at most so long.
     public let share: Double
     public let microseconds: Double
-}
-
-extension Latencies {
-    /// The curve of a command: as many points per halving of what is left as HdrHistogram's own
-    /// files have, the slowest request last, with a share of 1. Empty if there was no request.
-    public func curve(of command: LoadCommand) -> [PercentilePoint] {
-        let histogram = histogram(of: command)
-        guard histogram.totalCount > 0 else { return [] }
-        return histogram.percentiles(ticksPerHalfDistance: 5).map {
-            PercentilePoint(
-                share: $0.percentileLevelIteratedTo / 100, microseconds: Double($0.value) / 1000)
-        }
-    }
 }
 
 /// The points of a latency curve that tables show. Microseconds.

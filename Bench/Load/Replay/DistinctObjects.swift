@@ -48,7 +48,7 @@ public struct DistinctObjects: BitwiseCopyable, Sendable {
     /// Sees an object; `bytes` is nil where its size is not known.
     public mutating func see(_ object: UInt64, bytes: UInt64?) {
         // A mixed number of 0 would look like a free slot.
-        let mixed = RandomStream.mix(object &+ 0x9E37_79B9_7F4A_7C15) | 1 << 63
+        let mixed = RandomStream.mix(object &+ RandomStream.step) | 1 << 63
         guard isKept(mixed) else { return }
         var index = place(mixed)
         while slots[index].mixed != 0 {

@@ -151,10 +151,7 @@ struct ReplayWorkerResult: Sendable {
     var counters = ReplayCounters()
     var latencies = ReplayLatencies()
     var intervals: ReplayIntervals
-    var nanoseconds: UInt64 = 0
-    var processorNanoseconds: UInt64 = 0
-    /// The first error line that the server answered.
-    var firstError: String?
+    var effort = Effort()
 }
 
 /// How far a replay is. Sums since its beginning.

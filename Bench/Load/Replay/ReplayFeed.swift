@@ -58,7 +58,7 @@ struct ReplayFeed {
         written = Array(repeating: 0, count: plan.threadCount)
         published = written
         workers = (0..<plan.threadCount).flatMap { index in
-            Worker.share(of: plan.clientCount, index, plan.threadCount).map { _ in index }
+            WireSetup.share(of: plan.clientCount, index, plan.threadCount).map { _ in index }
         }
     }
 

@@ -30,8 +30,8 @@ public struct ReplayOutcome: Sendable {
     public var residentBytesBefore: UInt64?
     public var residentBytesAfter: UInt64?
     public var generatorNanoseconds: UInt64 = 0
-    /// The part of the time that the busiest worker was on a core.
-    public var generatorShare = 0.0
+    /// The part of the time that each worker was on a core.
+    public var generatorShares: [Double] = []
     public var firstError: String?
 
     public init() {}
@@ -50,6 +50,8 @@ public struct ReplayOutcome: Sendable {
         guard counters.requests > 0 else { return 0 }
         return Double(generatorNanoseconds) / Double(counters.requests) / 1000
     }
+
+    public var generatorShare: Double { generatorShares.max() ?? 0 }
 
     public var isGeneratorBound: Bool { generatorShare > Outcome.bottleneckShare }
 }

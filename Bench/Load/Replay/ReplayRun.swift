@@ -22,7 +22,7 @@ public enum ReplayRun {
     ) throws -> ReplayOutcome {
         var outcome = ReplayOutcome()
         outcome.facts = try ServerFacts.ask(target)
-        outcome.kernel = kernelRelease()
+        outcome.kernel = MachineFacts.kernelRelease()
         let server = server ?? ServerProcess(listeningOn: target.address)
         outcome.serverProcess = server?.id
         outcome.residentBytesBefore = server?.residentBytes
@@ -57,7 +57,11 @@ public enum ReplayRun {
             }
             feeds.append(
                 try Thread(name: "trace") {
-                    _ = pin(plan, plan.threadCount, board)
+                    do throws(LoadFailure) {
+                        try LoadRun.pin(plan.threadCount, plan.cores)
+                    } catch {
+                        board.fail(error)
+                    }
                     var feed = feed
                     feed.runToEnd()
                 })
@@ -95,8 +99,8 @@ public enum ReplayRun {
     private static func work(
         _ plan: ReplayPlan, _ target: Target, _ index: Int, _ board: ReplayBoard
     ) {
-        guard pin(plan, index, board) else { return }
         do throws(LoadFailure) {
+            try LoadRun.pin(index, plan.cores)
             var worker = try ReplayWorker.make(plan, target, index: index, board)
             worker.runToEnd()
         } catch {
@@ -104,34 +108,14 @@ public enum ReplayRun {
         }
     }
 
-    /// Binds the calling thread, the so many-th, as the plan says. False if that failed.
-    private static func pin(_ plan: ReplayPlan, _ index: Int, _ board: ReplayBoard) -> Bool {
-        guard !plan.cores.isEmpty else { return true }
-        let core = plan.cores[index % plan.cores.count]
-        let code = ProcessorTime.pinThisThread(to: core)
-        if code != 0 { board.fail(.pinning(core: core, errno: code)) }
-        return code == 0
-    }
-
-    private static func kernelRelease() -> String {
-        let text = SystemTree.text("/proc/sys/kernel/osrelease") ?? ""
-        return text.split(separator: "\n").first.map(String.init) ?? ""
-    }
-
     // MARK: Sums
 
     private static func sum(_ board: ReplayBoard, into outcome: inout ReplayOutcome) {
         let results = board.results
         for result in results {
-            let seconds = Double(result.nanoseconds) / 1e9
             outcome.counters += result.counters
             outcome.latencies += result.latencies
-            outcome.seconds = max(outcome.seconds, seconds)
-            outcome.generatorNanoseconds &+= result.processorNanoseconds
-            outcome.firstError = outcome.firstError ?? result.firstError
-            guard seconds > 0 else { continue }
-            outcome.generatorShare = max(
-                outcome.generatorShare, Double(result.processorNanoseconds) / 1e9 / seconds)
+            outcome += result.effort
         }
         guard let feed = board.feed else { return }
         outcome.format = feed.format

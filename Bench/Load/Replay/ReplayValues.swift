@@ -9,24 +9,15 @@ internal import Primitives
 
 /// Writes values of any size up to a limit; one thread.
 struct ReplayValues: BitwiseCopyable {
-    private static let shifts = 61
-    private let filler: Region
-    private let header: Region
-    private let byteCountMax: Int
+    private let text: ValueText
     /// Tells this run's values from those of others.
     let run: UInt32
     private let isChecked: Bool
 
     init(byteCountMax: Int, run: UInt32, isChecked: Bool) throws(MemoryError) {
-        self.byteCountMax = byteCountMax
         self.run = run
         self.isChecked = isChecked
-        filler = try Region.map(byteCount: byteCountMax + Self.shifts)
-        header = try Region.map(byteCount: ValueText.headerBytes)
-        var random = RandomStream(seed: 0, stream: 0)
-        for offset in 0..<byteCountMax + Self.shifts {
-            filler.store(0x61 + UInt8(truncatingIfNeeded: random.next(below: 26)), at: offset)
-        }
+        text = try ValueText(bytesMax: byteCountMax)
     }
 
     /// The key as values name it: half of its object's number, mixed.
@@ -38,23 +29,15 @@ struct ReplayValues: BitwiseCopyable {
     /// Appends the value of an object, `byteCount` bytes of it, as its version.
     @inline(__always)
     func append(_ object: UInt64, version: UInt32, byteCount: Int, to writer: inout ByteWriter) {
-        precondition(byteCount <= byteCountMax)
+        precondition(byteCount <= text.bytesMax)
         guard byteCount >= ValueText.headerBytes else {
             let seed = Self.seed(object, run, version)
             for index in 0..<byteCount { writer.append(Self.digit(seed, index)) }
             return
         }
-        guard isChecked else { return writer.append(filler, 0, byteCount) }
-        let key = Self.keyMark(object)
-        let rest = byteCount - ValueText.headerBytes
-        header.store(KeyText.digits(key), at: 0)
-        header.store(KeyText.digits(run), at: 8)
-        header.store(KeyText.digits(version), at: 16)
-        let shift = Int((key &+ version &* 7) % UInt32(Self.shifts))
-        let sum = filler.crc32c(shift, rest, seed: header.crc32c(0, ValueText.checksumOffset))
-        header.store(KeyText.digits(sum), at: ValueText.checksumOffset)
-        writer.append(header, 0, ValueText.headerBytes)
-        writer.append(filler, shift, rest)
+        guard isChecked else { return text.append(byteCount: byteCount, to: &writer) }
+        text.append(
+            Self.keyMark(object), byteCount: byteCount, run: run, version: version, to: &writer)
     }
 
     @inline(__always)

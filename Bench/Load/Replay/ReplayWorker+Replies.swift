@@ -1,120 +1,13 @@
-// ReplayWorker+Replies: replies are read where the kernel put them and matched to what was asked.
-//
-// Only a reply that two receives share is copied, into the connection's carry buffer.
+// ReplayWorker+Replies: answers, matched to the requests of the trace, counted and verified.
 
-internal import Glibc
 internal import Memcache
 internal import Primitives
-internal import Uring
 
 extension ReplayWorker {
-    mutating func received(_ slot: Int, _ completion: Completion) {
-        if let id = completion.buffer {
-            if completion.result > 0 { take(slot, ring.bufferOffset(id), Int(completion.result)) }
-            ring.lendBuffer(id)
-        }
-        if !hasFailed, completion.result <= 0, completion.result != -ENOBUFS {
-            failure = .closed(
-                connection: firstConnection + slot,
-                outstanding: connections[slot].outstanding, errno: -completion.result)
-        }
-        if !completion.isArmed { unarmed.append(slot) }
-    }
-
-    /// Reads `count` bytes that came on a connection.
-    private mutating func take(_ slot: Int, _ offset: Int, _ count: Int) {
-        counters.receivedBytes &+= UInt64(count)
-        var connection = connections[slot]
-        connection.progressAt = now
-        let buffers = ring.buffers
-        var position = 0
-        if connection.carried > 0 {
-            position = takeCarried(slot, &connection, buffers, offset, count)
-        }
-        while position < count, !hasFailed {
-            let used = buffers.withBytes(offset &+ position, count &- position) { bytes in
-                parse(bytes, until: bytes.count, slot, &connection)
-            }
-            guard used > 0 else { break }
-            position &+= used
-        }
-        if position < count, !hasFailed {
-            keep(slot, &connection, buffers, offset &+ position, count &- position)
-        }
-        connections[slot] = connection
-        makeReady(slot)
-    }
-
-    private func carryOffset(_ slot: Int) -> Int {
-        connections.count &* tables.sendBufferBytes &+ slot &* Worker.carryBytesMax
-    }
-
-    /// Completes the reply in the carry buffer. Returns how many of the new bytes were used.
-    private mutating func takeCarried(
-        _ slot: Int, _ connection: inout ReplayConnection, _ buffers: Region, _ offset: Int,
-        _ count: Int
-    ) -> Int {
-        let memory = tables.memory
-        let old = connection.carried
-        let added = min(count, Worker.carryBytesMax &- old)
-        let start = carryOffset(slot)
-        memory.copy(from: buffers, at: offset, to: start &+ old, count: added)
-        let used = memory.withBytes(start, old &+ added) { bytes in
-            parse(bytes, until: old, slot, &connection)
-        }
-        if used >= old {
-            connection.carried = 0
-            return used &- old
-        }
-        memory.copy(from: memory, at: start &+ used, to: start, count: old &+ added &- used)
-        connection.carried = old &+ added &- used
-        return added
-    }
-
-    private mutating func keep(
-        _ slot: Int, _ connection: inout ReplayConnection, _ buffers: Region, _ offset: Int,
-        _ count: Int
+    mutating func match(
+        _ answer: Answer, _ bytes: Span<UInt8>, _ slot: Int, _ connection: inout Connection
     ) {
-        let old = connection.carried
-        guard count <= Worker.carryBytesMax &- old else {
-            return fail(slot, connection, "an endless line", reply: "")
-        }
-        tables.memory.copy(
-            from: buffers, at: offset, to: carryOffset(slot) &+ old, count: count)
-        connection.carried = old &+ count
-    }
-
-    /// Reads replies until `end` is reached or passed. Returns the bytes that are done with.
-    private mutating func parse(
-        _ bytes: Span<UInt8>, until end: Int, _ slot: Int, _ connection: inout ReplayConnection
-    ) -> Int {
-        var position = 0
-        while position < end {
-            let rest = bytes.extracting(position..<bytes.count)
-            switch connection.parser.next(rest) {
-            case .answer(let answer, let consumed):
-                match(answer, rest, slot, &connection)
-                guard !hasFailed else { return position }
-                position &+= consumed
-            case .needMore:
-                return position
-            case .fault(let fault):
-                fail(slot, connection, "\(fault)", reply: Worker.excerpt(rest))
-                return position
-            }
-        }
-        return position
-    }
-
-    // MARK: Matching
-
-    private mutating func match(
-        _ answer: Answer, _ bytes: Span<UInt8>, _ slot: Int, _ connection: inout ReplayConnection
-    ) {
-        guard connection.outstanding > 0 else {
-            return fail(slot, connection, "nothing was asked", reply: Worker.excerpt(bytes))
-        }
-        let entry = tables.pending[tables.entry(slot, connection, 0)]
+        let entry = tables.pending[tables.entry(slot, connection.link, 0)]
         let request = entry.request
         switch (request.operation, answer.kind) {
         case (.get, .value), (.gets, .value):
@@ -143,13 +36,13 @@ extension ReplayWorker {
             finishHead(entry, slot, &connection, isHit: false, isError: true)
         default:
             let name = request.operation == .fill ? "set" : request.operation.name
-            fail(slot, connection, "not an answer to \(name)", reply: Worker.excerpt(bytes))
+            fail(slot, connection, "not an answer to \(name)", reply: excerpt(of: bytes))
         }
     }
 
     private mutating func beginValue(
         _ answer: Answer, _ bytes: Span<UInt8>, _ request: TraceRequest, _ slot: Int,
-        _ connection: inout ReplayConnection
+        _ connection: inout Connection
     ) {
         let key = bytes.extracting(answer.key.range)
         guard !connection.hasValue,
@@ -157,7 +50,7 @@ extension ReplayWorker {
         else {
             return fail(
                 slot, connection, "a value for a key that was not asked for",
-                reply: Worker.excerpt(bytes))
+                reply: excerpt(of: bytes))
         }
         connection.hasValue = true
         connection.valueBytes = Int(answer.bytes)
@@ -170,15 +63,14 @@ extension ReplayWorker {
 
     /// The head request is answered. A get that missed is followed by a set.
     private mutating func finishHead(
-        _ entry: ReplayEntry, _ slot: Int, _ connection: inout ReplayConnection, isHit: Bool,
+        _ entry: ReplayEntry, _ slot: Int, _ connection: inout Connection, isHit: Bool,
         isError: Bool = false
     ) {
         let request = entry.request
-        let nanoseconds = now > entry.sentAt ? now &- entry.sentAt : 0
-        latencies.record(request.operation, nanoseconds: nanoseconds)
+        let nanoseconds = wire.now > entry.sentAt ? wire.now &- entry.sentAt : 0
+        latencies.record(request.operation, nanoseconds: nanoseconds, count: 1)
         connection.hasValue = false
-        connection.outstanding &-= 1
-        connection.head = connection.head &+ 1 == plan.depth ? 0 : connection.head &+ 1
+        connection.link.dropHead(in: plan.depth)
         finish(request, isHit: isHit)
         guard !isHit, !isError, canFill(request) else { return }
         guard Int(request.valueBytes) <= plan.valueBytesMax else {
@@ -187,7 +79,7 @@ extension ReplayWorker {
         }
         var fill = request
         fill.operation = .fill
-        tables.enqueueFill(fill, slot, &connection)
+        tables.fills.push(fill, slot, &connection.fills)
         open &+= 1
     }
 
@@ -213,7 +105,7 @@ extension ReplayWorker {
             return
         }
         counters.errors &+= 1
-        if firstError == nil { firstError = Worker.excerpt(bytes) }
+        if firstError == nil { firstError = excerpt(of: bytes) }
     }
 
     /// Whether an error's text has "too large" in it, as memcached's has.
@@ -244,7 +136,7 @@ extension ReplayWorker {
 
     private mutating func verify(
         _ part: Answer, _ bytes: Span<UInt8>, _ request: TraceRequest, _ slot: Int,
-        _ connection: inout ReplayConnection
+        _ connection: inout Connection
     ) {
         let text = bytes.extracting(part.text.range)
         if connection.valueBytes >= ValueText.headerBytes {
@@ -258,16 +150,8 @@ extension ReplayWorker {
             request.object, connection.value, connection.short, byteCount: connection.valueBytes,
             run: board.run)
         guard let fault else { return }
-        failure = .badValue(
-            connection: firstConnection + slot,
+        wire.failure = .badValue(
+            connection: wire.firstConnection + slot,
             key: tables.keys.string(request.object, request.keyBytes), fault)
-    }
-
-    private mutating func fail(
-        _ slot: Int, _ connection: ReplayConnection, _ reason: String, reply: String
-    ) {
-        failure = .wrongReply(
-            connection: firstConnection + slot, request: describeHead(slot, connection),
-            reply: reply, reason: reason)
     }
 }

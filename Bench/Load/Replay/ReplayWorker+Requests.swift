@@ -1,4 +1,4 @@
-// ReplayWorker+Requests: what is asked, in which bytes, and how it is sent.
+// ReplayWorker+Requests: what is asked, in which order, and in which bytes.
 
 internal import Glibc
 internal import Memcache
@@ -10,63 +10,42 @@ extension ReplayWorker {
     /// when all replies are there, so that requests travel together; paced, whenever one more
     /// may be under way.
     mutating func makeReady(_ slot: Int) {
-        let connection = connections[slot]
-        guard !connection.isReady, !connection.isSending,
-            connection.queued &+ connection.fills > 0,
+        let connection = wire.connections[slot]
+        guard !connection.link.isReady, !connection.link.isSending,
+            !connection.waiting.isEmpty || !connection.fills.isEmpty,
             plan.speed == .full
-                ? connection.outstanding == 0 : connection.outstanding < plan.depth
+                ? connection.link.outstanding == 0 : connection.link.outstanding < plan.depth
         else { return }
-        connections[slot].isReady = true
-        ready.append(slot)
+        wire.connections[slot].link.isReady = true
+        wire.ready.append(slot)
     }
 
-    /// Writes and sends requests for every connection that may have more.
-    mutating func refill() {
-        guard !ready.isEmpty else { return }
-        for slot in ready {
-            connections[slot].isReady = false
-            if !connections[slot].isSending { send(slot) }
-        }
-        ready.removeAll(keepingCapacity: true)
-    }
-
-    private mutating func send(_ slot: Int) {
-        var connection = connections[slot]
-        let base = slot &* tables.sendBufferBytes
-        var writer = ByteWriter(tables.memory, at: base, capacity: tables.sendBufferBytes)
-        let written = Clock.monotonicNanoseconds()
-        if connection.outstanding == 0 { connection.progressAt = written }
-        while connection.outstanding < plan.depth {
+    mutating func write(
+        _ slot: Int, _ connection: inout Connection, at instant: UInt64,
+        to writer: inout ByteWriter
+    ) {
+        while connection.link.outstanding < plan.depth {
             guard let request = next(slot, &connection, room: writer.room) else { break }
-            encode(request, slot, &connection, at: written, to: &writer)
+            encode(request, slot, &connection, at: instant, to: &writer)
         }
-        precondition(!writer.overflowed, "room was asked for")
-        connection.sendBytes = writer.count
-        connection.sentBytes = 0
-        connections[slot] = connection
-        guard writer.count > 0 else { return }
-        counters.sentBytes &+= UInt64(writer.count)
-        ring.sendNow(
-            connection.socket, from: tables.memory, at: base, count: writer.count,
-            token: token(.send, slot))
     }
 
     /// The next request to be sent: a set that a miss asks for, or one of the trace; nil if there
     /// is none, or it has to wait.
     private mutating func next(
-        _ slot: Int, _ connection: inout ReplayConnection, room: Int
+        _ slot: Int, _ connection: inout Connection, room: Int
     ) -> TraceRequest? {
         let overhead = RequestEncoder.lineBytesMax + Limits.keyBytesMax + 2
-        while connection.fills > 0 {
-            let request = tables.nextFill(slot, connection)
+        if !connection.fills.isEmpty {
+            let request = tables.fills.first(slot, connection.fills)
             guard room >= overhead + Int(request.valueBytes) else { return nil }
-            tables.dropFill(&connection)
+            tables.fills.dropFirst(&connection.fills)
             return request
         }
-        while connection.queued > 0 {
-            let request = tables.nextQueued(slot, connection)
+        while !connection.waiting.isEmpty {
+            let request = tables.waiting.first(slot, connection.waiting)
             if request.operation.isStore, Int(request.valueBytes) > plan.valueBytesMax {
-                tables.dropQueued(&connection)
+                tables.waiting.dropFirst(&connection.waiting)
                 counters.refused &+= 1
                 finish(request, isHit: false)
                 continue
@@ -75,7 +54,7 @@ extension ReplayWorker {
             guard room >= overhead + bytes, !mustWait(request, slot, connection) else {
                 return nil
             }
-            tables.dropQueued(&connection)
+            tables.waiting.dropFirst(&connection.waiting)
             return request
         }
         return nil
@@ -84,11 +63,11 @@ extension ReplayWorker {
     /// Whether a request of the same key is under way that may miss and then be followed by a
     /// set: an application would not ask for the key before it has stored it.
     private func mustWait(
-        _ request: TraceRequest, _ slot: Int, _ connection: ReplayConnection
+        _ request: TraceRequest, _ slot: Int, _ connection: Connection
     ) -> Bool {
         guard plan.fills else { return false }
-        for index in 0..<connection.outstanding {
-            let other = tables.pending[tables.entry(slot, connection, index)].request
+        for index in 0..<connection.link.outstanding {
+            let other = tables.pending[tables.entry(slot, connection.link, index)].request
             if other.object == request.object, canFill(other) { return true }
         }
         return false
@@ -103,32 +82,10 @@ extension ReplayWorker {
         }
     }
 
-    /// A send took less than everything: the rest follows when there is room.
-    mutating func sent(_ slot: Int, _ result: Int32) {
-        guard result >= 0 || result == -EAGAIN else {
-            failure = .closed(
-                connection: firstConnection + slot,
-                outstanding: connections[slot].outstanding, errno: -result)
-            return
-        }
-        connections[slot].sentBytes &+= Int(max(result, 0))
-        let connection = connections[slot]
-        let left = connection.sendBytes &- connection.sentBytes
-        guard left > 0 else {
-            connections[slot].isSending = false
-            return makeReady(slot)
-        }
-        connections[slot].isSending = true
-        ring.send(
-            connection.socket, from: tables.memory,
-            at: slot &* tables.sendBufferBytes &+ connection.sentBytes, count: left,
-            token: token(.send, slot))
-    }
-
     // MARK: Encoding
 
     private mutating func encode(
-        _ request: TraceRequest, _ slot: Int, _ connection: inout ReplayConnection,
+        _ request: TraceRequest, _ slot: Int, _ connection: inout Connection,
         at nanoseconds: UInt64, to writer: inout ByteWriter
     ) {
         var entry = ReplayEntry(request: request, sentAt: nanoseconds)
@@ -139,8 +96,8 @@ extension ReplayWorker {
             version &+= 1
             entry.version = version
         }
-        tables.pending[tables.entry(slot, connection, connection.outstanding)] = entry
-        connection.outstanding &+= 1
+        tables.pending[tables.entry(slot, connection.link, connection.link.outstanding)] = entry
+        connection.link.outstanding &+= 1
         counters.sends &+= 1
         tables.keys.withKey(request.object, request.keyBytes) { key in
             encodeLine(request, key, to: &writer)
@@ -176,9 +133,9 @@ extension ReplayWorker {
     }
 
     /// The oldest request under way, for a message.
-    func describeHead(_ slot: Int, _ connection: ReplayConnection) -> String {
-        guard connection.outstanding > 0 else { return "nothing" }
-        let request = tables.pending[tables.entry(slot, connection, 0)].request
+    func describeHead(_ slot: Int, _ connection: Connection) -> String {
+        guard connection.link.outstanding > 0 else { return "nothing" }
+        let request = tables.pending[tables.entry(slot, connection.link, 0)].request
         let key = tables.keys.string(request.object, request.keyBytes)
         return "\(request.operation == .fill ? "set" : request.operation.name) \(key)"
     }

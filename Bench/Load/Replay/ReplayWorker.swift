@@ -1,36 +1,26 @@
 // ReplayWorker: one thread of a replay: its connections, its ring, its loop.
 //
 // It takes requests off its queue in the order of the trace and hands each to the connection that
-// its key belongs to. Worker is the like for `run`; what is sent and how replies are read is in
-// the two extensions.
+// its key belongs to; what these send and what replies mean is in the two extensions. RunWorker is
+// the like for `run`.
 
 internal import Memcache
 internal import Primitives
 internal import Uring
 
 /// Drives its share of a replay's connections on the thread that makes it.
-struct ReplayWorker: ~Copyable {
-    static let tickNanoseconds: UInt64 = 50_000_000
-    /// Slots of timeouts: the tick, and the moment at which the next request is due.
-    static let (tickSlot, paceSlot) = (0, 1)
+struct ReplayWorker: ~Copyable, WireDriver {
+    typealias Connection = ReplayConnection
 
     let plan: ReplayPlan
     let board: ReplayBoard
     let index: Int
     let queue: ReplayQueue
-    var ring: KernelRing
-    var connections: [ReplayConnection]
-    /// The number that the first connection of this worker has in the whole run.
-    let firstConnection: Int
+    var wire: Wire<ReplayConnection>
     let tables: ReplayTables
     var ledger: ReplayLedger?
     /// The version that was written last.
     var version: UInt32 = 0
-    var ready: [Int] = []
-    /// Connections whose receive ended and must be armed again.
-    var unarmed: [Int] = []
-    /// The moment at which this turn began.
-    var now: UInt64 = 0
     /// Requests taken off the queue, and how many of these, or of the sets that they led to, are
     /// not done with.
     private var taken: UInt64 = 0
@@ -40,77 +30,64 @@ struct ReplayWorker: ~Copyable {
     var counters = ReplayCounters()
     var latencies = ReplayLatencies()
     var firstError: String?
-    var failure: LoadFailure? {
-        didSet { hasFailed = true }
-    }
-    private(set) var hasFailed = false
 
     /// Connects.
     static func make(_ plan: ReplayPlan, _ target: Target, index: Int, _ board: ReplayBoard)
         throws(LoadFailure) -> ReplayWorker
     {
-        let numbers = Worker.share(of: plan.clientCount, index, plan.threadCount)
+        let numbers = WireSetup.share(of: plan.clientCount, index, plan.threadCount)
         let tables = try ReplayTables(plan, connectionCount: numbers.count, run: board.run)
-        let ring = try Worker.makeRing(numbers.count)
-        var connections: [ReplayConnection] = []
-        connections.reserveCapacity(numbers.count)
+        var wire = try Wire<ReplayConnection>(
+            numbers, tables.buffers, stallSeconds: plan.stallSeconds)
         for _ in numbers {
-            do throws(SocketError) {
-                connections.append(
-                    ReplayConnection(socket: try Socket.connected(to: target.address)))
-            } catch {
-                throw .unreachable(error)
-            }
+            wire.connections.append(ReplayConnection(try WireSetup.connect(target)))
         }
         var ledger: ReplayLedger?
         if plan.verifies {
             ledger = try? ReplayLedger()
             guard ledger != nil else { throw .memory(byteCount: ReplayLedger.keysMax * 24) }
         }
-        return ReplayWorker(
-            plan, board, index, ring, connections, numbers.lowerBound, tables, ledger)
+        return ReplayWorker(plan, board, index, wire, tables, ledger)
     }
 
     private init(
-        _ plan: ReplayPlan, _ board: ReplayBoard, _ index: Int, _ ring: consuming KernelRing,
-        _ connections: [ReplayConnection], _ firstConnection: Int, _ tables: ReplayTables,
+        _ plan: ReplayPlan, _ board: ReplayBoard, _ index: Int,
+        _ wire: consuming Wire<ReplayConnection>, _ tables: ReplayTables,
         _ ledger: ReplayLedger?
     ) {
         self.plan = plan
         self.board = board
         self.index = index
         queue = board.queues[index]
-        self.ring = ring
-        self.connections = connections
-        self.firstConnection = firstConnection
+        self.wire = wire
         self.tables = tables
         self.ledger = ledger
-        ready.reserveCapacity(connections.count)
-        unarmed.reserveCapacity(connections.count)
     }
 
     // MARK: The loop
 
     /// Runs until the trace is over, the board says stop, or something fails.
     mutating func runToEnd() {
-        for slot in connections.indices { armReceive(slot) }
-        ring.timeout(nanoseconds: Self.tickNanoseconds, token: token(.timeout, Self.tickSlot))
-        ring.armWake(token: token(.wake, 0))
-        board.isReady(index, ring.waker)
+        wire.begin()
+        wire.armWake()
+        board.isReady(index, wire.ring.waker)
         board.wait(for: .running)
         startedAt = board.startedAt
-        now = Clock.monotonicNanoseconds()
-        let began = (now, ProcessorTime.ofThisThread(), ring.enterCount)
-        while !hasFailed, !isDone, board.phase == .running { turn() }
-        for connection in connections { connection.socket.close() }
-        if let failure { board.fail(failure) }
-        counters.enters = ring.enterCount &- began.2
+        wire.now = Clock.monotonicNanoseconds()
+        let began = (wire.now, ProcessorTime.ofThisThread(), wire.ring.enterCount)
+        while !wire.hasFailed, !isDone, board.phase == .running { turn() }
+        wire.close()
+        if let failure = wire.failure { board.fail(failure) }
+        counters.receivedBytes = wire.receivedBytes
+        counters.sentBytes = wire.sentBytes
+        counters.enters = wire.ring.enterCount &- began.2
         board.finish(
             ReplayWorkerResult(
                 counters: counters, latencies: latencies, intervals: tables.intervals,
-                nanoseconds: Clock.monotonicNanoseconds() &- began.0,
-                processorNanoseconds: ProcessorTime.ofThisThread() &- began.1,
-                firstError: firstError))
+                effort: Effort(
+                    nanoseconds: Clock.monotonicNanoseconds() &- began.0,
+                    processorNanoseconds: ProcessorTime.ofThisThread() &- began.1,
+                    firstError: firstError)))
         // The feed may still wake this ring.
         board.wait(for: .ended)
     }
@@ -124,16 +101,10 @@ struct ReplayWorker: ~Copyable {
     private mutating func turn() {
         take()  // 1. requests that are due go to their connections
         refill()  // 2. what may be asked is asked
-        do throws(RingError) {
-            try ring.submit(waiting: mayWait())  // 3. it goes out; replies come in
-        } catch {
-            failure = .ring(error)
-            return
-        }
+        guard wire.submit(waiting: mayWait()) else { return }  // 3. it goes out; replies come in
         queue.wakeUp()
-        now = Clock.monotonicNanoseconds()
         settle()  // 4. replies are matched to requests
-        rearm()  // 5. receives that ended begin again
+        wire.rearm()  // 5. receives that ended begin again
     }
 
     /// Takes requests in the order of the trace, until one is not due yet or its connection has
@@ -147,9 +118,9 @@ struct ReplayWorker: ~Copyable {
                 armPace(request.dueAt &- clock)
                 break
             }
-            let slot = plan.connection(of: request.object) &- firstConnection
-            guard connections[slot].queued < tables.backlog else { break }
-            tables.enqueue(request, slot, &connections[slot])
+            let slot = plan.connection(of: request.object) &- wire.firstConnection
+            guard wire.connections[slot].waiting.count < tables.waiting.capacity else { break }
+            tables.waiting.push(request, slot, &wire.connections[slot].waiting)
             open &+= 1
             taken &+= 1
             makeReady(slot)
@@ -160,7 +131,7 @@ struct ReplayWorker: ~Copyable {
     private mutating func armPace(_ nanoseconds: UInt64) {
         guard !isPaceArmed else { return }
         isPaceArmed = true
-        ring.timeout(nanoseconds: nanoseconds, token: token(.timeout, Self.paceSlot))
+        wire.armTimer(nanoseconds: nanoseconds)
     }
 
     /// Whether nothing can be done before something completes or the feed wakes this ring.
@@ -172,51 +143,12 @@ struct ReplayWorker: ~Copyable {
         return taken == queue.writtenCount && !(isClosed && open == 0)
     }
 
-    private mutating func settle() {
-        while !hasFailed, let completion = ring.nextCompletion() {
-            let slot = Int(completion.token.slot)
-            switch completion.token.operation {
-            case .receive: received(slot, completion)
-            case .send: sent(slot, completion.result)
-            case .timeout where slot == Self.tickSlot: tick()
-            case .timeout: isPaceArmed = false
-            case .wake: ring.armWake(token: token(.wake, 0))
-            default: break
-            }
-        }
-    }
+    // MARK: What the wire tells
 
-    private mutating func tick() {
-        ring.timeout(nanoseconds: Self.tickNanoseconds, token: token(.timeout, Self.tickSlot))
-        board.note(counters, of: index)
-        let limit = UInt64(plan.stallSeconds * 1e9)
-        for slot in connections.indices {
-            let connection = connections[slot]
-            guard connection.outstanding > 0, now > connection.progressAt,
-                now - connection.progressAt > limit
-            else { continue }
-            failure = .stalled(
-                connection: firstConnection + slot, outstanding: connection.outstanding,
-                request: describeHead(slot, connection), seconds: plan.stallSeconds)
-            return
-        }
-    }
-
-    // MARK: Receives
-
-    func token(_ operation: Token.Operation, _ slot: Int) -> Token {
-        Token(operation, slot: UInt32(truncatingIfNeeded: slot), generation: 0)
-    }
-
-    mutating func armReceive(_ slot: Int) {
-        ring.receive(connections[slot].socket, token: token(.receive, slot))
-    }
-
-    private mutating func rearm() {
-        guard !unarmed.isEmpty else { return }
-        for slot in unarmed { armReceive(slot) }
-        unarmed.removeAll(keepingCapacity: true)
-    }
+    mutating func didRead(_ slot: Int, wasWaiting: Bool) { makeReady(slot) }
+    mutating func didEnd(_ slot: Int, errno code: Int32) { wire.failClosed(slot, errno: code) }
+    mutating func didTick() { board.note(counters, of: index) }
+    mutating func timerFired(_ generation: UInt32) { isPaceArmed = false }
 }
 
 extension ReplayPlan {

@@ -118,12 +118,7 @@ final class Board: Sendable {
 struct WorkerResult: Sendable {
     var counters = Counters()
     var latencies = Latencies()
-    /// Of the measured phase, as the worker saw it.
-    var nanoseconds: UInt64 = 0
-    /// Time on a core in that phase.
-    var processorNanoseconds: UInt64 = 0
-    /// The first error line that the server answered.
-    var firstError: String?
+    var effort = Effort()
     var pacing: Pacing?
     var warmup: WarmUp?
 }

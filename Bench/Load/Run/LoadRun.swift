@@ -86,17 +86,21 @@ public enum LoadRun {
 
     /// What one thread does.
     private static func work(_ plan: LoadPlan, _ target: Target, _ index: Int, _ board: Board) {
-        if !plan.cores.isEmpty {
-            let core = plan.cores[index % plan.cores.count]
-            let code = ProcessorTime.pinThisThread(to: core)
-            guard code == 0 else { return board.fail(.pinning(core: core, errno: code)) }
-        }
         do throws(LoadFailure) {
-            var worker = try Worker.make(plan: plan, target: target, index: index, board: board)
+            try pin(index, plan.cores)
+            var worker = try RunWorker.make(plan: plan, target: target, index: index, board: board)
             worker.runToEnd()
         } catch {
             board.fail(error)
         }
+    }
+
+    /// Binds the calling thread, the so many-th, to one of the cores, if there are any.
+    static func pin(_ index: Int, _ cores: [Int]) throws(LoadFailure) {
+        guard !cores.isEmpty else { return }
+        let core = cores[index % cores.count]
+        let code = ProcessorTime.pinThisThread(to: core)
+        guard code == 0 else { throw .pinning(core: core, errno: code) }
     }
 
     private static func sum(
@@ -110,14 +114,11 @@ public enum LoadRun {
         }
         outcome.warmup = warmUp(results.compactMap(\.warmup))
         for result in results {
-            let seconds = Double(result.nanoseconds) / 1e9
             outcome.counters += result.counters
             outcome.latencies += result.latencies
-            outcome.seconds = max(outcome.seconds, seconds)
-            outcome.generatorNanoseconds &+= result.processorNanoseconds
-            outcome.firstError = outcome.firstError ?? result.firstError
+            outcome += result.effort
+            let seconds = result.effort.seconds
             guard seconds > 0 else { continue }
-            outcome.generatorShares.append(Double(result.processorNanoseconds) / 1e9 / seconds)
             outcome.operationsPerSecond += Double(result.counters.operations) / seconds
             outcome.requestsPerSecond += Double(result.counters.requestCount) / seconds
         }

@@ -117,7 +117,7 @@ enum TraceCSV {
     static func objectNumber(_ key: Span<UInt8>) -> UInt64 {
         KeyHasher(
             secret: (
-                0x9E37_79B9_7F4A_7C15, 0xBF58_476D_1CE4_E5B9, 0x94D0_49BB_1331_11EB,
+                RandomStream.step, RandomStream.factors.0, RandomStream.factors.1,
                 0xD6E8_FEB8_6659_FD93
             )
         ).hash(key)

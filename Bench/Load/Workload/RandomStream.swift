@@ -15,7 +15,7 @@ public struct RandomStream: BitwiseCopyable, Equatable, Sendable {
 
     /// The next number; all values are equally likely.
     public mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
+        state &+= Self.step
         return Self.mix(state)
     }
 
@@ -27,9 +27,14 @@ public struct RandomStream: BitwiseCopyable, Equatable, Sendable {
     /// A number in 0..<1, of 53 bits.
     public mutating func nextUnit() -> Double { Double(next() >> 11) * 0x1p-53 }
 
+    /// What lies between one state and the next.
+    static var step: UInt64 { 0x9E37_79B9_7F4A_7C15 }
+    /// What `mix` multiplies by.
+    static var factors: (UInt64, UInt64) { (0xBF58_476D_1CE4_E5B9, 0x94D0_49BB_1331_11EB) }
+
     @usableFromInline static func mix(_ value: UInt64) -> UInt64 {
-        var mixed = (value ^ value >> 30) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
+        var mixed = (value ^ value >> 30) &* factors.0
+        mixed = (mixed ^ mixed >> 27) &* factors.1
         return mixed ^ mixed >> 31
     }
 }

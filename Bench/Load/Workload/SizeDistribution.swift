@@ -145,7 +145,7 @@ public struct SizeSampler: BitwiseCopyable, Sendable {
     /// The number of 64 bits that decides a key's size.
     @inline(__always)
     static func draw(_ seed: UInt64, _ number: UInt32) -> UInt64 {
-        RandomStream.mix(seed &+ UInt64(number) &* 0x9E37_79B9_7F4A_7C15)
+        RandomStream.mix(seed &+ UInt64(number) &* RandomStream.step)
     }
 
     private func drawn(_ number: UInt32) -> Int {

@@ -54,7 +54,7 @@ enum ProtocolProbe {
             guard count > 0 else { throw .notSpoken(wireProtocol, reason(count)) }
             filled += count
             let verdict = memory.withBytes(0, filled) { bytes in
-                isSpoken(bytes, wireProtocol).map { ($0, Worker.excerpt(bytes)) }
+                isSpoken(bytes, wireProtocol).map { ($0, excerpt(of: bytes)) }
             }
             guard let verdict else { continue }
             guard verdict.0 else {

@@ -1,10 +1,10 @@
-// Worker+Results: what an answer means, in whatever protocol it came: hits and misses are
+// RunWorker+Results: what an answer means, in whatever protocol it came: hits and misses are
 // counted, values and counters are verified, and what was missed is put down to be stored.
 
 internal import Memcache
 internal import Primitives
 
-extension Worker {
+extension RunWorker {
     // MARK: Retrieval
 
     /// The key at `index` of the head request was found; those before it that had no answer yet
@@ -112,16 +112,15 @@ extension Worker {
     mutating func finishHead(
         _ entry: Int, _ command: LoadCommand, _ connection: inout Connection
     ) {
-        run.add(command, sentAt: pending.sentAt(entry), now: now, into: &latencies)
+        run.add(command, sentAt: pending.sentAt(entry), now: wire.now, into: &latencies)
         counters.countRequest(command, keys: UInt64(pending.keyCount(entry)))
         if command.isStorage, pending.followsMiss(entry) { counters.setsOnMiss &+= 1 }
         connection.keyIndex = 0
-        connection.outstanding &-= 1
-        connection.head = connection.head &+ 1 == plan.depth ? 0 : connection.head &+ 1
+        connection.link.dropHead(in: plan.depth)
     }
 
     private mutating func failBad(_ fault: BadValue, _ key: UInt32, _ slot: Int) {
-        failure = .badValue(
-            connection: firstConnection + slot, key: keys.string(key), fault)
+        wire.failure = .badValue(
+            connection: wire.firstConnection + slot, key: keys.string(key), fault)
     }
 }

@@ -1,79 +1,43 @@
-// Worker+Requests: what is asked, in which bytes, and how it is sent.
+// RunWorker+Requests: what is asked, and in which bytes.
 
 internal import Glibc
 internal import Memcache
 internal import Primitives
 internal import Uring
 
-extension Worker {
+extension RunWorker {
     /// Puts a connection on the list of those that may send, if it may.
     mutating func makeReady(_ slot: Int) {
         guard !isPaced else { return queueDue(slot) }
-        let connection = connections[slot]
-        guard !connection.isReady, !connection.isSending, connection.hasMore,
+        let connection = wire.connections[slot]
+        guard !connection.link.isReady, !connection.link.isSending, connection.hasMore,
             plan.refill == .batch
-                ? connection.outstanding == 0 : connection.outstanding < plan.depth
+                ? connection.link.outstanding == 0 : connection.link.outstanding < plan.depth
         else { return }
         guard connection.requestsLeft > 0 else {
-            if connection.outstanding == 0 { retire(slot) }
+            if connection.link.outstanding == 0 { retire(slot) }
             return
         }
-        connections[slot].isReady = true
-        ready.append(slot)
+        wire.connections[slot].link.isReady = true
+        wire.ready.append(slot)
     }
 
-    /// Writes and sends requests for every connection that may have more.
-    mutating func refill() {
-        guard !isPaced else { return sendDue() }
-        guard !ready.isEmpty else { return }
-        for slot in ready {
-            connections[slot].isReady = false
-            if !connections[slot].isSending { send(slot) }
-        }
-        ready.removeAll(keepingCapacity: true)
+    /// Sends what may be sent: in an open loop what is due, in a closed one all that there is
+    /// room for.
+    mutating func sendAll() {
+        if isPaced { sendDue() } else { refill() }
     }
 
-    private mutating func send(_ slot: Int) {
-        var connection = connections[slot]
-        let base = sendOffset(slot)
-        var writer = ByteWriter(memory, at: base, capacity: sendBufferBytes)
-        let written = Clock.monotonicNanoseconds()
-        if connection.outstanding == 0 { connection.progressAt = written }
-        while connection.outstanding < plan.depth, connection.requestsLeft > 0,
+    mutating func write(
+        _ slot: Int, _ connection: inout Connection, at instant: UInt64,
+        to writer: inout ByteWriter
+    ) {
+        guard !isPaced else { return writeDue(slot, &connection, at: instant, to: &writer) }
+        while connection.link.outstanding < plan.depth, connection.requestsLeft > 0,
             connection.hasMore
         {
-            encode(slot, &connection, at: written, to: &writer)
+            encode(slot, &connection, at: instant, to: &writer)
         }
-        precondition(!writer.overflowed, "a buffer holds `depth` of the longest requests")
-        connection.sendBytes = writer.count
-        connection.sentBytes = 0
-        connections[slot] = connection
-        counters.sentBytes &+= UInt64(writer.count)
-        ring.sendNow(
-            connection.socket, from: memory, at: base, count: writer.count,
-            token: token(.send, slot))
-    }
-
-    /// A send took less than everything: the rest follows when there is room.
-    mutating func sent(_ slot: Int, _ result: Int32) {
-        let isFull = result == -EAGAIN
-        guard result >= 0 || isFull else {
-            failure = .closed(
-                connection: firstConnection + slot,
-                outstanding: connections[slot].outstanding, errno: -result)
-            return
-        }
-        connections[slot].sentBytes &+= Int(max(result, 0))
-        let connection = connections[slot]
-        let left = connection.sendBytes &- connection.sentBytes
-        guard left > 0 else {
-            connections[slot].isSending = false
-            return makeReady(slot)
-        }
-        connections[slot].isSending = true
-        ring.send(
-            connection.socket, from: memory, at: sendOffset(slot) &+ connection.sentBytes,
-            count: left, token: token(.send, slot))
     }
 
     // MARK: Encoding
@@ -82,11 +46,12 @@ extension Worker {
         _ slot: Int, _ connection: inout Connection, at nanoseconds: UInt64,
         to writer: inout ByteWriter
     ) {
-        let entry = pending.entry(of: slot, at: connection.head &+ connection.outstanding)
-        connection.outstanding &+= 1
+        let entry = pending.entry(slot, connection.link, connection.link.outstanding)
+        connection.link.outstanding &+= 1
         connection.requestsLeft &-= 1
         guard connection.missed.isEmpty else {
-            let key = lookAside.pop(slot, &connection.missed)
+            let key = lookAside.first(slot, connection.missed)
+            lookAside.dropFirst(&connection.missed)
             let command = space.isData(key) ? LoadCommand.set : .add
             pending.begin(entry, command, keyCount: 1, followsMiss: true, at: nanoseconds)
             return encode(command, key, entry, &connection, to: &writer)
@@ -195,17 +160,17 @@ extension Worker {
     /// A key near another one that this connection alone changes.
     private func ownKey(near key: UInt32, _ slot: Int) -> UInt32 {
         let count = UInt64(plan.clientCount)
-        var own = UInt64(key) / count * count + UInt64(firstConnection + slot)
+        var own = UInt64(key) / count * count + UInt64(wire.firstConnection + slot)
         if own >= plan.keyCount { own -= count }
         return UInt32(truncatingIfNeeded: own)
     }
 
     /// The oldest request under way, for a message.
     func describeHead(_ slot: Int, _ connection: Connection) -> String {
-        guard connection.outstanding > 0 else {
-            return connection.isRetiring ? "quit (it should close)" : "nothing"
+        guard connection.link.outstanding > 0 else {
+            return connection.link.isRetiring ? "quit (it should close)" : "nothing"
         }
-        let entry = pending.entry(of: slot, at: connection.head)
+        let entry = pending.entry(slot, connection.link, 0)
         let command = pending.command(entry)
         let count = pending.keyCount(entry)
         let key = keys.string(pending.key(entry, min(connection.keyIndex, count - 1)))

@@ -33,11 +33,10 @@ struct PendingRequests: BitwiseCopyable {
         memory = try Region.map(byteCount: connectionCount * depth * entryBytes)
     }
 
-    /// The place of the entry `index` behind the first of a connection; it wraps around.
+    /// The place of the request `index` behind the oldest of a connection.
     @inline(__always)
-    func entry(of connection: Int, at index: Int) -> Int {
-        let wrapped = index >= depth ? index &- depth : index
-        return (connection &* depth &+ wrapped) &* entryBytes
+    func entry(_ slot: Int, _ link: Link, _ index: Int) -> Int {
+        (slot &* depth &+ link.place(index, in: depth)) &* entryBytes
     }
 
     @inline(__always)

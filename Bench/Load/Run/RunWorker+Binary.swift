@@ -1,9 +1,9 @@
-// Worker+Binary: replies of the binary protocol, matched to what was asked by their opaque.
+// RunWorker+Binary: replies of the binary protocol, matched to what was asked by their opaque.
 
 internal import Memcache
 internal import Primitives
 
-extension Worker {
+extension RunWorker {
     /// Reads replies until `end` is reached or passed. Returns the bytes that are done with.
     mutating func parseBinary(
         _ bytes: Span<UInt8>, until end: Int, _ slot: Int, _ connection: inout Connection
@@ -14,12 +14,12 @@ extension Worker {
             switch connection.binary.parser.next(rest) {
             case .answer(let answer, let consumed):
                 matchBinary(answer, rest, slot, &connection)
-                guard !hasFailed else { return position }
+                guard !wire.hasFailed else { return position }
                 position &+= consumed
             case .needMore:
                 return position
             case .fault(let fault):
-                fail(slot, connection, "\(fault)", reply: Self.excerpt(rest))
+                fail(slot, connection, "\(fault)", reply: excerpt(of: rest))
                 return position
             }
         }
@@ -30,10 +30,10 @@ extension Worker {
         _ answer: BinaryAnswer, _ bytes: Span<UInt8>, _ slot: Int,
         _ connection: inout Connection
     ) {
-        guard connection.outstanding > 0 else {
+        guard connection.link.outstanding > 0 else {
             return fail(slot, connection, "nothing was asked", reply: Self.words(answer))
         }
-        let entry = pending.entry(of: slot, at: connection.head)
+        let entry = pending.entry(slot, connection.link, 0)
         let command = pending.command(entry)
         let isOver: Bool
         if answer.isBody {
@@ -43,7 +43,7 @@ extension Worker {
         } else {
             isOver = matchSingle(answer, command, entry, slot, &connection)
         }
-        guard isOver, !hasFailed else { return }
+        guard isOver, !wire.hasFailed else { return }
         let keyCount = UInt32(truncatingIfNeeded: pending.keyCount(entry))
         connection.binary.opaque &+= keyCount > 1 ? keyCount &+ 1 : 1
         finishHead(entry, command, &connection)
@@ -155,7 +155,7 @@ extension Worker {
         if status == BinaryAnswer.Status.ok, command.isRetrieval {
             takeBody(answer.text, answer.isLast, bytes, entry, slot, &connection)
         } else if Self.isError(status), firstError == nil {
-            firstError = Self.excerpt(bytes.extracting(answer.text.range))
+            firstError = excerpt(of: bytes.extracting(answer.text.range))
         }
         return answer.isLast && pending.keyCount(entry) == 1
     }

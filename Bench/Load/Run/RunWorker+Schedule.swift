@@ -1,4 +1,4 @@
-// Worker+Schedule: the open loop: requests go when they are due, not when replies have come.
+// RunWorker+Schedule: the open loop: requests go when they are due, not when replies have come.
 //
 // A connection stands in the queue while it may send. Those that are due are taken out, send all
 // that is due and fits into their depth, and go back in; one that is full comes back with the
@@ -22,68 +22,66 @@ struct Pace: BitwiseCopyable {
     var sentIn: UInt64 = 0
 }
 
-extension Worker {
-    /// Which timeout of the ring a completion belongs to, in its token's slot.
-    static let tickTimer = 0
-    static let dueTimer = 1
+extension RunWorker {
     /// Most records that the requests of one connection get that were due and never sent.
     private static let backlogRecordsMax: UInt64 = 10_000
 
     func pace(_ slot: Int, rate: Double) -> Pace {
         Pace(
             schedule: SendSchedule(
-                rate: rate, arrivals: plan.arrivals, connection: firstConnection + slot,
+                rate: rate, arrivals: plan.arrivals, connection: wire.firstConnection + slot,
                 connectionCount: plan.clientCount, start: board.startInstant, seed: plan.seed))
     }
 
     /// Puts a connection into the queue, if it may send. What was missed has no time of its own
     /// and is stored at once.
     mutating func queueDue(_ slot: Int) {
-        let connection = connections[slot]
-        guard !connection.isSending, connection.hasMore, connection.outstanding < plan.depth
+        let connection = wire.connections[slot]
+        guard !connection.link.isSending, connection.hasMore,
+            connection.link.outstanding < plan.depth
         else { return }
         guard connection.requestsLeft > 0 else {
-            if connection.outstanding == 0 { retire(slot) }
+            if connection.link.outstanding == 0 { retire(slot) }
             return
         }
         if !connection.missed.isEmpty, !paces[slot].isHurried {
             paces[slot].isHurried = true
-            ready.append(slot)
+            wire.ready.append(slot)
         }
-        guard !connection.isReady else { return }
+        guard !connection.link.isReady else { return }
         if paces[slot].isFull {
             paces[slot].isFull = false
-            paces[slot].fullUntil = now
+            paces[slot].fullUntil = wire.now
         }
-        connections[slot].isReady = true
+        wire.connections[slot].link.isReady = true
         queue.push(slot, due: paces[slot].schedule.due)
     }
 
     /// Sends what is due, and sees to it that the ring's wait ends when the next request is.
     mutating func sendDue() {
-        for index in ready.indices {
-            let slot = ready[index]
+        for index in wire.ready.indices {
+            let slot = wire.ready[index]
             paces[slot].isHurried = false
             sendDue(slot)
         }
-        ready.removeAll(keepingCapacity: true)
+        wire.ready.removeAll(keepingCapacity: true)
         let instant = Clock.monotonicNanoseconds()
         while let slot = queue.pop(dueBy: instant) {
-            connections[slot].isReady = false
-            guard paces[slot].sentIn == now else {
+            wire.connections[slot].link.isReady = false
+            guard paces[slot].sentIn == wire.now else {
                 sendDue(slot)
                 continue
             }
             guard !paces[slot].isHurried else { continue }
             paces[slot].isHurried = true
-            ready.append(slot)
+            wire.ready.append(slot)
         }
-        guard let due = ready.isEmpty ? queue.firstDue : instant, due < timerDue else { return }
+        guard let due = wire.ready.isEmpty ? queue.firstDue : instant, due < timerDue
+        else { return }
         timerDue = due
         timerCount = (timerCount &+ 1) & 0xFF_FFFF
-        ring.timeout(
-            nanoseconds: max(due &- min(instant, due), 1),
-            token: Token(.timeout, slot: UInt32(Self.dueTimer), generation: timerCount))
+        wire.armTimer(
+            nanoseconds: max(due &- min(instant, due), 1), generation: timerCount)
     }
 
     /// A timer has fired. One that was set for a later time than the last may still be to come.
@@ -92,59 +90,50 @@ extension Worker {
     }
 
     private mutating func sendDue(_ slot: Int) {
-        guard !connections[slot].isSending, !connections[slot].isRetiring else {
+        let link = wire.connections[slot].link
+        guard !link.isSending, !link.isRetiring else {
             paces[slot].isFull = true
             return
         }
-        var connection = connections[slot]
+        if send(slot) { paces[slot].sentIn = wire.now }
+        queueDue(slot)
+    }
+
+    /// Writes what is due and fits into the depth.
+    mutating func writeDue(
+        _ slot: Int, _ connection: inout Connection, at instant: UInt64,
+        to writer: inout ByteWriter
+    ) {
         var pace = paces[slot]
-        let base = sendOffset(slot)
-        var writer = ByteWriter(memory, at: base, capacity: sendBufferBytes)
-        let written = Clock.monotonicNanoseconds()
-        if connection.outstanding == 0 { connection.progressAt = written }
-        while connection.outstanding < plan.depth, connection.requestsLeft > 0 {
+        while connection.link.outstanding < plan.depth, connection.requestsLeft > 0 {
             guard connection.missed.isEmpty else {
-                encode(slot, &connection, at: written, to: &writer)
+                encode(slot, &connection, at: instant, to: &writer)
                 continue
             }
-            guard connection.quota > 0, pace.schedule.due <= written else { break }
+            guard connection.quota > 0, pace.schedule.due <= instant else { break }
             let due = pace.schedule.due
             let quota = connection.quota
             encode(slot, &connection, at: due, to: &writer)
             let operations = quota &- connection.quota
-            pacing.record(nanoseconds: written &- due, isWait: due < pace.fullUntil)
+            pacing.record(nanoseconds: instant &- due, isWait: due < pace.fullUntil)
             pacing.sentOperations &+= operations
             pace.schedule.advance(operations: operations)
         }
-        precondition(!writer.overflowed, "a buffer holds `depth` of the longest requests")
-        pace.isFull = connection.outstanding == plan.depth || connection.requestsLeft == 0
-        guard writer.count > 0 else {
-            paces[slot] = pace
-            return queueDue(slot)
-        }
-        connection.sendBytes = writer.count
-        connection.sentBytes = 0
-        pace.sentIn = now
-        connections[slot] = connection
+        pace.isFull = connection.link.outstanding == plan.depth || connection.requestsLeft == 0
         paces[slot] = pace
-        queueDue(slot)
-        counters.sentBytes &+= UInt64(writer.count)
-        ring.sendNow(
-            connection.socket, from: memory, at: base, count: writer.count,
-            token: token(.send, slot))
     }
 
     /// Counts what was due before the end and has no reply: its wait until now is the least that
     /// it took. Left out, a server that stalls at the end of a run would look well.
     mutating func closeSchedule() {
-        for slot in connections.indices {
-            let connection = connections[slot]
-            for index in 0..<connection.outstanding {
-                let entry = pending.entry(of: slot, at: connection.head &+ index)
+        for slot in wire.connections.indices {
+            let connection = wire.connections[slot]
+            for index in 0..<connection.link.outstanding {
+                let entry = pending.entry(slot, connection.link, index)
                 let sentAt = pending.sentAt(entry)
-                guard sentAt < now else { continue }
+                guard sentAt < wire.now else { continue }
                 latencies.record(
-                    pending.command(entry), nanoseconds: now &- sentAt, count: 1)
+                    pending.command(entry), nanoseconds: wire.now &- sentAt, count: 1)
                 pacing.unansweredRequests &+= 1
             }
             if connection.quota > 0 { closeBacklog(slot, connection) }
@@ -154,8 +143,8 @@ extension Worker {
     /// Requests that were due and never sent: as many as the rate says, evenly spread.
     private mutating func closeBacklog(_ slot: Int, _ connection: Connection) {
         let pace = paces[slot]
-        guard pace.schedule.due < now else { return }
-        let wait = now &- pace.schedule.due
+        guard pace.schedule.due < wire.now else { return }
+        let wait = wire.now &- pace.schedule.due
         let keys = UInt64(plan.keysPerRequestMean.rounded())
         let operations = UInt64(min(pace.schedule.operations(in: wait) + 1, 1e15))
         let requests = max(operations / max(keys, 1), 1)
