@@ -2,7 +2,8 @@
 #
 #   make run     install what is missing, build the release, serve with the store
 #   make build   the release alone: .build/static/release/brim
-#   make test    install what the tests need, build, run everything
+#   make test    check the format, install what the tests need, build, run everything
+#   make format  format every Swift file in place
 #   make test-debug   the unit tests in the debug build, where all checks are on
 #   make sanitize     the unit tests of what threads share, under the sanitizers
 #   make bench   build, compare Brim with the packaged memcached for two minutes, write a page
@@ -29,6 +30,11 @@ STATIC := --configuration release --static-swift-stdlib --scratch-path .build/st
 BRIM := .build/static/release/brim
 BENCH := .build/static/release/brim-bench
 
+# Every Swift file. The settings stand in .swift-format; two rules are off there: one takes our own
+# `forEach`, of what is no sequence, for an array's, and one would drop initialisers that are
+# written out on purpose.
+SWIFT_FILES := Package.swift Sources Bench Tests
+
 # Tests are told apart by `Target.Suite/test()`. These want the machine for themselves: they start
 # servers, or look at clocks while they wait. They run one by one, after all others.
 ALONE := ^(Process|Load)Tests\.|\.(KernelRingTests|CrashTests|ThreadTests)/
@@ -43,7 +49,7 @@ BRIM_FLAGS ?= --store {folder}/store
 BENCH_FOLDER := .build/bench
 AS_USER := $(if $(filter 0,$(shell id -u)),-u nobody)
 
-.PHONY: run build test test-debug sanitize bench micro swift interpose clean
+.PHONY: run build test test-debug sanitize format check-format bench micro swift interpose clean
 .PHONY: build-packages bench-packages micro-packages test-packages
 
 run: build
@@ -53,7 +59,7 @@ build: swift build-packages
 	swift build $(STATIC) --product brim
 
 # Both runs are made, whatever the first one finds; .ci/run wants the closing lines of both.
-test: swift test-packages build interpose
+test: check-format test-packages build interpose
 	$(BRIM) -V
 	swift build --configuration release --build-tests
 	@status=0; set -x; \
@@ -73,6 +79,13 @@ sanitize: swift build-packages
 		swift test "$${build[@]}" $(RUN) --no-parallel --filter '$(SANITIZED)' || status=$$?; \
 	done; \
 	exit $$status
+
+format: swift
+	swift format --in-place --parallel --recursive $(SWIFT_FILES)
+
+check-format: swift
+	@swift format lint --strict --parallel --recursive $(SWIFT_FILES) || \
+		{ echo "make: these files are not formatted: run \`make format\`" >&2; exit 1; }
 
 bench: build bench-packages
 	swift build $(STATIC) --product brim-bench
