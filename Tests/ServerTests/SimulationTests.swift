@@ -5,6 +5,7 @@
 
 import Glibc
 import Simulation
+import Support
 import Testing
 import Uring
 
