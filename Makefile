@@ -2,7 +2,10 @@
 #
 #   make run     install what is missing, build the release, serve with the store
 #   make build   the release alone: .build/static/release/brim
-#   make test    install what the tests need, build, run everything
+#   make test    check the format, install what the tests need, build, run everything
+#   make format  format every Swift file in place
+#   make test-debug   the unit tests in the debug build, where all checks are on
+#   make sanitize     the unit tests of what threads share, under the sanitizers
 #   make bench   build, compare Brim with the packaged memcached for two minutes, write a page
 #   make micro   count the instructions of the hot paths; UPDATE=1 accepts the counts of now
 #
@@ -27,6 +30,18 @@ STATIC := --configuration release --static-swift-stdlib --scratch-path .build/st
 BRIM := .build/static/release/brim
 BENCH := .build/static/release/brim-bench
 
+# Every Swift file. The settings stand in .swift-format; two rules are off there: one takes our own
+# `forEach`, of what is no sequence, for an array's, and one would drop initialisers that are
+# written out on purpose.
+SWIFT_FILES := Package.swift Sources Bench Tests
+
+# Tests are told apart by `Target.Suite/test()`. These want the machine for themselves: they start
+# servers, or look at clocks while they wait. They run one by one, after all others.
+ALONE := ^(Process|Load)Tests\.|\.(KernelRingTests|CrashTests|ThreadTests)/
+UNITS := ^(Primitives|Memcache|SegmentLog|Uring|LMDB|Store|Server)Tests\.
+SANITIZED := ^(Primitives|SegmentLog|Store|Server)Tests\.
+RUN := --skip-build --disable-xctest
+
 # What `make bench` compares Brim with, how Brim runs there, and where the page goes. A server that
 # is started by root is told to drop its privileges.
 MEMCACHED ?= memcached
@@ -34,7 +49,7 @@ BRIM_FLAGS ?= --store {folder}/store
 BENCH_FOLDER := .build/bench
 AS_USER := $(if $(filter 0,$(shell id -u)),-u nobody)
 
-.PHONY: run build test bench micro swift interpose clean
+.PHONY: run build test test-debug sanitize format check-format bench micro swift interpose clean
 .PHONY: build-packages bench-packages micro-packages test-packages
 
 run: build
@@ -43,10 +58,34 @@ run: build
 build: swift build-packages
 	swift build $(STATIC) --product brim
 
-test: swift test-packages build interpose
+# Both runs are made, whatever the first one finds; .ci/run wants the closing lines of both.
+test: check-format test-packages build interpose
 	$(BRIM) -V
 	swift build --configuration release --build-tests
-	swift test --configuration release --skip-build --disable-xctest --no-parallel
+	@status=0; set -x; \
+	swift test --configuration release $(RUN) --skip '$(ALONE)' || status=$$?; \
+	swift test --configuration release $(RUN) --no-parallel --filter '$(ALONE)' || status=$$?; \
+	exit $$status
+
+test-debug: swift build-packages interpose
+	swift build --build-tests
+	swift test $(RUN) --no-parallel --filter '$(UNITS)'
+
+sanitize: swift build-packages
+	@status=0; set -x; \
+	for kind in thread address; do \
+		build=(--sanitize=$$kind --scratch-path .build-sanitize-$$kind); \
+		swift build "$${build[@]}" --build-tests; \
+		swift test "$${build[@]}" $(RUN) --no-parallel --filter '$(SANITIZED)' || status=$$?; \
+	done; \
+	exit $$status
+
+format: swift
+	swift format --in-place --parallel --recursive $(SWIFT_FILES)
+
+check-format: swift
+	@swift format lint --strict --parallel --recursive $(SWIFT_FILES) || \
+		{ echo "make: these files are not formatted: run \`make format\`" >&2; exit 1; }
 
 bench: build bench-packages
 	swift build $(STATIC) --product brim-bench
@@ -84,7 +123,7 @@ test-packages:
 	@$(call install,$(TEST_PACKAGES))
 
 clean:
-	rm -rf .build
+	rm -rf .build .build-sanitize-*
 
 # Installs the packages of $(1) that are not there, by name, through apt-get.
 define install

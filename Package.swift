@@ -86,13 +86,16 @@ let package = Package(
             ],
             path: "Bench/brim-yardstick", swiftSettings: strict),
         .testTarget(name: "YardstickTests", dependencies: ["Yardstick"]),
-        .testTarget(name: "MemcacheTests", dependencies: ["Memcache", "Primitives"]),
+        .testTarget(name: "MemcacheTests", dependencies: ["Memcache", "Primitives", "Support"]),
         .testTarget(name: "PrimitivesTests", dependencies: ["Primitives"]),
         .target(
-            name: "Simulation", dependencies: ["Uring", "Primitives"], path: "Tests/Simulation",
+            name: "Simulation", dependencies: ["Uring", "Primitives", "Support"],
+            path: "Tests/Simulation",
             swiftSettings: strict),
-        .testTarget(name: "UringTests", dependencies: ["Uring", "Simulation", "Primitives"]),
-        .executableTarget(name: "lmdb-probe", dependencies: ["LMDB"], path: "Tests/LMDBProbe"),
+        .testTarget(
+            name: "UringTests", dependencies: ["Uring", "Simulation", "Primitives", "Support"]),
+        .executableTarget(
+            name: "lmdb-probe", dependencies: ["LMDB", "Support"], path: "Tests/LMDBProbe"),
         .testTarget(name: "LMDBTests", dependencies: ["LMDB", "lmdb-probe", "Support"]),
         .testTarget(
             name: "LoadTests",
@@ -105,7 +108,8 @@ let package = Package(
             dependencies: [
                 "Server", "Store", "SegmentLog", "Uring", "Simulation", "Primitives", "Support",
             ]),
-        .testTarget(name: "SegmentLogTests", dependencies: ["SegmentLog", "Primitives"]),
+        .testTarget(
+            name: "SegmentLogTests", dependencies: ["SegmentLog", "Primitives", "Support"]),
         .testTarget(
             name: "StoreTests",
             dependencies: ["Store", "SegmentLog", "LMDB", "Primitives", "Support"]),

@@ -145,16 +145,6 @@ public enum Reply {
         writer.append("CLIENT_ERROR cannot increment or decrement non-numeric value\r\n")
     }
 
-    /// flush_all is switched off.
-    public static func flushNotAllowed(to writer: inout ByteWriter) {
-        writer.append("CLIENT_ERROR flush_all not allowed\r\n")
-    }
-
-    /// shutdown with a word other than `graceful`.
-    public static func badShutdown(to writer: inout ByteWriter) {
-        writer.append("CLIENT_ERROR invalid shutdown mode\r\n")
-    }
-
     /// shutdown is switched off.
     public static func shutdownNotEnabled(to writer: inout ByteWriter) {
         writer.append("SERVER_ERROR: shutdown not enabled\r\n")

@@ -1,4 +1,5 @@
-// Chains: checksums over a record that is cut into frames, and segments that come back from disk.
+// Chains: a record that is cut into frames, and its checksum; segments that come back from disk;
+// what the committer and recovery do to a writer that requests do not.
 
 internal import Primitives
 

@@ -9,11 +9,11 @@ public import Primitives
 ///
 /// ```text
 /// byte 0       6   7   8     12  14  16
-///      | order | k | f | crc | v | m | cas? | wide? | expiry? | flags? | key | value | pad | home?
+///      | order | k | f | crc | v | z | cas? | wide? | expiry? | flags? | key | value | pad | home?
 /// bytes  6       1   1   4     2   2   8      4       4         4
 /// ```
 /// k: key bytes. f: form, below. v: value bytes, unless `wide` (then four bytes hold them).
-/// m: marks, the only bytes that may change once a record is committed: not in the checksum.
+/// z: reserved, zero; no code reads these two bytes, and the checksum leaves them out.
 /// A `?` field is there if its form bit says so. pad: to a multiple of 8. home: only in the
 /// promotion region, where the record lies on disk. All numbers little-endian. CRC-32C (RFC 3720)
 /// over bytes 0..<8, 12..<14 and from 16 to the end of the value, with the home bit cleared.

@@ -20,9 +20,6 @@ public struct SlotLayout: BitwiseCopyable, Sendable {
     public static let hitShift: UInt64 = 17
     public static let hitMask: UInt64 = 3 << 17
     public static let removalBit: UInt64 = 1 << 19
-    static let segmentShift: UInt64 = 20
-    /// The bits that name a place.
-    @inlinable public var placeMask: UInt64 { segmentMask << 20 | 0x1_FFFF }
 
     public init(segmentBits: Int, tagStart: Int) {
         segmentMask = (1 << UInt64(segmentBits)) - 1

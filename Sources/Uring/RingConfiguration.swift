@@ -30,9 +30,6 @@ public struct RingConfiguration: BitwiseCopyable, Sendable, Equatable {
         RingConfiguration(entries: 64, completions: 1024, bufferCount: 0, bufferBytes: 64)
     }
 
-    /// Bytes of user memory that provided buffers take, with the ring that lends them.
-    public var bufferMemoryBytes: Int { bufferCount * (bufferBytes + 16) }
-
     /// Bytes that the kernel locks for the queues, in whole pages: 64 for a submission, 16 for a
     /// completion, 4 to name a submission, 16 to lend a buffer, and the heads of the queues.
     public var lockedBytes: Int {

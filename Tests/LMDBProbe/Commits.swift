@@ -5,6 +5,7 @@
 
 import Glibc
 import LMDB
+import Support
 
 /// Prints a line at once: a crash must not swallow it.
 func say(_ line: String) {
@@ -17,23 +18,12 @@ func fail(_ line: String) -> Never {
     exit(1)
 }
 
-struct Chance: RandomNumberGenerator {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var word = state
-        word = (word ^ word >> 30) &* 0xBF58_476D_1CE4_E5B9
-        word = (word ^ word >> 27) &* 0x94D0_49BB_1331_11EB
-        return word ^ word >> 31
-    }
-}
-
 let window: UInt64 = 12
 let mapBytes = 32 << 20
 
 /// The value of commit `number`: its size and every byte follow from the number.
 func value(_ number: UInt64) -> [UInt8] {
-    var chance = Chance(state: number)
+    var chance = Chance(seed: number)
     let byteCount = Int(chance.next() % (number % 3 == 0 ? 1500 : 60_000))
     var bytes: [UInt8] = []
     bytes.reserveCapacity(byteCount + 8)

@@ -3,6 +3,7 @@
 
 import Glibc
 import LMDB
+import Support
 
 func wholeFile(_ path: String) -> [UInt8] {
     let descriptor = open(path, O_RDONLY)
@@ -104,7 +105,7 @@ func damage(_ directory: String, seed: UInt64, rounds: Int) throws(LMDBError) {
     var stopped = 0
     var used = 0
     for round in 0..<rounds {
-        var chance = Chance(state: seed &* 1_000_003 &+ UInt64(round))
+        var chance = Chance(seed: seed &* 1_000_003 &+ UInt64(round))
         writeFile(copy + "/" + DataFile.name, damaged(whole, &chance))
         // The last line tells the round that crashed.
         say("round \(round)")

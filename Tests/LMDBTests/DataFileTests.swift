@@ -2,6 +2,7 @@
 
 import Glibc
 import LMDB
+import Support
 import Testing
 
 @Suite struct DataFiles {

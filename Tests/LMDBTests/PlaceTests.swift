@@ -2,6 +2,7 @@
 
 import Glibc
 import LMDB
+import Support
 import Testing
 
 @Suite struct Places {
@@ -69,7 +70,7 @@ import Testing
     }
 }
 
-@Suite struct Ring {
+@Suite struct SegmentRing {
     /// Values of 1 MiB, the oldest deleted as new ones come; four to a transaction.
     @Test func aRingOfSegmentsReusesItsPages() throws {
         let scratch = Scratch()

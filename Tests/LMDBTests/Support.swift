@@ -16,19 +16,6 @@ extension Scratch {
     }
 }
 
-/// Small repeatable generator (splitmix64).
-struct Chance: RandomNumberGenerator {
-    var state: UInt64
-    init(seed: UInt64) { state = seed }
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var word = state
-        word = (word ^ word >> 30) &* 0xBF58_476D_1CE4_E5B9
-        word = (word ^ word >> 27) &* 0x94D0_49BB_1331_11EB
-        return word ^ word >> 31
-    }
-}
-
 /// `count` bytes that follow from `seed`.
 func pattern(_ seed: UInt64, _ count: Int) -> [UInt8] {
     var chance = Chance(seed: seed)

@@ -107,7 +107,7 @@ func everyPresetMakesSense(name: String) throws {
 }
 
 @Suite(.enabled(if: Memcached.path != nil, "memcached is not installed"), .serialized)
-struct CommandTests {
+struct ArgumentTests {
     /// Each bundled workload, made small, with every value checked.
     @Test func everyBundledWorkloadRuns() throws {
         let tests = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(3)

@@ -83,7 +83,7 @@ private func largeObjectsAreRefused(_ target: Target) throws {
 }
 
 @Suite(.enabled(if: Memcached.path != nil, "memcached is not installed"), .serialized)
-struct ReplayMemcachedTests {
+struct MemcachedReplayTests {
     @Test func hitsAreThoseOfAReferenceWithRoom() throws {
         let server = try Memcached(["-m", "256"])
         try hitsAreThoseOfTheReference(server.target)
@@ -194,7 +194,7 @@ func badReplayArgumentsGetOneLine(_ line: String) throws {
 }
 
 @Suite(.enabled(if: Memcached.path != nil, "memcached is not installed"), .serialized)
-struct ReplayCommandTests {
+struct ReplayProgramTests {
     @Test func aMadeUpTraceIsToldInWords() throws {
         let server = try Memcached()
         let file = try TraceFile()

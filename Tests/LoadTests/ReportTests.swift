@@ -180,7 +180,7 @@ private func isNarrow(_ lines: [String]) -> Bool { lines.allSatisfy { $0.count <
     }
 }
 
-@Suite struct FileTests {
+@Suite struct ReportFileTests {
     @Test func csvHasOneLinePerCommandAndRun() throws {
         var section = section(["a,b", "two"])
         section.plan.mix = try CommandMix(parsing: "get,set")

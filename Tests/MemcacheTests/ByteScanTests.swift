@@ -1,10 +1,11 @@
 // The eight-bytes-at-a-time searches against the plain ones.
 
 import Primitives
+import Support
 import Testing
 
 @Test func scansFindWhatABytewiseSearchFinds() {
-    var random = Seeded(1)
+    var random = Chance(seed: 1)
     for count in 0...40 {
         for _ in 0..<200 {
             let bytes = (0..<count).map { _ in

@@ -1,6 +1,7 @@
 // The parser on transcripts and on random bytes: cut anywhere, on every prefix, never trapping.
 
 import Memcache
+import Support
 import Testing
 
 private let sections = Transcript.all.flatMap { file in
@@ -125,7 +126,7 @@ private let dictionary: [String] = [
 
 @Test(arguments: 0..<40 as Range<UInt64>)
 func randomInputNeverTrapsAndReadsTheSameInPieces(seed: UInt64) {
-    var random = Seeded(seed)
+    var random = Chance(seed: seed)
     for _ in 0..<250 {
         var bytes: [UInt8] = []
         for _ in 0..<Int.random(in: 1...14, using: &random) {

@@ -2,19 +2,8 @@
 
 import Primitives
 import SegmentLog
+import Support
 import Testing
-
-struct Chance: RandomNumberGenerator {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var word = state
-        word = (word ^ word >> 30) &* 0xBF58_476D_1CE4_E5B9
-        word = (word ^ word >> 27) &* 0x94D0_49BB_1331_11EB
-        return word ^ word >> 31
-    }
-    mutating func below(_ count: Int) -> Int { Int(next() % UInt64(count)) }
-}
 
 /// An index and what it should hold: a unique place for each hash.
 struct IndexModel {
@@ -83,7 +72,7 @@ struct IndexModel {
 @Suite struct IndexTests {
     @Test(arguments: [1, 2, 3]) func growsAndShrinksLikeADictionary(seed: UInt64) throws {
         var model = try IndexModel()
-        var chance = Chance(state: seed)
+        var chance = Chance(seed: seed)
         for round in 0..<12 {
             let isGrowing = round % 4 != 3
             for _ in 0..<8000 {
@@ -103,7 +92,7 @@ struct IndexModel {
 
     @Test func hashesThatShareABucketOverflowAndComeApart() throws {
         var model = try IndexModel()
-        var chance = Chance(state: 9)
+        var chance = Chance(seed: 9)
         // One shard, one bucket at every size: only bits above the growth differ.
         let top: UInt64 = 15 << 60
         for number in 0..<200 as Range<UInt64> { model.insert(top | number << 20 | 5) }
@@ -120,7 +109,7 @@ struct IndexModel {
 
     @Test func fullIndexDisplacesAndCounts() throws {
         var model = try IndexModel()
-        var chance = Chance(state: 4)
+        var chance = Chance(seed: 4)
         let slots = model.geometry.rowsMax * model.geometry.shardCount * 8
         // Up to what fits by far, then beyond; the model is too slow to follow each loss.
         for _ in 0..<slots / 2 { model.insert(chance.next()) }

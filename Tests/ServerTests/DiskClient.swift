@@ -2,6 +2,7 @@
 // are those that the model allows, in the order in which it asked.
 
 import Simulation
+import Support
 import Uring
 
 struct DiskClient {

@@ -7,6 +7,7 @@
 // was sent.
 
 import Simulation
+import Support
 import Uring
 
 final class DiskModel {

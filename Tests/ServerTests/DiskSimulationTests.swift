@@ -50,7 +50,7 @@ import Uring
         return faults
     }
 
-    @Test(arguments: SimulationTests.seeds(8))
+    @Test(arguments: NetworkSimulationTests.seeds(8))
     func noAnswerIsStaleWhateverTheDiskDoes(_ seed: UInt64) throws {
         let folder = Scratch()
         let model = DiskModel(keys: Self.keys)

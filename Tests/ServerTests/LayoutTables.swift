@@ -7,6 +7,7 @@ import SegmentLog
 import Server
 import Simulation
 import Store
+import Support
 import Uring
 
 enum LayoutTables {

@@ -67,7 +67,7 @@ import Uring
         var names: [String: [UInt8]] = [:]
         for section in script.sections {
             // A delayed flush is the store's own thread's work, by the system's clock; and a
-            // rough network takes its time with what is large (SimulationTests has that too).
+            // rough network takes its time with what is large (NetworkSimulationTests has that).
             if (name, section.name) == ("flush.txt", "later") { continue }
             if faults != .none, sentBytes(section) > 50_000 { continue }
             let peer = world.connect()

@@ -1,5 +1,6 @@
 // WorkerTests: what a worker does for and against single connections.
 
+import Simulation
 import Testing
 import Uring
 
@@ -147,19 +148,63 @@ import Uring
         }
     }
 
-    @Test func statisticsHaveTheFormThatExportersRead() throws {
+    @Test func statisticsHaveTheFormThatExportersReadAndCountWhatWasAsked() throws {
         let world = try World()
         let peer = world.connect()
-        _ = try world.ask("set k 0 0 1\r\nx\r\nget k\r\n", peer)
-        for request in ["stats", "stats settings", "stats items", "stats slabs", "stats conns"] {
-            let reply = try world.ask(request + "\r\n", peer)
-            var lines = reply.split(separator: "\r\n")
-            #expect(lines.popLast() == "END", "\(request)")
-            for line in lines {
-                let words = line.split(separator: " ", omittingEmptySubsequences: false)
-                #expect(words.count >= 3 && words[0] == "STAT", "\(request): \(line)")
-                if request != "stats settings" { #expect(words.count == 3, "\(line)") }
+        let requests =
+            "set k 0 0 1\r\nx\r\nset n 0 0 1\r\n5\r\nset k 0 0 2\r\nyz\r\nget k\r\nget none\r\n"
+            + "delete none\r\nincr n 2\r\ntouch n 100\r\n"
+        let replies = try world.ask(requests, peer)
+        #expect(
+            replies
+                == "STORED\r\nSTORED\r\nSTORED\r\nVALUE k 0 2\r\nyz\r\nEND\r\nEND\r\nNOT_FOUND\r\n"
+                + "7\r\nTOUCHED\r\n")
+        let expected: [(request: String, values: [String: Int])] = [
+            (
+                "stats",
+                [
+                    "bytes_read": requests.utf8.count + "stats\r\n".utf8.count,
+                    "bytes_written": replies.utf8.count,
+                    "cmd_get": 2, "get_hits": 1, "get_misses": 1, "cmd_set": 3, "total_items": 3,
+                    "delete_hits": 0, "delete_misses": 1, "incr_hits": 1, "incr_misses": 0,
+                    "cmd_touch": 1, "touch_hits": 1, "curr_items": 2, "evictions": 0, "threads": 1,
+                ]
+            ),
+            ("stats settings", ["maxconns": 64, "num_threads": 1]),
+            ("stats items", ["items:1:number": 2, "items:1:number_hot": 2]),
+            ("stats slabs", ["1:get_hits": 1, "1:cmd_set": 3, "1:touch_hits": 1]),
+            ("stats conns", [:]),
+        ]
+        for (request, values) in expected {
+            let found = try statistics(request, world, peer)
+            for (name, value) in values {
+                #expect(found[name] == String(value), "\(request): \(name)")
             }
+            // The form of their values is not that of the others': some are texts.
+            if request == "stats conns" { #expect(found.count == 4) }
         }
+    }
+
+    /// The answer by names, after a look at the form of each line.
+    private func statistics(
+        _ request: String, _ world: World, _ peer: SimulatedNetwork.Peer
+    ) throws -> [String: String] {
+        let reply = try world.ask(request + "\r\n", peer)
+        var lines = reply.split(separator: "\r\n")
+        #expect(lines.popLast() == "END", "\(request)")
+        #expect(!lines.isEmpty, "\(request)")
+        var found: [String: String] = [:]
+        for line in lines {
+            let words = line.split(separator: " ", omittingEmptySubsequences: false)
+            guard words.count >= 3, words[0] == "STAT" else {
+                Issue.record("\(request): \(line)")
+                continue
+            }
+            if request != "stats settings" { #expect(words.count == 3, "\(line)") }
+            let name = String(words[1])
+            #expect(found[name] == nil, "\(request): twice \(name)")
+            found[name] = words[2...].joined(separator: " ")
+        }
+        return found
     }
 }

@@ -1,34 +1,9 @@
-// FaultPlan: what goes wrong in a simulation, and how often; Chance: where its luck comes from.
+// FaultPlan: what goes wrong in a simulation, and how often.
 //
 // Only what the kernel may really do is in here. A plan with everything at zero is a kernel in
 // its best mood; it still delivers later than one would like.
 
-/// A small seeded generator: the same seed, the same run.
-public struct Chance: RandomNumberGenerator, BitwiseCopyable, Sendable {
-    private var state: UInt64
-
-    public init(seed: UInt64) { state = seed }
-
-    public mutating func next() -> UInt64 {
-        // A counter in steps of the golden ratio, scrambled (SplitMix64).
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ mixed >> 30) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ mixed >> 31
-    }
-
-    /// A number in 0..<bound.
-    public mutating func below(_ bound: Int) -> Int {
-        precondition(bound > 0)
-        return Int(truncatingIfNeeded: next() >> 1) % bound
-    }
-
-    /// True so many times in a thousand.
-    public mutating func happens(perMille: Int) -> Bool {
-        perMille > 0 && below(1000) < perMille
-    }
-}
+internal import Support
 
 /// How often each misfortune strikes when it could, in times per thousand.
 public struct FaultPlan: BitwiseCopyable, Equatable, Sendable {

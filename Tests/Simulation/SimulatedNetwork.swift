@@ -4,6 +4,7 @@
 // hand. All of it runs on one thread and is decided by the seed. No kernel is involved.
 
 public import Primitives
+internal import Support
 public import Uring
 
 /// Peers, files and a clock, all in memory. Not for the server: it allocates as it likes.
@@ -178,15 +179,6 @@ public final class SimulatedNetwork {
             throw .memory
         }
         objects[descriptor] = .file(files.count - 1)
-    }
-
-    /// Changes the length of a file.
-    public func setFileBytes(_ byteCount: Int, of descriptor: Int32) {
-        guard case .file(let index)? = objects[descriptor] else {
-            preconditionFailure("not a file")
-        }
-        precondition(byteCount <= files[index].content.byteCount)
-        files[index].byteCount = byteCount
     }
 
     /// Ends all stalls of reads, and holds no more.

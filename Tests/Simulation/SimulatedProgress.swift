@@ -2,6 +2,7 @@
 
 internal import Glibc
 internal import Primitives
+internal import Support
 internal import Uring
 
 extension SimulatedRing {

@@ -8,6 +8,7 @@
 // the test goes on (`idleSubmits`). What progress means is in SimulatedProgress.swift.
 
 public import Primitives
+internal import Support
 public import Uring
 
 /// One of any number of rings on a simulated network.
@@ -90,9 +91,6 @@ public struct SimulatedRing: ~Copyable, Ring {
     private static func map(_ bytes: Int) throws(RingError) -> Region {
         do throws(MemoryError) { return try Region.map(byteCount: bytes) } catch { throw .memory }
     }
-
-    /// Operations that were started and have not ended.
-    public var runningCount: Int { running.count }
 
     /// Buffers that the user holds, or that wait in a completion.
     public var takenBuffers: Int { configuration.bufferCount - lent.count }

@@ -3,6 +3,7 @@
 import Glibc
 import Primitives
 import Store
+import Support
 import Testing
 
 @Suite(.serialized) struct BudgetTests {

@@ -4,6 +4,7 @@ import Glibc
 import LMDB
 import Primitives
 import Store
+import Support
 import Synchronization
 import Testing
 

@@ -5,6 +5,7 @@
 
 import Glibc
 import Store
+import Support
 import Testing
 
 /// One operation of a history; values follow from seeds.

@@ -1,4 +1,4 @@
-// Support: directories, bytes, chance and log lines for these tests.
+// Support: directories, bytes and log lines for these tests.
 
 import Glibc
 import Primitives
@@ -26,20 +26,6 @@ extension Scratch {
         }
         return other
     }
-}
-
-/// Small repeatable generator (splitmix64).
-struct Chance: RandomNumberGenerator {
-    var state: UInt64
-    init(seed: UInt64) { state = seed }
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var word = state
-        word = (word ^ word >> 30) &* 0xBF58_476D_1CE4_E5B9
-        word = (word ^ word >> 27) &* 0x94D0_49BB_1331_11EB
-        return word ^ word >> 31
-    }
-    mutating func below(_ count: Int) -> Int { Int(next() % UInt64(count)) }
 }
 
 /// `count` bytes that follow from `seed`.

@@ -7,6 +7,7 @@
 
 import Primitives
 import Store
+import Support
 import Synchronization
 import Testing
 

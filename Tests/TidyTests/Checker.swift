@@ -7,6 +7,7 @@ enum Rule: String, CaseIterable {
     case lineLength, fileLength, functionLength, header
     case imports, fence, trap
     case openTask, machinePath, link
+    case deadName, staleName, storedFields, suiteName
 }
 
 struct Finding: Equatable, CustomStringConvertible {

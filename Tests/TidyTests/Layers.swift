@@ -33,7 +33,7 @@ enum Layers {
         "Yardstick": ["Store", "Load", "Primitives", "Glibc"],
         "brim-yardstick": ["Yardstick", "Glibc", "ArgumentParser"],
         // A ring and a network without a kernel, for the tests of everything above them.
-        "Simulation": ["Uring", "Primitives", "Glibc"],
+        "Simulation": ["Uring", "Primitives", "Support", "Glibc"],
     ]
 
     /// Whether files below this folder of the package belong to a module that has a layer: all of

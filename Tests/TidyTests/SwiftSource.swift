@@ -8,11 +8,18 @@
 struct SwiftSource {
     /// The file's lines, without comments and contents of strings.
     let lines: [String]
+    /// The file's lines, with nothing but what stands in comments.
+    let comments: [String]
 
     init(_ text: String) {
         var scanner = Scanner(bytes: Array(text.utf8))
         scanner.run()
-        lines = String(decoding: scanner.bytes, as: UTF8.self)
+        lines = Self.lines(of: scanner.bytes)
+        comments = Self.lines(of: scanner.comments)
+    }
+
+    private static func lines(of bytes: [UInt8]) -> [String] {
+        String(decoding: bytes, as: UTF8.self)
             .split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
     }
 
@@ -65,9 +72,10 @@ struct SwiftSource {
     }
 }
 
-/// Blanks comments and strings in place.
+/// Blanks comments and strings in place, and keeps the comments apart.
 private struct Scanner {
     var bytes: [UInt8]
+    private(set) var comments: [UInt8]
     private var position = 0
     private var contexts: [Context] = [.code(parentheses: 0)]
 
@@ -76,7 +84,10 @@ private struct Scanner {
         case string(hashes: Int, quotes: Int)
     }
 
-    init(bytes: [UInt8]) { self.bytes = bytes }
+    init(bytes: [UInt8]) {
+        self.bytes = bytes
+        comments = bytes.map { $0 == UInt8(ascii: "\n") ? $0 : UInt8(ascii: " ") }
+    }
 
     mutating func run() {
         while position < bytes.count {
@@ -104,10 +115,16 @@ private struct Scanner {
         position = min(position + count, bytes.count)
     }
 
+    private mutating func blankComment(_ count: Int) {
+        let end = min(position + count, bytes.count)
+        comments.replaceSubrange(position..<end, with: bytes[position..<end])
+        blank(count)
+    }
+
     private mutating func code(parentheses: Int) {
         let hashes = hashes()
         if has("//") {
-            blank(bytes[position...].prefix { $0 != UInt8(ascii: "\n") }.count)
+            blankComment(bytes[position...].prefix { $0 != UInt8(ascii: "\n") }.count)
         } else if has("/*") {
             blockComment()
         } else if has("\"", at: hashes) {
@@ -148,12 +165,12 @@ private struct Scanner {
         repeat {
             if has("/*") {
                 depth += 1
-                blank(2)
+                blankComment(2)
             } else if has("*/") {
                 depth -= 1
-                blank(2)
+                blankComment(2)
             } else {
-                blank(1)
+                blankComment(1)
             }
         } while depth > 0 && position < bytes.count
     }

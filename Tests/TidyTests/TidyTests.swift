@@ -12,11 +12,11 @@ private func files() throws -> [(path: String, text: String)] {
     let suffixes = [
         ".swift", ".c", ".h", ".md", ".yaml", ".json", ".py", ".sh", ".service", ".modulemap",
     ]
-    let names = ["Makefile", ".ci/run", ".gitignore"]
+    let names = ["Makefile", ".ci/run", ".gitignore", ".swift-format", ".editorconfig"]
     let root = folder.standardizedFileURL.path + "/"
     var files: [(path: String, text: String)] = []
     for top in try FileManager.default.contentsOfDirectory(atPath: folder.path)
-    where top == ".ci" || top == ".gitignore" || !top.hasPrefix(".") {
+    where top == ".ci" || names.contains(top) || !top.hasPrefix(".") {
         let start = folder.appending(path: top)
         let below = FileManager.default.enumerator(at: start, includingPropertiesForKeys: nil)
         let urls = [start] + (below?.compactMap { $0 as? URL } ?? [])
@@ -42,6 +42,13 @@ private func files() throws -> [(path: String, text: String)] {
                 Issue.record("\(finding)")
             }
         }
+    }
+
+    @Test func thePackageIsTidyAsAWhole() throws {
+        let checker = PackageChecker(
+            manyFields: Exceptions.manyFields, outsideNames: Exceptions.outsideNames,
+            demandedNames: Exceptions.demandedNames)
+        for finding in checker.findings(in: try files()) { Issue.record("\(finding)") }
     }
 
     @Test func everyModuleHasALayer() throws {

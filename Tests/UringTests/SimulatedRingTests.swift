@@ -2,6 +2,7 @@
 
 import Primitives
 import Simulation
+import Support
 import Testing
 import Uring
 

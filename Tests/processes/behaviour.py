@@ -3,6 +3,7 @@
 import os
 import random
 import re
+import select
 import signal
 import socket
 import threading
@@ -346,42 +347,109 @@ def stops_with_open_connections():
 
 
 def hangup():
+    """A hangup is told in the log, once for each, and changes nothing else."""
     with support.Server("-m", 64) as server, server.client() as client, _Others(server):
-        for _ in range(20):
+        assert client.set(b"kept", b"value") == b"STORED"
+        settings = server.stats("settings")
+        for number in range(1, 21):
             server.send_signal(signal.SIGHUP)
-            time.sleep(0.02)
+            support.wait_for(
+                f"hangup {number} in the log", lambda: server.log().count("hangup") == number)
             assert client.ask(b"mn") == b"MN"
+        assert client.get(b"kept") == b"value"
+        assert server.stats("settings") == settings
         server.still_runs()
 
 
+#: A line that answers something, but for those that a value follows.
+_ANSWER = re.compile(
+    rb"ERROR|(CLIENT_ERROR|SERVER_ERROR:?) [ -~]+|ERROR Too many open connections"
+    rb"|END|OK|RESET|STORED|NOT_STORED|EXISTS|NOT_FOUND|DELETED|TOUCHED|MN|\d+|STAT \S+ [ -~]*")
+_VALUE = re.compile(rb"VALUE [^ ]{1,250} \d+ (\d+)( \d+)?")
+
+
+def _read_answers(data, counts):
+    """Counts the answers by their first words; what is none of the protocol's fails."""
+    while data:
+        line, end, data = data.partition(b"\r\n")
+        if not end:
+            return  # The connection was closed in the middle of it.
+        value = _VALUE.fullmatch(line)
+        assert value or _ANSWER.fullmatch(line), line
+        if value:
+            size = int(value.group(1))
+            assert data[size:size + 2] in (b"\r\n", b"\r", b""), (line, data[:size + 2][-20:])
+            data = data[size + 2:]
+        word = line.split(b" ")[0].decode()
+        word = "number" if word.isdigit() else word
+        counts[word] = counts.get(word, 0) + 1
+
+
+def _converse(client, data):
+    """Sends everything and then no more, reads all the while; what came until the end."""
+    received, sent = bytearray(), 0
+    client.socket.setblocking(False)
+    deadline = time.monotonic() + support.REPLY_SECONDS_MAX
+    while time.monotonic() < deadline:
+        waiting = [client.socket] if sent < len(data) else []
+        readable, writable, _ = select.select([client.socket], waiting, [], 1)
+        try:
+            if readable:
+                piece = client.socket.recv(1 << 18)
+                if not piece:
+                    return bytes(received)
+                received += piece
+            if writable:
+                sent += client.socket.send(data[sent:sent + (1 << 16)])
+                if sent == len(data):
+                    client.socket.shutdown(socket.SHUT_WR)
+        except BlockingIOError:
+            continue
+        except OSError:
+            return bytes(received)  # Closed by the server, as a line without an end has to be.
+    raise AssertionError(f"not ended after {len(received)} bytes of answers")
+
+
 def random_bytes():
-    """Nothing that is sent ends the server."""
+    """Whatever is sent: every answer is one of the protocol's, every connection ends, what others
+    stored stays as it was, and a well-formed request is answered as ever."""
     generator = random.Random(9)
     words = [b"get", b"gets", b"set", b"cas", b"incr", b"touch", b"gat", b"stats",
              b"mn", b"mg", b"verbosity", b"delete", b"append", b" ", b"  ", b"\r\n", b"\n", b"\0",
              b"-1", b"0", b"1", b"4294967296", b"18446744073709551616", b"noreply", b"k" * 251,
              b"a", b"b", b"\x80\x01", b"settings", b"items", b"\xff", b"x" * 3000]
+    counts = {}
     with support.folder() as place, \
             support.Server("-m", 64, "-t", 2, store=place / "store") as server:
         def throw(seed):
-            chance = random.Random(seed)
+            chance, found = random.Random(seed), {}
             for _ in range(60):
-                with server.client(1) as client:
-                    try:
-                        for _ in range(chance.randrange(1, 40)):
-                            client.send(b"".join(
-                                chance.choice(words) + chance.choice((b"", b" ", b" ", b"\r\n"))
-                                for _ in range(chance.randrange(1, 30))))
-                            if chance.random() < 0.1:
-                                client.send(chance.randbytes(chance.randrange(5000)))
-                        client.socket.setblocking(False)
-                        client.socket.recv(1 << 20)
-                    except (BlockingIOError, ConnectionError, socket.timeout):
-                        pass
-        with _Others(server):
-            seeds = [generator.randrange(1 << 30) for _ in range(4)]
-            support.in_threads([lambda s=s: throw(s) for s in seeds], 60)
+                pieces = [b"mn\r\n"]
+                for _ in range(chance.randrange(1, 40)):
+                    pieces.append(b"".join(
+                        chance.choice(words) + chance.choice((b"", b" ", b" ", b"\r\n"))
+                        for _ in range(chance.randrange(1, 30))))
+                    if chance.random() < 0.1:
+                        pieces.append(chance.randbytes(chance.randrange(5000)))
+                with server.client() as client:
+                    _read_answers(_converse(client, b"".join(pieces)), found)
+            for word, count in found.items():
+                counts[word] = counts.get(word, 0) + count
+
+        with server.client() as client:
+            kept = {b"kept-%d" % number: os.urandom(1000) for number in range(50)}
+            for key, value in kept.items():
+                assert client.set(key, value) == b"STORED"
+            with _Others(server):
+                seeds = [generator.randrange(1 << 30) for _ in range(4)]
+                support.in_threads([lambda s=s: throw(s) for s in seeds], 120)
+            assert client.get_many(kept) == kept
+            support.wait_for("the end of all other connections", lambda: int(
+                client.stats()["curr_connections"]) == 1)
         server.still_runs()
+    print("answers to random bytes: ", *(f"{word}={counts[word]}" for word in sorted(counts)))
+    # The well-formed request before each, and refusals of most of what followed.
+    assert counts["MN"] >= 4 * 60 and counts["ERROR"] > 500 and counts["CLIENT_ERROR"] > 50, counts
 
 
 def major_faults_of_workers():

@@ -12,8 +12,8 @@ public struct TimeToLive: Equatable, Sendable, BitwiseCopyable, CustomStringConv
 
     public init(integerLiteral seconds: Int64) { (least, most) = (seconds, seconds) }
 
-    /// Reads `SECONDS` or `MIN-MAX`, of 0 to 2^31 seconds; a range begins at 1 or above, since 0
-    /// means never.
+    /// Reads a number of seconds or `MIN-MAX`, of 0 to 2^31 seconds; a range begins at 1 or above,
+    /// since 0 means never.
     public init(parsing text: String) throws(ArgumentFault) {
         let ends = text.split(separator: "-", omittingEmptySubsequences: false)
             .map { Int64($0) }

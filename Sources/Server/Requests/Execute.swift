@@ -1,4 +1,4 @@
-// Execute: the joint. One of the two files that know both the protocol and the store.
+// Execute: the joint between the protocol and the store, for everything but changes.
 //
 // A parsed request becomes a call of the door, and what that came to becomes a reply. `execute`
 // answers whether the request is done; if not, the connection's state says what it waits for, and

@@ -32,8 +32,8 @@ extension Worker where Network: ~Copyable {
         }
     }
 
-    /// Executes a change. Nil: it waits, or was answered with an error already (then
-    /// `isRefused` is set by the caller's reply).
+    /// Executes a change. Nil: it waits, and is executed again later. `Outcome.wait`: it has
+    /// waited for too long, and the caller answers that there is no memory.
     @inline(__always)
     mutating func change(
         _ index: Int,

@@ -1,8 +1,8 @@
 // StoreLayout: sizes of what the store keeps on disk and takes out of `-m`, for whoever shows them
-// (docs/memory-layout.md is compared with them). Nothing here decides anything.
+// (docs/memory-layout.md is compared with them). All but one repeat what other files decide;
+// `committerBytes` is decided here: `-m` is divided by it.
 
 internal import LMDB
-internal import SegmentLog
 
 /// Bytes, as the code that reads and writes them has them.
 public enum StoreLayout {
@@ -15,9 +15,8 @@ public enum StoreLayout {
     public static let directoryEntryBytes = Directory.entryBytes
     /// The shortest value of a segment: shorter ones are filled up.
     public static let segmentValueBytesMin = Committer.valueBytesMin
-    /// A page of the file, and what LMDB puts in front of a value that has pages of its own.
+    /// A page of the file.
     public static let pageBytes = 4096
-    public static let valuePrefixBytes = Geometry.diskPrefixBytes
-    /// Out of `-m` for the committer, if there is a disk.
+    /// Out of `-m` for the committer, if there is a disk; `Disk` takes so much.
     public static let committerBytes = Disk.transactionBytes + 3 << 20
 }

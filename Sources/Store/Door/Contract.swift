@@ -49,7 +49,7 @@ public struct Pin: BitwiseCopyable {
 }
 
 /// A read from disk that has begun: the segment cannot leave the disk until it ends, in exactly
-/// one of `Door.finish`, `Door.bring` (when it answers true) and `Door.drop`.
+/// one of `Door.finish`, `Door.bring` (when it answers true), `Door.drop` and `Door.requestLoad`.
 public struct DiskRead: BitwiseCopyable {
     /// Where to read in the file `Door.diskDescriptor`.
     public var fileOffset: UInt64

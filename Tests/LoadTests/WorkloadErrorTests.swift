@@ -1,4 +1,4 @@
-// BadWorkloadTests: servers that are wrong in what the wider loads look at: counters, keys that
+// WorkloadErrorTests: servers that are wrong in what the wider loads look at: counters, keys that
 // nobody sets, quit, and the binary protocol.
 
 import Glibc
@@ -77,7 +77,7 @@ private func head(
         + [0, 0, 0, 0, 0, 0, 0, 0]
 }
 
-@Suite(.serialized) struct BadWorkloadTests {
+@Suite(.serialized) struct WorkloadErrorTests {
     @Test func countersThatCountRightPass() throws {
         let change: (inout LoadPlan) -> Void = { $0.verifies = true }
         #expect(try failure("incr=3,decr=2", change, serve: counting(wrongEvery: .max)) == nil)

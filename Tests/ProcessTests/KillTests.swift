@@ -1,9 +1,9 @@
-// CrashTests: kill -9 in the middle of everything, fifty times.
+// KillTests: kill -9 in the middle of everything, fifty times.
 
 import Testing
 
 extension ProcessTests {
-    @Suite struct CrashTests {
+    @Suite struct KillTests {
         @Test(arguments: ["interval", "acknowledged", "small_store"])
         func whatWasPromisedIsThereAfterAKill(_ durability: String) throws {
             try Scenario.run("crash.\(durability)")

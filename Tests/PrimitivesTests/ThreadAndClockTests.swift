@@ -1,4 +1,5 @@
-// ThreadTests: a thread runs its body once, with its name, and can be waited for.
+// ThreadAndClockTests: a thread runs its body once, with its name, and can be waited for; clocks do
+// not run backwards.
 
 import Glibc
 import Primitives

@@ -1,4 +1,4 @@
-// The client's side: replies read in parts, requests encoded and parsed back.
+// RoundTripTests: the client's side: replies read in parts, requests encoded and parsed back.
 
 import Memcache
 import Testing

@@ -1,5 +1,5 @@
-// ProcessTests: the processor time of a process is what the kernel's files say, and threads that
-// ended keep theirs.
+// ProcessorTimeTests: the processor time of a process is what the kernel's files say, and threads
+// that ended keep theirs.
 
 import Glibc
 import Load
@@ -21,7 +21,7 @@ private func scheduled(_ id: Int32) -> UInt64 {
     }
 }
 
-@Suite(.serialized) struct ProcessTests {
+@Suite(.serialized) struct ProcessorTimeTests {
     @Test func processorTimeAgreesWithSchedstat() throws {
         // A child of one thread, which both ways must see alike.
         let child = try Child("/bin/sh", ["-c", "while :; do :; done"])

@@ -1,14 +1,15 @@
-// SimulationTests: many connections, a network that misbehaves, and answers that are known.
+// NetworkSimulationTests: many connections, a network that misbehaves, and answers that are known.
 //
 // Each connection has keys of its own, so its answers follow from its own requests alone. Every
 // accepted request is answered, in order, or the connection is closed.
 
 import Glibc
 import Simulation
+import Support
 import Testing
 import Uring
 
-@Suite struct SimulationTests {
+@Suite struct NetworkSimulationTests {
     /// One connection's requests, and what must come back.
     struct Client {
         let peer: SimulatedNetwork.Peer
