@@ -26,7 +26,8 @@ extension Committer {
         } catch {
             // Nothing may be written over what could not be read: memory alone, from here on.
             store.events.error(
-                "the store cannot be read, serving from memory alone reason=\"\(error)\"")
+                .storeUnreadable,
+                "reason=\(quoted: error) directory=\(quoted: disk.configuration.directory)")
             isFailing = true
             disk.counters[.isFailing] = 1
             retryAt = .max

@@ -46,7 +46,8 @@ struct Recovery: ~Copyable {
         disk.counters[.recoveryMilliseconds] = milliseconds
         store.signals.committer.ring()
         store.events.info(
-            "recovery complete items=\(recovered) segments=\(segments) "
+            .storeRecovered,
+            "items=\(recovered) segments=\(segments) "
                 + "damaged=\(disk.counters[.damagedSegments]) orphans=\(orphans) "
                 + "milliseconds=\(milliseconds)")
     }
@@ -66,7 +67,8 @@ struct Recovery: ~Copyable {
                 take(step, directory, IndexRefill(log, files: files))
                 next = step.sequence + 1
             } catch {
-                store.events.error("a key directory cannot be read reason=\"\(error)\"")
+                store.events.error(
+                    .keyDirectoryUnreadable, "sequence=\(next) reason=\(quoted: error)")
                 isDamaged = true
                 Pause.sleep(nanoseconds: 20_000_000)
                 next += 1
