@@ -91,13 +91,15 @@ extension Worker where Network: ~Copyable {
     }
 
     /// No memory, or no disk, in time.
-    mutating func answerOutOfMemory(_ slot: Int, isQuiet: Bool) {
+    mutating func answerOutOfMemory(
+        _ slot: Int, isQuiet: Bool, _ room: consuming ReplyRoom
+    ) {
         counters.add(.waitsExpired)
         counters.add(.storeNoMemory)
         guard !isQuiet else { return }
-        var writer = replyWriter()
+        var writer = replyWriter(room)
         Reply.outOfMemory(to: &writer)
-        commitReply(slot, writer)
+        commitReply(slot, writer, room)
     }
 
     // MARK: Storing
@@ -113,7 +115,7 @@ extension Worker where Network: ~Copyable {
         }
     }
 
-    mutating func executeStore(_ index: Int) -> Bool {
+    mutating func executeStore(_ index: Int, _ room: consuming ReplyRoom) -> Bool {
         let slot = Int(batch[index].slot)
         let place = batch[index].input
         let outcome = change(index) { door, key, hash, except, request, expiry in
@@ -136,21 +138,23 @@ extension Worker where Network: ~Copyable {
             }
         }
         guard let outcome else { return false }
-        answerStore(slot, batch[index].request, outcome)
+        answerStore(slot, batch[index].request, outcome, room)
         return true
     }
 
     /// Counts and answers a storage command.
-    mutating func answerStore(_ slot: Int, _ request: Request, _ outcome: Outcome) {
+    mutating func answerStore(
+        _ slot: Int, _ request: Request, _ outcome: Outcome, _ room: consuming ReplyRoom
+    ) {
         counters.add(.setCommands)
         if request.verb == .cas { countCas(outcome) }
         if case .wait = outcome {
-            answerOutOfMemory(slot, isQuiet: request.isQuiet)
+            answerOutOfMemory(slot, isQuiet: request.isQuiet, room)
             return
         }
         if case .tooLarge = outcome { counters.add(.storeTooLarge) }
         guard !request.isQuiet else { return }
-        var writer = replyWriter()
+        var writer = replyWriter(room)
         switch outcome {
         case .stored: Reply.stored(to: &writer)
         case .exists: Reply.exists(to: &writer)
@@ -160,9 +164,9 @@ extension Worker where Network: ~Copyable {
         default: Reply.notStored(to: &writer)
         }
         if case .stored = outcome {
-            commitChange(slot, writer)
+            commitChange(slot, writer, room)
         } else {
-            commitReply(slot, writer)
+            commitReply(slot, writer, room)
         }
     }
 
@@ -177,7 +181,7 @@ extension Worker where Network: ~Copyable {
 
     // MARK: The other changes
 
-    mutating func executeDelete(_ index: Int) -> Bool {
+    mutating func executeDelete(_ index: Int, _ room: consuming ReplyRoom) -> Bool {
         guard
             let outcome = change(
                 index,
@@ -188,10 +192,10 @@ extension Worker where Network: ~Copyable {
         let slot = Int(batch[index].slot)
         let isQuiet = batch[index].request.isQuiet
         if case .wait = outcome {
-            answerOutOfMemory(slot, isQuiet: isQuiet)
+            answerOutOfMemory(slot, isQuiet: isQuiet, room)
             return true
         }
-        var writer = replyWriter()
+        var writer = replyWriter(room)
         if case .deleted = outcome {
             counters.add(.deleteHits)
             Reply.deleted(to: &writer)
@@ -200,11 +204,11 @@ extension Worker where Network: ~Copyable {
             Reply.notFound(to: &writer)
         }
         // Also NOT_FOUND may have left a tombstone that is to last.
-        if !isQuiet { commitChange(slot, writer) }
+        if !isQuiet { commitChange(slot, writer, room) }
         return true
     }
 
-    mutating func executeArithmetic(_ index: Int) -> Bool {
+    mutating func executeArithmetic(_ index: Int, _ room: consuming ReplyRoom) -> Bool {
         guard
             let outcome = change(
                 index,
@@ -216,15 +220,15 @@ extension Worker where Network: ~Copyable {
         else { return false }
         let slot = Int(batch[index].slot)
         let request = batch[index].request
-        var writer = replyWriter()
+        var writer = replyWriter(room)
         switch outcome {
         case .wait:
-            answerOutOfMemory(slot, isQuiet: request.isQuiet)
+            answerOutOfMemory(slot, isQuiet: request.isQuiet, room)
             return true
         case .number(let number):
             counters.add(request.verb == .decr ? .decrHits : .incrHits)
             Reply.number(number, to: &writer)
-            if !request.isQuiet { commitChange(slot, writer) }
+            if !request.isQuiet { commitChange(slot, writer, room) }
             return true
         case .notNumeric:
             Reply.nonNumeric(to: &writer)
@@ -234,11 +238,11 @@ extension Worker where Network: ~Copyable {
             counters.add(request.verb == .decr ? .decrMisses : .incrMisses)
             Reply.notFound(to: &writer)
         }
-        if !request.isQuiet { commitReply(slot, writer) }
+        if !request.isQuiet { commitReply(slot, writer, room) }
         return true
     }
 
-    mutating func executeTouch(_ index: Int) -> Bool {
+    mutating func executeTouch(_ index: Int, _ room: consuming ReplyRoom) -> Bool {
         guard
             let outcome = change(
                 index,
@@ -252,23 +256,23 @@ extension Worker where Network: ~Copyable {
         let isQuiet = batch[index].request.isQuiet
         counters.add(.touchCommands)
         if case .wait = outcome {
-            answerOutOfMemory(slot, isQuiet: isQuiet)
+            answerOutOfMemory(slot, isQuiet: isQuiet, room)
             return true
         }
-        var writer = replyWriter()
+        var writer = replyWriter(room)
         if case .touched = outcome {
             counters.add(.touchHits)
             Reply.touched(to: &writer)
-            if !isQuiet { commitChange(slot, writer) }
+            if !isQuiet { commitChange(slot, writer, room) }
         } else {
             counters.add(.touchMisses)
             Reply.notFound(to: &writer)
-            if !isQuiet { commitReply(slot, writer) }
+            if !isQuiet { commitReply(slot, writer, room) }
         }
         return true
     }
 
-    mutating func executeFlush(_ index: Int) -> Bool {
+    mutating func executeFlush(_ index: Int, _ room: consuming ReplyRoom) -> Bool {
         let slot = Int(batch[index].slot)
         guard connections[slot].openReads == 0 else {
             beginWait(slot, .reads)
@@ -281,16 +285,16 @@ extension Worker where Network: ~Copyable {
         case .past, .never: door.flushAll(at: nil)
         }
         guard !request.isQuiet else { return true }
-        var writer = replyWriter()
+        var writer = replyWriter(room)
         Reply.ok(to: &writer)
-        commitChange(slot, writer)
+        commitChange(slot, writer, room)
         return true
     }
 
     // MARK: Faults
 
     /// The peer's mistake: its reply, and how the connection gets back in step.
-    mutating func executeFault(_ index: Int) -> Bool {
+    mutating func executeFault(_ index: Int, _ room: consuming ReplyRoom) -> Bool {
         let slot = Int(batch[index].slot)
         let fault = batch[index].fault
         if fault.kind == .tooLarge {
@@ -299,9 +303,9 @@ extension Worker where Network: ~Copyable {
             counters.add(.storeTooLarge)
         }
         if !fault.isQuiet {
-            var writer = replyWriter()
+            var writer = replyWriter(room)
             Reply.fault(fault.kind, to: &writer)
-            commitReply(slot, writer)
+            commitReply(slot, writer, room)
         }
         connections[slot].swallow = fault.swallow
         if fault.closes {
