@@ -288,7 +288,7 @@ extension Worker where Network: ~Copyable {
             door.abandon(staging)
             endStaging(slot)
             answerOutOfMemory(slot, isQuiet: request.isQuiet, room)
-        case .done:
+        case .done(let outcome):
             endStaging(slot)
             connections[slot].waitingSince = 0
             connections[slot].differing = Differing()

@@ -210,19 +210,24 @@ extension Worker where Network: ~Copyable {
         let sendsCas = batch[index].request.verb == .gats
         switch look(index, sendsCas: sendsCas, room) {
         case .written(let writer):
-            guard let outcome = touchKey(index) else { return false }
-            if case .touched = outcome {
+            switch touchKey(index) {
+            case .waits: return false
+            case .done(.touched):
                 commitChange(slot, writer, room)
                 countTouchedGet(isHit: true)
                 return true
+            case .done, .refused: break
             }
         case .large(let found):
             return executeTouchedLarge(index, found, room)
         case .disk(let read):
             // The touch asks for a read of its own, and brings the record into memory.
             door.finish(read, nil, in: readBytes)
-            guard let outcome = touchKey(index) else { return false }
-            if case .touched = outcome { return executeTouchedGet(index, room) }
+            switch touchKey(index) {
+            case .waits: return false
+            case .done(.touched): return executeTouchedGet(index, room)
+            case .done, .refused: break
+            }
         case .miss:
             break
         }
@@ -230,7 +235,7 @@ extension Worker where Network: ~Copyable {
         return answerNothing(index, room)
     }
 
-    private mutating func touchKey(_ index: Int) -> Outcome? {
+    mutating func touchKey(_ index: Int) -> ChangeResult {
         change(index) { door, key, hash, except, _, expiry in
             door.touch(
                 key, hash: hash, expiry: expiry.second, isExpired: expiry.isExpired,
@@ -250,18 +255,19 @@ extension Worker where Network: ~Copyable {
                 countTouchedGet(isHit: false)
                 return answerNothing(index, room)
             }
-            let outcome = touchKey(index)
-            guard case .touched? = outcome else {
+            let result = touchKey(index)
+            guard case .done(.touched) = result else {
                 door.unpin(pin)
-                guard outcome != nil else { return false }
+                if case .waits = result { return false }
                 countTouchedGet(isHit: false)
                 return answerNothing(index, room)
             }
             sendLarge(index, found, pin, room)
         } else {
             door.release(found)
-            guard let outcome = touchKey(index) else { return false }
-            guard case .touched = outcome else {
+            let result = touchKey(index)
+            guard case .done(.touched) = result else {
+                if case .waits = result { return false }
                 countTouchedGet(isHit: false)
                 return answerNothing(index, room)
             }

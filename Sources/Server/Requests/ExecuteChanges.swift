@@ -12,9 +12,10 @@ struct StoreExpiry: BitwiseCopyable {
     var isExpired: Bool
 }
 
-/// Whether a change is done.
-enum ChangeStep: BitwiseCopyable {
-    case done
+/// What a change came to.
+enum ChangeResult: BitwiseCopyable {
+    /// The store's answer is final: neither `wait` nor `read`.
+    case done(Outcome)
     /// The connection waits; execute it again.
     case waits
     /// It has waited too long for memory or a disk.
@@ -32,19 +33,18 @@ extension Worker where Network: ~Copyable {
         }
     }
 
-    /// Executes a change. Nil: it waits, or was answered with an error already (then
-    /// `isRefused` is set by the caller's reply).
+    /// Executes a change. Nothing is written.
     @inline(__always)
     mutating func change(
         _ index: Int,
         _ body: (
             inout Door, Span<UInt8>, UInt64, Differing, Request, StoreExpiry
         ) -> Outcome
-    ) -> Outcome? {
+    ) -> ChangeResult {
         let slot = Int(batch[index].slot)
         guard connections[slot].openReads == 0 else {
             beginWait(slot, .reads)
-            return nil
+            return .waits
         }
         let place = batch[index].input
         let request = batch[index].request
@@ -55,39 +55,48 @@ extension Worker where Network: ~Copyable {
             body(
                 &door, key, batch[index].hash, connections[slot].differing, request, expiry)
         }
-        switch settleChange(slot, place, request.key, outcome) {
-        case .done: return outcome
-        case .waits: return nil
-        case .refused: return .wait
-        }
+        return settleChange(slot, place, request.key, outcome)
     }
 
-    /// Whether an outcome is final; if not, the connection is made to wait.
+    /// Whether an outcome is final; if not, the connection is made to wait, or has waited too long.
+    @inline(__always)
     mutating func settleChange(
         _ slot: Int, _ place: Location, _ key: Slice, _ outcome: Outcome
-    ) -> ChangeStep {
+    ) -> ChangeResult {
         switch outcome {
         case .wait:
-            if hasWaitedTooLong(slot) {
-                connections[slot].differing = Differing()
-                return .refused
-            }
-            counters.add(.waitsForMemory)
-            beginWait(slot, .frames)
-            return .waits
+            return waitForFrames(slot) ? .waits : .refused
         case .read(let read):
-            if hasWaitedTooLong(slot) {
-                door.finish(read, nil, in: readBytes)
-                connections[slot].differing = Differing()
-                return .refused
-            }
-            beginChangeRead(slot, place, key, read)
-            return .waits
+            return waitForRecord(slot, place, key, read) ? .waits : .refused
         default:
             // What was excluded for this key means nothing for the next.
             connections[slot].differing = Differing()
-            return .done
+            return .done(outcome)
         }
+    }
+
+    /// A change waits for memory. False: it has waited too long.
+    private mutating func waitForFrames(_ slot: Int) -> Bool {
+        guard !hasWaitedTooLong(slot) else {
+            connections[slot].differing = Differing()
+            return false
+        }
+        counters.add(.waitsForMemory)
+        beginWait(slot, .frames)
+        return true
+    }
+
+    /// A change waits for the record that it needs. False: it has waited too long.
+    private mutating func waitForRecord(
+        _ slot: Int, _ place: Location, _ key: Slice, _ read: DiskRead
+    ) -> Bool {
+        guard !hasWaitedTooLong(slot) else {
+            door.finish(read, nil, in: readBytes)
+            connections[slot].differing = Differing()
+            return false
+        }
+        beginChangeRead(slot, place, key, read)
+        return true
     }
 
     /// No memory, or no disk, in time.
@@ -100,6 +109,15 @@ extension Worker where Network: ~Copyable {
         var writer = replyWriter(room)
         Reply.outOfMemory(to: &writer)
         commitReply(slot, writer, room)
+    }
+
+    /// The end of a change that is not done: an error if it is refused. False: it waits.
+    private mutating func answerUndone(
+        _ slot: Int, _ result: ChangeResult, isQuiet: Bool, _ room: consuming ReplyRoom
+    ) -> Bool {
+        guard case .refused = result else { return false }
+        answerOutOfMemory(slot, isQuiet: isQuiet, room)
+        return true
     }
 
     // MARK: Storing
@@ -118,7 +136,7 @@ extension Worker where Network: ~Copyable {
     mutating func executeStore(_ index: Int, _ room: consuming ReplyRoom) -> Bool {
         let slot = Int(batch[index].slot)
         let place = batch[index].input
-        let outcome = change(index) { door, key, hash, except, request, expiry in
+        let result = change(index) { door, key, hash, except, request, expiry in
             place.region.withBytes(
                 place.offset &+ Int(request.value.offset), Int(request.value.count)
             ) { value in
@@ -137,8 +155,15 @@ extension Worker where Network: ~Copyable {
                     except: except)
             }
         }
-        guard let outcome else { return false }
-        answerStore(slot, batch[index].request, outcome, room)
+        switch result {
+        case .waits:
+            return false
+        case .refused:
+            counters.add(.setCommands)
+            answerOutOfMemory(slot, isQuiet: batch[index].request.isQuiet, room)
+        case .done(let outcome):
+            answerStore(slot, batch[index].request, outcome, room)
+        }
         return true
     }
 
@@ -148,10 +173,6 @@ extension Worker where Network: ~Copyable {
     ) {
         counters.add(.setCommands)
         if request.verb == .cas { countCas(outcome) }
-        if case .wait = outcome {
-            answerOutOfMemory(slot, isQuiet: request.isQuiet, room)
-            return
-        }
         if case .tooLarge = outcome { counters.add(.storeTooLarge) }
         guard !request.isQuiet else { return }
         var writer = replyWriter(room)
@@ -182,18 +203,13 @@ extension Worker where Network: ~Copyable {
     // MARK: The other changes
 
     mutating func executeDelete(_ index: Int, _ room: consuming ReplyRoom) -> Bool {
-        guard
-            let outcome = change(
-                index,
-                { door, key, hash, except, _, _ in
-                    door.remove(key, hash: hash, except: except)
-                })
-        else { return false }
+        let result = change(index) { door, key, hash, except, _, _ in
+            door.remove(key, hash: hash, except: except)
+        }
         let slot = Int(batch[index].slot)
         let isQuiet = batch[index].request.isQuiet
-        if case .wait = outcome {
-            answerOutOfMemory(slot, isQuiet: isQuiet, room)
-            return true
+        guard case .done(let outcome) = result else {
+            return answerUndone(slot, result, isQuiet: isQuiet, room)
         }
         var writer = replyWriter(room)
         if case .deleted = outcome {
@@ -209,22 +225,18 @@ extension Worker where Network: ~Copyable {
     }
 
     mutating func executeArithmetic(_ index: Int, _ room: consuming ReplyRoom) -> Bool {
-        guard
-            let outcome = change(
-                index,
-                { door, key, hash, except, request, _ in
-                    door.add(
-                        request.delta, isDecrement: request.verb == .decr, key: key, hash: hash,
-                        except: except)
-                })
-        else { return false }
+        let result = change(index) { door, key, hash, except, request, _ in
+            door.add(
+                request.delta, isDecrement: request.verb == .decr, key: key, hash: hash,
+                except: except)
+        }
         let slot = Int(batch[index].slot)
         let request = batch[index].request
+        guard case .done(let outcome) = result else {
+            return answerUndone(slot, result, isQuiet: request.isQuiet, room)
+        }
         var writer = replyWriter(room)
         switch outcome {
-        case .wait:
-            answerOutOfMemory(slot, isQuiet: request.isQuiet, room)
-            return true
         case .number(let number):
             counters.add(request.verb == .decr ? .decrHits : .incrHits)
             Reply.number(number, to: &writer)
@@ -243,22 +255,14 @@ extension Worker where Network: ~Copyable {
     }
 
     mutating func executeTouch(_ index: Int, _ room: consuming ReplyRoom) -> Bool {
-        guard
-            let outcome = change(
-                index,
-                { door, key, hash, except, _, expiry in
-                    door.touch(
-                        key, hash: hash, expiry: expiry.second, isExpired: expiry.isExpired,
-                        except: except)
-                })
-        else { return false }
+        let result = touchKey(index)
         let slot = Int(batch[index].slot)
         let isQuiet = batch[index].request.isQuiet
-        counters.add(.touchCommands)
-        if case .wait = outcome {
-            answerOutOfMemory(slot, isQuiet: isQuiet, room)
-            return true
+        guard case .done(let outcome) = result else {
+            if case .refused = result { counters.add(.touchCommands) }
+            return answerUndone(slot, result, isQuiet: isQuiet, room)
         }
+        counters.add(.touchCommands)
         var writer = replyWriter(room)
         if case .touched = outcome {
             counters.add(.touchHits)
@@ -325,6 +329,7 @@ extension Worker where Network: ~Copyable {
         let outcome = place.region.withBytes(place.offset + Int(key.offset), Int(key.count)) {
             door.remove($0, hash: batch[index].hash, except: connections[slot].differing)
         }
-        return settleChange(slot, place, key, outcome) != .waits
+        if case .waits = settleChange(slot, place, key, outcome) { return false }
+        return true
     }
 }
