@@ -62,6 +62,27 @@ import Testing
         #expect(!file.remove())
     }
 
+    @Test func thePidFileIsWrittenThroughNoLink() throws {
+        let folder = FileManager.default.temporaryDirectory
+            .appending(path: "brim-test-\(UUID().uuidString)").path
+        try FileManager.default.createDirectory(
+            atPath: folder, withIntermediateDirectories: false)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let (path, other) = (folder + "/brim.pid", folder + "/other")
+        try "untouched".write(toFile: other, atomically: false, encoding: .utf8)
+        for link in [path, path + ".new"] { #expect(symlink(other, link) == 0) }
+        let file = try PidFile(writingTo: path)
+        #expect(try String(contentsOfFile: other, encoding: .utf8) == "untouched")
+        #expect(try String(contentsOfFile: path, encoding: .utf8) == "\(getpid())\n")
+        var status = stat()
+        #expect(lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG)
+        #expect(lstat(path + ".new", &status) != 0)
+        #expect(file.remove())
+        // What a killed process left is no obstacle.
+        try "half".write(toFile: path + ".new", atomically: false, encoding: .utf8)
+        #expect(try PidFile(writingTo: path).remove())
+    }
+
     @Test func aPidFileThatCannotBeWrittenSaysWhy() {
         let error = #expect(throws: PidFileError.self) {
             try PidFile(writingTo: "/no/such/folder/brim.pid")
