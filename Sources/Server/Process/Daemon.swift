@@ -101,9 +101,12 @@ public enum Daemon {
                 }
             }
             if let path = settings.unixSocketPath {
+                // Of the user who will serve: it may connect, and remove the file at the end.
+                let account = Account.isRoot ? settings.user.flatMap(Account.init(named:)) : nil
                 listeners.append(
                     try Listener.unix(
-                        path: path, mode: settings.unixSocketMask, backlog: backlog))
+                        path: path, mode: settings.unixSocketMask,
+                        owner: account.map { ($0.userID, $0.groupID) }, backlog: backlog))
             }
         } catch {
             for listener in listeners { listener.close() }
