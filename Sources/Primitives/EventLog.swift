@@ -1,10 +1,20 @@
 // EventLog: where the layers below the command say what happened to the server.
 //
 // They may not import a logging library, so they are handed one of these; the command bridges it
-// to the library. Lifecycle is info, one line each. Never a key or a value of a client, never
-// anything on the road of a request: a line costs an allocation and a system call.
+// to the library. An entry is an event, which has a stable name, and fields. Lifecycle is info,
+// one line each. Never a key or a value of a client, and nothing where a request passes: a line
+// costs an allocation and a system call.
 
-/// A sink for log lines: a plain value that any thread may use.
+/// What kind of thing happened: a name that scripts and alarms may rely on, `module.what`.
+///
+/// Each module declares its events in one file; docs/operating.md has a table of all of them.
+public struct Event: Sendable {
+    public let name: StaticString
+
+    public init(_ name: StaticString) { self.name = name }
+}
+
+/// A sink for events: a plain value that any thread may use.
 public struct EventLog: Sendable {
     public enum Level: UInt8, Sendable, Comparable, CaseIterable {
         case trace, debug, info, warning, error
@@ -13,10 +23,11 @@ public struct EventLog: Sendable {
     }
 
     private let sink: @Sendable (Level, String) -> Void
-    /// Lines below this level are dropped before their text is made.
+    /// Events below this level are dropped before their text is made.
     public let threshold: Level
 
-    /// A events that hands every line at or above `threshold` to `sink`, on the caller's thread.
+    /// A log that hands the line of every event at or above `threshold` to `sink`, on the
+    /// caller's thread. A line is the event's name, then its fields.
     public init(
         threshold: Level = .info, _ sink: @escaping @Sendable (Level, String) -> Void
     ) {
@@ -24,18 +35,46 @@ public struct EventLog: Sendable {
         self.sink = sink
     }
 
-    /// A events that forgets everything, for tests.
+    /// A log that forgets everything, for tests.
     public static let silent = EventLog { _, _ in }
 
-    /// Writes one line: a short sentence, then what belongs to it as `name=value`.
-    public func write(_ level: Level, _ line: @autoclosure () -> String) {
+    /// Writes one event. Its fields are `name=value`, separated by blanks; a value is a number, a
+    /// word, or `\(quoted: text)`.
+    public func write(_ level: Level, _ event: Event, _ fields: @autoclosure () -> String = "") {
         guard level >= threshold else { return }
-        sink(level, line())
+        let fields = fields()
+        sink(level, fields.isEmpty ? "\(event.name)" : "\(event.name) \(fields)")
     }
 
-    public func trace(_ line: @autoclosure () -> String) { write(.trace, line()) }
-    public func debug(_ line: @autoclosure () -> String) { write(.debug, line()) }
-    public func info(_ line: @autoclosure () -> String) { write(.info, line()) }
-    public func warning(_ line: @autoclosure () -> String) { write(.warning, line()) }
-    public func error(_ line: @autoclosure () -> String) { write(.error, line()) }
+    public func debug(_ event: Event, _ fields: @autoclosure () -> String = "") {
+        write(.debug, event, fields())
+    }
+    public func info(_ event: Event, _ fields: @autoclosure () -> String = "") {
+        write(.info, event, fields())
+    }
+    public func warning(_ event: Event, _ fields: @autoclosure () -> String = "") {
+        write(.warning, event, fields())
+    }
+    public func error(_ event: Event, _ fields: @autoclosure () -> String = "") {
+        write(.error, event, fields())
+    }
+}
+
+extension DefaultStringInterpolation {
+    /// Text as the value of a field: in quotation marks. A mark or a backslash within it has a
+    /// backslash before it, and the end of a line becomes a blank.
+    public mutating func appendInterpolation(quoted value: some CustomStringConvertible) {
+        var text = "\""
+        for character in value.description {
+            switch character {
+            case "\"", "\\":
+                text.append("\\")
+                text.append(character)
+            case _ where character.isNewline: text.append(" ")
+            default: text.append(character)
+            }
+        }
+        text.append("\"")
+        appendLiteral(text)
+    }
 }

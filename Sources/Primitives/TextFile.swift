@@ -9,10 +9,16 @@ internal import Glibc
 public enum TextFile {
     /// Replaces the file at `path` by one that holds `text`; readers see the old or the new one,
     /// never half. Mode 0644 less the umask. Returns 0 or an errno.
+    ///
+    /// Neither a link at `path` nor one at its draft, `path` with ".new", is followed: whoever else
+    /// may write to the folder cannot make this process write to another file.
     public static func replace(_ path: String, with text: String) -> Int32 {
         let draft = path + ".new"
         // SAFETY (all): paths and bytes are lent for the call.
-        let descriptor = unsafe open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+        // A draft that is there was left by a process that was killed, or is not ours at all.
+        _ = unsafe unlink(draft)
+        let flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
+        let descriptor = unsafe open(draft, flags, 0o644)
         guard descriptor >= 0 else { return errno }
         let written = write(text, to: descriptor)
         _ = close(descriptor)

@@ -117,7 +117,7 @@ public final class TieredStore: Sendable {
         do {
             recovery = try Recovery(self, disk: disk, at: Clock.monotonicNanoseconds())
         } catch {
-            events.error("recovery found no memory, what is on disk stays unknown")
+            events.error(.recoveryWithoutMemory, "bytes=\(Directory.regionBytes)")
             return
         }
         while true {

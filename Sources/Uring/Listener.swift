@@ -43,12 +43,15 @@ public struct Listener: Sendable {
     /// Listens on a unix stream socket at `path`.
     ///
     /// A socket file that nobody listens on is removed first; any other file is left alone.
-    /// The file has its mode before the first connection is possible.
+    /// The file has its owner and its mode before the first connection is possible.
     ///
-    /// - Parameter mode: Permissions of the file, 0o000...0o777.
-    public static func unix(path: String, mode: UInt32 = 0o700, backlog: Int32 = 1024)
-        throws(SocketError) -> Listener
-    {
+    /// - Parameters:
+    ///   - mode: Permissions of the file, 0o000...0o777.
+    ///   - owner: User and group that the file is given to; nil leaves it to this process's.
+    public static func unix(
+        path: String, mode: UInt32 = 0o700, owner: (user: UInt32, group: UInt32)? = nil,
+        backlog: Int32 = 1024
+    ) throws(SocketError) -> Listener {
         guard !path.isEmpty, path.utf8.count <= SocketAddress.pathBytesMax,
             !path.utf8.contains(0)
         else { throw .pathLength(path) }
@@ -64,7 +67,10 @@ public struct Listener: Sendable {
         let file = FileIdentity(path: path)
         let listener = Listener(socket: socket, address: address, file: file)
         do throws(SocketError) {
-            // SAFETY: a terminated string.
+            // SAFETY (both): a terminated string.
+            if let owner, unsafe lchown(path, owner.user, owner.group) != 0 {
+                throw .failed(call: "chown", address: path, errno: errno)
+            }
             guard unsafe chmod(path, mode & 0o777) == 0 else {
                 throw .failed(call: "chmod", address: path, errno: errno)
             }

@@ -58,7 +58,9 @@ enum Command {
 
     private static func serve(_ plan: Plan) -> Int32 {
         let events = EventLog.onStandardError(verbosity: plan.settings.verbosity)
-        for warning in plan.warnings { events.warning(warning) }
+        for warning in plan.warnings {
+            events.warning(.settingsWarning, "text=\(quoted: warning)")
+        }
         return Daemon.run(settings: plan.settings, events: events)
     }
 

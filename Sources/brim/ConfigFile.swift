@@ -11,7 +11,7 @@ enum ConfigFile {
     static let bytesMax = 1 << 20
 
     static func read(_ path: String) throws(UsageError) -> any ConfigSnapshot {
-        let data: Data
+        var data: Data
         do {
             data = try Data(contentsOf: URL(filePath: path))
         } catch {
@@ -20,6 +20,8 @@ enum ConfigFile {
         guard data.count <= bytesMax else {
             throw UsageError("\(path): larger than \(bytesMax) bytes")
         }
+        // Some editors begin a file with a byte order mark; it is no part of the first name.
+        if data.starts(with: [0xEF, 0xBB, 0xBF]) { data = Data(data.dropFirst(3)) }
         let text = String(decoding: data, as: UTF8.self)
         let names = try names(in: text, of: path)
         // A file of nothing but comments is no mapping for the library, and no mistake.

@@ -1,7 +1,7 @@
 // StandardErrorLog: one line per record on standard error, and the bridge from the events to it.
 //
-// A line is `2026-01-31T12:00:00.000Z info listening address=127.0.0.1:11211`: time in UTC,
-// level, message, metadata as `name=value`.
+// A line is `2026-01-31T12:00:00.000Z info server.stopped milliseconds=12`: time in UTC, level,
+// the event's name and its fields as `name=value`.
 
 internal import FoundationEssentials
 internal import Logging

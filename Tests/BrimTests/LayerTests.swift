@@ -68,6 +68,20 @@ private let wholeReport = """
         #expect(run.output == wholeReport)
     }
 
+    @Test func aByteOrderMarkIsNoPartOfTheFirstName() throws {
+        let run = try withFile("\u{FEFF}" + whole) { try Brim.check("--config \($0)") }
+        #expect(run.exitCode == 0, "\(run.errors)")
+        #expect(run.output == wholeReport)
+        // Of a file that holds nothing else, nothing is said either.
+        let empty = try withFile("\u{FEFF}# nothing\n") { try Brim.check("--config \($0)") }
+        #expect(empty.exitCode == 0, "\(empty.errors)")
+        // A second one is a character like others.
+        let twice = try withFile("\u{FEFF}\u{FEFF}threads: 2\n") {
+            try Brim.check("--config \($0)")
+        }
+        #expect(twice.exitCode == 64)
+    }
+
     @Test func theEnvironmentMaySetEverything() throws {
         var environment: [String: String] = ["BRIM_LISTEN": "10.0.0.1,[::1]:7"]
         for line in whole.split(separator: "\n") {

@@ -34,7 +34,10 @@ import Testing
         for line in run.errors.split(separator: "\n") {
             #expect(line.wholeMatch(of: stamp) != nil, "\(line)")
         }
-        #expect(run.errors.contains("Z warning -n (least slab chunk) has no effect"))
+        #expect(
+            run.errors.contains(
+                "Z warning settings.warning text=\"-n (least slab chunk) has no effect"))
+        #expect(run.errors.contains("Z error server.failed exit_code=71 reason=\""))
     }
 
     @Test func aLogReaderThatWentAwayDoesNotEndTheProcess() throws {

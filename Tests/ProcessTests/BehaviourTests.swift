@@ -31,8 +31,9 @@ extension ProcessTests {
             try Scenario.run("limits.\(scenario)")
         }
 
-        @Test func ordinaryUsersAreServed() throws {
-            try Scenario.run("limits.unprivileged")
+        @Test(arguments: ["unprivileged", "unix_socket_of_another_user"])
+        func ordinaryUsersAreServed(_ scenario: String) throws {
+            try Scenario.run("limits.\(scenario)")
         }
     }
 }

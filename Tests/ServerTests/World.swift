@@ -21,14 +21,16 @@ final class World {
     init(
         seed: UInt64 = 1, faults: FaultPlan = .none, memoryBytes: Int = 16 << 20,
         receiveBuffers: Int = 16, poolBlocks: Int = 64, valueBytesMax: Int = 1 << 20,
-        connections: Int = 64, idleTimeoutSeconds: Int = 0, disk: DiskConfiguration? = nil
+        connections: Int = 64, idleTimeoutSeconds: Int = 0, disk: DiskConfiguration? = nil,
+        storeWorkers: Int = 1
     ) throws {
         network = SimulatedNetwork(seed: seed, faults: faults)
         moment = Moment(nanoseconds: 1_000_000_000, seconds: 1_800_000_000)
         clock = try TimeSource.manual(moment)
         let store = try TieredStore(
             configuration: StoreConfiguration(
-                memoryBytes: memoryBytes, workers: 1, itemBytesMax: valueBytesMax, disk: disk),
+                memoryBytes: memoryBytes, workers: storeWorkers, itemBytesMax: valueBytesMax,
+                disk: disk),
             events: .silent, now: moment.seconds)
         self.store = store
         var settings = Settings()
@@ -50,7 +52,7 @@ final class World {
             // Before any connection could get the file's number.
             try network.addFile(descriptor: door.diskDescriptor)
             let mailbox = shared.mailboxes[0]
-            try store.start { _ in mailbox.notify(waker) }
+            try store.start { worker in if worker == 0 { mailbox.notify(waker) } }
         }
         worker = try Worker(
             ring: ring, door: door,
@@ -115,6 +117,9 @@ final class World {
     }
 
     var isDone: Bool { worker.isDone }
+
+    /// Whether the worker has nothing to do until something completes.
+    var isIdle: Bool { worker.isIdle }
 
     /// Makes turns until `condition` holds, for what other threads have to do; answers whether it
     /// did in time.

@@ -48,7 +48,7 @@ final class Lives {
         #expect(lives.client.commit())
         for number in 0..<70 { _ = lives.client.set("new\(number)", "value \(number)") }
         try lives.crash()
-        #expect(lives.world.lines.contains("recovery complete items=9070 "))
+        #expect(lives.world.lines.contains("store.recovered items=9070 "))
         #expect(lives.world.store.statistics().recoveredItems == 9070)
     }
 
@@ -135,7 +135,7 @@ final class Lives {
         lives.client.flushAll(at: lives.client.now + 3)
         try lives.restart()
         #expect(lives.client.get("k1") == "newer")
-        lives.client.pump(seconds: 5) { lives.world.lines.contains("delayed flush_all took") }
+        lives.client.pump(seconds: 5) { lives.world.lines.contains("store.flushed_at_time ") }
         #expect(lives.client.get("k1") == nil)
         try lives.restart()
         #expect(lives.client.get("k1") == nil)

@@ -85,7 +85,7 @@ private final class Outage {
             #expect(outage.check("when it lives again") == 100)
             try outage.lives.crash()
             #expect(outage.check("after a crash") == 100)
-            #expect(!outage.lives.world.lines.contains("emptied"))
+            #expect(!outage.lives.world.lines.contains("store.flush_mark"))
             outage.lives.world.stop()
         }
     }
@@ -95,11 +95,11 @@ private final class Outage {
             let outage = try Outage()
             for _ in 0..<4 { outage.flood(1500) }
             for number in 0..<20_000 { outage.client.set("small\(number)", "v") }
-            #expect(outage.lives.world.lines.contains("will be emptied"))
+            #expect(outage.lives.world.lines.contains("store.flush_mark_owed"))
             _ = outage.check("while the disk is dead")
             outage.heal()
             _ = outage.check("when it lives again")
-            #expect(outage.lives.world.lines.contains("was emptied"))
+            #expect(outage.lives.world.lines.contains("store.flush_mark_written"))
             for number in 0..<50 { outage.client.set("after\(number)", "kept") }
             for _ in 0..<2 {
                 try outage.lives.crash()

@@ -7,6 +7,7 @@ import Glibc
 import LMDB
 import Primitives
 import Store
+import Support
 import Testing
 
 /// Two workers' clients on one store, so that segments overlap; reopened again and again.

@@ -147,6 +147,17 @@ import Uring
         }
     }
 
+    @Test(.enabled(if: geteuid() == 0))
+    func unixSocketBelongsToWhomItIsGiven() throws {
+        let path = temporaryPath("socket")
+        let listener = try Listener.unix(path: path, mode: 0o700, owner: (65_534, 65_533))
+        defer { listener.close() }
+        var status = stat()
+        #expect(lstat(path, &status) == 0)
+        #expect(status.st_uid == 65_534 && status.st_gid == 65_533)
+        #expect(status.st_mode & 0o777 == 0o700)
+    }
+
     @Test func staleSocketFileIsReplaced() throws {
         let path = temporaryPath("socket")
         let dead = try Listener.unix(path: path)

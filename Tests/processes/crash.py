@@ -206,7 +206,7 @@ class Run:
                 self.recovery = max(self.recovery, time.monotonic() - start)
                 self.check(server)
             self.write(server, is_known)
-            assert "moved aside" not in server.log(), server.log()
+            assert "store.moved_aside" not in server.log(), server.log()
 
     def write(self, server, is_known):
         """Lets everybody write for a while, then kills."""

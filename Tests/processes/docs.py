@@ -221,7 +221,9 @@ def the_fixed_part_is_as_stated():
 def lines_of_the_log_have_their_form():
     with support.Server("-m", 64) as server:
         lines = server.log().splitlines()
-    form = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (info|warning|error) \w"
+    stamp = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
+    field = r'[a-z_]+=("([^"\\]|\\.)*"|[^\s"]+)'
+    form = rf"{stamp} (debug|info|warning|error) [a-z]+\.[a-z_]+( {field})*"
     assert lines
     for line in lines:
-        assert re.match(form, line), line
+        assert re.fullmatch(form, line), line

@@ -88,14 +88,14 @@ def _survives(rule, durability="interval"):
                     _is_cut_off(server)
                     _compare(client, 1)
                 assert int(client.stats()["brim_commits_failed"]) > 0
-                failures = re.findall(r"a commit failed", server.log())
+                failures = re.findall(r"error store\.commit_failed ", server.log())
                 assert len(failures) == 1, server.log()
                 server.rules("")
                 support.wait_for(
                     "the disk's recovery", lambda: client.stats()["brim_disk_failing"] == "no")
                 _fill(client, 4, keys=50)
                 _committed(server)
-                assert "commits succeed again" in server.log()
+                assert "store.commits_resumed " in server.log()
                 server.kill()
         with support.Server("-m", 64, store=place / "store") as server:
             server.wait_for_recovery()
@@ -105,7 +105,7 @@ def _survives(rule, durability="interval"):
                     for index in range(50, KEYS):
                         key = b"k%d" % index
                         assert client.get(key) == crash.value_of(key, 3), key
-            assert "moved aside" not in server.log(), server.log()
+            assert "store.moved_aside" not in server.log(), server.log()
 
 
 def _is_cut_off(server):
@@ -251,7 +251,7 @@ def dead_disk_and_a_flood():
                     stats["brim_disk_segments_given_up"], stats["brim_disk_records_given_up"]))
                 assert int(stats["brim_disk_segments_given_up"]) > 0
                 assert stats["brim_disk_failing"] == "yes"
-                if server.log().count("is given up") != 1:
+                if server.log().count("store.giving_up ") != 1:
                     raise AssertionError(server.log())
                 server.rules("")
                 support.wait_for(
@@ -269,7 +269,7 @@ def dead_disk_and_a_flood():
                     assert found in (None, crash.value_of(b"k%d" % index, 2)), index
                 for index in range(KEYS // 2, KEYS // 2 + 50):
                     assert client.get(b"k%d" % index) is None, index
-            assert "moved aside" not in server.log(), server.log()
+            assert "store.moved_aside" not in server.log(), server.log()
 
 
 def _is_not_stale(client, changed, removed):
@@ -300,7 +300,7 @@ def damaged_file():
                 with server.client() as client:
                     outcomes.append(_served(client, 2000))
                     assert client.set(b"fresh", b"1") == b"STORED"
-                if "moved aside" in server.log():
+                if "store.moved_aside" in server.log():
                     assert any("unusable" in name for name in os.listdir(store))
                     assert outcomes[-1] == 0
                     outcomes[-1] = "aside"

@@ -9,6 +9,7 @@ import importlib.util
 import os
 import pathlib
 import random
+import re
 import shutil
 import subprocess
 import time
@@ -203,7 +204,8 @@ def full_map():
                 preload="powercut.so") as server:
             story.tell(server)
             stats = server.stats()
-            assert "map full" in server.log(), "the map was never full"
+            assert re.search(r"store\.commit_failed reason=\"[^\"]*map full", server.log()), (
+                "the map was never full")
         events, ends = images.read_record(record), []
         end = 0
         for event in events:

@@ -102,7 +102,7 @@ class Server:
             self.wait_until_ready()
 
     def wait_until_ready(self):
-        ready = self.wait_for_log(r" ready: brim [^\n]*", START_SECONDS_MAX)
+        ready = self.wait_for_log(r" server\.ready [^\n]*", START_SECONDS_MAX)
         port = re.search(r"127\.0\.0\.1:(\d+)", ready.group())
         self.port = int(port.group(1)) if port else None
 

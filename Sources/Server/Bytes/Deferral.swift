@@ -140,22 +140,28 @@ extension Worker where Network: ~Copyable {
     }
 
     /// Writes what may leave to the output: what is owed for a large value, then the parts that
-    /// are ready. The batch must be empty.
+    /// are ready. The batch must be empty. Afterwards nothing else may be written to a connection
+    /// that is behind, or still owes a line end.
     mutating func emit(_ slot: Int) {
         let table = connections
-        if table[slot].owesLineEnd { payLineEnd(slot) }
+        if table[slot].owesLineEnd {
+            guard let room = takeRoomToLeave() else {
+                markReady(slot)
+                return
+            }
+            payLineEnd(slot, room)
+        }
         var hasMoved = false
         while isFrontReady(slot), !table[slot].isBehind {
-            // The turn's first may leave in any case: only so a dry pool fills again.
-            guard table[slot].replyBytes < replyQuota, hasRoom || outputFilled == 0 else {
+            guard table[slot].replyBytes < replyQuota, let room = takeRoomToLeave() else {
                 markReady(slot)
                 break
             }
             let index = Int(table[slot].firstPart)
             let isGone =
                 switch parts[index].kind {
-                case .text: emitText(slot, index)
-                case .read: emitRead(slot, index)
+                case .text: emitText(slot, index, room)
+                case .read: emitRead(slot, index, room)
                 case .commit: true
                 }
             if isGone { removeFront(slot) }
@@ -164,17 +170,19 @@ extension Worker where Network: ~Copyable {
         if hasMoved, table[slot].wait == .parts { endWait(slot) }
     }
 
-    private mutating func payLineEnd(_ slot: Int) {
-        var writer = replyWriter()
+    private mutating func payLineEnd(_ slot: Int, _ room: consuming ReplyRoom) {
+        var writer = replyWriter(room)
         Reply.lineEnd(to: &writer)
         if connections[slot].owesEnd { Reply.end(to: &writer) }
         connections[slot].owesLineEnd = false
         connections[slot].owesEnd = false
-        keepReply(slot, count: writer.count)
+        keepReply(slot, count: writer.count, room)
     }
 
     /// Writes some text; true if that was the last of it.
-    private mutating func emitText(_ slot: Int, _ index: Int) -> Bool {
+    private mutating func emitText(
+        _ slot: Int, _ index: Int, _ room: consuming ReplyRoom
+    ) -> Bool {
         let gone = Int(parts[index].inlineGone)
         let rest = Int(parts[index].inlineCount) - gone
         if rest > 0 {
@@ -182,32 +190,35 @@ extension Worker where Network: ~Copyable {
                 from: partBytes, at: index * ServerLimits.partInlineBytes + gone,
                 to: outputFilled, count: rest)
             parts[index].inlineGone = parts[index].inlineCount
-            connections[slot].partBytes -= rest
-            keepReply(slot, count: rest)
         }
+        var count = rest
         if !parts[index].chain.isEmpty {
             var chain = parts[index].chain
-            _ = emitBlock(slot, of: &chain, max: .max)
+            count += emitBlock(of: &chain, max: .max, behind: rest)
             parts[index].chain = chain
         } else if parts[index].sharedBytes > 0 {
             var chain = connections[slot].deferred
-            parts[index].sharedBytes -= emitBlock(
-                slot, of: &chain, max: parts[index].sharedBytes)
+            let part = emitBlock(of: &chain, max: parts[index].sharedBytes, behind: rest)
+            parts[index].sharedBytes -= part
+            count += part
             connections[slot].deferred = chain
+        }
+        if count > 0 {
+            connections[slot].partBytes -= count
+            keepReply(slot, count: count, room)
         }
         return parts[index].chain.isEmpty && parts[index].sharedBytes == 0
     }
 
-    /// Writes what the first block of a chain holds, `max` bytes of it at most.
-    private mutating func emitBlock(_ slot: Int, of chain: inout Chain, max: Int) -> Int {
+    /// Copies what the first block of a chain holds, `max` bytes of it at most, to the output
+    /// behind `gap` bytes that are there already. Returns how many.
+    private mutating func emitBlock(of chain: inout Chain, max: Int, behind gap: Int) -> Int {
         let id = chain.head
         let source = blocks.place(id)
         let count = min(blocks[id].count, max)
         output.copy(
-            from: source.region, at: source.offset + Int(blocks[id].start), to: outputFilled,
-            count: count)
-        connections[slot].partBytes -= count
-        keepReply(slot, count: count)
+            from: source.region, at: source.offset + Int(blocks[id].start),
+            to: outputFilled + gap, count: count)
         blocks[id].start += UInt32(count)
         if blocks[id].count == 0 { blocks.giveHead(of: &chain) }
         return count

@@ -25,15 +25,17 @@ extension Worker where Network: ~Copyable {
 
     /// Answers a get with a value that is sent from where it lies; `found` is released. False:
     /// not now, the connection waits.
-    mutating func beginLarge(_ index: Int, _ found: Found) -> Bool {
+    mutating func beginLarge(
+        _ index: Int, _ found: Found, _ room: consuming ReplyRoom
+    ) -> Bool {
         switch pinLarge(index, found) {
         case .pinned(let pin):
-            sendLarge(index, found, pin)
+            sendLarge(index, found, pin, room)
             return true
         case .waits:
             return false
         case .refused:
-            return answerMiss(index)
+            return answerMiss(index, room)
         }
     }
 
@@ -61,16 +63,18 @@ extension Worker where Network: ~Copyable {
     }
 
     /// Writes a pinned value's line; the value follows by itself.
-    mutating func sendLarge(_ index: Int, _ found: Found, _ pin: Pin) {
+    mutating func sendLarge(
+        _ index: Int, _ found: Found, _ pin: Pin, _ room: consuming ReplyRoom
+    ) {
         let slot = Int(batch[index].slot)
         let request = batch[index].request
         var key = batch[index].input
         key.offset += Int(request.key.offset)
-        var writer = replyWriter()
+        var writer = replyWriter(room)
         writeValueLine(
             key, Int(request.key.count), flags: found.flags, bytes: found.valueBytes,
             cas: request.verb == .gets || request.verb == .gats ? found.cas : nil, to: &writer)
-        keepReply(slot, count: writer.count)
+        keepReply(slot, count: writer.count, room)
         connections[slot].pin = pin
         pinCount += 1
         connections[slot].largeSource = .pin
@@ -139,18 +143,15 @@ extension Worker where Network: ~Copyable {
             _ = relieve(.staging, sparing: slot)
             return
         }
-        keys.copy(
-            from: place.region, at: keyStart, to: slot * ServerLimits.keyBytes,
-            count: Int(request.key.count))
-        table[slot].stagedRequest = request
-        table[slot].position += UInt32(consumed)
-        table[slot].inputBytes -= consumed
-        table[slot].waitingSince = 0
         guard let staging else {
+            // Without room for the reply, the command is looked at again.
+            guard let room = takeRoom(for: slot) else { return }
+            acceptStorage(slot, request, key: place, keyStart, consumed)
             counters.add(.waitsExpired)
-            refuseStaging(slot)
+            refuseStaging(slot, room)
             return
         }
+        acceptStorage(slot, request, key: place, keyStart, consumed)
         table[slot].staging = staging
         table[slot].stagedBytes = 0
         table[slot].stagingPhase = .filling
@@ -159,17 +160,30 @@ extension Worker where Network: ~Copyable {
         goOnStaging(slot)
     }
 
+    /// The command at the cursor is taken: its key is kept, and its line is behind the cursor.
+    private mutating func acceptStorage(
+        _ slot: Int, _ request: Request, key place: Location, _ keyStart: Int, _ consumed: Int
+    ) {
+        keys.copy(
+            from: place.region, at: keyStart, to: slot * ServerLimits.keyBytes,
+            count: Int(request.key.count))
+        connections[slot].stagedRequest = request
+        connections[slot].position += UInt32(consumed)
+        connections[slot].inputBytes -= consumed
+        connections[slot].waitingSince = 0
+    }
+
     /// There was no memory in time: the value is dropped as it comes, and so is the old one.
-    private mutating func refuseStaging(_ slot: Int) {
+    private mutating func refuseStaging(_ slot: Int, _ room: consuming ReplyRoom) {
         let request = connections[slot].stagedRequest
         connections[slot].swallow = UInt64(request.valueBytes) + 2
         counters.add(.setCommands)
         counters.add(.storeNoMemory)
         if request.verb == .set { forgetStagedKey(slot) }
         if !request.isQuiet {
-            var writer = replyWriter()
+            var writer = replyWriter(room)
             Reply.outOfMemory(to: &writer)
-            commitReply(slot, writer)
+            commitReply(slot, writer, room)
         }
         dropInput(slot)
     }
@@ -194,16 +208,24 @@ extension Worker where Network: ~Copyable {
                 connections[slot].stagingPhase = .lineEnd
             }
         }
-        if connections[slot].stagingPhase == .lineEnd, connections[slot].inputBytes >= 2 {
+        let hasLineEnd =
+            connections[slot].stagingPhase == .lineEnd && connections[slot].inputBytes >= 2
+        guard hasLineEnd || connections[slot].stagingPhase == .storing else { return }
+        // From here on there is an answer.
+        guard let room = takeRoom(for: slot) else {
+            if connections[slot].wait == .nothing { markReady(slot) }
+            return
+        }
+        if hasLineEnd {
             let first = takeByte(slot)
             let second = takeByte(slot)
-            if first == UInt8(ascii: "\r"), second == UInt8(ascii: "\n") {
-                connections[slot].stagingPhase = .storing
-            } else {
-                refuseStaged(slot, staging)
+            guard first == UInt8(ascii: "\r"), second == UInt8(ascii: "\n") else {
+                refuseStaged(slot, staging, room)
+                return
             }
+            connections[slot].stagingPhase = .storing
         }
-        if connections[slot].stagingPhase == .storing { storeStaged(slot, staging) }
+        storeStaged(slot, staging, room)
     }
 
     private mutating func takeStaged(_ slot: Int, _ staging: Staging) {
@@ -234,16 +256,20 @@ extension Worker where Network: ~Copyable {
     }
 
     /// No line end where the value should end.
-    private mutating func refuseStaged(_ slot: Int, _ staging: Staging) {
+    private mutating func refuseStaged(
+        _ slot: Int, _ staging: Staging, _ room: consuming ReplyRoom
+    ) {
         door.abandon(staging)
         endStaging(slot)
         guard !connections[slot].stagedRequest.isQuiet else { return }
-        var writer = replyWriter()
+        var writer = replyWriter(room)
         Reply.fault(.badDataChunk, to: &writer)
-        commitReply(slot, writer)
+        commitReply(slot, writer, room)
     }
 
-    private mutating func storeStaged(_ slot: Int, _ staging: Staging) {
+    private mutating func storeStaged(
+        _ slot: Int, _ staging: Staging, _ room: consuming ReplyRoom
+    ) {
         guard connections[slot].openReads == 0 else {
             beginWait(slot, .reads)
             return
@@ -261,12 +287,12 @@ extension Worker where Network: ~Copyable {
         case .refused:
             door.abandon(staging)
             endStaging(slot)
-            answerOutOfMemory(slot, isQuiet: request.isQuiet)
-        case .done:
+            answerOutOfMemory(slot, isQuiet: request.isQuiet, room)
+        case .done(let outcome):
             endStaging(slot)
             connections[slot].waitingSince = 0
             connections[slot].differing = Differing()
-            answerStore(slot, request, outcome)
+            answerStore(slot, request, outcome, room)
         }
     }
 

@@ -1,8 +1,9 @@
 // Output: replies become bytes, bytes become sends, and what cannot leave yet is kept.
 //
 // A turn's replies lie in the worker's output, side by side for each connection, and leave with
-// one immediate send each. What the socket does not take moves to blocks of the pool (`unsent`)
-// and goes out with one counted send at a time; until then the connection is not served.
+// one immediate send each. Who writes one has taken its room before (`ReplyRoom`). What the socket
+// does not take moves to blocks of the pool (`unsent`) and goes out with one counted send at a
+// time; until then the connection is not served.
 
 internal import Glibc
 internal import Memcache
@@ -13,27 +14,30 @@ internal import Uring
 extension Worker where Network: ~Copyable {
     // MARK: Writing replies
 
-    /// A writer over what is left of the output.
+    /// A writer over what is left of the output, which has room for the longest reply.
     @inline(__always)
-    mutating func replyWriter() -> ByteWriter {
+    mutating func replyWriter(_ room: borrowing ReplyRoom) -> ByteWriter {
         ByteWriter(
             output, at: outputFilled, capacity: ServerLimits.outputBytes &- outputFilled)
     }
 
     /// Makes what was written at the end of the output the connection's next reply.
     @inline(__always)
-    mutating func commitReply(_ slot: Int, _ writer: ByteWriter) {
-        precondition(!writer.overflowed)
+    mutating func commitReply(_ slot: Int, _ writer: ByteWriter, _ room: consuming ReplyRoom) {
+        guard !writer.overflowed else {
+            close(slot, .closedByFault)
+            return
+        }
         guard connections[slot].firstPart == nobody else {
             deferText(slot, Location(region: output, offset: outputFilled), count: writer.count)
             return
         }
-        keepReply(slot, count: writer.count)
+        keepReply(slot, count: writer.count, room)
     }
 
     /// The same for a reply that leaves before all parts.
     @inline(__always)
-    mutating func keepReply(_ slot: Int, count: Int) {
+    mutating func keepReply(_ slot: Int, count: Int, _ room: consuming ReplyRoom) {
         if connections[slot].replyBytes == 0 {
             connections[slot].replyOffset = outputFilled
             outputRuns &+= 1
@@ -46,15 +50,16 @@ extension Worker where Network: ~Copyable {
 
     /// Replies to a change: with `ack`, it leaves after the commit.
     @inline(__always)
-    mutating func commitChange(_ slot: Int, _ writer: ByteWriter) {
+    mutating func commitChange(_ slot: Int, _ writer: ByteWriter, _ room: consuming ReplyRoom) {
         if door.isAcknowledging, writer.count > 0 {
             if connections[slot].firstPart != nobody {
                 deferBarrier(slot)
+                guard connections[slot].phase == .open else { return }
             } else if connections[slot].changeOffset < 0 {
                 connections[slot].changeOffset = connections[slot].replyBytes
             }
         }
-        commitReply(slot, writer)
+        commitReply(slot, writer, room)
     }
 
     // MARK: The end of a turn

@@ -18,8 +18,37 @@ enum SharedMemory: Int, BitwiseCopyable {
     case pins
 }
 
+/// Room for one reply of any length at the end of the output: what a writer is made with, and what
+/// goes when the reply is kept. Only the functions below hand it out.
+///
+/// Take one for each reply, and no other before that reply is written or given up.
+struct ReplyRoom: ~Copyable {
+    fileprivate init() {}
+}
+
 extension Worker where Network: ~Copyable {
     // MARK: Room for replies
+
+    /// Room for a reply to a connection. Nil: the turn is over (`isOutputFull`), or the connection
+    /// waits until others have given blocks back.
+    @inline(__always)
+    mutating func takeRoom(for slot: Int) -> ReplyRoom? {
+        guard hasRoom || findRoom(for: slot) else { return nil }
+        return ReplyRoom()
+    }
+
+    /// Room for what a connection is owed from an earlier turn. Nil: not in this turn. The turn's
+    /// first may leave in any case: only so a dry pool fills again.
+    mutating func takeRoomToLeave() -> ReplyRoom? {
+        guard hasRoom || outputFilled == 0 else { return nil }
+        return ReplyRoom()
+    }
+
+    /// Room to put text together that is copied elsewhere. Nil: the output holds replies.
+    mutating func takeScratch() -> ReplyRoom? {
+        guard outputFilled == 0 else { return nil }
+        return ReplyRoom()
+    }
 
     /// Whether one more reply of any length has room: in the output, and in the pool if no socket
     /// takes anything of this turn.
@@ -42,7 +71,7 @@ extension Worker where Network: ~Copyable {
 
     /// Called when there is no room for a reply. True: there is now. False: the turn is over, or
     /// the connection waits until others have given blocks back.
-    mutating func findRoom(for slot: Int) -> Bool {
+    private mutating func findRoom(for slot: Int) -> Bool {
         guard outputFilled == 0 else {
             isOutputFull = true
             return false

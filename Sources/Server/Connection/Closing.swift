@@ -127,7 +127,8 @@ extension Worker where Network: ~Copyable {
             break
         }
         let isStaging =
-            table[slot].stagingPhase == .filling || table[slot].stagingPhase == .lineEnd
+            table[slot].wait == .nothing
+            && (table[slot].stagingPhase == .filling || table[slot].stagingPhase == .lineEnd)
         if isStaging, elapsed(since: table[slot].lastActive) > ServerLimits.stallNanosecondsMax {
             close(slot, .closedStalledInput)
         } else if table[slot].isBehind, table[slot].unsentSince != 0,

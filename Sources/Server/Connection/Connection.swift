@@ -194,8 +194,9 @@ struct Connection: BitwiseCopyable {
     @inline(__always)
     var deservesVisit: Bool {
         guard phase == .open, !isBehind else { return false }
-        if owesLineEnd || rollCursor >= 0 { return true }
+        if owesLineEnd { return true }
         if wait != .nothing { return false }
+        if rollCursor >= 0 { return true }
         switch stagingPhase {
         case .filling: return inputBytes > 0
         case .lineEnd: return inputBytes >= 2
@@ -219,7 +220,8 @@ struct Connection: BitwiseCopyable {
         guard hasEnded, !isArmed else { return false }
         switch stagingPhase {
         case .none: return inputBytes == 0 || isPartial || swallow > 0
-        case .filling, .lineEnd: return !isFilling
+        case .filling: return !isFilling && inputBytes == 0
+        case .lineEnd: return !isFilling && inputBytes < 2
         case .storing: return false
         }
     }

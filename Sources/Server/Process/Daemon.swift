@@ -25,6 +25,14 @@ public enum Daemon {
     struct Failure: Error {
         let line: String
         let exitCode: Int32
+        /// The worker that is the cause, if one is.
+        var worker: Int?
+
+        /// As fields of the event.
+        var fields: String {
+            "exit_code=\(exitCode)" + (worker.map { " worker=\($0)" } ?? "")
+                + " reason=\(quoted: line)"
+        }
     }
 
     /// How long stopping may take, all of it.
@@ -37,14 +45,19 @@ public enum Daemon {
             try serve(settings, events)
             return 0
         } catch {
-            events.error(error.line)
+            events.error(.serverFailed, error.fields)
             return error.exitCode
         }
     }
 
     private static func serve(_ settings: Settings, _ events: EventLog) throws(Failure) {
         let limit = DescriptorLimit.raise(toFit: settings.connectionsMax)
-        if !limit.isEnough { events.warning("\(limit)") }
+        if !limit.isEnough {
+            events.warning(
+                .descriptorsShort,
+                "granted=\(limit.granted) wanted=\(limit.wanted)"
+                    + " connections=\(limit.connectionsMax)")
+        }
         let ring = try makeControlRing(settings)
         let listeners = try listen(settings)
         try becomeUser(settings, events)
@@ -88,9 +101,12 @@ public enum Daemon {
                 }
             }
             if let path = settings.unixSocketPath {
+                // Of the user who will serve: it may connect, and remove the file at the end.
+                let account = Account.isRoot ? settings.user.flatMap(Account.init(named:)) : nil
                 listeners.append(
                     try Listener.unix(
-                        path: path, mode: settings.unixSocketMask, backlog: backlog))
+                        path: path, mode: settings.unixSocketMask,
+                        owner: account.map { ($0.userID, $0.groupID) }, backlog: backlog))
             }
         } catch {
             for listener in listeners { listener.close() }
@@ -106,7 +122,9 @@ public enum Daemon {
             return
         }
         do {
-            if try Privileges.drop(to: user) { events.info("runs as \(user)") }
+            if try Privileges.drop(to: user) {
+                events.info(.userChanged, "user=\(quoted: user)")
+            }
         } catch {
             throw Failure(line: "\(error)", exitCode: ExitCode.noPermission)
         }

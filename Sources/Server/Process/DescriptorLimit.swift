@@ -3,7 +3,7 @@
 internal import Primitives
 
 /// What came of raising the limit.
-public struct DescriptorLimit: Sendable, Equatable, CustomStringConvertible {
+public struct DescriptorLimit: Sendable, Equatable {
     /// Descriptors besides connections: three standard streams, listeners, the store's file and
     /// lock, its reading descriptors, rings and their wakers for every worker, and what libraries
     /// open for a moment.
@@ -18,14 +18,6 @@ public struct DescriptorLimit: Sendable, Equatable, CustomStringConvertible {
     /// How many connections fit, at most `Int.max`.
     public var connectionsMax: Int {
         granted > Self.othersMax ? Int(clamping: granted - Self.othersMax) : 0
-    }
-
-    /// For the log: one line, a warning if `isEnough` is false.
-    public var description: String {
-        isEnough
-            ? "descriptor limit is \(granted)"
-            : "descriptor limit is \(granted), \(wanted) are wanted: room for"
-                + " \(connectionsMax) connections (raise `ulimit -n` or LimitNOFILE=)"
     }
 
     /// Raises the soft limit, and as root the hard one, until `connections` fit. Never lowers.

@@ -68,13 +68,14 @@ struct Server: ~Copyable {
                 line: "no thread: \(errorText(error.errno))", exitCode: Daemon.ExitCode.system)
         }
         var names = ""
-        for fate in fates.started() {
+        for (number, fate) in fates.started().enumerated() {
             switch fate {
             case .running(let waker, let features):
                 wakers.append(waker)
                 names = features
             case .failed(let reason):
-                throw Daemon.Failure(line: reason, exitCode: Daemon.ExitCode.system)
+                throw Daemon.Failure(
+                    line: reason, exitCode: Daemon.ExitCode.system, worker: number)
             case .starting, .ended: break
             }
         }
@@ -110,29 +111,36 @@ struct Server: ~Copyable {
         let stopOrder = stopOrder
         let waker = controlWaker
         let events = events
+        let shared = shared
         _ = try Thread(name: "brim-signals") {
             while true {
                 let signal = SignalWatch.next()
                 if signal == .hangup {
-                    events.info("hangup: nothing to reload")
+                    events.info(.hangupIgnored)
                     continue
                 }
-                events.info("stopping: \(signal)")
+                events.info(
+                    .serverStopping, "signal=\(signal) connections=\(shared.connectionCount)")
                 stopOrder.storeRelease(1)
                 waker.wake()
             }
         }
     }
 
-    /// One line that says where and how it serves.
+    /// Says where and how it serves.
     func announce() {
         let places = listeners.map { "\($0.address)" }.joined(separator: ", ")
         let features = shared.facts.current.ringFeatures
-        events.info("io_uring: \(features)")
+        events.info(.ringFeatures, "names=\(quoted: features)")
         events.info(
-            "ready: brim \(Version.number) on \(places), workers=\(settings.workers)"
-                + " memory=\(settings.memoryBytes >> 20)MiB connections=\(settings.connectionsMax)"
-                + " store=\(settings.store?.directory ?? "none")")
+            .serverReady,
+            "version=\(Version.number) addresses=\(quoted: places) workers=\(settings.workers)"
+                + " memory_mib=\(settings.memoryBytes >> 20)"
+                + " connections=\(settings.connectionsMax)"
+                + " store=\(settings.store.map { "\(quoted: $0.directory)" } ?? "none")"
+                // Scripts that were written for releases without events wait for these words.
+                + " text=\"now ready: brim \(Version.number) on \(places),"
+                + " workers=\(settings.workers)\"")
     }
 
     // MARK: Serving
@@ -149,13 +157,15 @@ struct Server: ~Copyable {
             return Daemon.Failure(line: error.explanation, exitCode: Daemon.ExitCode.software)
         }
         return fates.failure.map {
-            Daemon.Failure(line: $0, exitCode: Daemon.ExitCode.software)
+            Daemon.Failure(
+                line: $0.reason, exitCode: Daemon.ExitCode.software, worker: $0.worker)
         }
     }
 
     /// Stops accepting, lets the workers answer what has arrived, then commits.
     mutating func stop(deadline: UInt64) {
         let fates = fates
+        let begun = Clock.monotonicNanoseconds()
         let workersDeadline = deadline - min(deadline, 1_500_000_000)
         for (mailbox, waker) in zip(shared.mailboxes, wakers) {
             mailbox.orderStop()
@@ -168,9 +178,13 @@ struct Server: ~Copyable {
                 fates.haveEnded || Clock.monotonicNanoseconds() >= workersDeadline
             }
         } catch {
-            events.warning("stopping: \(error.explanation)")
+            events.warning(.stopDisturbed, "reason=\(quoted: error.explanation)")
+        }
+        for worker in fates.unfinished {
+            events.warning(.workerUnfinished, "worker=\(worker)")
         }
         store.stop(deadlineNanoseconds: deadline)
-        events.info("stopped")
+        let spent = Clock.monotonicNanoseconds() - begun
+        events.info(.serverStopped, "milliseconds=\(spent / 1_000_000)")
     }
 }

@@ -144,12 +144,12 @@ extension Worker where Network: ~Copyable {
         return number
     }
 
-    private mutating func keyOffset(_ number: Int) -> Int {
+    mutating func keyOffset(_ number: Int) -> Int {
         number * ReadSlot.memoryBytes + Door.firstReadBytes
     }
 
     /// Asks the kernel for the record's first bytes.
-    private mutating func startRead(_ number: Int) {
+    mutating func startRead(_ number: Int) {
         guard let read = reads[number].read else { return }
         counters.add(.diskReads)
         reads[number].state = .reading
@@ -213,7 +213,7 @@ extension Worker where Network: ~Copyable {
     }
 
     /// Where the read's bytes are.
-    private mutating func bytes(of number: Int) -> Location {
+    mutating func bytes(of number: Int) -> Location {
         if let room = reads[number].room {
             return Location(region: door.memory, offset: door.readRoomOffset(room))
         }
@@ -307,14 +307,14 @@ extension Worker where Network: ~Copyable {
     }
 
     /// A get's answer is known.
-    private mutating func decide(_ number: Int) {
+    mutating func decide(_ number: Int) {
         reads[number].state = .decided
         let slot = Int(reads[number].connection)
         counters.add(reads[number].record == nil ? .getMisses : .getHits)
         readDecided(slot)
     }
 
-    private mutating func readDecided(_ slot: Int) {
+    mutating func readDecided(_ slot: Int) {
         touch(slot)
         connections[slot].openReads -= 1
         if connections[slot].openReads == 0, connections[slot].wait == .reads { endWait(slot) }
@@ -337,7 +337,7 @@ extension Worker where Network: ~Copyable {
     }
 
     /// Makes a slot vacant; its read has ended.
-    private mutating func freeRead(_ number: Int) {
+    mutating func freeRead(_ number: Int) {
         if let room = reads[number].room {
             door.closeReadRoom(room)
             reads[number].room = nil
@@ -358,115 +358,6 @@ extension Worker where Network: ~Copyable {
         }
     }
 
-    // MARK: Answering
-
-    /// Writes the answer of a decided read; true, as it leaves whole.
-    mutating func emitRead(_ slot: Int, _ part: Int) -> Bool {
-        let number = Int(parts[part].read)
-        connections[slot].readParts -= 1
-        var writer = replyWriter()
-        guard let record = reads[number].record else {
-            if reads[number].endsKeys { Reply.end(to: &writer) }
-            keepReply(slot, count: writer.count)
-            freeRead(number)
-            return true
-        }
-        let key = Location(region: readBytes, offset: keyOffset(number))
-        writeValueLine(
-            key, Int(reads[number].keyBytes), flags: record.flags, bytes: record.valueBytes,
-            cas: reads[number].sendsCas ? record.cas : nil, to: &writer)
-        if record.valueBytes <= Door.copyBytesMax {
-            writer.append(
-                bytes(of: number).region, record.valueOffset, record.valueBytes)
-            Reply.lineEnd(to: &writer)
-            if reads[number].endsKeys { Reply.end(to: &writer) }
-        } else {
-            connections[slot].largeSource = .room
-            connections[slot].largeOffset = record.valueOffset
-            connections[slot].largeBytes = record.valueBytes
-            connections[slot].largeIndex = 0
-            connections[slot].owesEnd = reads[number].endsKeys
-            connections[slot].room = reads[number].room
-            reads[number].room = nil
-        }
-        keepReply(slot, count: writer.count)
-        freeRead(number)
-        return true
-    }
-
-    /// Looks again for keys whose reads brought another key. The output must be free to write.
-    mutating func readAgain() {
-        hasReadsAgain = false
-        for number in 0..<readsUsed where reads[number].state == .again {
-            let slot = Int(reads[number].connection)
-            let hash = readBytes.withBytes(keyOffset(number), Int(reads[number].keyBytes)) {
-                door.hash($0)
-            }
-            let except = reads[number].differing
-            let lookup = readBytes.withBytes(keyOffset(number), Int(reads[number].keyBytes)) {
-                door.find($0, hash: hash, except: except)
-            }
-            reads[number].record = nil
-            switch lookup {
-            case .disk(let read) where !read.isLoad:
-                reads[number].read = read
-                startRead(number)
-            case .disk(let read):
-                door.finish(read, nil, in: readBytes)
-                decide(number)
-            case .dead(let death):
-                countDeath(death)
-                decide(number)
-            case .miss:
-                decide(number)
-            case .memory(let found):
-                answerFromMemory(number, slot, found)
-            }
-        }
-    }
-
-    /// A get that was to be read turns out to be in memory: its part becomes text.
-    private mutating func answerFromMemory(_ number: Int, _ slot: Int, _ found: Found) {
-        guard found.valueBytes <= Door.copyBytesMax, !found.isChained else {
-            // Twice unlikely: a miss is allowed, and cheaper than another way to answer.
-            door.release(found)
-            decide(number)
-            return
-        }
-        var writer = replyWriter()
-        writeValueLine(
-            Location(region: readBytes, offset: keyOffset(number)), Int(reads[number].keyBytes),
-            flags: found.flags, bytes: found.valueBytes,
-            cas: reads[number].sendsCas ? found.cas : nil, to: &writer)
-        writer.append(door.memory, found.valueOffset, found.valueBytes)
-        door.release(found)
-        Reply.lineEnd(to: &writer)
-        if reads[number].endsKeys { Reply.end(to: &writer) }
-        precondition(!writer.overflowed)
-        counters.add(.getHits)
-        becomeText(number, slot, count: writer.count)
-    }
-
-    /// Turns a read's part into the text at the end of the output; the slot is free again, or an
-    /// orphan if the kernel still has it.
-    private mutating func becomeText(_ number: Int, _ slot: Int, count: Int) {
-        let part = Int(reads[number].part)
-        parts[part].kind = .text
-        parts[part].read = nobody
-        connections[slot].readParts -= 1
-        var chain = Chain()
-        let source = Location(region: output, offset: outputFilled)
-        let copied = copy(source, count: count, behind: &chain, for: slot)
-        parts[part].chain = chain
-        connections[slot].partBytes += copied
-        abandonRead(number)
-        guard copied == count else {
-            close(slot, .closedPoolDry)
-            return
-        }
-        readDecided(slot)
-    }
-
     // MARK: Time
 
     /// Frames are free again: reads that wait for memory go on.
@@ -477,23 +368,6 @@ extension Worker where Network: ~Copyable {
             case .bringing: bring(number)
             default: break
             }
-        }
-    }
-
-    /// Gets whose reads have taken too long are answered as misses. The output must be free to
-    /// write.
-    mutating func expireReads() {
-        for number in 0..<readsUsed {
-            let state = reads[number].state
-            guard state == .reading || state == .waitingForRoom, !reads[number].isOrphan,
-                !reads[number].isChange,
-                now.nanoseconds &- reads[number].startedAt >= ServerLimits.waitNanosecondsMax
-            else { continue }
-            counters.add(.waitsExpired)
-            counters.add(.getMisses)
-            var writer = replyWriter()
-            if reads[number].endsKeys { Reply.end(to: &writer) }
-            becomeText(number, Int(reads[number].connection), count: writer.count)
         }
     }
 }

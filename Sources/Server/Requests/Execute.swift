@@ -20,7 +20,7 @@ private enum Got: BitwiseCopyable {
 extension Worker where Network: ~Copyable {
     /// Executes one entry of the batch. False: not now.
     @inline(__always)
-    mutating func execute(_ index: Int) -> Bool {
+    mutating func execute(_ index: Int, _ room: consuming ReplyRoom) -> Bool {
         let slot = Int(batch[index].slot)
         if connections[slot].firstPart != nobody,
             connections[slot].partBytes > replyQuota
@@ -29,31 +29,31 @@ extension Worker where Network: ~Copyable {
             return false
         }
         if !batch[index].isFault, batch[index].request.verb.rawValue <= Verb.gets.rawValue {
-            return executeGet(index)
+            return executeGet(index, room)
         }
-        return executeOther(index)
+        return executeOther(index, room)
     }
 
-    private mutating func executeOther(_ index: Int) -> Bool {
-        if batch[index].isFault { return executeFault(index) }
+    private mutating func executeOther(_ index: Int, _ room: consuming ReplyRoom) -> Bool {
+        if batch[index].isFault { return executeFault(index, room) }
         let slot = Int(batch[index].slot)
         let request = batch[index].request
         switch request.verb {
-        case .get, .gets: return executeGet(index)
-        case .gat, .gats: return executeTouchedGet(index)
-        case .set, .add, .replace, .append, .prepend, .cas: return executeStore(index)
-        case .delete: return executeDelete(index)
-        case .incr, .decr: return executeArithmetic(index)
-        case .touch: return executeTouch(index)
-        case .flushAll: return executeFlush(index)
+        case .get, .gets: return executeGet(index, room)
+        case .gat, .gats: return executeTouchedGet(index, room)
+        case .set, .add, .replace, .append, .prepend, .cas: return executeStore(index, room)
+        case .delete: return executeDelete(index, room)
+        case .incr, .decr: return executeArithmetic(index, room)
+        case .touch: return executeTouch(index, room)
+        case .flushAll: return executeFlush(index, room)
         case .quit:
             connections[slot].isLeaving = true
             return true
-        case .stats: return executeStatistics(index)
+        case .stats: return executeStatistics(index, room)
         case .keysEnd, .version, .verbosity, .noop, .cacheMemlimit, .shutdown:
-            var writer = replyWriter()
+            var writer = replyWriter(room)
             writePlain(request, to: &writer)
-            commitReply(slot, writer)
+            commitReply(slot, writer, room)
             return true
         }
     }
@@ -80,24 +80,24 @@ extension Worker where Network: ~Copyable {
     // MARK: Getting
 
     @inline(__always)
-    private mutating func executeGet(_ index: Int) -> Bool {
+    private mutating func executeGet(_ index: Int, _ room: consuming ReplyRoom) -> Bool {
         counters.add(.getCommands)
         let sendsCas = batch[index].request.verb == .gets
-        switch look(index, sendsCas: sendsCas) {
+        switch look(index, sendsCas: sendsCas, room) {
         case .written(let writer):
             counters.add(.getHits)
-            commitReply(Int(batch[index].slot), writer)
+            commitReply(Int(batch[index].slot), writer, room)
             return true
         case .miss:
-            return answerMiss(index)
+            return answerMiss(index, room)
         case .large(let found):
-            if beginLarge(index, found) {
+            if beginLarge(index, found, room) {
                 counters.add(.getHits)
                 return true
             }
             return undo(.getCommands)
         case .disk(let read):
-            return getFromDisk(index, read) || undo(.getCommands)
+            return getFromDisk(index, read, room) || undo(.getCommands)
         }
     }
 
@@ -117,23 +117,25 @@ extension Worker where Network: ~Copyable {
     }
 
     /// A get that finds nothing.
-    mutating func answerMiss(_ index: Int) -> Bool {
+    mutating func answerMiss(_ index: Int, _ room: consuming ReplyRoom) -> Bool {
         counters.add(.getMisses)
-        return answerNothing(index)
+        return answerNothing(index, room)
     }
 
-    mutating func answerNothing(_ index: Int) -> Bool {
+    mutating func answerNothing(_ index: Int, _ room: consuming ReplyRoom) -> Bool {
         if batch[index].endsKeys {
-            var writer = replyWriter()
+            var writer = replyWriter(room)
             Reply.end(to: &writer)
-            commitReply(Int(batch[index].slot), writer)
+            commitReply(Int(batch[index].slot), writer, room)
         }
         return true
     }
 
     /// Looks the key up, and writes the reply if the value is at hand.
     @inline(__always)
-    private mutating func look(_ index: Int, sendsCas: Bool) -> Got {
+    private mutating func look(
+        _ index: Int, sendsCas: Bool, _ room: borrowing ReplyRoom
+    ) -> Got {
         let slot = Int(batch[index].slot)
         let place = batch[index].input
         let slice = batch[index].request.key
@@ -150,7 +152,7 @@ extension Worker where Network: ~Copyable {
                 guard found.valueBytes <= Door.copyBytesMax, !found.isChained else {
                     return .large(found)
                 }
-                var writer = replyWriter()
+                var writer = replyWriter(room)
                 if sendsCas {
                     Reply.value(
                         key, flags: found.flags, bytes: found.valueBytes,
@@ -167,12 +169,14 @@ extension Worker where Network: ~Copyable {
         }
     }
 
-    private mutating func getFromDisk(_ index: Int, _ read: DiskRead) -> Bool {
+    private mutating func getFromDisk(
+        _ index: Int, _ read: DiskRead, _ room: consuming ReplyRoom
+    ) -> Bool {
         let slot = Int(batch[index].slot)
         guard !hasWaitedTooLong(slot) else {
             counters.add(.waitsExpired)
             door.finish(read, nil, in: readBytes)
-            return answerMiss(index)
+            return answerMiss(index, room)
         }
         if read.isLoad {
             requestLoad(slot, read)
@@ -201,32 +205,37 @@ extension Worker where Network: ~Copyable {
     }
 
     /// gat and gats: the value as it is, then a touch, which may be the end of it.
-    private mutating func executeTouchedGet(_ index: Int) -> Bool {
+    private mutating func executeTouchedGet(_ index: Int, _ room: consuming ReplyRoom) -> Bool {
         let slot = Int(batch[index].slot)
         let sendsCas = batch[index].request.verb == .gats
-        switch look(index, sendsCas: sendsCas) {
+        switch look(index, sendsCas: sendsCas, room) {
         case .written(let writer):
-            guard let outcome = touchKey(index) else { return false }
-            if case .touched = outcome {
-                commitChange(slot, writer)
+            switch touchKey(index) {
+            case .waits: return false
+            case .done(.touched):
+                commitChange(slot, writer, room)
                 countTouchedGet(isHit: true)
                 return true
+            case .done, .refused: break
             }
         case .large(let found):
-            return executeTouchedLarge(index, found)
+            return executeTouchedLarge(index, found, room)
         case .disk(let read):
             // The touch asks for a read of its own, and brings the record into memory.
             door.finish(read, nil, in: readBytes)
-            guard let outcome = touchKey(index) else { return false }
-            if case .touched = outcome { return executeTouchedGet(index) }
+            switch touchKey(index) {
+            case .waits: return false
+            case .done(.touched): return executeTouchedGet(index, room)
+            case .done, .refused: break
+            }
         case .miss:
             break
         }
         countTouchedGet(isHit: false)
-        return answerNothing(index)
+        return answerNothing(index, room)
     }
 
-    private mutating func touchKey(_ index: Int) -> Outcome? {
+    mutating func touchKey(_ index: Int) -> ChangeResult {
         change(index) { door, key, hash, except, _, expiry in
             door.touch(
                 key, hash: hash, expiry: expiry.second, isExpired: expiry.isExpired,
@@ -236,44 +245,47 @@ extension Worker where Network: ~Copyable {
 
     /// A value that is pinned first if the touch ends it, and touched first if not. With `ack`
     /// the line goes out at once, and the value when the touch is on disk.
-    private mutating func executeTouchedLarge(_ index: Int, _ found: Found) -> Bool {
+    private mutating func executeTouchedLarge(
+        _ index: Int, _ found: Found, _ room: consuming ReplyRoom
+    ) -> Bool {
         let slot = Int(batch[index].slot)
         if absolute(batch[index].request.expiry).isExpired {
             guard case .pinned(let pin) = pinLarge(index, found) else {
                 guard connections[slot].wait == .nothing else { return false }
                 countTouchedGet(isHit: false)
-                return answerNothing(index)
+                return answerNothing(index, room)
             }
-            let outcome = touchKey(index)
-            guard case .touched? = outcome else {
+            let result = touchKey(index)
+            guard case .done(.touched) = result else {
                 door.unpin(pin)
-                guard outcome != nil else { return false }
+                if case .waits = result { return false }
                 countTouchedGet(isHit: false)
-                return answerNothing(index)
+                return answerNothing(index, room)
             }
-            sendLarge(index, found, pin)
+            sendLarge(index, found, pin, room)
         } else {
             door.release(found)
-            guard let outcome = touchKey(index) else { return false }
-            guard case .touched = outcome else {
+            let result = touchKey(index)
+            guard case .done(.touched) = result else {
+                if case .waits = result { return false }
                 countTouchedGet(isHit: false)
-                return answerNothing(index)
+                return answerNothing(index, room)
             }
-            switch look(index, sendsCas: batch[index].request.verb == .gats) {
+            switch look(index, sendsCas: batch[index].request.verb == .gats, room) {
             case .large(let found):
                 guard case .pinned(let pin) = pinLarge(index, found) else {
                     guard connections[slot].wait == .nothing else { return false }
                     countTouchedGet(isHit: false)
-                    return answerNothing(index)
+                    return answerNothing(index, room)
                 }
-                sendLarge(index, found, pin)
+                sendLarge(index, found, pin, room)
             case .disk(let read):
                 // Its memory went in between: all over again.
                 door.finish(read, nil, in: readBytes)
-                return executeTouchedGet(index)
+                return executeTouchedGet(index, room)
             case .written, .miss:
                 countTouchedGet(isHit: false)
-                return answerNothing(index)
+                return answerNothing(index, room)
             }
         }
         if door.isAcknowledging { connections[slot].largeBarrier = door.barrier() }
@@ -290,7 +302,7 @@ extension Worker where Network: ~Copyable {
 
     // MARK: Statistics
 
-    private mutating func executeStatistics(_ index: Int) -> Bool {
+    private mutating func executeStatistics(_ index: Int, _ room: consuming ReplyRoom) -> Bool {
         let slot = Int(batch[index].slot)
         let place = batch[index].input
         let slice = batch[index].request.argument
@@ -303,31 +315,34 @@ extension Worker where Network: ~Copyable {
             return true
         }
         let text = shared.text(argument, at: now)
-        var writer = replyWriter()
+        var writer = replyWriter(room)
         writer.append(text.span)
-        guard !writer.overflowed else {
+        guard !writer.overflowed || outputFilled == 0 else {
+            // It may be longer than other replies: it has the next turn's output.
             isOutputFull = true
             return false
         }
-        commitReply(slot, writer)
+        commitReply(slot, writer, room)
         return true
     }
 
     /// The next stretch of `stats conns`.
     mutating func writeRoll(_ slot: Int) {
-        guard
-            connections[slot].partBytes <= replyQuota, hasRoom || findRoom(for: slot)
-        else {
+        guard connections[slot].partBytes <= replyQuota else {
+            beginWait(slot, .parts)
+            return
+        }
+        guard let room = takeRoom(for: slot) else {
             if connections[slot].wait == .nothing { markReady(slot) }
             return
         }
         let (text, next) = shared.rollText(
             from: connections[slot].rollCursor, bytesMax: ServerLimits.blockBytes, at: now)
-        var writer = replyWriter()
+        var writer = replyWriter(room)
         writer.append(text.span)
         if next == nil { Reply.end(to: &writer) }
         connections[slot].rollCursor = next ?? -1
-        commitReply(slot, writer)
+        commitReply(slot, writer, room)
         markReady(slot)
     }
 }

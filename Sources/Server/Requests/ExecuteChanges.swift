@@ -12,9 +12,10 @@ struct StoreExpiry: BitwiseCopyable {
     var isExpired: Bool
 }
 
-/// Whether a change is done.
-enum ChangeStep: BitwiseCopyable {
-    case done
+/// What a change came to.
+enum ChangeResult: BitwiseCopyable {
+    /// The store's answer is final: neither `wait` nor `read`.
+    case done(Outcome)
     /// The connection waits; execute it again.
     case waits
     /// It has waited too long for memory or a disk.
@@ -32,19 +33,18 @@ extension Worker where Network: ~Copyable {
         }
     }
 
-    /// Executes a change. Nil: it waits, and is executed again later. `Outcome.wait`: it has
-    /// waited for too long, and the caller answers that there is no memory.
+    /// Executes a change. Nothing is written.
     @inline(__always)
     mutating func change(
         _ index: Int,
         _ body: (
             inout Door, Span<UInt8>, UInt64, Differing, Request, StoreExpiry
         ) -> Outcome
-    ) -> Outcome? {
+    ) -> ChangeResult {
         let slot = Int(batch[index].slot)
         guard connections[slot].openReads == 0 else {
             beginWait(slot, .reads)
-            return nil
+            return .waits
         }
         let place = batch[index].input
         let request = batch[index].request
@@ -55,49 +55,69 @@ extension Worker where Network: ~Copyable {
             body(
                 &door, key, batch[index].hash, connections[slot].differing, request, expiry)
         }
-        switch settleChange(slot, place, request.key, outcome) {
-        case .done: return outcome
-        case .waits: return nil
-        case .refused: return .wait
-        }
+        return settleChange(slot, place, request.key, outcome)
     }
 
-    /// Whether an outcome is final; if not, the connection is made to wait.
+    /// Whether an outcome is final; if not, the connection is made to wait, or has waited too long.
+    @inline(__always)
     mutating func settleChange(
         _ slot: Int, _ place: Location, _ key: Slice, _ outcome: Outcome
-    ) -> ChangeStep {
+    ) -> ChangeResult {
         switch outcome {
         case .wait:
-            if hasWaitedTooLong(slot) {
-                connections[slot].differing = Differing()
-                return .refused
-            }
-            counters.add(.waitsForMemory)
-            beginWait(slot, .frames)
-            return .waits
+            return waitForFrames(slot) ? .waits : .refused
         case .read(let read):
-            if hasWaitedTooLong(slot) {
-                door.finish(read, nil, in: readBytes)
-                connections[slot].differing = Differing()
-                return .refused
-            }
-            beginChangeRead(slot, place, key, read)
-            return .waits
+            return waitForRecord(slot, place, key, read) ? .waits : .refused
         default:
             // What was excluded for this key means nothing for the next.
             connections[slot].differing = Differing()
-            return .done
+            return .done(outcome)
         }
     }
 
+    /// A change waits for memory. False: it has waited too long.
+    private mutating func waitForFrames(_ slot: Int) -> Bool {
+        guard !hasWaitedTooLong(slot) else {
+            connections[slot].differing = Differing()
+            return false
+        }
+        counters.add(.waitsForMemory)
+        beginWait(slot, .frames)
+        return true
+    }
+
+    /// A change waits for the record that it needs. False: it has waited too long.
+    private mutating func waitForRecord(
+        _ slot: Int, _ place: Location, _ key: Slice, _ read: DiskRead
+    ) -> Bool {
+        guard !hasWaitedTooLong(slot) else {
+            door.finish(read, nil, in: readBytes)
+            connections[slot].differing = Differing()
+            return false
+        }
+        beginChangeRead(slot, place, key, read)
+        return true
+    }
+
     /// No memory, or no disk, in time.
-    mutating func answerOutOfMemory(_ slot: Int, isQuiet: Bool) {
+    mutating func answerOutOfMemory(
+        _ slot: Int, isQuiet: Bool, _ room: consuming ReplyRoom
+    ) {
         counters.add(.waitsExpired)
         counters.add(.storeNoMemory)
         guard !isQuiet else { return }
-        var writer = replyWriter()
+        var writer = replyWriter(room)
         Reply.outOfMemory(to: &writer)
-        commitReply(slot, writer)
+        commitReply(slot, writer, room)
+    }
+
+    /// The end of a change that is not done: an error if it is refused. False: it waits.
+    private mutating func answerUndone(
+        _ slot: Int, _ result: ChangeResult, isQuiet: Bool, _ room: consuming ReplyRoom
+    ) -> Bool {
+        guard case .refused = result else { return false }
+        answerOutOfMemory(slot, isQuiet: isQuiet, room)
+        return true
     }
 
     // MARK: Storing
@@ -113,10 +133,10 @@ extension Worker where Network: ~Copyable {
         }
     }
 
-    mutating func executeStore(_ index: Int) -> Bool {
+    mutating func executeStore(_ index: Int, _ room: consuming ReplyRoom) -> Bool {
         let slot = Int(batch[index].slot)
         let place = batch[index].input
-        let outcome = change(index) { door, key, hash, except, request, expiry in
+        let result = change(index) { door, key, hash, except, request, expiry in
             place.region.withBytes(
                 place.offset &+ Int(request.value.offset), Int(request.value.count)
             ) { value in
@@ -135,22 +155,27 @@ extension Worker where Network: ~Copyable {
                     except: except)
             }
         }
-        guard let outcome else { return false }
-        answerStore(slot, batch[index].request, outcome)
+        switch result {
+        case .waits:
+            return false
+        case .refused:
+            counters.add(.setCommands)
+            answerOutOfMemory(slot, isQuiet: batch[index].request.isQuiet, room)
+        case .done(let outcome):
+            answerStore(slot, batch[index].request, outcome, room)
+        }
         return true
     }
 
     /// Counts and answers a storage command.
-    mutating func answerStore(_ slot: Int, _ request: Request, _ outcome: Outcome) {
+    mutating func answerStore(
+        _ slot: Int, _ request: Request, _ outcome: Outcome, _ room: consuming ReplyRoom
+    ) {
         counters.add(.setCommands)
         if request.verb == .cas { countCas(outcome) }
-        if case .wait = outcome {
-            answerOutOfMemory(slot, isQuiet: request.isQuiet)
-            return
-        }
         if case .tooLarge = outcome { counters.add(.storeTooLarge) }
         guard !request.isQuiet else { return }
-        var writer = replyWriter()
+        var writer = replyWriter(room)
         switch outcome {
         case .stored: Reply.stored(to: &writer)
         case .exists: Reply.exists(to: &writer)
@@ -160,9 +185,9 @@ extension Worker where Network: ~Copyable {
         default: Reply.notStored(to: &writer)
         }
         if case .stored = outcome {
-            commitChange(slot, writer)
+            commitChange(slot, writer, room)
         } else {
-            commitReply(slot, writer)
+            commitReply(slot, writer, room)
         }
     }
 
@@ -177,21 +202,16 @@ extension Worker where Network: ~Copyable {
 
     // MARK: The other changes
 
-    mutating func executeDelete(_ index: Int) -> Bool {
-        guard
-            let outcome = change(
-                index,
-                { door, key, hash, except, _, _ in
-                    door.remove(key, hash: hash, except: except)
-                })
-        else { return false }
+    mutating func executeDelete(_ index: Int, _ room: consuming ReplyRoom) -> Bool {
+        let result = change(index) { door, key, hash, except, _, _ in
+            door.remove(key, hash: hash, except: except)
+        }
         let slot = Int(batch[index].slot)
         let isQuiet = batch[index].request.isQuiet
-        if case .wait = outcome {
-            answerOutOfMemory(slot, isQuiet: isQuiet)
-            return true
+        guard case .done(let outcome) = result else {
+            return answerUndone(slot, result, isQuiet: isQuiet, room)
         }
-        var writer = replyWriter()
+        var writer = replyWriter(room)
         if case .deleted = outcome {
             counters.add(.deleteHits)
             Reply.deleted(to: &writer)
@@ -200,31 +220,27 @@ extension Worker where Network: ~Copyable {
             Reply.notFound(to: &writer)
         }
         // Also NOT_FOUND may have left a tombstone that is to last.
-        if !isQuiet { commitChange(slot, writer) }
+        if !isQuiet { commitChange(slot, writer, room) }
         return true
     }
 
-    mutating func executeArithmetic(_ index: Int) -> Bool {
-        guard
-            let outcome = change(
-                index,
-                { door, key, hash, except, request, _ in
-                    door.add(
-                        request.delta, isDecrement: request.verb == .decr, key: key, hash: hash,
-                        except: except)
-                })
-        else { return false }
+    mutating func executeArithmetic(_ index: Int, _ room: consuming ReplyRoom) -> Bool {
+        let result = change(index) { door, key, hash, except, request, _ in
+            door.add(
+                request.delta, isDecrement: request.verb == .decr, key: key, hash: hash,
+                except: except)
+        }
         let slot = Int(batch[index].slot)
         let request = batch[index].request
-        var writer = replyWriter()
+        guard case .done(let outcome) = result else {
+            return answerUndone(slot, result, isQuiet: request.isQuiet, room)
+        }
+        var writer = replyWriter(room)
         switch outcome {
-        case .wait:
-            answerOutOfMemory(slot, isQuiet: request.isQuiet)
-            return true
         case .number(let number):
             counters.add(request.verb == .decr ? .decrHits : .incrHits)
             Reply.number(number, to: &writer)
-            if !request.isQuiet { commitChange(slot, writer) }
+            if !request.isQuiet { commitChange(slot, writer, room) }
             return true
         case .notNumeric:
             Reply.nonNumeric(to: &writer)
@@ -234,41 +250,33 @@ extension Worker where Network: ~Copyable {
             counters.add(request.verb == .decr ? .decrMisses : .incrMisses)
             Reply.notFound(to: &writer)
         }
-        if !request.isQuiet { commitReply(slot, writer) }
+        if !request.isQuiet { commitReply(slot, writer, room) }
         return true
     }
 
-    mutating func executeTouch(_ index: Int) -> Bool {
-        guard
-            let outcome = change(
-                index,
-                { door, key, hash, except, _, expiry in
-                    door.touch(
-                        key, hash: hash, expiry: expiry.second, isExpired: expiry.isExpired,
-                        except: except)
-                })
-        else { return false }
+    mutating func executeTouch(_ index: Int, _ room: consuming ReplyRoom) -> Bool {
+        let result = touchKey(index)
         let slot = Int(batch[index].slot)
         let isQuiet = batch[index].request.isQuiet
-        counters.add(.touchCommands)
-        if case .wait = outcome {
-            answerOutOfMemory(slot, isQuiet: isQuiet)
-            return true
+        guard case .done(let outcome) = result else {
+            if case .refused = result { counters.add(.touchCommands) }
+            return answerUndone(slot, result, isQuiet: isQuiet, room)
         }
-        var writer = replyWriter()
+        counters.add(.touchCommands)
+        var writer = replyWriter(room)
         if case .touched = outcome {
             counters.add(.touchHits)
             Reply.touched(to: &writer)
-            if !isQuiet { commitChange(slot, writer) }
+            if !isQuiet { commitChange(slot, writer, room) }
         } else {
             counters.add(.touchMisses)
             Reply.notFound(to: &writer)
-            if !isQuiet { commitReply(slot, writer) }
+            if !isQuiet { commitReply(slot, writer, room) }
         }
         return true
     }
 
-    mutating func executeFlush(_ index: Int) -> Bool {
+    mutating func executeFlush(_ index: Int, _ room: consuming ReplyRoom) -> Bool {
         let slot = Int(batch[index].slot)
         guard connections[slot].openReads == 0 else {
             beginWait(slot, .reads)
@@ -281,16 +289,16 @@ extension Worker where Network: ~Copyable {
         case .past, .never: door.flushAll(at: nil)
         }
         guard !request.isQuiet else { return true }
-        var writer = replyWriter()
+        var writer = replyWriter(room)
         Reply.ok(to: &writer)
-        commitChange(slot, writer)
+        commitChange(slot, writer, room)
         return true
     }
 
     // MARK: Faults
 
     /// The peer's mistake: its reply, and how the connection gets back in step.
-    mutating func executeFault(_ index: Int) -> Bool {
+    mutating func executeFault(_ index: Int, _ room: consuming ReplyRoom) -> Bool {
         let slot = Int(batch[index].slot)
         let fault = batch[index].fault
         if fault.kind == .tooLarge {
@@ -299,9 +307,9 @@ extension Worker where Network: ~Copyable {
             counters.add(.storeTooLarge)
         }
         if !fault.isQuiet {
-            var writer = replyWriter()
+            var writer = replyWriter(room)
             Reply.fault(fault.kind, to: &writer)
-            commitReply(slot, writer)
+            commitReply(slot, writer, room)
         }
         connections[slot].swallow = fault.swallow
         if fault.closes {
@@ -321,6 +329,7 @@ extension Worker where Network: ~Copyable {
         let outcome = place.region.withBytes(place.offset + Int(key.offset), Int(key.count)) {
             door.remove($0, hash: batch[index].hash, except: connections[slot].differing)
         }
-        return settleChange(slot, place, key, outcome) != .waits
+        if case .waits = settleChange(slot, place, key, outcome) { return false }
+        return true
     }
 }

@@ -162,9 +162,8 @@ struct Acceptor: ~Copyable {
         guard !hasToldOfLimit else { return }
         hasToldOfLimit = true
         events.warning(
-            "no descriptor or memory for another connection (\(SystemError.name(error)), with"
-                + " \(shared.connectionCount) open): none is accepted until one closes; raise"
-                + " `ulimit -n` or LimitNOFILE=, or lower -c")
+            .acceptPaused,
+            "error=\(SystemError.name(error)) connections=\(shared.connectionCount)")
     }
 
     /// Accepts again once a connection has closed, or after a second.

@@ -45,18 +45,23 @@ final class WorkerFates: Sendable {
         }
     }
 
-    var haveEnded: Bool {
-        current.allSatisfy {
-            switch $0 {
-            case .ended, .failed: true
-            case .starting, .running: false
+    var haveEnded: Bool { unfinished.isEmpty }
+
+    /// The numbers of the workers that have not ended.
+    var unfinished: [Int] {
+        current.enumerated().filter {
+            switch $0.element {
+            case .ended, .failed: false
+            case .starting, .running: true
             }
-        }
+        }.map(\.offset)
     }
 
     /// What went wrong with a worker that had been running, if anything.
-    var failure: String? {
-        for case .failed(let reason) in current { return reason }
+    var failure: (worker: Int, reason: String)? {
+        for case (let worker, .failed(let reason)) in current.enumerated() {
+            return (worker, reason)
+        }
         return nil
     }
 }
@@ -76,7 +81,7 @@ enum WorkerThread {
             } catch let error as RingError {
                 fates.set(number, .failed(error.explanation))
             } catch {
-                fates.set(number, .failed("no memory for worker \(number): \(error)"))
+                fates.set(number, .failed("no memory for a worker: \(error)"))
             }
         }
     }

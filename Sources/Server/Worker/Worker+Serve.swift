@@ -72,32 +72,30 @@ extension Worker where Network: ~Copyable {
     private mutating func resume(_ slot: Int) -> Bool {
         if connections[slot].isBehind { return false }
         if connections[slot].owesLineEnd || connections[slot].firstPart != nobody {
-            // What is written now must not come between the replies of those before.
-            executeBatch()
-            guard !isOutputFull else {
-                markReady(slot)
-                return false
-            }
+            guard executeOthers(before: slot) else { return false }
             emit(slot)
+            // Whatever was written now would come in front of what is on its way, or is owed.
+            if connections[slot].isBehind || connections[slot].owesLineEnd { return false }
         }
         if connections[slot].swallow > 0 { dropInput(slot) }
         if connections[slot].stagingPhase != .none, connections[slot].wait == .nothing {
-            executeBatch()
-            guard !isOutputFull else {
-                markReady(slot)
-                return false
-            }
+            guard executeOthers(before: slot) else { return false }
             goOnStaging(slot)
         }
         if connections[slot].rollCursor >= 0, connections[slot].wait == .nothing {
-            executeBatch()
-            guard !isOutputFull else {
-                markReady(slot)
-                return false
-            }
+            guard executeOthers(before: slot) else { return false }
             writeRoll(slot)
         }
         return connections[slot].mayServe && !isOutputFull
+    }
+
+    /// Executes what others have in the batch: what is written now must not come between their
+    /// replies. False: the turn is over, the connection comes again in the next.
+    private mutating func executeOthers(before slot: Int) -> Bool {
+        executeBatch()
+        guard isOutputFull else { return true }
+        markReady(slot)
+        return false
     }
 
     // MARK: Parsing
@@ -288,11 +286,7 @@ extension Worker where Network: ~Copyable {
         var index = 0
         while index < batchCount {
             let slot = Int(batch[index].slot)
-            if !isOutputFull, !hasRoom, !findRoom(for: slot), !isOutputFull {
-                index = takeBackAll(of: slot, from: index)
-                continue
-            }
-            if isOutputFull {
+            guard !isOutputFull else {
                 takeBack(index)
                 index &+= 1
                 continue
@@ -300,7 +294,8 @@ extension Worker where Network: ~Copyable {
             guard
                 connections[slot].mayServe,
                 connections[slot].replyBytes < replyQuota,
-                execute(index)
+                let room = takeRoom(for: slot),
+                execute(index, room)
             else {
                 index = takeBackAll(of: slot, from: index)
                 continue

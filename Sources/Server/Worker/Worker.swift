@@ -3,9 +3,9 @@
 // A worker owns a ring, a door into the store, and the connections that were handed to it; its
 // memory is taken at start. It knows the ring by its protocol only, so tests run this very loop.
 // Worker+Settle: completions. Worker+Serve: parsing, batches. Execute, ExecuteChanges: the joint
-// to the store. Output, Deferral: replies. DiskReads, LargeValues: what takes several turns.
-// Pool: who may use the blocks. Closing: ends and deadlines. WorkerLists: who is ready, touched,
-// watched.
+// to the store. Output, Deferral: replies. DiskReads, DiskAnswers, LargeValues: what takes several
+// turns. Pool: who may use the blocks. Closing: ends and deadlines. WorkerLists: who is ready,
+// touched, watched.
 
 internal import Memcache
 public import Primitives

@@ -50,8 +50,9 @@ extension Committer {
                 didWarnIndex = true
                 let kept = log.geometry.memoryBytes / (1 << 20) * budget / max(used, 1)
                 store.events.warning(
-                    "memory for the index is full, the oldest segments leave the disk early; "
-                        + "to keep all the store can hold takes about -m \(kept)")
+                    .indexFull,
+                    "filled_percent=\(log.index.filledPercent()) segments=\(resident.count)"
+                        + " memory_mib_wanted=\(kept)")
             }
             _ = dropOldest(4)
         } else if log.recovering.loadAcquire() == 0 {
@@ -224,13 +225,14 @@ extension Committer {
         _ files: DiskFiles, _ victims: [Condemned]
     ) throws(LMDBError) {
         oweFlushMark(log.highestOrder())
-        store.events.warning("the map is full and what it is owed finds no room, it is emptied")
+        store.events.warning(.flushMarkOwed, "order=\(debts.flushMark) reason=map_full")
         var transaction = try files.environment.beginWrite()
         try transaction.put(files.meta, .flushMark, debts.flushMark)
         try delete(files, &transaction, victims)
         try transaction.commit()
         written.flushMark = debts.flushMark
         debts.flushMark = 0
+        store.events.info(.flushMarkWritten, "order=\(written.flushMark)")
     }
 
     /// LMDB uses pages that a transaction freed from the second one after it on: without this one

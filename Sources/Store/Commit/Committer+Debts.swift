@@ -90,7 +90,8 @@ extension Committer {
         if !debts.didWarn {
             debts.didWarn = true
             store.events.warning(
-                "memory is full of what the disk does not take, the oldest of it is given up")
+                .givingUp,
+                "segments=\(pending.count) failing_milliseconds=\(failingMilliseconds)")
         }
         let segments = log.segments
         let base = log.frames.offset(Int(segments.frame(segment).loadAcquire()) - 1)
@@ -183,8 +184,7 @@ extension Committer {
         if grave == nil || debts.bytes > debtBytesMax {
             oweFlushMark(record.order)
             store.events.warning(
-                "too much was given up unwritten, the store will be emptied before it is used "
-                    + "again")
+                .flushMarkOwed, "order=\(debts.flushMark) reason=given_up_too_much")
         }
     }
 

@@ -193,8 +193,7 @@ extension Committer {
         didWriteFrameBytes = true
         if debts.flushMark != 0, written.flushMark >= debts.flushMark {
             debts.flushMark = 0
-            store.events.info(
-                "the store was emptied, a start will find what is written from now on")
+            store.events.info(.flushMarkWritten, "order=\(written.flushMark)")
         }
         log.orderLimit.storeRelease(max(written.orders, log.orderLimit.loadRelaxed()))
     }

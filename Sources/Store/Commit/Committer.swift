@@ -44,6 +44,8 @@ struct Committer: ~Copyable {
     var isFailing = false
     /// When the first of the commits failed that have failed in a row, in monotonic nanoseconds.
     var failingSince: UInt64 = 0
+    /// Failed commits that had been counted when the first of these failed.
+    private var failedBefore: UInt64 = 0
     var retryAt: UInt64 = 0
     /// The last commit did not come about: what it was for is below the cuts and still waits.
     private var owesCommit = false
@@ -160,7 +162,10 @@ struct Committer: ~Copyable {
         guard retryAt != .max else { return }
         while !commit() {
             if Clock.monotonicNanoseconds() >= signals.deadline.loadAcquire() {
-                store.events.error("stopped before everything was committed")
+                store.events.error(
+                    .stoppedUncommitted,
+                    "segments=\(pending.count + log.sealed.count)"
+                        + " failing_milliseconds=\(failingMilliseconds)")
                 return
             }
             Pause.sleep(nanoseconds: 50_000_000)
@@ -261,7 +266,10 @@ struct Committer: ~Copyable {
                     break
                 }
                 if Clock.monotonicNanoseconds() > deadline {
-                    store.events.warning("a worker did not answer, the commit is put off")
+                    store.events.warning(
+                        .workerSilent,
+                        "worker=\(worker) milliseconds=\(Self.answerNanosecondsMax / 1_000_000)"
+                    )
                     return nil
                 }
                 Pause.short()
@@ -270,16 +278,25 @@ struct Committer: ~Copyable {
         return open
     }
 
+    /// How long commits have been failing; 0 if the last one succeeded.
+    var failingMilliseconds: UInt64 {
+        guard isFailing, failingSince != 0 else { return 0 }
+        return (Clock.monotonicNanoseconds() - failingSince) / 1_000_000
+    }
+
     private mutating func didSucceed(_ number: UInt64, began: UInt64, start: UInt64) {
         owesCommit = false
         fullCommits = 0
         debts.settle()
         batchBytes = Disk.transactionBytes
         if isFailing {
+            store.events.info(
+                .commitsResumed,
+                "failed=\(disk.counters[.failedCommits] &- failedBefore)"
+                    + " milliseconds=\(failingMilliseconds)")
             isFailing = false
             failingSince = 0
             disk.counters[.isFailing] = 0
-            store.events.info("commits succeed again")
         }
         let spent = Clock.monotonicNanoseconds() - start
         disk.counters.add(.commits, 1)
@@ -304,9 +321,10 @@ struct Committer: ~Copyable {
         if !isFailing {
             isFailing = true
             failingSince = Clock.monotonicNanoseconds()
+            failedBefore = disk.counters[.failedCommits] &- 1
             disk.counters[.isFailing] = 1
             store.events.error(
-                "a commit failed, serving from memory until one succeeds reason=\"\(error)\"")
+                .commitFailed, "reason=\(quoted: error) segments=\(pending.count)")
         }
         switch error {
         case .mapFull:
@@ -315,7 +333,10 @@ struct Committer: ~Copyable {
             retryAt = didDrop ? 0 : Clock.monotonicNanoseconds() + 20_000_000
         case .panic:
             retryAt = Clock.monotonicNanoseconds() + 500_000_000
-            if disk.reopen() { store.events.warning("the store was opened again") }
+            if disk.reopen() {
+                store.events.warning(
+                    .storeReopened, "failing_milliseconds=\(failingMilliseconds)")
+            }
         default:
             retryAt = Clock.monotonicNanoseconds() + 500_000_000
         }

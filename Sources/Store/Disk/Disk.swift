@@ -239,8 +239,7 @@ final class Disk: Sendable {
         SmallFile.remove(directory + "/lock.mdb")
         StartMarker(directory).clear()
         guard isMoved else { return }
-        events.warning(
-            "the store cannot be used and was moved aside reason=\"\(reason)\" to=\(target)")
+        events.warning(.storeMovedAside, "reason=\(quoted: reason) to=\(quoted: target)")
     }
 }
 

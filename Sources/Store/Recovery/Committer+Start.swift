@@ -43,7 +43,8 @@ extension Committer {
         } catch {
             // Nothing may be written over what could not be read: memory alone, from here on.
             store.events.error(
-                "the store cannot be read, serving from memory alone reason=\"\(error)\"")
+                .storeUnreadable,
+                "reason=\(quoted: error) directory=\(quoted: disk.configuration.directory)")
             isFailing = true
             disk.counters[.isFailing] = 1
             retryAt = .max
@@ -173,8 +174,7 @@ extension Committer {
         try transaction.put(files.meta, .flushMark, mark)
         log.flushMark.storeRelease(mark)
         written.flushMark = mark
-        store.events.error(
-            "what was written last is damaged, the store begins anew sequence=\(sequence)")
+        store.events.error(.lastRunDamaged, "sequence=\(sequence) order=\(mark)")
     }
 
     private func delete(

@@ -65,7 +65,7 @@ struct Recovery: ~Copyable {
     mutating func step(now: UInt32, at nanoseconds: UInt64) -> Progress {
         guard store.signals.stopping.loadAcquire() == 0 else {
             // `recovering` stays: the last commit must not take for complete what is known.
-            store.events.info("recovery was cut short segments=\(counts.segments)")
+            store.events.info(.recoveryCutShort, "segments=\(counts.segments)")
             return .ended
         }
         guard let files = disk.files() else { return .waits(nanoseconds: 20_000_000) }
@@ -155,7 +155,10 @@ struct Recovery: ~Copyable {
             return isGone(files, head.sequence)
         }
         if head.isDamaged || !isTaken { counts.damaged += 1 }
-        if !isTaken { front.didFail(head) }
+        if !isTaken {
+            store.events.error(.keyDirectoryUnreadable, "sequence=\(head.sequence)")
+            front.didFail(head)
+        }
         settle()
     }
 
@@ -314,7 +317,8 @@ struct Recovery: ~Copyable {
         let milliseconds = (nanoseconds - startedAt) / 1_000_000
         disk.counters[.recoveryMilliseconds] = milliseconds
         store.events.info(
-            "recovery complete items=\(counts.items) segments=\(counts.segments) "
+            .storeRecovered,
+            "items=\(counts.items) segments=\(counts.segments) "
                 + "damaged=\(disk.counters[.damagedSegments]) orphans=\(orphanScan.count) "
                 + "refused=\(counts.refused) distrusted=\(counts.distrusted) "
                 + "unsealed=\(front.waiting) milliseconds=\(milliseconds)")

@@ -1,0 +1,50 @@
+// ServerEvents: what the server tells the log about its life. The names are stable:
+// docs/operating.md lists them with their fields, and a test compares.
+
+internal import Primitives
+
+extension Event {
+    // MARK: Start
+
+    /// The limit of descriptors is too low for `-c`. `granted`, `wanted`, `connections` (that
+    /// fit).
+    static let descriptorsShort = Event("server.descriptors_short")
+
+    /// The process gave up being root. `user`.
+    static let userChanged = Event("server.user_changed")
+
+    /// What the kernel's io_uring offers of what the workers can use. `names`.
+    static let ringFeatures = Event("ring.features")
+
+    /// The server serves. `version`, `addresses`, `workers`, `memory_mib`, `connections` (the most
+    /// at a time), `store` (its directory, or `none`).
+    static let serverReady = Event("server.ready")
+
+    // MARK: Serving
+
+    /// There is no descriptor or memory for another connection: none is accepted until one closes.
+    /// Said once; `listen_disabled_num` counts. `error` (its symbol), `connections` (open ones).
+    static let acceptPaused = Event("server.accept_paused")
+
+    /// A hangup signal came; nothing happens. No fields.
+    static let hangupIgnored = Event("server.hangup_ignored")
+
+    // MARK: End
+
+    /// A signal orders the server to stop. `signal`, `connections` (open ones).
+    static let serverStopping = Event("server.stopping")
+
+    /// A worker had not ended when the last commit had to begin: what it has not answered stays
+    /// unanswered. `worker`.
+    static let workerUnfinished = Event("server.worker_unfinished")
+
+    /// The listeners could not be closed in order; the way down goes on. `reason`.
+    static let stopDisturbed = Event("server.stop_disturbed")
+
+    /// All is done; the process ends. `milliseconds` (since the order to stop, or the failure).
+    static let serverStopped = Event("server.stopped")
+
+    /// The server cannot begin, or go on. The last line before the process ends. `exit_code`,
+    /// `worker` (where one is the cause), `reason`.
+    static let serverFailed = Event("server.failed")
+}

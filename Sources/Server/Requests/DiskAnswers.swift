@@ -1,0 +1,154 @@
+// DiskAnswers: what a read from disk came to becomes the reply of its get.
+//
+// The read's part of the queue leaves with the record that was read, or becomes text first: if the
+// key turns out to be in memory, or if it has taken too long. Reads themselves are in DiskReads.
+
+internal import Memcache
+internal import Primitives
+internal import Store
+
+extension Worker where Network: ~Copyable {
+    /// Writes the answer of a decided read; true, as it leaves whole.
+    mutating func emitRead(_ slot: Int, _ part: Int, _ room: consuming ReplyRoom) -> Bool {
+        let number = Int(parts[part].read)
+        connections[slot].readParts -= 1
+        var writer = replyWriter(room)
+        guard let record = reads[number].record else {
+            if reads[number].endsKeys {
+                Reply.end(to: &writer)
+                keepReply(slot, count: writer.count, room)
+            }
+            freeRead(number)
+            return true
+        }
+        let key = Location(region: readBytes, offset: keyOffset(number))
+        writeValueLine(
+            key, Int(reads[number].keyBytes), flags: record.flags, bytes: record.valueBytes,
+            cas: reads[number].sendsCas ? record.cas : nil, to: &writer)
+        if record.valueBytes <= Door.copyBytesMax {
+            writer.append(
+                bytes(of: number).region, record.valueOffset, record.valueBytes)
+            Reply.lineEnd(to: &writer)
+            if reads[number].endsKeys { Reply.end(to: &writer) }
+        } else {
+            connections[slot].largeSource = .room
+            connections[slot].largeOffset = record.valueOffset
+            connections[slot].largeBytes = record.valueBytes
+            connections[slot].largeIndex = 0
+            connections[slot].owesEnd = reads[number].endsKeys
+            connections[slot].room = reads[number].room
+            reads[number].room = nil
+        }
+        keepReply(slot, count: writer.count, room)
+        freeRead(number)
+        return true
+    }
+
+    /// Looks again for keys whose reads brought another key, before the output holds replies.
+    mutating func readAgain() {
+        hasReadsAgain = false
+        for number in 0..<readsUsed where reads[number].state == .again {
+            guard let room = takeScratch() else {
+                hasReadsAgain = true
+                return
+            }
+            let slot = Int(reads[number].connection)
+            let hash = readBytes.withBytes(keyOffset(number), Int(reads[number].keyBytes)) {
+                door.hash($0)
+            }
+            let except = reads[number].differing
+            let lookup = readBytes.withBytes(keyOffset(number), Int(reads[number].keyBytes)) {
+                door.find($0, hash: hash, except: except)
+            }
+            reads[number].record = nil
+            switch lookup {
+            case .disk(let read) where !read.isLoad:
+                reads[number].read = read
+                startRead(number)
+            case .disk(let read):
+                door.finish(read, nil, in: readBytes)
+                decide(number)
+            case .dead(let death):
+                countDeath(death)
+                decide(number)
+            case .miss:
+                decide(number)
+            case .memory(let found):
+                answerFromMemory(number, slot, found, room)
+            }
+        }
+    }
+
+    /// A get that was to be read turns out to be in memory: its part becomes text.
+    private mutating func answerFromMemory(
+        _ number: Int, _ slot: Int, _ found: Found, _ room: consuming ReplyRoom
+    ) {
+        guard found.valueBytes <= Door.copyBytesMax, !found.isChained, hasRoom else {
+            // Twice unlikely: a miss is allowed, and cheaper than another way to answer, or than
+            // blocks of others.
+            door.release(found)
+            decide(number)
+            return
+        }
+        var writer = replyWriter(room)
+        writeValueLine(
+            Location(region: readBytes, offset: keyOffset(number)), Int(reads[number].keyBytes),
+            flags: found.flags, bytes: found.valueBytes,
+            cas: reads[number].sendsCas ? found.cas : nil, to: &writer)
+        writer.append(door.memory, found.valueOffset, found.valueBytes)
+        door.release(found)
+        Reply.lineEnd(to: &writer)
+        if reads[number].endsKeys { Reply.end(to: &writer) }
+        counters.add(.getHits)
+        becomeText(number, slot, writer, room)
+    }
+
+    /// Turns a read's part into the text at the end of the output; the slot is free again, or an
+    /// orphan if the kernel still has it. A short text needs no block of the pool.
+    private mutating func becomeText(
+        _ number: Int, _ slot: Int, _ writer: ByteWriter, _ room: consuming ReplyRoom
+    ) {
+        let part = Int(reads[number].part)
+        let count = writer.count
+        parts[part].kind = .text
+        parts[part].read = nobody
+        connections[slot].readParts -= 1
+        abandonRead(number)
+        var copied = count
+        if count <= ServerLimits.partInlineBytes {
+            partBytes.copy(
+                from: output, at: outputFilled, to: part * ServerLimits.partInlineBytes,
+                count: count)
+            parts[part].inlineCount = UInt16(count)
+        } else {
+            var chain = Chain()
+            let source = Location(region: output, offset: outputFilled)
+            copied = copy(source, count: count, behind: &chain, for: slot)
+            parts[part].chain = chain
+        }
+        connections[slot].partBytes += copied
+        guard copied == count, !writer.overflowed else {
+            close(slot, copied < count ? .closedPoolDry : .closedByFault)
+            return
+        }
+        readDecided(slot)
+    }
+
+    /// Gets whose reads have taken too long are answered as misses, before the output holds
+    /// replies.
+    mutating func expireReads() {
+        for number in 0..<readsUsed {
+            let state = reads[number].state
+            guard state == .reading || state == .waitingForRoom, !reads[number].isOrphan,
+                !reads[number].isChange,
+                now.nanoseconds &- reads[number].startedAt >= ServerLimits.waitNanosecondsMax
+            else { continue }
+            guard let room = takeScratch() else { return }
+            counters.add(.waitsExpired)
+            counters.add(.getMisses)
+            var writer = replyWriter(room)
+            if reads[number].endsKeys { Reply.end(to: &writer) }
+            becomeText(number, Int(reads[number].connection), writer, room)
+        }
+    }
+}

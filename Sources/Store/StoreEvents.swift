@@ -1,0 +1,81 @@
+// StoreEvents: what the store tells the log. The names are stable: docs/operating.md lists them
+// with their fields, and a test compares.
+
+internal import Primitives
+
+extension Event {
+    // MARK: Start
+
+    /// The store's file cannot be used. It was renamed, and a new store begun. `reason`, `to`.
+    static let storeMovedAside = Event("store.moved_aside")
+
+    /// The store's file could not be read at start; this run serves from memory alone and leaves
+    /// the file as it is. `reason`, `directory`.
+    static let storeUnreadable = Event("store.unreadable")
+
+    /// The list of keys of one segment could not be read, nor be made from the segment. What is
+    /// older is deleted, since it may have been overtaken. `sequence`.
+    static let keyDirectoryUnreadable = Event("store.key_directory_unreadable")
+
+    /// Part of what the last run wrote last is damaged. It may have overtaken anything, so all
+    /// that is older than `order` is gone. `sequence`, `order`.
+    static let lastRunDamaged = Event("store.last_run_damaged")
+
+    /// There was no memory to read what the disk holds; it stays there, and misses. `bytes`.
+    static let recoveryWithoutMemory = Event("store.recovery_without_memory")
+
+    /// The server stops while recovery still runs: the next start begins it again. `segments` (that
+    /// were read).
+    static let recoveryCutShort = Event("store.recovery_cut_short")
+
+    /// The index holds what the disk had. `items`, `segments`, `damaged` (segments), `orphans`
+    /// (parts of values whose writing was not finished), `refused` (records for which the index
+    /// had no room), `distrusted` (segments that something unreadable may have overtaken),
+    /// `unsealed` (segments that have to be written whole before they can be read),
+    /// `milliseconds`.
+    static let storeRecovered = Event("store.recovered")
+
+    // MARK: Commits
+
+    /// A commit failed, and the one before it had not: serving goes on from memory. `reason`,
+    /// `segments` (that wait to be written).
+    static let commitFailed = Event("store.commit_failed")
+
+    /// The first commit after failed ones has succeeded. `failed` (commits), `milliseconds` (since
+    /// the first of them).
+    static let commitsResumed = Event("store.commits_resumed")
+
+    /// The environment of LMDB had to be closed and opened again. `failing_milliseconds`.
+    static let storeReopened = Event("store.reopened")
+
+    /// A worker did not say how far its open segment is complete, so the commit is put off.
+    /// `worker`, `milliseconds` (that it was waited for).
+    static let workerSilent = Event("store.worker_silent")
+
+    /// The server stops, and the last commit did not succeed in time. `segments` (that were not
+    /// written whole), `failing_milliseconds` (0: the last commit was not a failure).
+    static let stoppedUncommitted = Event("store.stopped_uncommitted")
+
+    // MARK: Space
+
+    /// Memory is full of what the disk does not take; the oldest of it is given up from now on.
+    /// `segments` (that wait to be written), `failing_milliseconds`.
+    static let givingUp = Event("store.giving_up")
+
+    /// What is older than `order` will be, or is being, removed from the store. `order`, `reason`:
+    /// `given_up_too_much` (there is no room for the removals that must be written) or `map_full`
+    /// (there is none in the file).
+    static let flushMarkOwed = Event("store.flush_mark_owed")
+
+    /// The store is empty up to `order`; a start will find what is written from now on. `order`.
+    static let flushMarkWritten = Event("store.flush_mark_written")
+
+    /// The index has no room for all that the disk could hold, so the oldest segments leave it
+    /// early. `filled_percent`, `segments` (on disk), `memory_mib_wanted`.
+    static let indexFull = Event("store.index_full")
+
+    // MARK: Commands
+
+    /// A flush_all with a delay took effect. `order`, `seconds_late`.
+    static let flushedAtTime = Event("store.flushed_at_time")
+}

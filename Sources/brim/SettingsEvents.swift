@@ -1,0 +1,9 @@
+// SettingsEvents: what the command itself tells the log. The names are stable: docs/operating.md
+// lists them with their fields, and a test compares.
+
+internal import Primitives
+
+extension Event {
+    /// A setting was changed, has no effect, or deserves a second look. `text`.
+    static let settingsWarning = Event("settings.warning")
+}
