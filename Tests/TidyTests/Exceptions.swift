@@ -25,6 +25,8 @@ enum Exceptions {
     /// Names that libraries ask for, and that nothing here calls.
     static let demandedNames: Set<String> = [
         // ArgumentParser, before a command runs.
-        "validate"
+        "validate",
+        // The compiler, for each value in a text of a type's own.
+        "appendInterpolation",
     ]
 }

@@ -153,7 +153,7 @@ struct PackageChecker {
         guard other.target != suite.target || other.name != suite.name else { return false }
         return other.name.contains(suite.name)
             || other.target != suite.target && other.target.contains(suite.name)
-            || other.file.fileName.contains(suite.name)
+            || other.file.path != suite.file.path && other.file.fileName.contains(suite.name)
                 && !other.file.declarations.suites.contains { $0.text == suite.name }
     }
 }
