@@ -144,11 +144,6 @@ extension Writer {
         return heir
     }
 
-    /// Bytes that the open segment has room for.
-    public var tailRoom: Int {
-        main.segment == 0 ? 0 : log.geometry.segmentBytes - main.tail
-    }
-
     /// Bytes in the open segment.
     public var openBytes: Int { main.tail }
 

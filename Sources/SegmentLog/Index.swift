@@ -215,53 +215,11 @@ public struct Index: BitwiseCopyable, Sendable {
         return displaced
     }
 
-    /// Adds a slot to the hash's chain if there is room, and displaces nothing. False: there is
-    /// none, and the shard is closed to recovery from now on.
-    public func insertIfRoom(_ hash: UInt64, _ slot: UInt64, isItem: Bool) -> Bool {
-        let shard = shard(hash)
-        guard !isClosed(shard) else { return false }
-        var at = offset(shard, bucket(shard, hash))
-        search: while true {
-            for number in 0..<8 {
-                let here = at + number * 8
-                let old = load(here)
-                if old == 0 {
-                    store(slot, at: here)
-                    break search
-                }
-                guard number == 7 else { continue }
-                if layout.isLink(old) {
-                    at = overflowOffset(layout.linked(old))
-                    continue search
-                }
-                guard let bucket = takeOverflow() else {
-                    close(shard)
-                    return false
-                }
-                hang(bucket, on: here, old, slot)
-                break search
-            }
-        }
-        if isItem { addItems(shard, 1) }
-        didInsert(shard)
-        return true
-    }
-
-    private func hang(_ bucket: Int, on last: SlotOffset, _ old: UInt64, _ slot: UInt64) {
+    func hang(_ bucket: Int, on last: SlotOffset, _ old: UInt64, _ slot: UInt64) {
         let at = overflowOffset(bucket)
         store(old, at: at)
         store(slot, at: at + 8)
         store(layout.link(to: bucket), at: last)
-    }
-
-    /// Gives a shard as many buckets as `items` need, as far as memory allows, while there is
-    /// little in it: growing later would move every slot again and again.
-    public func presize(_ shard: Int, items: Int) {
-        let target = min(items / 7 + 1, rowsMax)
-        while case let count = bucketCount(shard), count < target {
-            grow(shard)
-            guard bucketCount(shard) > count else { return }
-        }
     }
 
     /// Hangs an overflow bucket on a full one. Without any left, `old` gives way.

@@ -10,8 +10,8 @@ enum Exceptions {
         "Server.Connection": 61,
         "Store.Committer": 31,
         // A line for each number that `stats` tells of the store.
-        "Store.StoreStatistics": 56,
-        "Load.Worker": 42,
+        "Store.StoreStatistics": 57,
+        "Load.RunWorker": 33,
     ]
 
     /// Words that comments name and that are no names of the code.

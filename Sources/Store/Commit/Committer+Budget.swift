@@ -23,7 +23,7 @@ extension Committer {
     var budget: Int {
         let map = disk.configuration.sizeBytes
         let most = max(map / 100 * 85 - 3 * Disk.transactionBytes, map / 4)
-        return max(most - shortfall, map / 16)
+        return max(most - fullMap.shortfall, map / 16)
     }
     var bytesOnDisk: Int { Int(disk.counters[.bytes]) }
 
@@ -273,7 +273,7 @@ extension Committer {
     private mutating func damagedKeys(_ files: DiskFiles) -> [UInt64] {
         guard let transaction = try? files.environment.beginRead() else { return [] }
         var keys: [UInt64] = []
-        for sequence in damagedSequences {
+        for sequence in distrusted.damaged {
             // The directory goes with the first part, even if that is missing.
             keys.append(DiskFiles.segmentKey(sequence))
             let parts = DiskFiles.segmentKey(sequence, part: 1)
@@ -283,7 +283,7 @@ extension Committer {
                 return true
             }
         }
-        damagedSequences = []
+        distrusted.damaged = []
         return keys
     }
 
@@ -295,7 +295,7 @@ extension Committer {
             return keys
         }
         guard let files = disk.files() else { return }
-        if condemned.isEmpty, !damagedSequences.isEmpty { orphans += damagedKeys(files) }
+        if condemned.isEmpty, !distrusted.damaged.isEmpty { orphans += damagedKeys(files) }
         guard !orphans.isEmpty else { return }
         let batch = orphans.suffix(Self.orphansPerTransactionMax)
         var count = 0

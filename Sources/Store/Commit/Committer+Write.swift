@@ -29,7 +29,7 @@ extension Committer {
                 // A chain has transactions of its own, below, after the metadata.
                 if log.segments.kind(segment) == .chain { break }
                 let size = Int(log.segments.filled(segment).loadRelaxed())
-                if !batch.isEmpty, bytes + size > batchBytes { break }
+                if !batch.isEmpty, bytes + size > fullMap.batchBytes { break }
                 bytes += try writeSegment(files, &transaction, segment)
                 batch.append(segment)
             }
@@ -174,7 +174,7 @@ extension Committer {
         let mark = max(log.flushMark.loadAcquire(), debts.flushMark)
         if mark > written.flushMark { try transaction.put(files.meta, .flushMark, mark) }
         if due != written.flushAt { try transaction.put(files.meta, .flushAt, due) }
-        if !didWriteFrameBytes {
+        if !written.hasFrameBytes {
             try transaction.put(files.meta, .frameBytes, UInt64(log.geometry.frameBytes))
         }
     }
@@ -190,7 +190,7 @@ extension Committer {
         written.flushMark = word(.flushMark) ?? written.flushMark
         written.flushAt = word(.flushAt) ?? written.flushAt
         written.changes = changes
-        didWriteFrameBytes = true
+        written.hasFrameBytes = true
         if debts.flushMark != 0, written.flushMark >= debts.flushMark {
             debts.flushMark = 0
             store.events.info(.flushMarkWritten, "order=\(written.flushMark)")

@@ -37,9 +37,8 @@ struct Committer: ~Copyable {
     var cutsTaken: UInt64 = 0
     /// Sequences of segments that hold older records than their place in the log says.
     var returned: [UInt64] = []
-    /// Whether this run's frame size is in the metadata.
-    var didWriteFrameBytes = false
-    var written = (orders: UInt64(0), flushMark: UInt64(0), flushAt: UInt64(0), changes: UInt64(0))
+    /// What the metadata holds.
+    var written = Written()
     var lastKey: UInt64 = 0
     var isFailing = false
     /// When the first of the commits failed that have failed in a row, in monotonic nanoseconds.
@@ -52,14 +51,7 @@ struct Committer: ~Copyable {
     /// Up to which sequence the oldest segments held nothing live when so many commits had begun.
     var superseded = (last: UInt64(0), begun: UInt64(0))
     var didWarnIndex = false
-    /// Bytes by which the budget turned out to be too large, as the map was full below it.
-    var shortfall = 0
-    /// Bytes of segments that one transaction carries: less after one found the map full.
-    var batchBytes = Disk.transactionBytes
-    /// Commits in a row that found the map full and were tried again at once.
-    private var fullCommits = 0
-    /// As many, and whoever waits for a commit learns that it failed.
-    private static let fullCommitsMax = 64
+    var fullMap = FullMap()
     /// What is owed for segments that were given up unwritten.
     var debts = Debts()
     /// Segments that were given up: their numbers are free again after quiescence.
@@ -68,10 +60,38 @@ struct Committer: ~Copyable {
     var orphans: [UInt64] = []
     /// Recovery runs, but `returned` has what it has not reached, too.
     var knowsReturned = false
-    /// Recovery has ended, and what it distrusts has been condemned.
-    var knowsDistrusted = false
-    /// Segments whose directory is damaged: deleted when nothing older is left.
-    var damagedSequences: [UInt64] = []
+    var distrusted = Distrusted()
+
+    /// The metadata as it was committed last.
+    struct Written {
+        var orders: UInt64 = 0
+        var flushMark: UInt64 = 0
+        var flushAt: UInt64 = 0
+        /// How many changes that no record tells of were covered.
+        var changes: UInt64 = 0
+        /// Whether this run's frame size is there.
+        var hasFrameBytes = false
+    }
+
+    /// What a commit that found the map full has taught.
+    struct FullMap {
+        /// Bytes by which the budget turned out to be too large, as the map was full below it.
+        var shortfall = 0
+        /// Bytes of segments that one transaction carries: less after one found the map full.
+        var batchBytes = Disk.transactionBytes
+        /// Commits in a row that were tried again at once.
+        var commits = 0
+        /// As many, and whoever waits for a commit learns that it failed.
+        static let commitsMax = 64
+    }
+
+    /// What recovery could not read, and what that may have overtaken.
+    struct Distrusted {
+        /// Recovery has ended, and what may have been overtaken is condemned.
+        var isKnown = false
+        /// Segments whose directory is damaged: deleted when nothing older is left.
+        var damaged: [UInt64] = []
+    }
 
     /// A segment on disk.
     struct Resident {
@@ -203,15 +223,15 @@ struct Committer: ~Copyable {
                     bytes: Self.diskBytes(filled, records), commit: 0))
             didAdopt = true
         }
-        if didAdopt || !knowsDistrusted { condemnDistrusted() }
+        if didAdopt || !distrusted.isKnown { condemnDistrusted() }
     }
 
     /// What recovery could not settle, because something that it could not read may have
     /// overtaken it, leaves the disk; and after it what could not be read.
     private mutating func condemnDistrusted() {
         guard log.recovering.loadAcquire() == 0 else { return }
-        knowsDistrusted = true
-        damagedSequences += store.damaged.withLock { sequences in
+        distrusted.isKnown = true
+        distrusted.damaged += store.damaged.withLock { sequences in
             defer { sequences = [] }
             return sequences
         }
@@ -286,9 +306,9 @@ struct Committer: ~Copyable {
 
     private mutating func didSucceed(_ number: UInt64, began: UInt64, start: UInt64) {
         owesCommit = false
-        fullCommits = 0
+        fullMap.commits = 0
         debts.settle()
-        batchBytes = Disk.transactionBytes
+        fullMap.batchBytes = Disk.transactionBytes
         if isFailing {
             store.events.info(
                 .commitsResumed,
@@ -309,8 +329,8 @@ struct Committer: ~Copyable {
 
     private mutating func didFail(_ number: UInt64, _ error: LMDBError) {
         // A full map is tried again at once, if something can leave it: nobody is told.
-        if error == .mapFull, fullCommits < Self.fullCommitsMax, makeWayInMap() {
-            fullCommits += 1
+        if error == .mapFull, fullMap.commits < FullMap.commitsMax, makeWayInMap() {
+            fullMap.commits += 1
             disk.counters.add(.fullMaps, 1)
             retryAt = 0
             return
@@ -328,7 +348,7 @@ struct Committer: ~Copyable {
         }
         switch error {
         case .mapFull:
-            let didDrop = fullCommits >= Self.fullCommitsMax && makeWayInMap()
+            let didDrop = fullMap.commits >= FullMap.commitsMax && makeWayInMap()
             // Nothing can go now: readers hold it, or there is nothing.
             retryAt = didDrop ? 0 : Clock.monotonicNanoseconds() + 20_000_000
         case .panic:
@@ -348,9 +368,10 @@ struct Committer: ~Copyable {
         reapAt = 0
         // The map holds less than its size says: so much is not to be reached again.
         let excess = budget - bytesOnDisk + Disk.transactionBytes / 4
-        shortfall = min(max(shortfall, shortfall + excess), disk.configuration.sizeBytes)
+        fullMap.shortfall = min(
+            max(fullMap.shortfall, fullMap.shortfall + excess), disk.configuration.sizeBytes)
         // Less at a time, so that what there is room for gets in.
-        batchBytes = max(batchBytes / 4, log.geometry.segmentBytes)
+        fullMap.batchBytes = max(fullMap.batchBytes / 4, log.geometry.segmentBytes)
         return dropOldest(max((2 << 20) / log.geometry.frameBytes, 8), isUrgent: true) > 0
     }
 }

@@ -3,8 +3,8 @@
 //
 // What was open lies on disk as stretches. Each of these segments is written whole, under its own
 // sequence, so that recovery finds it among the others and no record ever stands at a place that
-// is newer than itself. If that cannot be done (the disk is full, say) recovery reads the stretches,
-// and every commit tries again.
+// is newer than itself. If that cannot be done (the disk is full, say) recovery reads the
+// stretches, and every commit tries again.
 
 internal import LMDB
 internal import Primitives
@@ -114,7 +114,7 @@ extension Committer {
         var bytes = 0
         var sealed: [UInt64] = []
         for (sequence, stretches) in unsealed.segments {
-            if bytes > 0, bytes + Geometry.frameBytesMax > batchBytes { break }
+            if bytes > 0, bytes + Geometry.frameBytesMax > fullMap.batchBytes { break }
             bytes += try seal(files, &transaction, sequence, stretches)
             sealed.append(sequence)
         }

@@ -1,4 +1,4 @@
-// OutputRoomTests: a turn whose replies fill the worker's output to its last bytes. What finds no
+// OutputAreaTests: a turn whose replies fill the worker's output to its last bytes. What finds no
 // room in it waits for the next turn, whoever writes it: nothing is lost, and the process lives.
 
 import Primitives
@@ -8,7 +8,7 @@ import Support
 import Testing
 import Uring
 
-@Suite struct OutputRoomTests {
+@Suite struct OutputAreaTests {
     private func value(_ count: Int) -> String { String(repeating: "v", count: count) }
 
     private func world() throws -> World {

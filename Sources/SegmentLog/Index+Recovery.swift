@@ -1,0 +1,46 @@
+// Index+Recovery: how recovery fills the index: with the size it will need from the beginning, and
+// without displacing anything.
+
+extension Index {
+    /// Adds a slot to the hash's chain if there is room, and displaces nothing. False: there is
+    /// none, and the shard is closed to recovery from now on.
+    public func insertIfRoom(_ hash: UInt64, _ slot: UInt64, isItem: Bool) -> Bool {
+        let shard = shard(hash)
+        guard !isClosed(shard) else { return false }
+        var at = offset(shard, bucket(shard, hash))
+        search: while true {
+            for number in 0..<8 {
+                let here = at + number * 8
+                let old = load(here)
+                if old == 0 {
+                    store(slot, at: here)
+                    break search
+                }
+                guard number == 7 else { continue }
+                if layout.isLink(old) {
+                    at = overflowOffset(layout.linked(old))
+                    continue search
+                }
+                guard let bucket = takeOverflow() else {
+                    close(shard)
+                    return false
+                }
+                hang(bucket, on: here, old, slot)
+                break search
+            }
+        }
+        if isItem { addItems(shard, 1) }
+        didInsert(shard)
+        return true
+    }
+
+    /// Gives a shard as many buckets as `items` need, as far as memory allows, while there is
+    /// little in it: growing later would move every slot again and again.
+    public func presize(_ shard: Int, items: Int) {
+        let target = min(items / 7 + 1, rowsMax)
+        while case let count = bucketCount(shard), count < target {
+            grow(shard)
+            guard bucketCount(shard) > count else { return }
+        }
+    }
+}
