@@ -63,12 +63,11 @@ final class Maintenance: Sendable {
     }
 
     private func flushIfDue(_ now: UInt32) {
-        let due = store.signals.flushAt.loadAcquire()
-        guard due != 0, due <= UInt64(now) else { return }
-        // The mark first: a commit in between must not find neither.
-        let mark = store.log.flushAll()
-        _ = store.signals.flushAt.replace(due, with: 0)
-        store.signals.changes.add(1)
-        store.events.info(.flushedAtTime, "order=\(mark) seconds_late=\(UInt64(now) - due)")
+        store.signals.flushIfDue(store.log, now: now)
+        let due = store.signals.flushedAt.exchange(0)
+        guard due != 0 else { return }
+        let order = store.log.flushMark.loadRelaxed()
+        let late = UInt64(now) - min(due, UInt64(now))
+        store.events.info(.flushedAtTime, "order=\(order) seconds_late=\(late)")
     }
 }

@@ -1,6 +1,7 @@
 // Signals: what the store's threads tell each other and the workers, in atomic words.
 
 internal import Primitives
+internal import SegmentLog
 
 /// Words that all threads of one store share; a handle.
 struct Signals: BitwiseCopyable, Sendable {
@@ -49,8 +50,29 @@ struct Signals: BitwiseCopyable, Sendable {
     /// Threads end.
     var stopping: AtomicWord64 { region.atomic64(at: 120) }
 
+    /// Absolute second of the delayed flush_all that took effect last, until the log was told.
+    var flushedAt: AtomicWord64 { region.atomic64(at: 176) }
+    private var flushLock: Lock { Lock(region, at: 192) }
+
     var maintenance: Bell { Bell(region, at: 256) }
     var committer: Bell { Bell(region, at: 320) }
+
+    /// Carries out a delayed flush_all that has come due by `now`, unix seconds. Whoever meets the
+    /// second first does it; who comes meanwhile waits, so that nobody looks at what it removes,
+    /// and nothing that is written afterwards is removed.
+    func flushIfDue(_ log: SegmentLog, now: UInt32) {
+        let due = flushAt.loadAcquire()
+        guard due != 0, due <= UInt64(now) else { return }
+        flushLock.lock()
+        defer { flushLock.unlock() }
+        guard flushAt.loadAcquire() == due else { return }
+        // The mark first: a commit in between must not find neither.
+        _ = log.flushAll()
+        _ = flushAt.replace(due, with: 0)
+        changes.add(1)
+        flushedAt.storeRelease(due)
+        maintenance.ring()
+    }
 }
 
 /// Wakes one sleeping thread; rings that come while it is awake are not lost.

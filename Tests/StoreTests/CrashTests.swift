@@ -142,6 +142,25 @@ final class Lives {
         lives.world.stop()
     }
 
+    /// A delayed flush_all holds from the first request of its second on, and what is set in that
+    /// second stays.
+    @Test func aDelayedFlushHoldsToTheSecond() throws {
+        let world = try World()
+        let client = world.client
+        let due = client.now + 1000
+        for number in 0..<100 { client.set("k\(number)", "old") }
+        client.flushAll(at: due)
+        client.now = due - 1
+        for number in 0..<100 { #expect(client.get("k\(number)") == "old") }
+        client.now = due
+        client.set("k0", "new")
+        #expect(client.get("k0") == "new")
+        for number in 1..<100 { #expect(client.get("k\(number)") == nil) }
+        client.now = due + 1
+        #expect(client.get("k0") == "new")
+        world.stop()
+    }
+
     @Test func whatExpiresWhileDownIsGone() throws {
         let lives = try Lives()
         let soon = World.unixNow + 2

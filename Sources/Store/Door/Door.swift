@@ -59,9 +59,15 @@ public struct Door: ~Copyable {
 
     /// The worker begins a turn; `now` is unix seconds.
     @inlinable public mutating func beginTurn(now: UInt32) {
+        if now != self.now { beginSecond(now) }
+        log.frames.beginTurn(worker)
+    }
+
+    /// What holds from this second on does so before its first request.
+    @usableFromInline mutating func beginSecond(_ now: UInt32) {
         self.now = now
         log.segments.tell(now)
-        log.frames.beginTurn(worker)
+        signals.flushIfDue(log, now: now)
     }
 
     /// The worker ends its turn; it holds nothing but pins, stagings and reads from disk.
