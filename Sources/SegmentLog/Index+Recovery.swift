@@ -34,10 +34,10 @@ extension Index {
         return true
     }
 
-    /// Gives a shard as many buckets as `items` need, as far as memory allows, while there is
-    /// little in it: growing later would move every slot again and again.
+    /// Gives a shard as many buckets as `items` need while there is little in it: growing later
+    /// would move every slot again and again. A fifth of the memory is left to overflow buckets.
     public func presize(_ shard: Int, items: Int) {
-        let target = min(items / 7 + 1, rowsMax)
+        let target = min(items / 7 + 1, rowsMax / 5 * 4)
         while case let count = bucketCount(shard), count < target {
             grow(shard)
             guard bucketCount(shard) > count else { return }

@@ -44,6 +44,7 @@ extension Committer {
             }
             if !pending.isEmpty { keepWithinBudget() }
         }
+        try deleteLeftovers(files)
     }
 
     /// What a transaction that has committed changes in memory.

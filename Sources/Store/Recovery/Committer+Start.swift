@@ -101,6 +101,11 @@ extension Committer {
                 sequences.removeAll { sealed.contains($0) }
             }
         }
+    }
+
+    /// Deletes stretches that nothing needs any more: at the end of a commit, when what took the
+    /// place of their records is on disk.
+    mutating func deleteLeftovers(_ files: DiskFiles) throws(LMDBError) {
         guard !unsealed.leftovers.isEmpty else { return }
         var transaction = try files.environment.beginWrite()
         try delete(files, &transaction, unsealed.leftovers)
