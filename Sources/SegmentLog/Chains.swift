@@ -72,19 +72,6 @@ extension SegmentLog {
     }
 }
 
-extension SegmentLog {
-    /// Takes a clean segment out of memory before any worker has begun.
-    public func rest(_ segment: Int) {
-        let word = segments.frame(segment).exchange(0)
-        segments.setState(segment, .resting)
-        var frame: Int? = Int(word) - 1
-        while let here = frame, here >= 0 {
-            frame = frames.next(here)
-            frames.give(here)
-        }
-    }
-}
-
 extension Frames {
     /// Gives back a frame that only this thread ever knew.
     public func giveBack(_ frame: Int) { give(frame) }

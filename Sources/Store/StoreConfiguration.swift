@@ -72,6 +72,8 @@ public enum StoreError: Error, Equatable, Sendable {
     case inUse(directory: String, processId: Int32?)
     /// The directory cannot be made, read or written: what the system said.
     case directory(String, reason: String)
+    /// The disk is full, so that no store can be begun in the directory.
+    case noSpace(directory: String)
     /// A thread could not be started.
     case thread(errno: Int32)
 }

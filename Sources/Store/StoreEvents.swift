@@ -13,6 +13,10 @@ extension Event {
     /// the file as it is. `reason`, `directory`.
     static let storeUnreadable = Event("store.unreadable")
 
+    /// The disk is full and no store could be begun; this run serves from memory alone.
+    /// `directory`.
+    static let storeWithoutSpace = Event("store.without_space")
+
     /// The list of keys of one segment could not be read, nor be made from the segment. What is
     /// older is deleted, since it may have been overtaken. `sequence`.
     static let keyDirectoryUnreadable = Event("store.key_directory_unreadable")

@@ -31,13 +31,20 @@ public final class TieredStore: Sendable {
         configuration: StoreConfiguration, events: EventLog, now: UInt32
     ) throws(StoreError) {
         precondition(configuration.workers > 0)
+        var configuration = configuration
+        var opened: Disk?
+        if let settings = configuration.disk {
+            do throws(StoreError) {
+                opened = try Disk(settings, events: events)
+            } catch .noSpace(let directory) {
+                // A cache without its disk is better than none.
+                events.error(.storeWithoutSpace, "directory=\(quoted: directory)")
+                configuration.disk = nil
+            }
+        }
         self.configuration = configuration
         self.events = events
-        if let settings = configuration.disk {
-            disk = try Disk(settings, events: events)
-        } else {
-            disk = nil
-        }
+        disk = opened
         log = try Self.makeLog(configuration, disk: disk)
         log.segments.tell(now)
         do {

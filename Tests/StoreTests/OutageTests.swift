@@ -90,6 +90,18 @@ private final class Outage {
         }
     }
 
+    /// Where no store can be begun for want of space, the server serves from memory.
+    @Test func aFullDiskDoesNotStopAStart() async {
+        await #expect(processExitsWith: .success) {
+            setDisk(dead: true)
+            let world = try World(directory: Scratch().path)
+            world.client.set("k", "v")
+            #expect(world.client.get("k") == "v")
+            #expect(world.lines.contains("store.without_space"))
+            world.stop()
+        }
+    }
+
     @Test func tooMuchDebtEmptiesTheStore() async {
         await #expect(processExitsWith: .success) {
             let outage = try Outage()

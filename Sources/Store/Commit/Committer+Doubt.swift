@@ -2,7 +2,8 @@
 // their key may stay there.
 //
 // Segments leave in the order of their sequences, and a record is older than another of its key
-// only if its segment is, or was open at the same time, or was brought back by a start.
+// only if its segment is, or was open at the same time, or is returned (a start of an earlier
+// release has appended it anew).
 
 internal import LMDB
 internal import Primitives
@@ -10,8 +11,8 @@ internal import SegmentLog
 
 extension Committer {
     /// The lowest orders of the victim's keys in segments that were open together with it and
-    /// have not left, and in what starts have brought back: only these can hold an older record
-    /// of one of its keys. `directory` holds the victim's, and another one afterwards.
+    /// have not left, that are not sealed yet, or that are returned: only these can hold an older
+    /// record of one of its keys. `directory` holds the victim's, and another one afterwards.
     mutating func olderRecords(
         _ files: DiskFiles, _ victim: Resident, _ count: Int
     ) -> OrderTable {
@@ -44,7 +45,7 @@ extension Committer {
         return table
     }
 
-    /// What starts have brought back is known once recovery has reached it. Until then the heads
+    /// What is returned is known once recovery has reached it. Until then the heads
     /// of all directories of earlier runs are read, once.
     private mutating func noteUnreached(_ files: DiskFiles) {
         guard !knowsReturned else { return }

@@ -161,15 +161,20 @@ final class Disk: Sendable {
             case .invalid, .corrupted, .versionMismatch, .panic, .other, .keyExists, .notFound:
                 moveAside(configuration.directory, error.description, events)
             default:
-                throw .directory(configuration.directory, reason: error.description)
+                throw refusal(configuration.directory, error)
             }
         }
         do {
             let files = try openFiles(configuration)
             return (files, try writeMeta(files), false)
         } catch {
-            throw .directory(configuration.directory, reason: error.description)
+            throw refusal(configuration.directory, error)
         }
+    }
+
+    private static func refusal(_ directory: String, _ error: LMDBError) -> StoreError {
+        guard error != .noSpace else { return .noSpace(directory: directory) }
+        return .directory(directory, reason: error.description)
     }
 
     private static func openFiles(

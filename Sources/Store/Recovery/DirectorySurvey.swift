@@ -6,7 +6,7 @@ internal import LMDB
 internal import Primitives
 internal import SegmentLog
 
-/// Reads the heads of all directories, oldest first.
+/// Reads and checks all directories, oldest first, and keeps their heads.
 struct DirectorySurvey {
     struct Head {
         var sequence: UInt64

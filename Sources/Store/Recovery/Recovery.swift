@@ -70,7 +70,7 @@ struct Recovery: ~Copyable {
         }
         guard let files = disk.files() else { return .waits(nanoseconds: 20_000_000) }
         switch phase {
-        case .survey: look(files)
+        case .survey: surveyNext(files)
         case .presize: presize()
         case .read: readNext(files, now: now)
         case .orphans:
@@ -94,7 +94,7 @@ struct Recovery: ~Copyable {
     // MARK: Survey
 
     /// Reads the heads of all directories, and guesses how many keys they name.
-    private mutating func look(_ files: DiskFiles) {
+    private mutating func surveyNext(_ files: DiskFiles) {
         let end = store.signals.firstSequence.loadAcquire()
         if survey.step(files, below: end, directory) { return }
         let unsealed = store.unsealed.withLock { $0 }
