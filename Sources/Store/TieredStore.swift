@@ -95,13 +95,12 @@ public final class TieredStore: Sendable {
     private func start(
         wake: @escaping @Sendable (Int) -> Void, recovers: Bool
     ) throws(StoreError) {
-        let now = UInt32(clamping: Clock.unixSeconds())
         do throws(ThreadError) {
             if let disk {
                 threads.append(
                     try Thread(name: "brim-commit") { [self] in
                         var committer = Committer(self, disk: disk, wake: wake)
-                        committer.begin(now: now)
+                        committer.begin(at: Clock.unixNanoseconds())
                         signals.ready.storeRelease(1)
                         committer.run()
                     })

@@ -102,6 +102,30 @@ private final class Outage {
         }
     }
 
+    /// While the disk takes no reservation, and after the store was moved aside: no CAS number is
+    /// given out a second time.
+    @Test func numbersRiseOverStartsThatCanWriteNothing() async {
+        await #expect(processExitsWith: .success) {
+            let scratch = Scratch()
+            var numbers: [UInt64] = []
+            func live() throws {
+                let world = try World(directory: scratch.path)
+                world.client.set("k", "v")
+                numbers.append(try #require(world.client.get(text("k"))).cas)
+                world.stop(seconds: 1)
+            }
+            try live()
+            setDisk(dead: true)
+            for _ in 0..<3 { try live() }
+            setDisk(dead: false)
+            try live()
+            #expect(numbers == numbers.sorted())
+            _ = unlink(scratch.path + "/data.mdb")
+            try live()
+            #expect(Set(numbers).count == numbers.count)
+        }
+    }
+
     @Test func tooMuchDebtEmptiesTheStore() async {
         await #expect(processExitsWith: .success) {
             let outage = try Outage()

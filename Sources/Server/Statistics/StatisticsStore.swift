@@ -161,6 +161,7 @@ extension SharedState {
         lines.add("brim_disk_orphan_parts", store.orphanParts)
         lines.add("brim_commits", store.commits)
         lines.add("brim_commits_failed", store.failedCommits)
+        lines.add("brim_commits_map_full", store.fullMaps)
         lines.add("brim_commit_microseconds", store.commitNanoseconds / 1000)
         lines.add("brim_commit_microseconds_max", store.commitNanosecondsMax / 1000)
         lines.add("brim_last_commit_began_us", store.completedCommitBegan / 1000)

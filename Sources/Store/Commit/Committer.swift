@@ -335,6 +335,12 @@ struct Committer: ~Copyable {
             retryAt = 0
             return
         }
+        if error == .mapFull, signals.recoveryShown.loadAcquire() != 0 {
+            // What could leave it is not known yet, but will be soon.
+            signals.oldestWanted.storeRelease(4)
+            retryAt = Clock.monotonicNanoseconds() + 20_000_000
+            return
+        }
         disk.counters.add(.failedCommits, 1)
         log.orderLimit.storeRelease(Record.orderMax)
         signals.failed.storeRelease(number)

@@ -22,10 +22,11 @@ struct Unsealed {
 extension Committer {
     /// Prepares the log for requests. Segments on disk are left to the recovery.
     ///
-    /// - Parameter now: unix seconds.
-    mutating func begin(now: UInt32) {
+    /// - Parameter nanoseconds: of unix time, now.
+    mutating func begin(at nanoseconds: UInt64) {
+        let now = UInt32(clamping: nanoseconds / 1_000_000_000)
         log.orderLimit.storeRelease(Record.orderMax)
-        log.raiseOrders(above: disk.meta.orders)
+        log.raiseOrders(above: Self.firstOrder(above: disk.meta.orders, at: nanoseconds))
         log.flushMark.storeRelease(disk.meta.flushMark)
         written.orders = disk.meta.orders
         written.flushMark = disk.meta.flushMark
@@ -51,6 +52,18 @@ extension Committer {
             return
         }
         _ = commit(askingWorkers: false)
+    }
+
+    /// Where orders begin: above the reservation, and elsewhere than in the runs before this one
+    /// even if those could not write theirs (the disk was full, or the store was moved aside),
+    /// because the time of the start has a part in it: 131 for each millisecond since 2020, which
+    /// 48 bits hold until 2088. With a reservation above that, what is left of it after division
+    /// by half a reservation is added.
+    static func firstOrder(above reserved: UInt64, at nanoseconds: UInt64) -> UInt64 {
+        let epoch: UInt64 = 1_577_836_800_000_000_000
+        let ticks = (nanoseconds - min(epoch, nanoseconds)) / 1_000_000 &* 131
+        let floor = min(ticks, Record.orderMax / 2)
+        return floor > reserved ? floor : reserved + floor % (reservation / 2)
     }
 
     private mutating func takeUp(_ files: DiskFiles) throws(LMDBError) {
