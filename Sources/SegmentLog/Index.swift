@@ -201,11 +201,7 @@ public struct Index: BitwiseCopyable, Sendable {
                         at = overflowOffset(layout.linked(old))
                         continue search
                     }
-                    displaced = extend(here, old, slot)
-                    if displaced != nil {
-                        setMayHide(shard)
-                        close(shard)
-                    }
+                    displaced = extend(shard, here, old, slot)
                     break search
                 }
             }
@@ -222,9 +218,13 @@ public struct Index: BitwiseCopyable, Sendable {
         store(layout.link(to: bucket), at: last)
     }
 
-    /// Hangs an overflow bucket on a full one. Without any left, `old` gives way.
-    @usableFromInline func extend(_ last: SlotOffset, _ old: UInt64, _ slot: UInt64) -> UInt64? {
+    /// Hangs an overflow bucket on a full one. Without any left, `old` is displaced and returned.
+    @usableFromInline func extend(
+        _ shard: Int, _ last: SlotOffset, _ old: UInt64, _ slot: UInt64
+    ) -> UInt64? {
         guard let bucket = takeOverflow() else {
+            setMayHide(shard)
+            close(shard)
             store(slot, at: last)
             heads.atomic64(at: common + 40).add(1)
             return old

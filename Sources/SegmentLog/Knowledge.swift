@@ -64,10 +64,4 @@ extension SegmentLog {
     private func isSameKey(_ one: Record, _ other: Record) -> Bool {
         one.region.withBytes(one.keyOffset, one.keyBytes) { other.hasKey($0) }
     }
-
-    /// A lookup met a slot of a segment that answers nothing. Off the hot path; shard locked.
-    @usableFromInline func passOver(_ hash: UInt64, _ segment: Int) {
-        // If it leaves the disk its record may be there after a restart, should that fail.
-        if segments.state(segment) == .dying { index.setMayHide(index.shard(hash)) }
-    }
 }

@@ -85,8 +85,11 @@ public struct Writer: ~Copyable {
                 }
             } else {
                 if SlotLayout.isRemoval(slot) { continue }
-                if log.segments.state(segment).isSilent {
-                    log.passOver(hash, segment)
+                let state = log.segments.state(segment)
+                if state.isSilent {
+                    // If it leaves the disk: its record may be there after a restart, should that
+                    // fail.
+                    if state == .dying { index.setMayHide(index.shard(hash)) }
                     continue
                 }
                 if first != 0, index.layout.isSame(slot, first) { continue }
