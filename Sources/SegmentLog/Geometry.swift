@@ -116,6 +116,10 @@ public struct Geometry: BitwiseCopyable, Sendable, Equatable {
     public var framesHeldMax: Int {
         2 * writers + 2 * max(writers - (hasDisk ? 2 : 1), 0) + 1
     }
+    /// Records up to this many bytes may be overwritten where they lie, and values up to this many
+    /// are copied under a shard's lock. What is larger is pinned while it is sent, or copied to a
+    /// draft without the lock: safe only because it is never overwritten in place.
+    @inlinable public static var copyBytesMax: Int { 16 << 10 }
     /// So many sealed segments are worth a commit of their own.
     public var sealedSegmentsMax: Int { max(min(8, frameCount / 16), 1) }
     /// Frames that one record may take: so many parts its key on disk can number.

@@ -217,7 +217,8 @@ public struct Writer: ~Copyable {
     /// `wanted` there; else 0. Shard locked.
     @inlinable public mutating func room(over slot: UInt64, _ record: Record, wanted: Int) -> Int {
         let old = record.totalBytes
-        guard wanted <= 16 << 10, old <= 16 << 10, !record.hasHome else { return 0 }
+        let most = Geometry.copyBytesMax
+        guard wanted <= most, old <= most, !record.hasHome else { return 0 }
         let segment = log.index.layout.segment(slot)
         if segment == main.segment {
             guard log.index.layout.offset(slot) >= main.cut else { return 0 }

@@ -34,7 +34,7 @@ public struct Door: ~Copyable {
     /// Size of a first read; buffers for disk reads have at least this many bytes.
     public static var firstReadBytes: Int { 4096 }
     /// Values above this are pinned, not copied under the lock.
-    public static var copyBytesMax: Int { 16 << 10 }
+    public static var copyBytesMax: Int { Geometry.copyBytesMax }
 
     init(
         _ log: SegmentLog, worker: Int, signals: Signals, loads: SlotQueue, itemBytesMax: Int,
