@@ -158,7 +158,7 @@ class Server:
     def __enter__(self):
         return self
 
-    def __exit__(self, kind, *_):
+    def __exit__(self, kind, failure, *_):
         if self.process.poll() is None:
             if kind is None:
                 code, spent = self.stop()
@@ -167,6 +167,8 @@ class Server:
             else:
                 self.kill()
         if kind is not None:
+            # The failure first: a report that is cut short must not lose it behind the log.
+            print(f"--- {kind.__name__}: {failure}"[:1000], flush=True)
             print(f"--- log of the server\n{self.log()[-3000:]}", flush=True)
         self.log_file.close()
 
