@@ -36,14 +36,11 @@ extension SegmentLog {
 
     /// Whether bytes that were read from disk are sound records from end to end.
     public func isSound(_ offset: Int, filled: Int) -> Bool {
-        var position = 0
-        while position < filled {
-            let record = Record(frames.memory, at: offset + position)
-            guard record.isPlausible(limit: filled - position) else { return false }
-            if !record.isFiller, record.checksum() != record.storedChecksum { return false }
-            position += record.totalBytes
+        var walk = RecordWalk(frames.memory, at: offset, end: filled, isTrusted: false)
+        while let (record, _) = walk.next() {
+            if record.checksum() != record.storedChecksum { return false }
         }
-        return position == filled
+        return walk.isComplete
     }
 }
 
@@ -85,7 +82,7 @@ extension Writer {
 
     /// A segment that rests on disk is in memory again, in this frame.
     public func adopt(_ frame: Int, as segment: Int) {
-        log.segments.frame(segment).storeRelease(UInt32(frame + 1))
+        log.segments.setFrame(segment, frame)
         log.segments.setState(segment, .clean)
     }
 
@@ -100,12 +97,9 @@ extension Writer {
     /// number is free. The segment is in no queue.
     public mutating func inherit(_ segment: Int, isWanted: Bool, now: UInt32) -> Int? {
         let segments = log.segments
-        let word = segments.frame(segment).loadAcquire()
-        guard word != 0 else { return nil }
-        let record = Record(log.frames.memory, at: log.frames.offset(Int(word) - 1))
-        let hash = log.frames.memory.withBytes(record.keyOffset, record.keyBytes) {
-            log.hasher.hash($0)
-        }
+        guard let frame = segments.frame(segment) else { return nil }
+        let record = Record(log.frames.memory, at: log.frames.offset(frame))
+        let hash = log.hash(of: record)
         let shard = log.index.shard(hash)
         log.index.lock(shard)
         defer { log.index.unlock(shard) }
@@ -120,8 +114,8 @@ extension Writer {
         segments.earliestExpiry(heir).storeRelaxed(segments.earliestExpiry(segment).loadRelaxed())
         segments.latestExpiry(heir).storeRelaxed(segments.latestExpiry(segment).loadRelaxed())
         segments.overlap(heir).storeRelaxed(segments.sequenceLimit())
-        segments.frame(heir).storeRelease(word)
-        segments.frame(segment).storeRelease(0)
+        segments.setFrame(heir, frame)
+        _ = segments.takeFrame(segment)
         segments.dead(segment).add(1)
         let target = Place(segment: heir, offset: 0)
         log.index.store(log.index.layout.moved(slot, to: target, hits: 1), at: at)

@@ -18,8 +18,8 @@ extension SegmentLog {
         guard isRecovering else { return false }
         var place = index.layout.place(slot)
         if segments.kind(place.segment) == .promotion {
-            let frame = segments.frame(place.segment).loadAcquire()
-            let home = frame == 0 ? Home(bits: 0) : record(frame, slot).home
+            let frame = segments.frame(place.segment)
+            let home = frame.map { record($0, slot).home } ?? Home(bits: 0)
             guard segments.stands(home) else {
                 index.closeToRecovery(shard)
                 return false
@@ -37,17 +37,16 @@ extension SegmentLog {
     /// nothing yet (its segment is unsettled) never will. Shard locked; no slot moves.
     public func supersede(_ hash: UInt64, with place: Place) {
         let shard = index.shard(hash)
-        let frame = segments.frame(place.segment).loadAcquire()
-        guard frame != 0 else { return }
-        let new = Record(frames.memory, at: frames.offset(Int(frame) - 1) + place.offset)
+        guard let frame = segments.frame(place.segment) else { return }
+        let new = Record(frames.memory, at: frames.offset(frame) + place.offset)
         var walk = index.matches(hash)
         while let (at, slot) = index.next(&walk) {
             let segment = index.layout.segment(slot)
-            let frame = segments.frame(segment).loadAcquire()
+            let frame = segments.frame(segment)
             if SlotLayout.isRemoval(slot) {
-                guard frame != 0, isSameKey(record(frame, slot), new) else { continue }
+                guard let frame, isSameKey(record(frame, slot), new) else { continue }
                 index.remove(shard, at: at, isItem: false)
-            } else if frame == 0, segments.state(segment) == .unsettled {
+            } else if frame == nil, segments.state(segment) == .unsettled {
                 rememberUnread(shard, at, slot)
             }
         }

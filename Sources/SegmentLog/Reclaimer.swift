@@ -206,13 +206,10 @@ public struct Reclaimer: ~Copyable {
     }
 
     private func firstRecord(_ segment: Int) -> (Place, UInt64)? {
-        let frame = log.segments.frame(segment).loadAcquire()
-        guard frame != 0 else { return nil }
-        let record = Record(log.frames.memory, at: log.frames.offset(Int(frame) - 1))
-        let hash = record.region.withBytes(record.keyOffset, record.keyBytes) {
-            log.hasher.hash($0)
+        guard var records = log.records(of: segment), let (record, offset) = records.next() else {
+            return nil
         }
-        return (Place(segment: segment, offset: 0), hash)
+        return (Place(segment: segment, offset: offset), log.hash(of: record))
     }
 
     private func clearHits(_ segment: Int) -> Bool {
@@ -228,11 +225,11 @@ public struct Reclaimer: ~Copyable {
 
     /// The segment's memory is quarantined; with a disk the segment rests there.
     private func takeFrame(_ segment: Int) {
-        let frame = log.segments.frame(segment).exchange(0)
+        let frame = log.segments.takeFrame(segment)
         if log.geometry.hasDisk, log.segments.state(segment) == .clean {
             log.segments.setState(segment, .resting)
         }
-        if frame != 0 { log.frames.retire(Int(frame) - 1) }
+        if let frame { log.frames.retire(frame) }
     }
 
     /// Calls `body` for every record whose slot still names it, a batch at a time so that the
@@ -240,26 +237,16 @@ public struct Reclaimer: ~Copyable {
     private mutating func walk(
         _ segment: Int, _ body: (inout Writer, Place, UInt64, UInt64) -> Void
     ) {
-        let frame = log.segments.frame(segment).loadAcquire()
-        guard frame != 0 else { return }
-        let base = log.frames.offset(Int(frame) - 1)
-        let filled = Int(log.segments.filled(segment).loadRelaxed())
-        var position = 0
-        while position < filled {
+        guard var records = log.records(of: segment) else { return }
+        while !records.isComplete {
             batch.removeAll(keepingCapacity: true)
-            while position < filled, batch.count < Self.batchMax {
-                let record = Record(log.frames.memory, at: base + position)
-                let bytes = record.totalBytes
-                precondition(bytes > 0)
-                if !record.isFiller, !record.isTombstone {
-                    let hash = record.region.withBytes(record.keyOffset, record.keyBytes) {
-                        log.hasher.hash($0)
-                    }
-                    log.index.prefetch(hash)
-                    batch.append((Place(segment: segment, offset: position), hash))
-                }
-                position += bytes
+            while batch.count < Self.batchMax, let (record, offset) = records.next() {
+                guard !record.isTombstone else { continue }
+                let hash = log.hash(of: record)
+                log.index.prefetch(hash)
+                batch.append((Place(segment: segment, offset: offset), hash))
             }
+            if batch.isEmpty { return }
             for (place, hash) in batch {
                 guard let hits = log.hits(hash, place) else { continue }
                 body(&writer, place, hash, hits)
@@ -302,11 +289,8 @@ public struct Reclaimer: ~Copyable {
         let layout = log.index.layout
         log.index.forEach(shard, buckets: buckets) { at, slot in
             guard !SlotLayout.isRemoval(slot) else { return }
-            let frame = log.segments.frame(layout.segment(slot)).loadAcquire()
-            guard frame != 0 else { return }
-            let record = Record(
-                log.frames.memory, at: log.frames.offset(Int(frame) - 1) + layout.offset(slot))
-            let expiry = record.expiry
+            guard let frame = log.segments.frame(layout.segment(slot)) else { return }
+            let expiry = log.record(frame, slot).expiry
             guard expiry != 0 else { return }
             if expiry > now { return log.noteExpiry(expiry) }
             if !log.rememberDead(shard, at, slot) {

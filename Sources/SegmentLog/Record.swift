@@ -106,6 +106,10 @@ public struct Record: BitwiseCopyable {
     @inlinable public func hasKey(_ key: Span<UInt8>) -> Bool {
         keyBytes == key.count && region.equals(key, at: keyOffset)
     }
+    /// The hash of the key.
+    public func hash(with hasher: KeyHasher) -> UInt64 {
+        region.withBytes(keyOffset, keyBytes) { hasher.hash($0) }
+    }
     @inlinable public func isExpired(at now: UInt32) -> Bool {
         let expiry = expiry
         return expiry != 0 && expiry <= now
@@ -140,14 +144,21 @@ public struct Home: BitwiseCopyable, Equatable {
     @inlinable public init(bits: UInt64) { self.bits = bits }
     @inlinable public init(_ place: Place, sequence: UInt64) {
         bits =
-            (sequence & 0x7F_FFFF) << 41 | UInt64(place.segment) << 17
-            | UInt64(place.offset &>> 3)
+            Self.sequenceBits(sequence) << Self.sequenceShift
+            | UInt64(place.segment) << Place.offsetBits | place.offsetField
     }
     @inlinable public var isNone: Bool { bits == 0 }
-    @inlinable public var sequenceBits: UInt64 { bits >> 41 }
-    @inlinable public var place: Place {
-        Place(segment: Int(bits >> 17 & 0xFF_FFFF), offset: Int(bits & 0x1_FFFF) &<< 3)
+    @inlinable public var sequenceBits: UInt64 { bits >> Self.sequenceShift }
+    /// What a home keeps of a sequence.
+    @inlinable public static func sequenceBits(_ sequence: UInt64) -> UInt64 {
+        sequence & (1 << (64 - sequenceShift) - 1)
     }
+    @inlinable public var place: Place {
+        Place(
+            segment: Int(bits >> Place.offsetBits & Self.segmentMask), offset: Place.offset(bits))
+    }
+    @inlinable static var sequenceShift: UInt64 { 41 }
+    @inlinable static var segmentMask: UInt64 { 1 << (sequenceShift - Place.offsetBits) - 1 }
 }
 
 /// A position in the log: which segment, how many bytes into it.
@@ -158,6 +169,14 @@ public struct Place: BitwiseCopyable, Equatable {
         self.segment = segment
         self.offset = offset
     }
+
+    /// Slots and homes keep the offset, an eighth of it, in their lowest bits.
+    @inlinable public static var offsetBits: UInt64 { 17 }
+    @inlinable static var offsetMask: UInt64 { 1 << offsetBits - 1 }
+    @inlinable static func offset(_ bits: UInt64) -> Int {
+        Int(truncatingIfNeeded: bits & offsetMask) &<< 3
+    }
+    @inlinable var offsetField: UInt64 { UInt64(offset &>> 3) }
 }
 
 /// What a new record is to hold, besides order, key and value.

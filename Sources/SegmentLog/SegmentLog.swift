@@ -105,10 +105,12 @@ public struct SegmentLog: BitwiseCopyable, Sendable {
 
     // MARK: Records and slots
 
-    /// The record that a slot names, in the memory of its segment's frame (plus one).
-    @inlinable @inline(__always) public func record(_ frame: UInt32, _ slot: UInt64) -> Record {
-        Record(frames.memory, at: frames.offset(Int(frame) &- 1) &+ index.layout.offset(slot))
+    /// The record that a slot names, in the memory of its segment's first frame.
+    @inlinable @inline(__always) public func record(_ frame: Int, _ slot: UInt64) -> Record {
+        Record(frames.memory, at: frames.offset(frame) &+ index.layout.offset(slot))
     }
+    /// The hash of a record's key.
+    public func hash(of record: Record) -> UInt64 { record.hash(with: hasher) }
 
     /// Notes that a slot no longer names its record (and its home, if it was promoted). The
     /// shard is locked.
@@ -118,8 +120,7 @@ public struct SegmentLog: BitwiseCopyable, Sendable {
         segments.dead(segment).add(1)
     }
     @usableFromInline func buryHome(_ slot: UInt64, _ segment: Int) {
-        let frame = segments.frame(segment).loadAcquire()
-        guard frame != 0 else { return }
+        guard let frame = segments.frame(segment) else { return }
         let home = record(frame, slot).home
         if segments.stands(home) { segments.dead(home.place.segment).add(1) }
     }

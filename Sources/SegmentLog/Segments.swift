@@ -94,7 +94,7 @@ public struct Segments: BitwiseCopyable, Sendable {
 
     func free(_ segment: Int) {
         setState(segment, .free)
-        frame(segment).storeRelease(0)
+        frameWord(segment).storeRelease(0)
         freeNumbers.push(UInt32(segment))
     }
 
@@ -145,9 +145,31 @@ public struct Segments: BitwiseCopyable, Sendable {
 
     // MARK: Fields
 
-    /// First frame of the segment plus one, or 0 if it is not in memory.
-    @inlinable public func frame(_ segment: Int) -> AtomicWord32 {
+    /// First frame of the segment, or nil if it is not in memory.
+    @inlinable @inline(__always) public func frame(_ segment: Int) -> Int? {
+        Self.frame(frameWord(segment).loadAcquire())
+    }
+    /// The first frame of a segment that no commit has written: it cannot have left memory.
+    public func frame(unwritten segment: Int) -> Int {
+        guard let frame = frame(segment) else {
+            preconditionFailure("an unwritten segment left memory")
+        }
+        return frame
+    }
+    /// Publishes that the segment is in memory, from this frame on.
+    @inlinable func setFrame(_ segment: Int, _ frame: Int) {
+        frameWord(segment).storeRelease(UInt32(frame &+ 1))
+    }
+    /// The segment is no longer in memory; answers where it was. Who asks first gets the frame.
+    @inlinable public func takeFrame(_ segment: Int) -> Int? {
+        Self.frame(frameWord(segment).exchange(0))
+    }
+    /// The word of a segment's frame: the first frame plus one, or 0.
+    @inlinable func frameWord(_ segment: Int) -> AtomicWord32 {
         frameWords.atomic32(at: segment &<< 2)
+    }
+    @inlinable @inline(__always) static func frame(_ word: UInt32) -> Int? {
+        word == 0 ? nil : Int(word) &- 1
     }
     /// Bytes of holes that overwriting in place has left.
     @inlinable public func fillers(_ segment: Int) -> AtomicWord32 {
@@ -196,7 +218,7 @@ public struct Segments: BitwiseCopyable, Sendable {
     @inlinable public func stands(_ home: Home) -> Bool {
         guard !home.isNone else { return false }
         let segment = home.place.segment
-        guard segment < count, sequence(segment) & 0x7F_FFFF == home.sequenceBits else {
+        guard segment < count, Home.sequenceBits(sequence(segment)) == home.sequenceBits else {
             return false
         }
         let state = state(segment)

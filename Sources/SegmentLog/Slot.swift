@@ -17,13 +17,14 @@ public struct SlotLayout: BitwiseCopyable, Sendable {
     /// Hash bits below this choose the group of buckets; the tag begins here.
     @usableFromInline let tagStart: UInt64
 
-    public static let hitShift: UInt64 = 17
-    public static let hitMask: UInt64 = 3 << 17
-    public static let removalBit: UInt64 = 1 << 19
+    @inlinable public static var hitShift: UInt64 { Place.offsetBits }
+    @inlinable public static var hitMask: UInt64 { 3 << hitShift }
+    @inlinable public static var removalBit: UInt64 { 1 << 19 }
+    @inlinable static var segmentShift: UInt64 { 20 }
 
     public init(segmentBits: Int, tagStart: Int) {
         segmentMask = (1 << UInt64(segmentBits)) - 1
-        tagShift = 20 + UInt64(segmentBits)
+        tagShift = Self.segmentShift + UInt64(segmentBits)
         self.tagStart = UInt64(tagStart)
     }
 
@@ -32,16 +33,17 @@ public struct SlotLayout: BitwiseCopyable, Sendable {
         (slot ^ tag) &>> tagShift == 0
     }
     @inlinable public func segment(_ slot: UInt64) -> Int {
-        Int(truncatingIfNeeded: slot &>> 20 & segmentMask)
+        Int(truncatingIfNeeded: slot &>> Self.segmentShift & segmentMask)
     }
     @inlinable public func offset(_ slot: UInt64) -> Int {
-        Int(truncatingIfNeeded: slot & 0x1_FFFF) &<< 3
+        Place.offset(slot)
     }
     @inlinable public func place(_ slot: UInt64) -> Place {
         Place(segment: segment(slot), offset: offset(slot))
     }
     @inlinable public func slot(tag: UInt64, _ place: Place, hits: UInt64 = 0) -> UInt64 {
-        tag | UInt64(place.segment) &<< 20 | hits &<< 17 | UInt64(place.offset &>> 3)
+        tag | UInt64(place.segment) &<< Self.segmentShift | hits &<< Self.hitShift
+            | place.offsetField
     }
     /// The same key at another place, with fresh hit bits.
     @inlinable public func moved(_ slot: UInt64, to place: Place, hits: UInt64 = 0) -> UInt64 {
@@ -51,17 +53,18 @@ public struct SlotLayout: BitwiseCopyable, Sendable {
     @inlinable public func isSame(_ slot: UInt64, _ other: UInt64) -> Bool {
         (slot ^ other) & ~(Self.hitMask | Self.removalBit) == 0
     }
-    @inlinable public static func hits(_ slot: UInt64) -> UInt64 { slot &>> 17 & 3 }
+    @inlinable public static func hits(_ slot: UInt64) -> UInt64 { slot &>> hitShift & 3 }
     @inlinable public static func isRemoval(_ slot: UInt64) -> Bool { slot & removalBit != 0 }
 
     @inlinable public func isLink(_ slot: UInt64) -> Bool {
-        slot &>> 20 & segmentMask == segmentMask
+        slot &>> Self.segmentShift & segmentMask == segmentMask
     }
     @inlinable public func link(to bucket: Int) -> UInt64 {
-        segmentMask &<< 20 | UInt64(bucket & 0x1_FFFF) | UInt64(bucket &>> 17) &<< tagShift
+        segmentMask &<< Self.segmentShift | UInt64(bucket) & Place.offsetMask
+            | (UInt64(bucket) &>> Place.offsetBits) &<< tagShift
     }
     @inlinable public func linked(_ slot: UInt64) -> Int {
-        Int(truncatingIfNeeded: slot & 0x1_FFFF | (slot &>> tagShift) &<< 17)
+        Int(truncatingIfNeeded: slot & Place.offsetMask | (slot &>> tagShift) &<< Place.offsetBits)
     }
     /// The hash bits right above the group's: which bucket of the group; known from the tag.
     @inlinable public func spreadBits(_ slot: UInt64) -> Int {

@@ -28,8 +28,7 @@ extension Writer {
         guard let (at, slot) = index.find(hash, place), !SlotLayout.isRemoval(slot) else {
             return .gone
         }
-        let frame = log.segments.frame(place.segment).loadAcquire()
-        guard frame != 0 else { return .gone }
+        guard let frame = log.segments.frame(place.segment) else { return .gone }
         let source = record(frame, slot)
         guard log.isAlive(source, at: now) else {
             expire(hash, at, slot)
@@ -61,7 +60,7 @@ extension Writer {
         defer { index.unlock(shard) }
         let place = index.layout.place(expected)
         guard let (at, slot) = index.find(hash, place), !SlotLayout.isRemoval(slot),
-            log.segments.frame(place.segment).loadAcquire() == 0
+            log.segments.frame(place.segment) == nil
         else { return .gone }
         let home = Home(place, sequence: log.segments.sequence(place.segment))
         guard let target = copyToPromotion(image, home: home) else { return .noRoom }
@@ -95,8 +94,7 @@ extension Writer {
         index.lock(shard)
         defer { index.unlock(shard) }
         guard let (at, slot) = index.find(hash, place), !SlotLayout.isRemoval(slot) else { return }
-        let frame = log.segments.frame(place.segment).loadAcquire()
-        guard frame != 0 else { return }
+        guard let frame = log.segments.frame(place.segment) else { return }
         let record = record(frame, slot)
         guard log.isAlive(record, at: now) else { return expire(hash, at, slot) }
         let home = record.home
@@ -115,8 +113,9 @@ extension Writer {
         index.lock(shard)
         defer { index.unlock(shard) }
         guard let (at, slot) = index.find(hash, place), !SlotLayout.isRemoval(slot) else { return }
-        let frame = log.segments.frame(place.segment).loadAcquire()
-        if frame != 0, !log.isAlive(record(frame, slot), at: now) {
+        if let frame = log.segments.frame(place.segment),
+            !log.isAlive(record(frame, slot), at: now)
+        {
             return expire(hash, at, slot)
         }
         evict(hash, at, slot)

@@ -165,7 +165,7 @@ extension Writer {
         segments.earliestExpiry(segment).storeRelaxed(expiry)
         segments.latestExpiry(segment).storeRelaxed(expiry == 0 ? .max : expiry)
         segments.overlap(segment).storeRelaxed(segments.sequenceLimit())
-        segments.frame(segment).storeRelease(UInt32(room.frame + 1))
+        segments.setFrame(segment, room.frame)
         log.frames.stagedFrames.subtract(UInt64(log.geometry.framesNeeded(room.bytes)))
         // Another value that waited for its share of the rooms may come now.
         log.frames.news.add(1)

@@ -76,8 +76,7 @@ public struct Writer: ~Copyable {
         var diskCount = 0
         while let (at, slot) = index.next(&walk) {
             let segment = index.layout.segment(slot)
-            let frame = log.segments.frame(segment).loadAcquire()
-            if frame != 0 {
+            if let frame = log.segments.frame(segment) {
                 let record = self.record(frame, slot)
                 if record.hasKey(key) {
                     if SlotLayout.isRemoval(slot) { continue }
@@ -102,7 +101,7 @@ public struct Writer: ~Copyable {
         return .disk(disk.0, disk.1, isAlone: diskCount == 1)
     }
 
-    @inlinable @inline(__always) func record(_ frame: UInt32, _ slot: UInt64) -> Record {
+    @inlinable @inline(__always) func record(_ frame: Int, _ slot: UInt64) -> Record {
         log.record(frame, slot)
     }
 
@@ -123,10 +122,11 @@ public struct Writer: ~Copyable {
         guard let slot = log.index.peek(hash) else { return }
         let segment = log.index.layout.segment(slot)
         guard segment < log.segments.count else { return }
-        let frame = log.segments.frame(segment).loadRelaxed()
-        guard frame != 0 else { return }
-        let at =
-            log.frames.offset(Int(frame) &- 1) &+ log.index.layout.offset(slot)
+        // Nothing is read, so nothing has to be ordered.
+        guard let frame = Segments.frame(log.segments.frameWord(segment).loadRelaxed()) else {
+            return
+        }
+        let at = log.frames.offset(frame) &+ log.index.layout.offset(slot)
         log.frames.memory.prefetch(at)
         log.frames.memory.prefetch(at &+ 64)
         log.frames.memory.prefetch(at &+ 128)
@@ -184,7 +184,7 @@ public struct Writer: ~Copyable {
             log.frames.give(frame)
             return nil
         }
-        log.segments.frame(segment).storeRelease(UInt32(frame + 1))
+        log.segments.setFrame(segment, frame)
         var opened = OpenSegment()
         opened.segment = segment
         opened.base = log.frames.offset(frame)

@@ -24,7 +24,7 @@ extension StoreStatistics {
             if segments.kind(segment) == .promotion {
                 promoted += UInt64(live)
                 promotionAgeSeconds = max(promotionAgeSeconds, age)
-            } else if segments.frame(segment).loadRelaxed() != 0 {
+            } else if segments.frame(segment) != nil {
                 logAgeSeconds = max(logAgeSeconds, age)
             } else {
                 resting += UInt64(live)

@@ -196,7 +196,7 @@ final class SmallWorld {
     private func commit() {
         while let number = log.sealed.pop() {
             let segment = Int(number)
-            let frame = Int(log.segments.frame(segment).loadAcquire()) - 1
+            guard let frame = log.segments.frame(segment) else { continue }
             disk.copy(
                 from: log.frames.memory, at: log.frames.offset(frame), to: segment * 4096,
                 count: Int(log.segments.filled(segment).loadRelaxed()))

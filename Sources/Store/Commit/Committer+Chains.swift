@@ -12,7 +12,7 @@ extension Committer {
     mutating func writeChain(_ files: DiskFiles, _ segment: Int) throws(LMDBError) {
         let sequence = log.segments.sequence(segment)
         let filled = Int(log.segments.filled(segment).loadRelaxed())
-        let first = Int(log.segments.frame(segment).loadAcquire()) - 1
+        let first = log.segments.frame(unwritten: segment)
         let partBytes = log.geometry.segmentBytes
         log.fillChecksum(chain: first, filled: filled)
         var transaction = try files.environment.beginWrite()
@@ -130,24 +130,21 @@ extension Committer {
             return lose(segment)
         }
         let now = UInt32(clamping: Clock.unixSeconds())
-        var position = 0
-        while position < count {
-            let record = Record(scratch, at: position)
-            guard record.isPlausible(limit: count - position) else { return lose(segment) }
-            if !record.isFiller, !record.isTombstone, log.isBeyond(record) {
-                let place = Place(segment: segment, offset: position)
-                guard moveLarge(record, place, now: now) else {
-                    signals.maintenance.ring()
-                    return
-                }
+        var records = RecordWalk(scratch, at: 0, end: count, isTrusted: false)
+        while let (record, offset) = records.next() {
+            guard !record.isTombstone, log.isBeyond(record) else { continue }
+            let place = Place(segment: segment, offset: offset)
+            guard moveLarge(record, place, now: now) else {
+                signals.maintenance.ring()
+                return
             }
-            position += record.totalBytes
         }
+        if !records.isComplete { lose(segment) }
     }
 
     /// False: there is no memory for it now. What cannot be read, or never fits, is forgotten.
     private mutating func moveLarge(_ record: Record, _ place: Place, now: UInt32) -> Bool {
-        let hash = scratch.withBytes(record.keyOffset, record.keyBytes) { log.hasher.hash($0) }
+        let hash = log.hash(of: record)
         let shard = log.index.shard(hash)
         log.index.lock(shard)
         defer { log.index.unlock(shard) }

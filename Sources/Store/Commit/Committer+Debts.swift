@@ -94,23 +94,17 @@ extension Committer {
                 "segments=\(pending.count) failing_milliseconds=\(failingMilliseconds)")
         }
         let segments = log.segments
-        let base = log.frames.offset(Int(segments.frame(segment).loadAcquire()) - 1)
         let filled = Int(segments.filled(segment).loadRelaxed())
         let isChain = segments.kind(segment) == .chain
         var highest: UInt64 = 0
-        var position = 0
-        while position < filled {
-            let record = Record(log.frames.memory, at: base + position)
-            if !record.isFiller {
-                highest = max(highest, record.order)
-                leaveUnwritten(record, Place(segment: segment, offset: position))
-            }
-            position += isChain ? filled : record.totalBytes
+        var records = log.records(of: segment)
+        while let (record, offset) = records?.next() {
+            highest = max(highest, record.order)
+            leaveUnwritten(record, Place(segment: segment, offset: offset))
         }
         if debts.flushMark != 0 { raiseFlushMark(to: highest) }
         segments.setState(segment, .dying)
-        let word = segments.frame(segment).exchange(0)
-        if word != 0 { log.frames.retireNow(Int(word) - 1) }
+        if let frame = segments.takeFrame(segment) { log.frames.retireNow(frame) }
         givenUp.append((segment, log.frames.snapshot()))
         forgetParts(of: segment, filled: filled, isChain: isChain)
         disk.counters.add(.segmentsGivenUp, 1)
@@ -132,8 +126,7 @@ extension Committer {
     /// Takes a record's slot away, and owes a tombstone unless memory holds a newer record of its
     /// key, which is on disk already, or will be, or leaves a tombstone itself.
     private mutating func leaveUnwritten(_ record: Record, _ place: Place) {
-        let memory = log.frames.memory
-        let hash = memory.withBytes(record.keyOffset, record.keyBytes) { log.hasher.hash($0) }
+        let hash = log.hash(of: record)
         let shard = log.index.shard(hash)
         log.index.lock(shard)
         var isOwed = true
@@ -158,8 +151,9 @@ extension Committer {
     private func hasNewer(_ record: Record, _ hash: UInt64) -> Bool {
         var walk = log.index.matches(hash)
         while let (_, slot) = log.index.next(&walk) {
-            let frame = log.segments.frame(log.index.layout.segment(slot)).loadAcquire()
-            guard frame != 0, !SlotLayout.isRemoval(slot) else { continue }
+            guard let frame = log.segments.frame(log.index.layout.segment(slot)),
+                !SlotLayout.isRemoval(slot)
+            else { continue }
             let other = log.record(frame, slot)
             let isSame = log.frames.memory.withBytes(record.keyOffset, record.keyBytes) {
                 other.hasKey($0)

@@ -88,22 +88,9 @@ extension Committer {
     }
 
     private func addFromMemory(_ segment: Int, to table: inout OrderTable) {
-        let frame = log.segments.frame(segment).loadAcquire()
-        guard frame != 0 else { return }
-        let base = log.frames.offset(Int(frame) - 1)
         let end = Int(log.segments.cut(segment).loadAcquire())
-        let isChain = log.segments.kind(segment) == .chain
-        var position = 0
-        while position < end {
-            let record = Record(log.frames.memory, at: base + position)
-            if !record.isFiller {
-                let hash = log.frames.memory.withBytes(record.keyOffset, record.keyBytes) {
-                    log.hasher.hash($0)
-                }
-                table.insert(hash, record.order)
-            }
-            position += isChain ? end : record.totalBytes
-        }
+        var records = log.records(of: segment, end: end)
+        while let (record, _) = records?.next() { table.insert(log.hash(of: record), record.order) }
     }
 }
 

@@ -143,15 +143,14 @@ extension Committer {
     private mutating func takeFromMemory(_ segment: Int) -> Named? {
         let isSame: (UInt32) -> Bool = { $0 == UInt32(segment) }
         // If it is in neither queue maintenance has it in hand, and may put it back.
-        while log.segments.frame(segment).loadAcquire() != 0
+        while log.segments.frame(segment) != nil
             || log.segments.state(segment) == .clean
         {
             let isPromoted = log.promotionRegion.take(where: isSame) != nil
             if isPromoted || log.logRegion.take(where: isSame) != nil {
                 if let heir = handOver(segment, isWanted: isPromoted) { return heir }
                 rescueFromFrame(segment)
-                let frame = log.segments.frame(segment).exchange(0)
-                if frame != 0 { log.frames.retireNow(Int(frame) - 1) }
+                if let frame = log.segments.takeFrame(segment) { log.frames.retireNow(frame) }
                 return nil
             }
             Pause.short()
@@ -175,24 +174,15 @@ extension Committer {
         guard log.segments.kind(segment) != .chain,
             log.segments.hits(segment).loadRelaxed() > 0
         else { return }
-        let frame = log.segments.frame(segment).loadAcquire()
-        guard frame != 0 else { return }
-        let base = log.frames.offset(Int(frame) - 1)
-        let filled = Int(log.segments.filled(segment).loadRelaxed())
         let now = UInt32(clamping: Clock.unixSeconds())
-        var position = 0
-        while position < filled {
-            let record = Record(log.frames.memory, at: base + position)
-            if !record.isFiller, !record.isTombstone {
-                let hash = log.frames.memory.withBytes(record.keyOffset, record.keyBytes) {
-                    log.hasher.hash($0)
-                }
-                let place = Place(segment: segment, offset: position)
-                if log.hits(hash, place) ?? 0 > 0 {
-                    _ = writer.promote(hash, from: place, now: now)
-                }
+        var records = log.records(of: segment)
+        while let (record, offset) = records?.next() {
+            guard !record.isTombstone else { continue }
+            let hash = log.hash(of: record)
+            let place = Place(segment: segment, offset: offset)
+            if log.hits(hash, place) ?? 0 > 0 {
+                _ = writer.promote(hash, from: place, now: now)
             }
-            position += record.totalBytes
         }
     }
 
@@ -247,8 +237,9 @@ extension Committer {
         while let (at, slot) = log.index.next(&walk) {
             let segment = log.index.layout.segment(slot)
             guard log.segments.kind(segment) == .promotion else { continue }
-            let frame = log.segments.frame(segment).loadAcquire()
-            guard frame != 0, log.record(frame, slot).home == home else { continue }
+            guard let frame = log.segments.frame(segment),
+                log.record(frame, slot).home == home
+            else { continue }
             return (at, slot)
         }
         return nil
@@ -258,10 +249,9 @@ extension Committer {
     private mutating func rescue(_ at: SlotOffset, _ slot: UInt64) -> Bool {
         // From memory, whose bytes are right, whatever became of those on disk.
         let segment = log.index.layout.segment(slot)
-        let frame = log.segments.frame(segment).loadAcquire()
-        guard frame != 0, let place = writer.appendCopy(log.record(frame, slot)) else {
-            return false
-        }
+        guard let frame = log.segments.frame(segment),
+            let place = writer.appendCopy(log.record(frame, slot))
+        else { return false }
         log.segments.dead(segment).add(1)
         log.index.store(log.index.layout.moved(slot, to: place, hits: 1), at: at)
         log.segments.hits(place.segment).add(1)

@@ -70,8 +70,7 @@ extension Committer {
         let filled = Int(log.segments.filled(segment).loadRelaxed())
         let sequence = log.segments.sequence(segment)
         let key = DiskFiles.segmentKey(sequence)
-        let frame = Int(log.segments.frame(segment).loadAcquire()) - 1
-        let offset = log.frames.offset(frame)
+        let offset = log.frames.offset(log.segments.frame(unwritten: segment))
         try transaction.reserve(
             files.segments, key: key, byteCount: max(filled, Self.valueBytesMin),
             append: key > lastKey
@@ -122,8 +121,7 @@ extension Committer {
             let sequence = log.segments.sequence(segment)
             var start = stretches[sequence]?.end ?? 0
             let end = Int(log.segments.cut(segment).loadAcquire())
-            let frame = Int(log.segments.frame(segment).loadAcquire()) - 1
-            guard frame >= 0 else { continue }
+            guard let frame = log.segments.frame(segment) else { continue }
             let base = log.frames.offset(frame)
             while start < end {
                 let stop = fillChecksums(base, start..<end, limit: pieceBytes)

@@ -48,12 +48,11 @@ enum Directory {
         _ segment: Int, _ log: SegmentLog, into target: Region
     ) -> Int {
         let segments = log.segments
-        let frame = segments.frame(segment).loadAcquire()
-        precondition(frame != 0)
+        let frame = segments.frame(unwritten: segment)
         let filled = Int(segments.filled(segment).loadRelaxed())
         let kind = segments.kind(segment)
         let count = addRecords(
-            of: log.frames.memory, at: log.frames.offset(Int(frame) - 1), filled: filled,
+            of: log.frames.memory, at: log.frames.offset(frame), filled: filled,
             isChain: kind == .chain, log.hasher, to: target)
         let head = Head(
             kind: kind, filled: filled, overlap: segments.overlap(segment).loadRelaxed(),
@@ -88,18 +87,12 @@ enum Directory {
         of region: Region, at base: Int, filled: Int, isChain: Bool, _ hasher: KeyHasher,
         to target: Region
     ) -> Int {
-        var position = 0
         var count = 0
-        while position < filled {
-            let record = Record(region, at: base + position)
-            let bytes = isChain ? filled : record.totalBytes
-            precondition(bytes > 0)
-            if !record.isFiller {
-                if !isChain { record.fillChecksum() }
-                add(record, position, count, hasher, to: target)
-                count += 1
-            }
-            position += bytes
+        var records = RecordWalk(region, at: base, end: filled, isChain: isChain, isTrusted: true)
+        while let (record, offset) = records.next() {
+            if !isChain { record.fillChecksum() }
+            add(record, offset, count, hasher, to: target)
+            count += 1
         }
         return count
     }
@@ -119,8 +112,7 @@ enum Directory {
         _ record: Record, _ offset: Int, _ number: Int, _ hasher: KeyHasher, to target: Region
     ) {
         let at = headerBytes + number * entryBytes
-        let hash = record.region.withBytes(record.keyOffset, record.keyBytes) { hasher.hash($0) }
-        target.store(hash, at: at)
+        target.store(record.hash(with: hasher), at: at)
         target.store(record.order | record.form << 56, at: at + 8)
         target.store(UInt32(offset), at: at + 16)
         target.store(record.expiry, at: at + 20)

@@ -139,7 +139,7 @@ extension Door {
         let place = index.layout.place(read.slot)
         index.lock(shard)
         if let (at, slot) = index.find(read.hash, place), !SlotLayout.isRemoval(slot),
-            log.segments.frame(place.segment).loadAcquire() == 0
+            log.segments.frame(place.segment) == nil
         {
             if isDamaged {
                 // What lies there cannot be read; what lies behind it may be an older record.

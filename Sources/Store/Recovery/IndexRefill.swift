@@ -90,8 +90,8 @@ struct IndexRefill {
     /// cannot be had.
     private func identity(_ slot: UInt64) -> (hash: UInt64, order: UInt64)? {
         let place = log.index.layout.place(slot)
-        let frame = log.segments.frame(place.segment).loadAcquire()
-        if frame != 0, let identity = identity(slot, inFrame: frame) { return identity }
+        let frame = log.segments.frame(place.segment)
+        if let frame, let identity = identity(slot, inFrame: frame) { return identity }
         let sequence = log.segments.sequence(place.segment)
         // The last state: the segment may have been committed since this step began.
         guard let transaction = try? files.environment.beginRead() else { return nil }
@@ -110,12 +110,12 @@ struct IndexRefill {
     /// The same for a record in memory. This thread is outside quiescence: the frame may be used
     /// for something else at any moment, so its bytes are not trusted, and what was read counts
     /// only if the frame is still the segment's afterwards.
-    private func identity(_ slot: UInt64, inFrame frame: UInt32) -> (hash: UInt64, order: UInt64)? {
+    private func identity(_ slot: UInt64, inFrame frame: Int) -> (hash: UInt64, order: UInt64)? {
         let record = log.record(frame, slot)
-        let limit = log.frames.offset(Int(frame)) - record.at
+        let limit = log.frames.offset(frame + 1) - record.at
         guard let head = record.untrustedKey(limit: limit) else { return nil }
         let hash = log.frames.memory.withBytes(head.offset, head.count) { log.hasher.hash($0) }
-        guard log.segments.frame(log.index.layout.segment(slot)).loadAcquire() == frame else {
+        guard log.segments.frame(log.index.layout.segment(slot)) == frame else {
             return nil
         }
         return (hash, head.order)
