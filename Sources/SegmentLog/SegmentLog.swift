@@ -48,7 +48,8 @@ public struct SegmentLog: BitwiseCopyable, Sendable {
 
     /// Records at or below this order are dead.
     @inlinable public var flushMark: AtomicWord64 { common.atomic64(at: 0) }
-    /// No order above this may be given out (it is not reserved on disk yet).
+    /// The largest order that a record can hold; beyond it changes are refused. Nobody waits for a
+    /// reservation: an order reaches the disk only in a transaction that reserves it.
     @inlinable public var orderLimit: AtomicWord64 { common.atomic64(at: 8) }
     /// Whether recovery still runs: removals are remembered in the index.
     @inlinable public var recovering: AtomicWord64 { common.atomic64(at: 16) }

@@ -51,7 +51,8 @@ public struct Segments: BitwiseCopyable, Sendable {
 
     // An entry, 64 bytes: 0 state, 4 kind, 8 sequence, 16 file offset, 24 filled, 28 cut,
     // 32 records, 36 dead, 40 hits, 44 reads, 48 earliest expiry, 52 latest expiry,
-    // 56 sequence limit: no segment with this or a later one was open before this one was sealed.
+    // 56 overlap: the next sequence when this segment was sealed; segments from it on were opened
+    // later, only lower ones may have been open at the same time.
     // Behind the entries: 0 next sequence, 8 the clock.
 
     init(_ geometry: Geometry) throws(MemoryError) {

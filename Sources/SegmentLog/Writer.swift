@@ -86,8 +86,8 @@ public struct Writer: ~Copyable {
                 if SlotLayout.isRemoval(slot) { continue }
                 let state = log.segments.state(segment)
                 if state.isSilent {
-                    // If it leaves the disk: its record may be there after a restart, should that
-                    // fail.
+                    // If its deletion fails, the record is back after a restart: a removal must
+                    // leave a tombstone.
                     if state == .dying { index.setMayHide(index.shard(hash)) }
                     continue
                 }
@@ -196,7 +196,7 @@ public struct Writer: ~Copyable {
     /// Where the next record of the open segment goes. Room has been made.
     @inlinable public var tail: Record { Record(log.frames.memory, at: main.base &+ main.tail) }
 
-    /// The next order of the shard, or nil while the reservation is exhausted. Shard locked.
+    /// The next order of the shard, or nil if there is none left. Shard locked.
     @inlinable public mutating func nextOrder(_ shard: Int) -> UInt64? {
         let order = log.index.order(shard) &+ 1
         guard order <= log.orderLimit.loadRelaxed() else { return nil }
