@@ -1,5 +1,7 @@
 // Index+Recovery: how recovery fills the index: with the size it will need from the beginning, and
-// without displacing anything.
+// without displacing anything; and how the removals that it remembers go.
+
+internal import Primitives
 
 extension Index {
     /// Adds a slot to the hash's chain if there is room, and displaces nothing. False: there is
@@ -7,6 +9,7 @@ extension Index {
     public func insertIfRoom(_ hash: UInt64, _ slot: UInt64, isItem: Bool) -> Bool {
         let shard = shard(hash)
         guard !isClosed(shard) else { return false }
+        if SlotLayout.isRemoval(slot) { noteRemoval(shard) }
         var at = offset(shard, bucket(shard, hash))
         search: while true {
             for number in 0..<8 {
@@ -38,9 +41,25 @@ extension Index {
     /// would move every slot again and again. A fifth of the memory is left to overflow buckets.
     public func presize(_ shard: Int, items: Int) {
         let target = min(items / 7 + 1, rowsMax / 5 * 4)
+        // Without a slot there is nothing to deal out among the new buckets.
+        if heads.uint64(at: shard << 6 + 32) == 0, target > bucketCount(shard),
+            takeRow(target - 1)
+        {
+            heads.atomic64(at: shard << 6 + 16).storeRelaxed(UInt64(target))
+            return
+        }
         while case let count = bucketCount(shard), count < target {
             grow(shard)
             guard bucketCount(shard) > count else { return }
         }
+    }
+
+    /// Takes every remembered removal out of a shard.
+    public func sweepRemovals(_ shard: Int) {
+        guard heads.uint32(at: shard << 6 + 44) != 0 else { return }
+        forEach(shard, buckets: 0..<Int.max) { at, slot in
+            if SlotLayout.isRemoval(slot) { remove(shard, at: at, isItem: false) }
+        }
+        heads.store(UInt32(0), at: shard << 6 + 44)
     }
 }

@@ -28,7 +28,7 @@ public struct Index: BitwiseCopyable, Sendable {
     @usableFromInline let spread: Spread
 
     // A shard's head, 64 bytes: 0 lock, 4 hidden, 8 order, 16 buckets, 24 items, 32 slots used,
-    // 40 closed to recovery.
+    // 40 closed to recovery, 44 removals remembered.
     // Behind the heads: 0 rows touched, 8 overflow lock, 16 overflow buckets ever used,
     // 24 first free overflow bucket + 1, 32 overflow buckets in use, 40 slots displaced.
     @usableFromInline let common: Int
@@ -85,6 +85,15 @@ public struct Index: BitwiseCopyable, Sendable {
     @usableFromInline func close(_ shard: Int) { heads.store(UInt32(1), at: shard << 6 + 40) }
     /// Something else than the index has lost what it knew of a key in this shard.
     public func closeToRecovery(_ shard: Int) { close(shard) }
+    /// Writes a slot that says that its key was removed, for as long as recovery runs.
+    @inlinable public func storeRemoval(_ slot: UInt64, at: SlotOffset, in shard: Int) {
+        noteRemoval(shard)
+        store(slot | SlotLayout.removalBit, at: at)
+    }
+    /// A removal is put into the shard.
+    @inlinable func noteRemoval(_ shard: Int) {
+        heads.store(UInt32(1), at: shard &<< 6 &+ 44)
+    }
     /// Live keys of the shard; readable without the lock, then approximate.
     @inlinable public func items(_ shard: Int) -> Int {
         Int(truncatingIfNeeded: heads.atomic64(at: shard &<< 6 &+ 24).loadRelaxed())
@@ -308,7 +317,7 @@ public struct Index: BitwiseCopyable, Sendable {
     private var rowsTouched: Int { Int(heads.atomic64(at: common).loadRelaxed()) }
 
     /// Makes sure that row `count` may be used, if memory allows.
-    private func takeRow(_ count: Int) -> Bool {
+    func takeRow(_ count: Int) -> Bool {
         if count < rowsTouched { return true }
         guard count < rowsMax else { return false }
         let lock = Lock(heads, at: common + 8)
@@ -452,6 +461,8 @@ public struct Index: BitwiseCopyable, Sendable {
     ) {
         for bucket in buckets.clamped(to: 0..<bucketCount(shard)) {
             var at = offset(shard, bucket)
+            // The next ones lie in other pages.
+            self.buckets.prefetch(offset(shard, bucket &+ 8))
             chain: while true {
                 for number in 0..<8 {
                     let slot = load(at + number * 8)

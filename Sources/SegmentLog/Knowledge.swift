@@ -27,7 +27,7 @@ extension SegmentLog {
             place = home.place
         }
         bury(slot)
-        index.store(index.layout.moved(slot, to: place) | SlotLayout.removalBit, at: at)
+        index.storeRemoval(index.layout.moved(slot, to: place), at: at, in: shard)
         index.addItems(shard, -1)
         return true
     }
@@ -56,7 +56,7 @@ extension SegmentLog {
     /// if it is another's, that one becomes a miss) is remembered. Shard locked.
     public func rememberUnread(_ shard: Int, _ at: SlotOffset, _ slot: UInt64) {
         bury(slot)
-        index.store(slot | SlotLayout.removalBit, at: at)
+        index.storeRemoval(slot, at: at, in: shard)
         index.addItems(shard, -1)
     }
 

@@ -274,6 +274,7 @@ public struct Writer: ~Copyable {
         log.supersede(hash, with: grave)
         let layout = log.index.layout
         let slot = layout.slot(tag: layout.tag(hash), grave) | SlotLayout.removalBit
+        log.index.noteRemoval(log.index.shard(hash))
         _ = log.index.insert(hash, slot, isItem: false)
     }
 

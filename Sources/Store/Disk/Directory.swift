@@ -152,6 +152,10 @@ enum Directory {
             latest = region.uint32(at: 36)
         }
 
+        func hash(_ number: Int) -> UInt64 {
+            region.uint64(at: headerBytes + number * entryBytes)
+        }
+
         subscript(number: Int) -> Entry {
             let at = headerBytes + number * entryBytes
             let word = region.uint64(at: at + 8)

@@ -80,9 +80,12 @@ struct IndexRefill {
     ) {
         let wasRemoval = SlotLayout.isRemoval(old)
         if !wasRemoval { log.bury(old) }
-        var slot = log.index.layout.moved(old, to: place)
-        if isDead { slot |= SlotLayout.removalBit }
-        log.index.store(slot, at: at)
+        let slot = log.index.layout.moved(old, to: place)
+        if isDead {
+            log.index.storeRemoval(slot, at: at, in: shard)
+        } else {
+            log.index.store(slot, at: at)
+        }
         log.index.addItems(shard, (isDead ? 0 : 1) - (wasRemoval ? 0 : 1))
     }
 

@@ -253,6 +253,9 @@ struct Recovery: ~Copyable {
         return Directory.bytes(count: count)
     }
 
+    /// So many entries ahead the index's memory is asked for.
+    private static let entriesAhead = 16
+
     /// Puts a directory's entries into the index; false if it is damaged or no number is free.
     private mutating func take(
         _ loaded: Loaded, _ head: DirectorySurvey.Head, _ refill: IndexRefill
@@ -265,7 +268,8 @@ struct Recovery: ~Copyable {
         else { return false }
         counts.segments += 1
         for number in 0..<view.count {
-            if number + 8 < view.count { log.index.prefetch(view[number + 8].hash) }
+            let ahead = number + Self.entriesAhead
+            if ahead < view.count { log.index.prefetch(view.hash(ahead)) }
             let entry = view[number]
             guard entry.offset < view.filled, entry.offset % 8 == 0 else { continue }
             if entry.isTombstone { log.segments.dead(segment).add(1) }
@@ -340,9 +344,7 @@ struct Recovery: ~Copyable {
     private func sweep() {
         for shard in 0..<log.index.shardCount {
             log.index.lock(shard)
-            log.index.forEach(shard, buckets: 0..<Int.max) { at, slot in
-                if SlotLayout.isRemoval(slot) { log.index.remove(shard, at: at, isItem: false) }
-            }
+            log.index.sweepRemovals(shard)
             log.index.unlock(shard)
         }
     }
