@@ -27,15 +27,22 @@ public final class TieredStore: Sendable {
     /// Takes the memory and opens the disk; nothing runs yet.
     ///
     /// - Parameter now: unix seconds, to tell what is expired.
-    public init(
+    public convenience init(
         configuration: StoreConfiguration, events: EventLog, now: UInt32
+    ) throws(StoreError) {
+        try self.init(configuration: configuration, events: events, home: nil, now: now)
+    }
+
+    /// The same, with the files somewhere else than in the directory.
+    package init(
+        configuration: StoreConfiguration, events: EventLog, home: (any StoreHome)?, now: UInt32
     ) throws(StoreError) {
         precondition(configuration.workers > 0)
         var configuration = configuration
         var opened: Disk?
         if let settings = configuration.disk {
             do throws(StoreError) {
-                opened = try Disk(settings, events: events)
+                opened = try Disk(settings, events: events, home: home, at: now)
             } catch .noSpace(let directory) {
                 // A cache without its disk is better than none.
                 events.error(.storeWithoutSpace, "directory=\(quoted: directory)")

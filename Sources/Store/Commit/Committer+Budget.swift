@@ -200,7 +200,7 @@ extension Committer {
     }
 
     private mutating func delete(
-        _ files: DiskFiles, _ victims: [Condemned], isUrgent: Bool
+        _ files: any StoreFiles, _ victims: [Condemned], isUrgent: Bool
     ) throws(LMDBError) {
         writer.cutNow()
         var own: [Int] = []
@@ -209,10 +209,10 @@ extension Committer {
         }
         let open = writer.main.segment
         if open != 0, !own.contains(open) { own.append(open) }
-        var transaction = try files.environment.beginWrite()
+        let transaction = try files.beginWrite()
         let fresh = try writeStretches(
-            files, &transaction, own, pieceBytes: isUrgent ? Self.pageValueBytes : .max)
-        try delete(files, &transaction, victims)
+            files, transaction, own, pieceBytes: isUrgent ? Self.pageValueBytes : .max)
+        try delete(files, transaction, victims)
         try transaction.commit()
         note(fresh)
     }
@@ -222,13 +222,13 @@ extension Committer {
 
     /// The map has no room even for what is owed: a flush mark takes its place.
     private mutating func deleteUnderMark(
-        _ files: DiskFiles, _ victims: [Condemned]
+        _ files: any StoreFiles, _ victims: [Condemned]
     ) throws(LMDBError) {
         oweFlushMark(log.highestOrder())
         store.events.warning(.flushMarkOwed, "order=\(debts.flushMark) reason=map_full")
-        var transaction = try files.environment.beginWrite()
-        try transaction.put(files.meta, .flushMark, debts.flushMark)
-        try delete(files, &transaction, victims)
+        let transaction = try files.beginWrite()
+        try transaction.put(.flushMark, debts.flushMark)
+        try delete(files, transaction, victims)
         try transaction.commit()
         written.flushMark = debts.flushMark
         debts.flushMark = 0
@@ -237,25 +237,25 @@ extension Committer {
 
     /// LMDB uses pages that a transaction freed from the second one after it on: without this one
     /// the commit that failed would find the map as full as before.
-    private func turnOver(_ files: DiskFiles) throws(LMDBError) {
-        var transaction = try files.environment.beginWrite()
-        try transaction.put(files.meta, .orders, written.orders)
+    private func turnOver(_ files: any StoreFiles) throws(LMDBError) {
+        let transaction = try files.beginWrite()
+        try transaction.put(.orders, written.orders)
         try transaction.commit()
     }
 
     private func delete(
-        _ files: DiskFiles, _ transaction: inout WriteTransaction, _ victims: [Condemned]
+        _ files: any StoreFiles, _ transaction: any StoreWriting, _ victims: [Condemned]
     ) throws(LMDBError) {
         for victim in victims.map(\.resident) {
             let isChain = log.segments.kind(victim.segment) == .chain
-            _ = try transaction.delete(files.directories, key: victim.sequence)
+            _ = try transaction.delete(.directories, key: victim.sequence)
             do throws(LMDBError) {
                 var part = 0
                 repeat {
-                    let key = DiskFiles.segmentKey(victim.sequence, part: part)
-                    guard try transaction.delete(files.segments, key: key) else { break }
+                    let key = SegmentKey.make(victim.sequence, part: part)
+                    guard try transaction.delete(.segments, key: key) else { break }
                     part += 1
-                } while isChain && part < DiskFiles.partsMax
+                } while isChain && part < SegmentKey.partsMax
             } catch {
                 // A damaged page: its value stays in the file, unknown to anybody.
                 guard error == .corrupted else { throw error }
@@ -270,15 +270,15 @@ extension Committer {
     private static let orphansPerTransactionMax = 64
 
     /// Keys of everything that lies in segments whose directory is damaged.
-    private mutating func damagedKeys(_ files: DiskFiles) -> [UInt64] {
-        guard let transaction = try? files.environment.beginRead() else { return [] }
+    private mutating func damagedKeys(_ files: any StoreFiles) -> [UInt64] {
+        guard let transaction = try? files.beginRead() else { return [] }
         var keys: [UInt64] = []
         for sequence in distrusted.damaged {
             // The directory goes with the first part, even if that is missing.
-            keys.append(DiskFiles.segmentKey(sequence))
-            let parts = DiskFiles.segmentKey(sequence, part: 1)
-            try? transaction.forEach(files.segments, from: parts) { key, _ in
-                guard DiskFiles.sequence(key) == sequence else { return false }
+            keys.append(SegmentKey.make(sequence))
+            let parts = SegmentKey.make(sequence, part: 1)
+            try? transaction.forEach(.segments, from: parts) { key, _ in
+                guard SegmentKey.sequence(key) == sequence else { return false }
                 keys.append(key)
                 return true
             }
@@ -300,10 +300,10 @@ extension Committer {
         let batch = orphans.suffix(Self.orphansPerTransactionMax)
         var count = 0
         do throws(LMDBError) {
-            var transaction = try files.environment.beginWrite()
+            let transaction = try files.beginWrite()
             for key in batch {
-                _ = try transaction.delete(files.directories, key: DiskFiles.sequence(key))
-                if try transaction.delete(files.segments, key: key) { count += 1 }
+                _ = try transaction.delete(.directories, key: SegmentKey.sequence(key))
+                if try transaction.delete(.segments, key: key) { count += 1 }
             }
             try transaction.commit()
         } catch {

@@ -125,7 +125,7 @@ extension Committer {
         stretches[sequence] = nil
         // Of a chain some parts may be there; and a commit that failed may have been durable.
         for part in 0..<(isChain ? log.geometry.framesNeeded(filled) : 1) {
-            orphans.append(DiskFiles.segmentKey(sequence, part: part))
+            orphans.append(SegmentKey.make(sequence, part: part))
         }
     }
 

@@ -112,12 +112,12 @@ extension Committer {
     }
 
     /// Copies a key directory to `directory`; the number of its entries if it is sound.
-    func readDirectory(_ files: DiskFiles, _ sequence: UInt64) -> Int? {
-        guard let transaction = try? files.environment.beginRead() else { return nil }
+    func readDirectory(_ files: any StoreFiles, _ sequence: UInt64) -> Int? {
+        guard let transaction = try? files.beginRead() else { return nil }
         if unsealed.segments.contains(where: { $0.sequence == sequence }) {
             return makeDirectory(files, transaction, sequence)
         }
-        let found = try? transaction.get(files.directories, key: sequence) { bytes -> Int? in
+        let found = try? transaction.get(.directories, key: sequence) { bytes -> Int? in
             guard bytes.count <= directory.byteCount else { return nil }
             directory.store(bytes, at: 0)
             return Directory.View(directory, byteCount: bytes.count)?.count
@@ -127,9 +127,9 @@ extension Committer {
 
     /// The same for a segment that is not sealed yet, by way of `scratch`.
     private func makeDirectory(
-        _ files: DiskFiles, _ transaction: borrowing ReadTransaction, _ sequence: UInt64
+        _ files: any StoreFiles, _ transaction: any StoreReading, _ sequence: UInt64
     ) -> Int? {
-        guard let end = try? Stretches.collect(files, transaction, sequence, into: scratch) else {
+        guard let end = try? Stretches.collect(transaction, sequence, into: scratch) else {
             return nil
         }
         let sound = SegmentImage.soundBytes(scratch, count: end)
@@ -197,11 +197,11 @@ extension Committer {
     }
 
     /// Copies a segment's bytes from the store to `scratch`; of a chain only the beginning.
-    func readBack(_ files: DiskFiles, _ sequence: UInt64) -> Int? {
-        guard let transaction = try? files.environment.beginRead() else { return nil }
-        let key = DiskFiles.segmentKey(sequence)
+    func readBack(_ files: any StoreFiles, _ sequence: UInt64) -> Int? {
+        guard let transaction = try? files.beginRead() else { return nil }
+        let key = SegmentKey.make(sequence)
         let capacity = scratch.byteCount
-        return try? transaction.get(files.segments, key: key) { bytes -> Int in
+        return try? transaction.get(.segments, key: key) { bytes -> Int in
             let count = min(bytes.count, capacity)
             scratch.store(bytes.extracting(0..<count), at: 0)
             return count
