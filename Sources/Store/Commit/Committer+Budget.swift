@@ -35,7 +35,7 @@ extension Committer {
         // full: the oldest leave first.
         if writer.openAge > max(UInt64(resident.count) / 8, 8), writer.hasSpare { writer.seal() }
         reap()
-        guard !isFailing else { return }
+        guard !health.isFailing else { return }
         deleteOrphans()
         disk.counters[.limitBytes] = UInt64(disk.configuration.sizeBytes)
         disk.counters[.segmentsMax] = UInt64(budget / log.geometry.frameBytes)
@@ -97,7 +97,7 @@ extension Committer {
         adoptRecovered()
         let isRecovering = log.recovering.loadAcquire() != 0
         let limit = isRecovering ? signals.recoveredUpTo.loadAcquire() : .max
-        var victims: [Resident] = []
+        var dropped = 0
         var excess = Int.max
         if bytesToCome > budget {
             // No more than what is too much, and a little ahead.
@@ -105,24 +105,33 @@ extension Committer {
         }
         // One leaves only when cuts have been taken since the commit that wrote it: then every
         // record written before it was sealed is below its writer's cut, where doubt can see it.
-        while victims.count < count, excess > 0, let first = resident.first,
+        while dropped < count, excess > 0, let first = resident.first,
             first.sequence < limit, first.commit < max(signals.completed.loadAcquire(), cutsTaken)
         {
+            guard case .taken(let heir) = take(first, isUrgent: isUrgent) else {
+                putOff.isWaiting = true
+                break
+            }
             resident.removeFirst()
-            victims.append(first)
+            condemn(first, heir: heir)
+            dropped += 1
             excess -= first.bytes
         }
         // Recovery has not reached the oldest yet: it is asked to go there next.
-        if isRecovering, victims.isEmpty, excess > 0 { signals.oldestWanted.storeRelease(4) }
-        for victim in victims { condemn(victim) }
+        if isRecovering, dropped == 0, excess > 0, !putOff.isWaiting {
+            signals.oldestWanted.storeRelease(4)
+        }
         let left = condemned.count
         reap(isUrgent: isUrgent)
-        return max(victims.count, left - condemned.count)
+        return max(dropped, left - condemned.count)
     }
 
-    /// Takes the slots of a segment away; it is deleted as soon as that can be.
-    mutating func condemn(_ victim: Resident) {
-        var owed: [Named] = []
+    /// Takes the slots of a segment away, of which memory holds nothing any more; it is deleted as
+    /// soon as that can be.
+    ///
+    /// - Parameter heir: the segment that has taken over its record.
+    mutating func condemn(_ victim: Resident, heir: Named? = nil) {
+        var owed: [Named] = heir.map { [$0] } ?? []
         let unpaid = unlink(victim, &owed)
         condemned.append(
             Condemned(
@@ -135,7 +144,7 @@ extension Committer {
     /// - Parameter isUrgent: the map is full, and no commit can write what is owed before this:
     ///   it goes along in pieces of one page each, of which a full map still has some.
     mutating func reap(isUrgent: Bool = false) {
-        guard !condemned.isEmpty, Clock.monotonicNanoseconds() >= reapAt else { return }
+        guard !condemned.isEmpty, now.nanoseconds >= reapAt else { return }
         payDebts()
         var victims = Array(
             condemned.filter { isReady($0, isUrgent: isUrgent) }.prefix(victimsMax))
@@ -155,7 +164,7 @@ extension Committer {
             if isUrgent { try turnOver(files) }
         } catch {
             // Their slots are gone; only the file still holds them.
-            reapAt = Clock.monotonicNanoseconds() + 100_000_000
+            reapAt = now.nanoseconds + 100_000_000
             return
         }
         for victim in victims.map(\.resident) {

@@ -127,7 +127,7 @@ extension Committer {
         guard let count = readBack(files, log.segments.sequence(segment)) else {
             return lose(segment)
         }
-        let now = UInt32(clamping: Clock.unixSeconds())
+        let now = now.unixSeconds
         var position = 0
         while position < count {
             let record = Record(scratch, at: position)

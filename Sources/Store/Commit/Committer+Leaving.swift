@@ -19,8 +19,6 @@ extension Committer {
         _ victim: Resident, _ owed: inout [Named], from first: Int = 0
     ) -> Int? {
         let segment = victim.segment
-        recall(victim)
-        if let heir = takeFromMemory(segment) { owed.append(heir) }
         log.segments.setState(segment, .dying)
         guard let files = disk.files(), let count = readDirectory(files, victim.sequence) else {
             sweep(segment)
@@ -71,24 +69,44 @@ extension Committer {
         }
     }
 
-    /// A large record that only the disk holds and that was hit since it left memory comes back
-    /// first, to be written anew from there.
-    private mutating func recall(_ victim: Resident) {
+    /// What came of taking a victim out of memory.
+    enum Taking {
+        /// Memory holds nothing of it any more; maybe another segment has taken over its record.
+        case taken(heir: Named?)
+        /// To be tried again soon.
+        case later
+    }
+
+    /// Takes a victim out of memory, before it leaves the disk.
+    mutating func take(_ victim: Resident, isUrgent: Bool) -> Taking {
+        if mustRecall(victim) {
+            if putOff.recalled != victim.sequence { putOff.recalls = 0 }
+            putOff.recalled = victim.sequence
+            putOff.recalls += 1
+            load(victim.segment)
+            // Maintenance makes room, if there is something clean.
+            let isWanted = log.segments.state(victim.segment) == .resting
+            if isWanted, !isUrgent, !health.isFailing, putOff.recalls < Self.recallsMax {
+                return .later
+            }
+        }
+        return takeFromMemory(victim.segment)
+    }
+
+    /// As many tries, about a millisecond from one to the next.
+    private static let recallsMax = 50
+
+    /// Whether it is a large record that only the disk holds and that was hit since it left memory:
+    /// it comes back first, to be written anew from there.
+    private func mustRecall(_ victim: Resident) -> Bool {
         let segment = victim.segment
         guard log.segments.kind(segment) == .chain, log.segments.state(segment) == .resting,
             mayMove(segment), let files = disk.files(),
             let count = readDirectory(files, victim.sequence),
             let view = Directory.View(directory, byteCount: Directory.bytes(count: count)),
-            count == 1, log.hits(view[0].hash, Place(segment: segment, offset: 0)) ?? 0 > 0
-        else { return }
-        // Maintenance makes room, if there is something clean.
-        var tries = isFailing ? 1 : 50
-        while tries > 0 {
-            load(segment)
-            guard log.segments.state(segment) == .resting else { return }
-            Pause.sleep(nanoseconds: 1_000_000)
-            tries -= 1
-        }
+            count == 1
+        else { return false }
+        return log.hits(view[0].hash, Place(segment: segment, offset: 0)) ?? 0 > 0
     }
 
     /// Whether a large record is small enough beside the store to be written again and again.
@@ -139,24 +157,23 @@ extension Committer {
     }
 
     /// The segment's frame, if it has one, goes (the records that were wanted were promoted or
-    /// are rescued below). Answers the segment that takes over a large record.
-    private mutating func takeFromMemory(_ segment: Int) -> Named? {
+    /// are rescued below).
+    private mutating func takeFromMemory(_ segment: Int) -> Taking {
         let isSame: (UInt32) -> Bool = { $0 == UInt32(segment) }
-        // If it is in neither queue maintenance has it in hand, and may put it back.
-        while log.segments.frame(segment).loadAcquire() != 0
-            || log.segments.state(segment) == .clean
-        {
-            let isPromoted = log.promotionRegion.take(where: isSame) != nil
-            if isPromoted || log.logRegion.take(where: isSame) != nil {
-                if let heir = handOver(segment, isWanted: isPromoted) { return heir }
-                rescueFromFrame(segment)
-                let frame = log.segments.frame(segment).exchange(0)
-                if frame != 0 { log.frames.retireNow(Int(frame) - 1) }
-                return nil
-            }
-            Pause.short()
+        guard
+            log.segments.frame(segment).loadAcquire() != 0
+                || log.segments.state(segment) == .clean
+        else { return .taken(heir: nil) }
+        let isPromoted = log.promotionRegion.take(where: isSame) != nil
+        guard isPromoted || log.logRegion.take(where: isSame) != nil else {
+            // Maintenance has it in hand, and may put it back.
+            return .later
         }
-        return nil
+        if let heir = handOver(segment, isWanted: isPromoted) { return .taken(heir: heir) }
+        rescueFromFrame(segment)
+        let frame = log.segments.frame(segment).exchange(0)
+        if frame != 0 { log.frames.retireNow(Int(frame) - 1) }
+        return .taken(heir: nil)
     }
 
     /// A record larger than a segment that memory holds and that was wanted (it stood in the
@@ -164,7 +181,7 @@ extension Committer {
     /// What was not wanted goes, and so does what would take a large share of the disk.
     private mutating func handOver(_ segment: Int, isWanted: Bool) -> Named? {
         guard log.segments.kind(segment) == .chain, mayMove(segment) else { return nil }
-        let now = UInt32(clamping: Clock.unixSeconds())
+        let now = now.unixSeconds
         guard let heir = writer.inherit(segment, isWanted: isWanted, now: now) else { return nil }
         return Named(segment: heir, sequence: log.segments.sequence(heir))
     }
@@ -179,7 +196,7 @@ extension Committer {
         guard frame != 0 else { return }
         let base = log.frames.offset(Int(frame) - 1)
         let filled = Int(log.segments.filled(segment).loadRelaxed())
-        let now = UInt32(clamping: Clock.unixSeconds())
+        let now = now.unixSeconds
         var position = 0
         while position < filled {
             let record = Record(log.frames.memory, at: base + position)

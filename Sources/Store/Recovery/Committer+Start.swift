@@ -22,9 +22,8 @@ struct Unsealed {
 extension Committer {
     /// Prepares the log for requests. Segments on disk are left to the recovery.
     ///
-    /// - Parameter nanoseconds: of unix time, now.
-    mutating func begin(at nanoseconds: UInt64) {
-        let now = UInt32(clamping: nanoseconds / 1_000_000_000)
+    mutating func begin() {
+        let nanoseconds = now.unixNanoseconds
         log.orderLimit.storeRelease(Record.orderMax)
         log.raiseOrders(above: Self.firstOrder(above: disk.meta.orders, at: nanoseconds))
         log.flushMark.storeRelease(disk.meta.flushMark)
@@ -32,7 +31,7 @@ extension Committer {
         written.flushMark = disk.meta.flushMark
         written.flushAt = disk.meta.flushAt
         var flushAt = disk.meta.flushAt
-        if flushAt != 0, flushAt <= UInt64(now) {
+        if flushAt != 0, flushAt <= UInt64(now.unixSeconds) {
             // A delayed flush_all came due while the server was down.
             log.flushMark.storeRelease(disk.meta.orders)
             flushAt = 0
@@ -46,12 +45,11 @@ extension Committer {
             store.events.error(
                 .storeUnreadable,
                 "reason=\(quoted: error) directory=\(quoted: disk.configuration.directory)")
-            isFailing = true
+            health.giveUp()
             disk.counters[.isFailing] = 1
-            retryAt = .max
             return
         }
-        _ = commit(askingWorkers: false)
+        _ = beginCommit(askingWorkers: false)
     }
 
     /// Where orders begin: above the reservation, and elsewhere than in the runs before this one

@@ -15,15 +15,6 @@ internal import Synchronization
 /// One pass over the directories, step by step. Reads no clock and never sleeps: its thread, or a
 /// test, does. Used by one thread.
 struct Recovery: ~Copyable {
-    /// What a step came to.
-    enum Progress {
-        /// There is more to do at once.
-        case more
-        /// Nothing can be done now: again after so long.
-        case waits(nanoseconds: Int)
-        case ended
-    }
-
     private enum Phase { case survey, presize, read, orphans, report, seal }
 
     private let store: TieredStore
@@ -57,38 +48,37 @@ struct Recovery: ~Copyable {
         directory = try Region.map(byteCount: Directory.regionBytes)
     }
 
+    func discardMemory() { directory.discardAll() }
+
     /// A bounded piece of work: one directory, or a few hundred heads.
     ///
-    /// - Parameters:
-    ///   - now: unix seconds.
-    ///   - nanoseconds: of the monotonic clock.
-    mutating func step(now: UInt32, at nanoseconds: UInt64) -> Progress {
+    mutating func step(at now: ClockReading) -> Wait {
         guard store.signals.stopping.loadAcquire() == 0 else {
             // `recovering` stays: the last commit must not take for complete what is known.
             store.events.info(.recoveryCutShort, "segments=\(counts.segments)")
             return .ended
         }
-        guard let files = disk.files() else { return .waits(nanoseconds: 20_000_000) }
+        guard let files = disk.files() else { return .time(now.nanoseconds + 20_000_000) }
         switch phase {
         case .survey: surveyNext(files)
         case .presize: presize()
-        case .read: readNext(files, now: now)
+        case .read: readNext(files, now: now.unixSeconds)
         case .orphans:
             let found = orphanScan.step(files, below: store.signals.firstSequence.loadAcquire())
             guard let found else {
                 phase = .report
-                return .more
+                return .nothing
             }
             store.orphans.withLock { $0 += found }
         case .report:
-            report(at: nanoseconds)
+            report(at: now.nanoseconds)
             phase = .seal
         case .seal:
-            guard front.waiting == 0 || isSealed else { return .waits(nanoseconds: 50_000_000) }
+            guard front.waiting == 0 || isSealed else { return .time(now.nanoseconds + 50_000_000) }
             finish()
             return .ended
         }
-        return .more
+        return .nothing
     }
 
     // MARK: Survey
