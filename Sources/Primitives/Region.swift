@@ -177,6 +177,8 @@ public enum MemoryError: Error {
     }
 
     /// Gives whole pages back to the system; the range then reads as zero.
+    public func discardAll() { discard(0, byteCount) }
+    /// The same for `count` bytes from `offset` on.
     public func discard(_ offset: Int, _ count: Int) {
         check(offset, count)
         precondition(offset % 4096 == 0)

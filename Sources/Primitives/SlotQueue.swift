@@ -20,6 +20,9 @@ public struct SlotQueue: BitwiseCopyable, Sendable {
         self.capacity = capacity
     }
 
+    /// Gives the memory of the region that it lies in back to the system.
+    public func discardRegion() { region.discardAll() }
+
     private var lock: Lock { Lock(region, at: base) }
     private var head: Int {
         get { Int(region.uint64(at: base + 8)) }

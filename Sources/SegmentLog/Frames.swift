@@ -38,6 +38,13 @@ public struct Frames: BitwiseCopyable, Sendable {
 
     @inlinable var common: Int { count &* 16 }
 
+    func discardMemory() {
+        memory.discardAll()
+        table.discardAll()
+        turns.discardAll()
+        free.discardRegion()
+    }
+
     // MARK: Turns
 
     /// A worker begins a turn (odd): from now on it may look at frames.

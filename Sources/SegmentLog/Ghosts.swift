@@ -30,6 +30,8 @@ public struct Ghosts: BitwiseCopyable, Sendable {
         region = try Region.map(byteCount: common + 64)
     }
 
+    func discardMemory() { region.discardAll() }
+
     public var isEmpty: Bool { groups == 0 }
 
     private func group(_ hash: UInt64) -> Int {

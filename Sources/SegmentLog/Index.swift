@@ -54,6 +54,12 @@ public struct Index: BitwiseCopyable, Sendable {
 
     public var shardCount: Int { common / 64 }
 
+    func discardMemory() {
+        buckets.discardAll()
+        heads.discardAll()
+        spread.discardMemory()
+    }
+
     // MARK: Shards
 
     @inlinable public func shard(_ hash: UInt64) -> Int {

@@ -44,6 +44,17 @@ public struct SegmentLog: BitwiseCopyable, Sendable {
         earliestExpiry.storeRelease(.max)
     }
 
+    /// Gives all memory back to the system; nothing may be used any more. For simulations, which
+    /// make thousands of logs in one process.
+    public func discardMemory() {
+        frames.discardMemory()
+        segments.discardMemory()
+        index.discardMemory()
+        ghosts.discardMemory()
+        sealed.discardRegion()
+        common.discardAll()
+    }
+
     // MARK: Order and flushes
 
     /// Records at or below this order are dead.

@@ -67,6 +67,11 @@ public struct Segments: BitwiseCopyable, Sendable {
         table.store(UInt64(1), at: count * 64)
     }
 
+    func discardMemory() {
+        for region in [frameWords, openedWords, fillerWords, table] { region.discardAll() }
+        freeNumbers.discardRegion()
+    }
+
     // MARK: Numbers and sequences
 
     /// Takes a free number and the next sequence.

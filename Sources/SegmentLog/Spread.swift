@@ -28,6 +28,8 @@ public struct Spread: BitwiseCopyable, Sendable {
         for size in 2...max(sizeMax, 2) { deal(size) }
     }
 
+    func discardMemory() { table.discardAll() }
+
     /// Fills in the row for `size` members from the row for one less: the newcomer takes from each
     /// of the others what it has too much.
     private func deal(_ size: Int) {

@@ -4,55 +4,53 @@
 internal import Primitives
 internal import SegmentLog
 
-/// The maintenance thread's work. Used by that thread only, once it runs.
-final class Maintenance: Sendable {
+/// The maintenance thread's work. Used by that thread only.
+struct Maintenance: ~Copyable {
     private let store: TieredStore
-    private let number: Int
     private let wake: @Sendable (Int) -> Void
+    private var reclaimer: Reclaimer
+    private var seenNews: UInt64
+    private var seenWaits: UInt64 = 0
+    /// When the next crawl begins, in nanoseconds of the monotonic clock.
+    private var nextCrawl: UInt64 = 0
+    private var isCrawling = false
 
     init(_ store: TieredStore, number: Int, wake: @escaping @Sendable (Int) -> Void) {
         self.store = store
-        self.number = number
         self.wake = wake
+        reclaimer = Reclaimer(store.log, number: number)
+        seenNews = store.log.frames.news.loadAcquire()
     }
 
     /// Buckets that a crawl looks at before frames are looked after again.
     private static let crawlBuckets = 4096
-    private static let secondsBetweenCrawls: UInt32 = 2
+    private static let nanosecondsBetweenCrawls: UInt64 = 2_000_000_000
 
-    func run() {
-        var reclaimer = Reclaimer(store.log, number: number)
-        var seenNews = store.log.frames.news.loadAcquire()
-        var seenWaits: UInt64 = 0
-        var nextCrawl: UInt32 = 0
-        var isCrawling = false
+    /// One round.
+    mutating func step(at reading: ClockReading) -> Wait {
         let signals = store.signals
-        while signals.stopping.loadAcquire() == 0 {
-            let now = UInt32(clamping: Clock.unixSeconds())
-            flushIfDue(now)
-            var isBusy = reclaimer.isNeeded || store.log.frames.releasableCount > 0
-            let didWork = isBusy && reclaimer.step(now: now)
-            tellWaiting(&seenNews, &seenWaits)
-            if reclaimer.isNeeded, !didWork, store.log.geometry.hasDisk {
-                // What is left is not on disk yet.
-                signals.committer.ring()
-            }
-            if isCrawling || now >= nextCrawl {
-                isCrawling = reclaimer.crawl(now: now, bucketLimit: Self.crawlBuckets)
-                if !isCrawling { nextCrawl = now &+ Self.secondsBetweenCrawls }
-                isBusy = isBusy || isCrawling
-            }
-            if didWork { continue }
-            if isBusy {
-                Pause.sleep(nanoseconds: isCrawling ? 50_000 : 200_000)
-            } else {
-                signals.maintenance.wait(nanoseconds: 500_000_000)
-            }
+        guard signals.stopping.loadAcquire() == 0 else { return .ended }
+        let now = reading.unixSeconds
+        flushIfDue(now)
+        var isBusy = reclaimer.isNeeded || store.log.frames.releasableCount > 0
+        let didWork = isBusy && reclaimer.step(now: now)
+        tellWaiting()
+        if reclaimer.isNeeded, !didWork, store.log.geometry.hasDisk {
+            // What is left is not on disk yet.
+            signals.committer.ring()
         }
+        if isCrawling || reading.nanoseconds >= nextCrawl {
+            isCrawling = reclaimer.crawl(now: now, bucketLimit: Self.crawlBuckets)
+            if !isCrawling { nextCrawl = reading.nanoseconds + Self.nanosecondsBetweenCrawls }
+            isBusy = isBusy || isCrawling
+        }
+        if didWork { return .nothing }
+        guard isBusy else { return .bell(until: reading.nanoseconds + 500_000_000) }
+        return .time(reading.nanoseconds + (isCrawling ? 50_000 : 200_000))
     }
 
     /// Wakes the workers when frames have come free and somebody waited for them.
-    private func tellWaiting(_ seenNews: inout UInt64, _ seenWaits: inout UInt64) {
+    private mutating func tellWaiting() {
         let news = store.log.frames.news.loadAcquire()
         let waits = store.log.counter(.waits).loadRelaxed()
         guard news != seenNews else { return }

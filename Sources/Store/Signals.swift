@@ -16,6 +16,8 @@ struct Signals: BitwiseCopyable, Sendable {
         restored = SlotQueue(region, at: queue, capacity: segmentCount)
     }
 
+    func discardMemory() { region.discardAll() }
+
     /// Commits begun: a change made now is covered by the commit after this one.
     var begun: AtomicWord64 { region.atomic64(at: 0) }
     /// Commits completed: everything up to this number is on disk.
@@ -52,6 +54,8 @@ struct Signals: BitwiseCopyable, Sendable {
 
     /// Absolute second of the delayed flush_all that took effect last, until the log was told.
     var flushedAt: AtomicWord64 { region.atomic64(at: 176) }
+    /// 1: the store has stopped, and not everything is on disk.
+    var uncommitted: AtomicWord64 { region.atomic64(at: 200) }
     private var flushLock: Lock { Lock(region, at: 192) }
 
     var maintenance: Bell { Bell(region, at: 256) }

@@ -14,7 +14,7 @@ public final class TieredStore: Sendable {
     let loads: SlotQueue
     let configuration: StoreConfiguration
     let events: EventLog
-    private let disk: Disk?
+    let disk: Disk?
     /// Keys of parts of large records without a directory, found by recovery.
     let orphans = Mutex<[UInt64]>([])
     /// Sequences of segments that the last run had open and that are not sealed yet. Held while
@@ -27,15 +27,22 @@ public final class TieredStore: Sendable {
     /// Takes the memory and opens the disk; nothing runs yet.
     ///
     /// - Parameter now: unix seconds, to tell what is expired.
-    public init(
+    public convenience init(
         configuration: StoreConfiguration, events: EventLog, now: UInt32
+    ) throws(StoreError) {
+        try self.init(configuration: configuration, events: events, home: nil, now: now)
+    }
+
+    /// The same, with the files somewhere else than in the directory.
+    package init(
+        configuration: StoreConfiguration, events: EventLog, home: (any StoreHome)?, now: UInt32
     ) throws(StoreError) {
         precondition(configuration.workers > 0)
         var configuration = configuration
         var opened: Disk?
         if let settings = configuration.disk {
             do throws(StoreError) {
-                opened = try Disk(settings, events: events)
+                opened = try Disk(settings, events: events, home: home, at: now)
             } catch .noSpace(let directory) {
                 // A cache without its disk is better than none.
                 events.error(.storeWithoutSpace, "directory=\(quoted: directory)")
@@ -98,23 +105,31 @@ public final class TieredStore: Sendable {
         do throws(ThreadError) {
             if let disk {
                 threads.append(
-                    try Thread(name: "brim-commit") { [self] in
-                        var committer = Committer(self, disk: disk, wake: wake)
-                        committer.begin(at: Clock.unixNanoseconds())
-                        signals.ready.storeRelease(1)
-                        committer.run()
-                    })
+                    try Thread(name: "brim-commit") { [self] in runCommitter(disk, wake) })
                 // What was written last before a crash is back before the first request.
                 while signals.ready.loadAcquire() == 0 { Pause.short() }
                 if recovers, log.recovering.loadAcquire() != 0 {
                     threads.append(try Thread(name: "brim-recover") { [self] in recover(disk) })
                 }
             }
-            let maintenance = Maintenance(self, number: configuration.workers, wake: wake)
-            threads.append(try Thread(name: "brim-maintain") { maintenance.run() })
+            threads.append(
+                try Thread(name: "brim-maintain") { [self] in
+                    var maintenance = Maintenance(
+                        self, number: configuration.workers, wake: wake)
+                    Wait.drive(signals.maintenance) { maintenance.step(at: $0) }
+                })
         } catch {
             throw .thread(errno: error.errno)
         }
+    }
+
+    /// The committer's thread.
+    private func runCommitter(_ disk: Disk, _ wake: @escaping @Sendable (Int) -> Void) {
+        var committer = Committer(self, disk: disk, at: .system(), wake: wake)
+        committer.begin()
+        signals.ready.storeRelease(1)
+        Wait.drive(signals.committer) { committer.step(at: $0) }
+        if committer.isUncommitted { signals.uncommitted.storeRelease(1) }
     }
 
     /// The recovery thread.
@@ -126,14 +141,14 @@ public final class TieredStore: Sendable {
             events.error(.recoveryWithoutMemory, "bytes=\(Directory.regionBytes)")
             return
         }
-        while true {
-            let now = UInt32(clamping: Clock.unixSeconds())
-            switch recovery.step(now: now, at: Clock.monotonicNanoseconds()) {
-            case .more: continue
-            case .waits(let nanoseconds): Pause.sleep(nanoseconds: nanoseconds)
-            case .ended: return
-            }
-        }
+        Wait.drive(nil) { recovery.step(at: $0) }
+    }
+
+    func discardMemory() {
+        log.discardMemory()
+        signals.discardMemory()
+        loads.discardRegion()
+        disk?.counters.discardMemory()
     }
 
     /// The largest value, in bytes: what was configured, or what memory can take if that is less.
@@ -150,13 +165,17 @@ public final class TieredStore: Sendable {
     }
 
     /// Commits what is there and ends the store's threads. The doors are closed already.
-    public func stop(deadlineNanoseconds: UInt64) {
+    ///
+    /// - Returns: whether everything is on disk, as far as there is one.
+    @discardableResult
+    public func stop(deadlineNanoseconds: UInt64) -> Bool {
         signals.deadline.storeRelease(deadlineNanoseconds)
         signals.stopping.storeRelease(1)
         signals.maintenance.ring()
         signals.committer.ring()
         threads.joinAll()
         disk?.close()
+        return signals.uncommitted.loadAcquire() == 0
     }
 
     /// The counters and sizes of this moment.

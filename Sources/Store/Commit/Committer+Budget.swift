@@ -35,7 +35,7 @@ extension Committer {
         // full: the oldest leave first.
         if writer.openAge > max(UInt64(resident.count) / 8, 8), writer.hasSpare { writer.seal() }
         reap()
-        guard !isFailing else { return }
+        guard !health.isFailing else { return }
         deleteOrphans()
         disk.counters[.limitBytes] = UInt64(disk.configuration.sizeBytes)
         disk.counters[.segmentsMax] = UInt64(budget / log.geometry.frameBytes)
@@ -97,7 +97,7 @@ extension Committer {
         adoptRecovered()
         let isRecovering = log.recovering.loadAcquire() != 0
         let limit = isRecovering ? signals.recoveredUpTo.loadAcquire() : .max
-        var victims: [Resident] = []
+        var dropped = 0
         var excess = Int.max
         if bytesToCome > budget {
             // No more than what is too much, and a little ahead.
@@ -105,24 +105,33 @@ extension Committer {
         }
         // One leaves only when cuts have been taken since the commit that wrote it: then every
         // record written before it was sealed is below its writer's cut, where doubt can see it.
-        while victims.count < count, excess > 0, let first = resident.first,
+        while dropped < count, excess > 0, let first = resident.first,
             first.sequence < limit, first.commit < max(signals.completed.loadAcquire(), cutsTaken)
         {
+            guard case .taken(let heir) = take(first, isUrgent: isUrgent) else {
+                putOff.isWaiting = true
+                break
+            }
             resident.removeFirst()
-            victims.append(first)
+            condemn(first, heir: heir)
+            dropped += 1
             excess -= first.bytes
         }
         // Recovery has not reached the oldest yet: it is asked to go there next.
-        if isRecovering, victims.isEmpty, excess > 0 { signals.oldestWanted.storeRelease(4) }
-        for victim in victims { condemn(victim) }
+        if isRecovering, dropped == 0, excess > 0, !putOff.isWaiting {
+            signals.oldestWanted.storeRelease(4)
+        }
         let left = condemned.count
         reap(isUrgent: isUrgent)
-        return max(victims.count, left - condemned.count)
+        return max(dropped, left - condemned.count)
     }
 
-    /// Takes the slots of a segment away; it is deleted as soon as that can be.
-    mutating func condemn(_ victim: Resident) {
-        var owed: [Named] = []
+    /// Takes the slots of a segment away, of which memory holds nothing any more; it is deleted as
+    /// soon as that can be.
+    ///
+    /// - Parameter heir: the segment that has taken over its record.
+    mutating func condemn(_ victim: Resident, heir: Named? = nil) {
+        var owed: [Named] = heir.map { [$0] } ?? []
         let unpaid = unlink(victim, &owed)
         condemned.append(
             Condemned(
@@ -135,7 +144,7 @@ extension Committer {
     /// - Parameter isUrgent: the map is full, and no commit can write what is owed before this:
     ///   it goes along in pieces of one page each, of which a full map still has some.
     mutating func reap(isUrgent: Bool = false) {
-        guard !condemned.isEmpty, Clock.monotonicNanoseconds() >= reapAt else { return }
+        guard !condemned.isEmpty, now.nanoseconds >= reapAt else { return }
         payDebts()
         var victims = Array(
             condemned.filter { isReady($0, isUrgent: isUrgent) }.prefix(victimsMax))
@@ -155,7 +164,7 @@ extension Committer {
             if isUrgent { try turnOver(files) }
         } catch {
             // Their slots are gone; only the file still holds them.
-            reapAt = Clock.monotonicNanoseconds() + 100_000_000
+            reapAt = now.nanoseconds + 100_000_000
             return
         }
         for victim in victims.map(\.resident) {
@@ -200,7 +209,7 @@ extension Committer {
     }
 
     private mutating func delete(
-        _ files: DiskFiles, _ victims: [Condemned], isUrgent: Bool
+        _ files: any StoreFiles, _ victims: [Condemned], isUrgent: Bool
     ) throws(LMDBError) {
         writer.cutNow()
         var own: [Int] = []
@@ -209,10 +218,10 @@ extension Committer {
         }
         let open = writer.main.segment
         if open != 0, !own.contains(open) { own.append(open) }
-        var transaction = try files.environment.beginWrite()
+        let transaction = try files.beginWrite()
         let fresh = try writeStretches(
-            files, &transaction, own, pieceBytes: isUrgent ? Self.pageValueBytes : .max)
-        try delete(files, &transaction, victims)
+            files, transaction, own, pieceBytes: isUrgent ? Self.pageValueBytes : .max)
+        try delete(files, transaction, victims)
         try transaction.commit()
         note(fresh)
     }
@@ -222,13 +231,13 @@ extension Committer {
 
     /// The map has no room even for what is owed: a flush mark takes its place.
     private mutating func deleteUnderMark(
-        _ files: DiskFiles, _ victims: [Condemned]
+        _ files: any StoreFiles, _ victims: [Condemned]
     ) throws(LMDBError) {
         oweFlushMark(log.highestOrder())
         store.events.warning(.flushMarkOwed, "order=\(debts.flushMark) reason=map_full")
-        var transaction = try files.environment.beginWrite()
-        try transaction.put(files.meta, .flushMark, debts.flushMark)
-        try delete(files, &transaction, victims)
+        let transaction = try files.beginWrite()
+        try transaction.put(.flushMark, debts.flushMark)
+        try delete(files, transaction, victims)
         try transaction.commit()
         written.flushMark = debts.flushMark
         debts.flushMark = 0
@@ -237,25 +246,25 @@ extension Committer {
 
     /// LMDB uses pages that a transaction freed from the second one after it on: without this one
     /// the commit that failed would find the map as full as before.
-    private func turnOver(_ files: DiskFiles) throws(LMDBError) {
-        var transaction = try files.environment.beginWrite()
-        try transaction.put(files.meta, .orders, written.orders)
+    private func turnOver(_ files: any StoreFiles) throws(LMDBError) {
+        let transaction = try files.beginWrite()
+        try transaction.put(.orders, written.orders)
         try transaction.commit()
     }
 
     private func delete(
-        _ files: DiskFiles, _ transaction: inout WriteTransaction, _ victims: [Condemned]
+        _ files: any StoreFiles, _ transaction: any StoreWriting, _ victims: [Condemned]
     ) throws(LMDBError) {
         for victim in victims.map(\.resident) {
             let isChain = log.segments.kind(victim.segment) == .chain
-            _ = try transaction.delete(files.directories, key: victim.sequence)
+            _ = try transaction.delete(.directories, key: victim.sequence)
             do throws(LMDBError) {
                 var part = 0
                 repeat {
-                    let key = DiskFiles.segmentKey(victim.sequence, part: part)
-                    guard try transaction.delete(files.segments, key: key) else { break }
+                    let key = SegmentKey.make(victim.sequence, part: part)
+                    guard try transaction.delete(.segments, key: key) else { break }
                     part += 1
-                } while isChain && part < DiskFiles.partsMax
+                } while isChain && part < SegmentKey.partsMax
             } catch {
                 // A damaged page: its value stays in the file, unknown to anybody.
                 guard error == .corrupted else { throw error }
@@ -270,15 +279,15 @@ extension Committer {
     private static let orphansPerTransactionMax = 64
 
     /// Keys of everything that lies in segments whose directory is damaged.
-    private mutating func damagedKeys(_ files: DiskFiles) -> [UInt64] {
-        guard let transaction = try? files.environment.beginRead() else { return [] }
+    private mutating func damagedKeys(_ files: any StoreFiles) -> [UInt64] {
+        guard let transaction = try? files.beginRead() else { return [] }
         var keys: [UInt64] = []
         for sequence in distrusted.damaged {
             // The directory goes with the first part, even if that is missing.
-            keys.append(DiskFiles.segmentKey(sequence))
-            let parts = DiskFiles.segmentKey(sequence, part: 1)
-            try? transaction.forEach(files.segments, from: parts) { key, _ in
-                guard DiskFiles.sequence(key) == sequence else { return false }
+            keys.append(SegmentKey.make(sequence))
+            let parts = SegmentKey.make(sequence, part: 1)
+            try? transaction.forEach(.segments, from: parts) { key, _ in
+                guard SegmentKey.sequence(key) == sequence else { return false }
                 keys.append(key)
                 return true
             }
@@ -300,10 +309,10 @@ extension Committer {
         let batch = orphans.suffix(Self.orphansPerTransactionMax)
         var count = 0
         do throws(LMDBError) {
-            var transaction = try files.environment.beginWrite()
+            let transaction = try files.beginWrite()
             for key in batch {
-                _ = try transaction.delete(files.directories, key: DiskFiles.sequence(key))
-                if try transaction.delete(files.segments, key: key) { count += 1 }
+                _ = try transaction.delete(.directories, key: SegmentKey.sequence(key))
+                if try transaction.delete(.segments, key: key) { count += 1 }
             }
             try transaction.commit()
         } catch {

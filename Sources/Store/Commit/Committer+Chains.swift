@@ -9,13 +9,13 @@ internal import SegmentLog
 
 extension Committer {
     /// Writes one chain, in transactions of its own.
-    mutating func writeChain(_ files: DiskFiles, _ segment: Int) throws(LMDBError) {
+    mutating func writeChain(_ files: any StoreFiles, _ segment: Int) throws(LMDBError) {
         let sequence = log.segments.sequence(segment)
         let filled = Int(log.segments.filled(segment).loadRelaxed())
         let first = log.segments.frame(unwritten: segment)
         let partBytes = log.geometry.segmentBytes
         log.fillChecksum(chain: first, filled: filled)
-        var transaction = try files.environment.beginWrite()
+        var transaction = try files.beginWrite()
         var carried = 0
         for part in 0..<log.geometry.framesNeeded(filled) {
             let start = part * partBytes
@@ -24,22 +24,20 @@ extension Committer {
             if carried + count > Disk.transactionBytes {
                 try transaction.commit()
                 // These parts stay, whatever becomes of the rest.
-                lastKey = max(lastKey, DiskFiles.segmentKey(sequence, part: part))
-                transaction = try files.environment.beginWrite()
+                lastKey = max(lastKey, SegmentKey.make(sequence, part: part))
+                transaction = try files.beginWrite()
                 carried = 0
             }
-            try transaction.reserve(
-                files.segments, key: DiskFiles.segmentKey(sequence, part: part), byteCount: count
-            ) { target in
-                log.frames.memory.withBytes(offset, count) { target.append($0) }
-            }
+            try transaction.put(
+                segment: SegmentKey.make(sequence, part: part), byteCount: count, append: false,
+                from: log.frames.memory, at: offset, count: count)
             carried += count
         }
         let count = Directory.make(segment, log, into: directory)
-        try putDirectory(files, &transaction, sequence, count)
+        try putDirectory(files, transaction, sequence, count)
         try transaction.commit()
         disk.counters.add(.bytesWritten, filled + Directory.bytes(count: count))
-        lastKey = max(lastKey, DiskFiles.segmentKey(sequence, part: DiskFiles.partsMax - 1))
+        lastKey = max(lastKey, SegmentKey.make(sequence, part: SegmentKey.partsMax - 1))
     }
 
     // MARK: Back into memory
@@ -92,17 +90,17 @@ extension Committer {
     }
 
     /// A small segment without a place that a ring could read: back into a frame of its own.
-    private mutating func loadShared(_ files: DiskFiles, _ segment: Int, _ filled: Int) {
+    private mutating func loadShared(_ files: any StoreFiles, _ segment: Int, _ filled: Int) {
         guard filled <= log.geometry.segmentBytes else { return lose(segment) }
         guard let frame = writer.takeFrame() else {
             signals.maintenance.ring()
             return
         }
-        let key = DiskFiles.segmentKey(log.segments.sequence(segment))
+        let key = SegmentKey.make(log.segments.sequence(segment))
         let offset = log.frames.offset(frame)
         do throws(LMDBError) {
-            let transaction = try files.environment.beginRead()
-            var isRead = try transaction.get(files.segments, key: key) { bytes in
+            let transaction = try files.beginRead()
+            var isRead = try transaction.get(.segments, key: key) { bytes in
                 guard bytes.count >= filled else { return false }
                 log.frames.memory.store(bytes.extracting(0..<filled), at: offset)
                 return true
@@ -110,7 +108,7 @@ extension Committer {
             if isRead == nil {
                 // It is not sealed yet.
                 let end = try Stretches.collect(
-                    files, transaction, DiskFiles.sequence(key), into: scratch)
+                    transaction, SegmentKey.sequence(key), into: scratch)
                 isRead = end == filled
                 log.frames.memory.copy(from: scratch, at: 0, to: offset, count: filled)
             }
@@ -125,11 +123,11 @@ extension Committer {
 
     /// Records larger than this run's segments (the last one had more memory) get frames of their
     /// own, and with the next commit a segment each.
-    private mutating func moveLarge(_ files: DiskFiles, _ segment: Int) {
+    private mutating func moveLarge(_ files: any StoreFiles, _ segment: Int) {
         guard let count = readBack(files, log.segments.sequence(segment)) else {
             return lose(segment)
         }
-        let now = UInt32(clamping: Clock.unixSeconds())
+        let now = now.unixSeconds
         var records = RecordWalk(scratch, at: 0, end: count, isTrusted: false)
         while let (record, offset) = records.next() {
             guard !record.isTombstone, log.isBeyond(record) else { continue }
@@ -165,15 +163,15 @@ extension Committer {
     }
 
     private func read(
-        _ files: DiskFiles, _ sequence: UInt64, _ filled: Int, into room: Room
+        _ files: any StoreFiles, _ sequence: UInt64, _ filled: Int, into room: Room
     ) throws(LMDBError) {
         var done = 0
         var part = 0
         while done < filled {
-            let transaction = try files.environment.beginRead()
-            let key = DiskFiles.segmentKey(sequence, part: part)
+            let transaction = try files.beginRead()
+            let key = SegmentKey.make(sequence, part: part)
             let start = done
-            let count = try transaction.get(files.segments, key: key) { bytes -> Int in
+            let count = try transaction.get(.segments, key: key) { bytes -> Int in
                 var position = 0
                 let wanted = min(bytes.count, filled - start)
                 while position < wanted {

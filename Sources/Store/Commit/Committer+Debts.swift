@@ -29,14 +29,7 @@ struct Debts {
 }
 
 extension Committer {
-    /// How long commits must have failed before memory is freed at the price of what they should
-    /// have written: less than a set waits for memory.
-    static let patienceNanosecondsMax: UInt64 = 2_000_000_000
-
-    var hasFailedLong: Bool {
-        isFailing
-            && Clock.monotonicNanoseconds() &- failingSince >= Self.patienceNanosecondsMax
-    }
+    var hasFailedLong: Bool { health.hasFailedLong(at: now.nanoseconds) }
 
     /// The space for owed tombstones.
     private var debtBytesMax: Int {
@@ -119,7 +112,7 @@ extension Committer {
         stretches[sequence] = nil
         // Of a chain some parts may be there; and a commit that failed may have been durable.
         for part in 0..<(isChain ? log.geometry.framesNeeded(filled) : 1) {
-            orphans.append(DiskFiles.segmentKey(sequence, part: part))
+            orphans.append(SegmentKey.make(sequence, part: part))
         }
     }
 
@@ -165,7 +158,7 @@ extension Committer {
 
     private mutating func owe(_ record: Record) {
         // A store that could not be read is never written: nothing can come back from it.
-        guard debts.flushMark == 0, retryAt != .max else { return }
+        guard debts.flushMark == 0, !health.isUnusable else { return }
         let before = writer.main.segment
         let sequence = log.segments.sequence(before)
         let grave = log.frames.memory.withBytes(record.keyOffset, record.keyBytes) {

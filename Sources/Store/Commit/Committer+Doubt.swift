@@ -14,7 +14,7 @@ extension Committer {
     /// have not left, that are not sealed yet, or that are returned: only these can hold an older
     /// record of one of its keys. `directory` holds the victim's, and another one afterwards.
     mutating func olderRecords(
-        _ files: DiskFiles, _ victim: Resident, _ count: Int
+        _ files: any StoreFiles, _ victim: Resident, _ count: Int
     ) -> OrderTable {
         let overlap =
             log.segments.overlap(victim.segment).loadRelaxed() & ~Segments.returnedBit
@@ -47,7 +47,7 @@ extension Committer {
 
     /// What is returned is known once recovery has reached it. Until then the heads
     /// of all directories of earlier runs are read, once.
-    private mutating func noteUnreached(_ files: DiskFiles) {
+    private mutating func noteUnreached(_ files: any StoreFiles) {
         guard !knowsReturned else { return }
         guard log.recovering.loadAcquire() != 0 else {
             // All have been reached, and lie in the queue at least.
@@ -58,8 +58,8 @@ extension Committer {
         let end = signals.firstSequence.loadAcquire()
         var found: [UInt64] = []
         do throws(LMDBError) {
-            let transaction = try files.environment.beginRead()
-            try transaction.forEach(files.directories) { sequence, bytes in
+            let transaction = try files.beginRead()
+            try transaction.forEach(.directories) { sequence, bytes in
                 guard sequence < end else { return false }
                 if Directory.isReturned(bytes) { found.append(sequence) }
                 return true
@@ -74,12 +74,12 @@ extension Committer {
     }
 
     /// Segments on disk with such sequences, recovered already or not.
-    private func onDisk(_ files: DiskFiles, _ range: Range<UInt64>) -> [UInt64] {
-        guard !range.isEmpty, let transaction = try? files.environment.beginRead() else {
+    private func onDisk(_ files: any StoreFiles, _ range: Range<UInt64>) -> [UInt64] {
+        guard !range.isEmpty, let transaction = try? files.beginRead() else {
             return []
         }
         var found: [UInt64] = []
-        try? transaction.forEach(files.directories, from: range.lowerBound) { sequence, _ in
+        try? transaction.forEach(.directories, from: range.lowerBound) { sequence, _ in
             guard sequence < range.upperBound else { return false }
             found.append(sequence)
             return true

@@ -19,8 +19,6 @@ extension Committer {
         _ victim: Resident, _ owed: inout [Named], from first: Int = 0
     ) -> Int? {
         let segment = victim.segment
-        recall(victim)
-        if let heir = takeFromMemory(segment) { owed.append(heir) }
         log.segments.setState(segment, .dying)
         guard let files = disk.files(), let count = readDirectory(files, victim.sequence) else {
             sweep(segment)
@@ -71,24 +69,44 @@ extension Committer {
         }
     }
 
-    /// A large record that only the disk holds and that was hit since it left memory comes back
-    /// first, to be written anew from there.
-    private mutating func recall(_ victim: Resident) {
+    /// What came of taking a victim out of memory.
+    enum Taking {
+        /// Memory holds nothing of it any more; maybe another segment has taken over its record.
+        case taken(heir: Named?)
+        /// To be tried again soon.
+        case later
+    }
+
+    /// Takes a victim out of memory, before it leaves the disk.
+    mutating func take(_ victim: Resident, isUrgent: Bool) -> Taking {
+        if mustRecall(victim) {
+            if putOff.recalled != victim.sequence { putOff.recalls = 0 }
+            putOff.recalled = victim.sequence
+            putOff.recalls += 1
+            load(victim.segment)
+            // Maintenance makes room, if there is something clean.
+            let isWanted = log.segments.state(victim.segment) == .resting
+            if isWanted, !isUrgent, !health.isFailing, putOff.recalls < Self.recallsMax {
+                return .later
+            }
+        }
+        return takeFromMemory(victim.segment)
+    }
+
+    /// As many tries, about a millisecond from one to the next.
+    private static let recallsMax = 50
+
+    /// Whether it is a large record that only the disk holds and that was hit since it left memory:
+    /// it comes back first, to be written anew from there.
+    private func mustRecall(_ victim: Resident) -> Bool {
         let segment = victim.segment
         guard log.segments.kind(segment) == .chain, log.segments.state(segment) == .resting,
             mayMove(segment), let files = disk.files(),
             let count = readDirectory(files, victim.sequence),
             let view = Directory.View(directory, byteCount: Directory.bytes(count: count)),
-            count == 1, log.hits(view[0].hash, Place(segment: segment, offset: 0)) ?? 0 > 0
-        else { return }
-        // Maintenance makes room, if there is something clean.
-        var tries = isFailing ? 1 : 50
-        while tries > 0 {
-            load(segment)
-            guard log.segments.state(segment) == .resting else { return }
-            Pause.sleep(nanoseconds: 1_000_000)
-            tries -= 1
-        }
+            count == 1
+        else { return false }
+        return log.hits(view[0].hash, Place(segment: segment, offset: 0)) ?? 0 > 0
     }
 
     /// Whether a large record is small enough beside the store to be written again and again.
@@ -112,12 +130,12 @@ extension Committer {
     }
 
     /// Copies a key directory to `directory`; the number of its entries if it is sound.
-    func readDirectory(_ files: DiskFiles, _ sequence: UInt64) -> Int? {
-        guard let transaction = try? files.environment.beginRead() else { return nil }
+    func readDirectory(_ files: any StoreFiles, _ sequence: UInt64) -> Int? {
+        guard let transaction = try? files.beginRead() else { return nil }
         if unsealed.segments.contains(where: { $0.sequence == sequence }) {
             return makeDirectory(files, transaction, sequence)
         }
-        let found = try? transaction.get(files.directories, key: sequence) { bytes -> Int? in
+        let found = try? transaction.get(.directories, key: sequence) { bytes -> Int? in
             guard bytes.count <= directory.byteCount else { return nil }
             directory.store(bytes, at: 0)
             return Directory.View(directory, byteCount: bytes.count)?.count
@@ -127,9 +145,9 @@ extension Committer {
 
     /// The same for a segment that is not sealed yet, by way of `scratch`.
     private func makeDirectory(
-        _ files: DiskFiles, _ transaction: borrowing ReadTransaction, _ sequence: UInt64
+        _ files: any StoreFiles, _ transaction: any StoreReading, _ sequence: UInt64
     ) -> Int? {
-        guard let end = try? Stretches.collect(files, transaction, sequence, into: scratch) else {
+        guard let end = try? Stretches.collect(transaction, sequence, into: scratch) else {
             return nil
         }
         let sound = SegmentImage.soundBytes(scratch, count: end)
@@ -139,23 +157,22 @@ extension Committer {
     }
 
     /// The segment's frame, if it has one, goes (the records that were wanted were promoted or
-    /// are rescued below). Answers the segment that takes over a large record.
-    private mutating func takeFromMemory(_ segment: Int) -> Named? {
+    /// are rescued below).
+    private mutating func takeFromMemory(_ segment: Int) -> Taking {
         let isSame: (UInt32) -> Bool = { $0 == UInt32(segment) }
-        // If it is in neither queue maintenance has it in hand, and may put it back.
-        while log.segments.frame(segment) != nil
-            || log.segments.state(segment) == .clean
-        {
-            let isPromoted = log.promotionRegion.take(where: isSame) != nil
-            if isPromoted || log.logRegion.take(where: isSame) != nil {
-                if let heir = handOver(segment, isWanted: isPromoted) { return heir }
-                rescueFromFrame(segment)
-                if let frame = log.segments.takeFrame(segment) { log.frames.retireNow(frame) }
-                return nil
-            }
-            Pause.short()
+        guard
+            log.segments.frame(segment) != nil
+                || log.segments.state(segment) == .clean
+        else { return .taken(heir: nil) }
+        let isPromoted = log.promotionRegion.take(where: isSame) != nil
+        guard isPromoted || log.logRegion.take(where: isSame) != nil else {
+            // Maintenance has it in hand, and may put it back.
+            return .later
         }
-        return nil
+        if let heir = handOver(segment, isWanted: isPromoted) { return .taken(heir: heir) }
+        rescueFromFrame(segment)
+        if let frame = log.segments.takeFrame(segment) { log.frames.retireNow(frame) }
+        return .taken(heir: nil)
     }
 
     /// A record larger than a segment that memory holds and that was wanted (it stood in the
@@ -163,7 +180,7 @@ extension Committer {
     /// What was not wanted goes, and so does what would take a large share of the disk.
     private mutating func handOver(_ segment: Int, isWanted: Bool) -> Named? {
         guard log.segments.kind(segment) == .chain, mayMove(segment) else { return nil }
-        let now = UInt32(clamping: Clock.unixSeconds())
+        let now = now.unixSeconds
         guard let heir = writer.inherit(segment, isWanted: isWanted, now: now) else { return nil }
         return Named(segment: heir, sequence: log.segments.sequence(heir))
     }
@@ -174,7 +191,7 @@ extension Committer {
         guard log.segments.kind(segment) != .chain,
             log.segments.hits(segment).loadRelaxed() > 0
         else { return }
-        let now = UInt32(clamping: Clock.unixSeconds())
+        let now = now.unixSeconds
         var records = log.records(of: segment)
         while let (record, offset) = records?.next() {
             guard !record.isTombstone else { continue }
@@ -187,11 +204,11 @@ extension Committer {
     }
 
     /// Copies a segment's bytes from the store to `scratch`; of a chain only the beginning.
-    func readBack(_ files: DiskFiles, _ sequence: UInt64) -> Int? {
-        guard let transaction = try? files.environment.beginRead() else { return nil }
-        let key = DiskFiles.segmentKey(sequence)
+    func readBack(_ files: any StoreFiles, _ sequence: UInt64) -> Int? {
+        guard let transaction = try? files.beginRead() else { return nil }
+        let key = SegmentKey.make(sequence)
         let capacity = scratch.byteCount
-        return try? transaction.get(files.segments, key: key) { bytes -> Int in
+        return try? transaction.get(.segments, key: key) { bytes -> Int in
             let count = min(bytes.count, capacity)
             scratch.store(bytes.extracting(0..<count), at: 0)
             return count

@@ -11,7 +11,7 @@ internal import SegmentLog
 extension Committer {
     /// Writes what is pending in as many transactions as its size asks for. The first carries the
     /// metadata and the open segments' stretches.
-    mutating func write(_ files: DiskFiles, open: [Int]) throws(LMDBError) {
+    mutating func write(_ files: any StoreFiles, open: [Int]) throws(LMDBError) {
         try sealLastRun(files)
         let changes = signals.changes.loadAcquire()
         var isFirst = true
@@ -19,10 +19,10 @@ extension Committer {
             var batch: [Int] = []
             var bytes = 0
             var fresh: [Stretch] = []
-            var transaction = try files.environment.beginWrite()
+            let transaction = try files.beginWrite()
             if isFirst {
-                try writeMeta(files, &transaction)
-                fresh = try writeStretches(files, &transaction, open)
+                try writeMeta(files, transaction)
+                fresh = try writeStretches(files, transaction, open)
                 bytes += fresh.reduce(0) { $0 + $1.end - $1.start }
             }
             for segment in pending {
@@ -30,7 +30,7 @@ extension Committer {
                 if log.segments.kind(segment) == .chain { break }
                 let size = Int(log.segments.filled(segment).loadRelaxed())
                 if !batch.isEmpty, bytes + size > fullMap.batchBytes { break }
-                bytes += try writeSegment(files, &transaction, segment)
+                bytes += try writeSegment(files, transaction, segment)
                 batch.append(segment)
             }
             try transaction.commit()
@@ -64,42 +64,37 @@ extension Committer {
 
     /// One sealed segment: its bytes, its directory, and its stretches go.
     private mutating func writeSegment(
-        _ files: DiskFiles, _ transaction: inout WriteTransaction, _ segment: Int
+        _ files: any StoreFiles, _ transaction: any StoreWriting, _ segment: Int
     ) throws(LMDBError) -> Int {
         let count = Directory.make(segment, log, into: directory)
         let filled = Int(log.segments.filled(segment).loadRelaxed())
         let sequence = log.segments.sequence(segment)
-        let key = DiskFiles.segmentKey(sequence)
+        let key = SegmentKey.make(sequence)
         let offset = log.frames.offset(log.segments.frame(unwritten: segment))
-        try transaction.reserve(
-            files.segments, key: key, byteCount: max(filled, Self.valueBytesMin),
-            append: key > lastKey
-        ) { target in
-            log.frames.memory.withBytes(offset, filled) { target.append($0) }
-        }
+        try transaction.put(
+            segment: key, byteCount: max(filled, Self.valueBytesMin), append: key > lastKey,
+            from: log.frames.memory, at: offset, count: filled)
         lastKey = max(lastKey, key)
-        try putDirectory(files, &transaction, sequence, count)
-        try deleteStretches(files, &transaction, sequence)
+        try putDirectory(files, transaction, sequence, count)
+        try deleteStretches(files, transaction, sequence)
         return filled + Directory.bytes(count: count)
     }
 
     func putDirectory(
-        _ files: DiskFiles, _ transaction: inout WriteTransaction, _ sequence: UInt64,
+        _ files: any StoreFiles, _ transaction: any StoreWriting, _ sequence: UInt64,
         _ count: Int
     ) throws(LMDBError) {
         let bytes = Directory.bytes(count: count)
         try directory.withBytes(0, bytes) { span throws(LMDBError) in
-            try transaction.put(files.directories, key: sequence, bytes: span)
+            try transaction.put(.directories, key: sequence, bytes: span)
         }
     }
 
     private func deleteStretches(
-        _ files: DiskFiles, _ transaction: inout WriteTransaction, _ sequence: UInt64
+        _ files: any StoreFiles, _ transaction: any StoreWriting, _ sequence: UInt64
     ) throws(LMDBError) {
         for offset in stretches[sequence]?.offsets ?? [] {
-            _ = try PairKey(sequence, offset).withBytes { key throws(LMDBError) in
-                try transaction.delete(files.stretches, key: key)
-            }
+            _ = try transaction.delete(stretch: PairKey(sequence, offset))
         }
     }
 
@@ -113,7 +108,7 @@ extension Committer {
     /// What segments hold below their cuts since the last commit, as values of up to so many bytes
     /// (one record at least).
     func writeStretches(
-        _ files: DiskFiles, _ transaction: inout WriteTransaction, _ open: [Int],
+        _ files: any StoreFiles, _ transaction: any StoreWriting, _ open: [Int],
         pieceBytes: Int = .max
     ) throws(LMDBError) -> [Stretch] {
         var written: [Stretch] = []
@@ -125,11 +120,10 @@ extension Committer {
             let base = log.frames.offset(frame)
             while start < end {
                 let stop = fillChecksums(base, start..<end, limit: pieceBytes)
-                try PairKey(sequence, UInt32(start)).withBytes { key throws(LMDBError) in
-                    try log.frames.memory.withBytes(base + start, stop - start) {
-                        span throws(LMDBError) in
-                        try transaction.put(files.stretches, key: key, bytes: span)
-                    }
+                let key = PairKey(sequence, UInt32(start))
+                try log.frames.memory.withBytes(base + start, stop - start) {
+                    span throws(LMDBError) in
+                    try transaction.put(stretch: key, bytes: span)
                 }
                 written.append(Stretch(sequence: sequence, start: start, end: stop))
                 start = stop
@@ -162,19 +156,19 @@ extension Committer {
     }
 
     private func writeMeta(
-        _ files: DiskFiles, _ transaction: inout WriteTransaction
+        _ files: any StoreFiles, _ transaction: any StoreWriting
     ) throws(LMDBError) {
         let highest = log.highestOrder()
         if highest + Self.reservation / 2 > written.orders {
-            try transaction.put(files.meta, .orders, highest + Self.reservation)
+            try transaction.put(.orders, highest + Self.reservation)
         }
         // The time before the mark: it is cleared after the mark is raised.
         let due = signals.flushAt.loadAcquire()
         let mark = max(log.flushMark.loadAcquire(), debts.flushMark)
-        if mark > written.flushMark { try transaction.put(files.meta, .flushMark, mark) }
-        if due != written.flushAt { try transaction.put(files.meta, .flushAt, due) }
+        if mark > written.flushMark { try transaction.put(.flushMark, mark) }
+        if due != written.flushAt { try transaction.put(.flushAt, due) }
         if !written.hasFrameBytes {
-            try transaction.put(files.meta, .frameBytes, UInt64(log.geometry.frameBytes))
+            try transaction.put(.frameBytes, UInt64(log.geometry.frameBytes))
         }
     }
 
@@ -182,8 +176,8 @@ extension Committer {
     private mutating func noteMeta(_ changes: UInt64) {
         guard let files = disk.files() else { return }
         let word: (MetaKey) -> UInt64? = { key in
-            guard let transaction = try? files.environment.beginRead() else { return nil }
-            return try? transaction.get(files.meta, key: key.rawValue) { $0.word(at: 0) }
+            guard let transaction = try? files.beginRead() else { return nil }
+            return try? transaction.get(.meta, key: key.rawValue) { $0.word(at: 0) }
         }
         written.orders = word(.orders) ?? written.orders
         written.flushMark = word(.flushMark) ?? written.flushMark
@@ -198,15 +192,15 @@ extension Committer {
     }
 
     /// Tells where the segments of a committed batch lie; from now on memory may let go of them.
-    private mutating func publish(_ files: DiskFiles, _ batch: [Int]) {
+    private mutating func publish(_ files: any StoreFiles, _ batch: [Int]) {
         guard !batch.isEmpty else { return }
         let places: [UInt64?]
         do throws(LMDBError) {
-            let transaction = try files.environment.beginRead()
+            let transaction = try files.beginRead()
             var found: [UInt64?] = []
             for segment in batch {
-                let key = DiskFiles.segmentKey(log.segments.sequence(segment))
-                found.append(try transaction.fileOffset(files.segments, key: key)?.offset)
+                let key = SegmentKey.make(log.segments.sequence(segment))
+                found.append(try transaction.fileOffset(segment: key))
             }
             places = found
         } catch {

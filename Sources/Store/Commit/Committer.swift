@@ -40,12 +40,18 @@ struct Committer: ~Copyable {
     /// What the metadata holds.
     var written = Written()
     var lastKey: UInt64 = 0
-    var isFailing = false
-    /// When the first of the commits failed that have failed in a row, in monotonic nanoseconds.
-    var failingSince: UInt64 = 0
-    /// Failed commits that had been counted when the first of these failed.
-    private var failedBefore: UInt64 = 0
-    var retryAt: UInt64 = 0
+    var health = Health()
+    /// The time that this step was given.
+    var now: ClockReading
+    private var phase = Phase.serving
+    /// When the next commit is due.
+    private var dueAt: UInt64
+    /// A commit that waits for the cuts of the workers.
+    private var asked: Asked?
+    /// When the last commit that succeeded began, until it is known how long it took.
+    private var unmeasured: UInt64?
+    /// What was put off until the next step, which should come soon.
+    var putOff = PutOff()
     /// The last commit did not come about: what it was for is below the cuts and still waits.
     private var owesCommit = false
     /// Up to which sequence the oldest segments held nothing live when so many commits had begun.
@@ -61,6 +67,33 @@ struct Committer: ~Copyable {
     /// Recovery runs, but `returned` has what it has not reached, too.
     var knowsReturned = false
     var distrusted = Distrusted()
+
+    private enum Phase: Equatable {
+        case serving
+        /// The server stops: everything there is is committed, tried again until the deadline.
+        case closing(retryAt: UInt64)
+        case ended(isCommitted: Bool)
+    }
+
+    /// A commit that was begun.
+    private struct Asked {
+        var number: UInt64
+        var began: ClockReading
+        /// Open segments of those that have answered.
+        var open: [Int]
+        /// Who has to answer next, and up to whom.
+        var worker = 0
+        var workers: Int
+    }
+
+    /// What a victim waits for before it leaves the disk.
+    struct PutOff {
+        /// A large record that is to come back into memory first, and how often that was tried.
+        var recalled: UInt64 = 0
+        var recalls = 0
+        /// Something is put off: the next step should come after about a millisecond.
+        var isWaiting = false
+    }
 
     /// The metadata as it was committed last.
     struct Written {
@@ -125,12 +158,17 @@ struct Committer: ~Copyable {
     /// How long a worker may take to end its turn.
     static let answerNanosecondsMax: UInt64 = 5_000_000_000
 
-    init(_ store: TieredStore, disk: Disk, wake: @escaping @Sendable (Int) -> Void) {
+    init(
+        _ store: TieredStore, disk: Disk, at now: ClockReading,
+        wake: @escaping @Sendable (Int) -> Void
+    ) {
         self.store = store
         self.disk = disk
         self.wake = wake
         log = store.log
         signals = store.signals
+        self.now = now
+        dueAt = now.nanoseconds
         writer = Writer(store.log, number: store.configuration.workers + 1)
         // Out of `-m`, see `Disk.memoryBytes`; a failure here is a failure to start.
         directory = Committer.room(Directory.regionBytes)
@@ -146,50 +184,58 @@ struct Committer: ~Copyable {
         }
     }
 
-    // MARK: The thread
-
-    mutating func run() {
-        let interval = UInt64(disk.configuration.flushIntervalMilliseconds) * 1_000_000
-        var next = Clock.monotonicNanoseconds() + interval
-        while true {
-            if signals.stopping.loadAcquire() != 0 { break }
-            adoptRecovered()
-            serveLoads()
-            giveUpUnwritten()
-            keepWithinBudget()
-            let now = Clock.monotonicNanoseconds()
-            let isDue = now >= next && isDirty()
-            if isDue || isUrgent() {
-                if now >= retryAt {
-                    next = now + interval
-                    _ = commit()
-                    continue
-                }
-            } else if now >= next {
-                next = now + interval
-            }
-            let target = isFailing ? max(next, retryAt) : next
-            let left = Int64(clamping: target) - Int64(clamping: Clock.monotonicNanoseconds())
-            signals.committer.wait(nanoseconds: max(left, 100_000))
-        }
-        finish()
+    func discardMemory() {
+        directory.discardAll()
+        scratch.discardAll()
     }
 
-    /// The last commit: everything there is, tried again until the deadline.
-    private mutating func finish() {
-        writer.close()
-        // Nothing may be written over a store that could not be read.
-        guard retryAt != .max else { return }
-        while !commit() {
-            if Clock.monotonicNanoseconds() >= signals.deadline.loadAcquire() {
-                store.events.error(
-                    .stoppedUncommitted,
-                    "segments=\(pending.count + log.sealed.count)"
-                        + " failing_milliseconds=\(failingMilliseconds)")
-                return
-            }
-            Pause.sleep(nanoseconds: 50_000_000)
+    // MARK: Steps
+
+    private var interval: UInt64 {
+        UInt64(disk.configuration.flushIntervalMilliseconds) * 1_000_000
+    }
+
+    /// The last step has been made, and not everything is on disk.
+    var isUncommitted: Bool { phase == .ended(isCommitted: false) }
+
+    /// Does what there is to do at this moment, one commit at most.
+    mutating func step(at reading: ClockReading) -> Wait {
+        now = reading
+        health.begin(at: now.nanoseconds)
+        measure()
+        if asked != nil { return collectCuts() }
+        switch phase {
+        case .serving: return serve()
+        case .closing(let retryAt):
+            return now.nanoseconds < retryAt ? .time(retryAt) : beginCommit()
+        case .ended: return .ended
         }
+    }
+
+    private mutating func serve() -> Wait {
+        if signals.stopping.loadAcquire() != 0 {
+            writer.close()
+            // Nothing may be written over a store that could not be read.
+            phase = health.isUnusable ? .ended(isCommitted: true) : .closing(retryAt: 0)
+            return .nothing
+        }
+        putOff.isWaiting = false
+        adoptRecovered()
+        serveLoads()
+        giveUpUnwritten()
+        keepWithinBudget()
+        let time = now.nanoseconds
+        if (time >= dueAt && isDirty()) || isUrgent() {
+            if health.mayCommit(at: time) {
+                dueAt = time + interval
+                return beginCommit()
+            }
+        } else if time >= dueAt {
+            dueAt = time + interval
+        }
+        var target = max(dueAt, health.failingUntil ?? 0)
+        if putOff.isWaiting { target = min(target, time + 1_000_000) }
+        return .bell(until: max(target, time + 100_000))
     }
 
     /// Whether anything was written since the last commit.
@@ -246,131 +292,172 @@ struct Committer: ~Copyable {
 
     // MARK: One commit
 
-    /// Commits everything written so far. False if it failed; then it will be tried again.
-    mutating func commit(askingWorkers: Bool = true) -> Bool {
+    /// Counts a commit in and asks every worker for its cut, so that all that was written before
+    /// is in it.
+    ///
+    /// - Parameter askingWorkers: whether there are any yet.
+    mutating func beginCommit(askingWorkers: Bool = true) -> Wait {
         let number = signals.begun.add(1) + 1
-        let began = Clock.unixNanoseconds()
-        let start = Clock.monotonicNanoseconds()
         owesCommit = true
-        guard var open = collectCuts(askingWorkers) else { return false }
-        cutsTaken = number
+        writer.cutNow()
+        var new = Asked(number: number, began: now, open: [], workers: 0)
+        if writer.main.segment != 0 { new.open.append(writer.main.segment) }
+        if askingWorkers {
+            new.workers = store.configuration.workers
+            for worker in 0..<new.workers { log.askCut(worker) }
+            wakeAll()
+        }
+        asked = new
+        return collectCuts()
+    }
+
+    /// Takes the answers; when all are there, the commit is made. If a worker does not answer,
+    /// nothing may be called committed.
+    private mutating func collectCuts() -> Wait {
+        guard var open = asked else { return .nothing }
+        while open.worker < open.workers {
+            if log.isClosed(open.worker).loadAcquire() == 0 {
+                guard let segment = log.answeredCut(open.worker) else {
+                    asked = open
+                    return waitForCut(open)
+                }
+                if segment != 0 { open.open.append(segment) }
+            }
+            open.worker += 1
+        }
+        asked = nil
+        let isDone = complete(open)
+        endCommit(isDone: isDone)
+        return .nothing
+    }
+
+    private mutating func waitForCut(_ asked: Asked) -> Wait {
+        let waited = now.nanoseconds - min(asked.began.nanoseconds, now.nanoseconds)
+        guard waited > Self.answerNanosecondsMax else { return .cut(worker: asked.worker) }
+        store.events.warning(
+            .workerSilent,
+            "worker=\(asked.worker) milliseconds=\(Self.answerNanosecondsMax / 1_000_000)")
+        self.asked = nil
+        endCommit(isDone: false)
+        return .nothing
+    }
+
+    /// False if it failed; then it will be tried again.
+    private mutating func complete(_ asked: Asked) -> Bool {
+        cutsTaken = asked.number
         while let segment = log.sealed.pop() { pending.append(Int(segment)) }
         // One that was sealed since it answered is written whole.
         let waiting = pending
-        open.removeAll { waiting.contains($0) }
+        let open = asked.open.filter { !waiting.contains($0) }
         do throws(LMDBError) {
             guard let files = disk.files() else { throw .panic }
             try write(files, open: open)
         } catch {
-            didFail(number, error)
+            didFail(asked.number, error)
             return false
         }
-        didSucceed(number, began: began, start: start)
+        didSucceed(asked)
         return true
     }
 
-    /// Asks every writer how far its open segment is complete; returns those segments. Nil if
-    /// one does not answer: then nothing may be called committed.
-    private mutating func collectCuts(_ askingWorkers: Bool) -> [Int]? {
-        writer.cutNow()
-        var open: [Int] = []
-        if writer.main.segment != 0 { open.append(writer.main.segment) }
-        guard askingWorkers else { return open }
-        for worker in 0..<store.configuration.workers { log.askCut(worker) }
-        wakeAll()
-        let deadline = Clock.monotonicNanoseconds() + Self.answerNanosecondsMax
-        for worker in 0..<store.configuration.workers {
-            while log.isClosed(worker).loadAcquire() == 0 {
-                if let segment = log.answeredCut(worker) {
-                    if segment != 0 { open.append(segment) }
-                    break
-                }
-                if Clock.monotonicNanoseconds() > deadline {
-                    store.events.warning(
-                        .workerSilent,
-                        "worker=\(worker) milliseconds=\(Self.answerNanosecondsMax / 1_000_000)"
-                    )
-                    return nil
-                }
-                Pause.short()
-            }
+    /// While the server stops, this may have been the last.
+    private mutating func endCommit(isDone: Bool) {
+        guard case .closing = phase else { return }
+        guard !isDone else {
+            phase = .ended(isCommitted: true)
+            return
         }
-        return open
+        guard now.nanoseconds >= signals.deadline.loadAcquire() else {
+            phase = .closing(retryAt: now.nanoseconds + 50_000_000)
+            return
+        }
+        store.events.error(
+            .stoppedUncommitted,
+            "segments=\(pending.count + log.sealed.count)"
+                + " failing_milliseconds=\(failingMilliseconds)")
+        phase = .ended(isCommitted: false)
     }
 
-    /// How long commits have been failing; 0 if the last one succeeded.
-    var failingMilliseconds: UInt64 {
-        guard isFailing, failingSince != 0 else { return 0 }
-        return (Clock.monotonicNanoseconds() - failingSince) / 1_000_000
-    }
+    var failingMilliseconds: UInt64 { health.failingMilliseconds(at: now.nanoseconds) }
 
-    private mutating func didSucceed(_ number: UInt64, began: UInt64, start: UInt64) {
+    private mutating func didSucceed(_ asked: Asked) {
         owesCommit = false
         fullMap.commits = 0
         debts.settle()
         fullMap.batchBytes = Disk.transactionBytes
-        if isFailing {
+        if health.isFailing {
             store.events.info(
                 .commitsResumed,
-                "failed=\(disk.counters[.failedCommits] &- failedBefore)"
+                "failed=\(disk.counters[.failedCommits] &- health.failedBefore)"
                     + " milliseconds=\(failingMilliseconds)")
-            isFailing = false
-            failingSince = 0
             disk.counters[.isFailing] = 0
         }
-        let spent = Clock.monotonicNanoseconds() - start
+        health.didSucceed()
+        unmeasured = asked.began.nanoseconds
         disk.counters.add(.commits, 1)
+        signals.completedSince.storeRelease(asked.began.unixNanoseconds)
+        signals.completed.storeRelease(asked.number)
+        wakeAll()
+    }
+
+    /// The step in which a commit was made has ended.
+    private mutating func measure() {
+        guard let began = unmeasured else { return }
+        unmeasured = nil
+        let spent = now.nanoseconds - min(began, now.nanoseconds)
         disk.counters.add(.commitNanoseconds, Int(clamping: spent))
         disk.counters[.commitNanosecondsMax] = max(disk.counters[.commitNanosecondsMax], spent)
-        signals.completedSince.storeRelease(began)
-        signals.completed.storeRelease(number)
-        wakeAll()
     }
 
     private mutating func didFail(_ number: UInt64, _ error: LMDBError) {
         // A full map is tried again at once, if something can leave it: nobody is told.
-        if error == .mapFull, fullMap.commits < FullMap.commitsMax, makeWayInMap() {
-            fullMap.commits += 1
-            disk.counters.add(.fullMaps, 1)
-            retryAt = 0
-            return
+        if error == .mapFull, fullMap.commits < FullMap.commitsMax {
+            switch makeWayInMap() {
+            case .made:
+                fullMap.commits += 1
+                disk.counters.add(.fullMaps, 1)
+                return health.retry(after: 0)
+            case .later:
+                fullMap.commits += 1
+                return health.retry(after: 1_000_000)
+            case .none: break
+            }
         }
         if error == .mapFull, signals.recoveryShown.loadAcquire() != 0 {
             // What could leave it is not known yet, but will be soon.
             signals.oldestWanted.storeRelease(4)
-            retryAt = Clock.monotonicNanoseconds() + 20_000_000
-            return
+            return health.retry(after: 20_000_000)
         }
         disk.counters.add(.failedCommits, 1)
         log.orderLimit.storeRelease(Record.orderMax)
         signals.failed.storeRelease(number)
-        if !isFailing {
-            isFailing = true
-            failingSince = Clock.monotonicNanoseconds()
-            failedBefore = disk.counters[.failedCommits] &- 1
+        let counted = disk.counters[.failedCommits] &- 1
+        if health.didFail(at: now.nanoseconds, countedBefore: counted) {
             disk.counters[.isFailing] = 1
             store.events.error(
                 .commitFailed, "reason=\(quoted: error) segments=\(pending.count)")
         }
         switch error {
         case .mapFull:
-            let didDrop = fullMap.commits >= FullMap.commitsMax && makeWayInMap()
+            let way = fullMap.commits >= FullMap.commitsMax ? makeWayInMap() : .none
             // Nothing can go now: readers hold it, or there is nothing.
-            retryAt = didDrop ? 0 : Clock.monotonicNanoseconds() + 20_000_000
+            health.retry(after: way == .made ? 0 : 20_000_000)
         case .panic:
-            retryAt = Clock.monotonicNanoseconds() + 500_000_000
+            health.retry(after: 500_000_000)
             if disk.reopen() {
                 store.events.warning(
                     .storeReopened, "failing_milliseconds=\(failingMilliseconds)")
             }
         default:
-            retryAt = Clock.monotonicNanoseconds() + 500_000_000
+            health.retry(after: 500_000_000)
         }
         wakeAll()
     }
 
-    /// The map is full: the oldest leave it, and less is written at a time. False: nothing can go.
-    private mutating func makeWayInMap() -> Bool {
+    private enum Way { case made, later, none }
+
+    /// The map is full: the oldest leave it, and less is written at a time.
+    private mutating func makeWayInMap() -> Way {
         reapAt = 0
         // The map holds less than its size says: so much is not to be reached again.
         let excess = budget - bytesOnDisk + Disk.transactionBytes / 4
@@ -378,6 +465,9 @@ struct Committer: ~Copyable {
             max(fullMap.shortfall, fullMap.shortfall + excess), disk.configuration.sizeBytes)
         // Less at a time, so that what there is room for gets in.
         fullMap.batchBytes = max(fullMap.batchBytes / 4, log.geometry.segmentBytes)
-        return dropOldest(max((2 << 20) / log.geometry.frameBytes, 8), isUrgent: true) > 0
+        putOff.isWaiting = false
+        let count = max((2 << 20) / log.geometry.frameBytes, 8)
+        if dropOldest(count, isUrgent: true) > 0 { return .made }
+        return putOff.isWaiting ? .later : .none
     }
 }

@@ -19,6 +19,8 @@ struct DiskCounters: Sendable {
         get { region.atomic64(at: name.rawValue * 8).loadRelaxed() }
         nonmutating set { region.atomic64(at: name.rawValue * 8).storeRelaxed(newValue) }
     }
+    func discardMemory() { region.discardAll() }
+
     func add(_ name: Name, _ amount: Int) {
         region.atomic64(at: name.rawValue * 8).add(UInt64(bitPattern: Int64(amount)))
     }

@@ -22,9 +22,8 @@ struct Unsealed {
 extension Committer {
     /// Prepares the log for requests. Segments on disk are left to the recovery.
     ///
-    /// - Parameter nanoseconds: of unix time, now.
-    mutating func begin(at nanoseconds: UInt64) {
-        let now = UInt32(clamping: nanoseconds / 1_000_000_000)
+    mutating func begin() {
+        let nanoseconds = now.unixNanoseconds
         log.orderLimit.storeRelease(Record.orderMax)
         log.raiseOrders(above: Self.firstOrder(above: disk.meta.orders, at: nanoseconds))
         log.flushMark.storeRelease(disk.meta.flushMark)
@@ -32,7 +31,7 @@ extension Committer {
         written.flushMark = disk.meta.flushMark
         written.flushAt = disk.meta.flushAt
         var flushAt = disk.meta.flushAt
-        if flushAt != 0, flushAt <= UInt64(now) {
+        if flushAt != 0, flushAt <= UInt64(now.unixSeconds) {
             // A delayed flush_all came due while the server was down.
             log.flushMark.storeRelease(disk.meta.orders)
             flushAt = 0
@@ -46,12 +45,11 @@ extension Committer {
             store.events.error(
                 .storeUnreadable,
                 "reason=\(quoted: error) directory=\(quoted: disk.configuration.directory)")
-            isFailing = true
+            health.giveUp()
             disk.counters[.isFailing] = 1
-            retryAt = .max
             return
         }
-        _ = commit(askingWorkers: false)
+        _ = beginCommit(askingWorkers: false)
     }
 
     /// Where orders begin: above the reservation, and elsewhere than in the runs before this one
@@ -66,23 +64,19 @@ extension Committer {
         return floor > reserved ? floor : reserved + floor % (reservation / 2)
     }
 
-    private mutating func takeUp(_ files: DiskFiles) throws(LMDBError) {
-        let transaction = try files.environment.beginRead()
-        lastKey = try transaction.lastKey(files.segments) ?? 0
-        let lastDirectory = try transaction.lastKey(files.directories) ?? 0
+    private mutating func takeUp(_ files: any StoreFiles) throws(LMDBError) {
+        let transaction = try files.beginRead()
+        lastKey = try transaction.lastKey(.segments) ?? 0
+        let lastDirectory = try transaction.lastKey(.directories) ?? 0
         var last = max(lastKey >> 10, lastDirectory)
         var found: [PairKey] = []
-        try transaction.withCursor(files.stretches) { cursor throws(LMDBError) in
-            var isThere = try cursor.first()
-            while isThere {
-                let key = try cursor.withKeyBytes { bytes throws(LMDBError) in PairKey(bytes) }
-                if let key { found.append(key) }
-                isThere = try cursor.next()
-            }
+        try transaction.forEachStretch(from: PairKey(0, 0)) { key, _ in
+            found.append(key)
+            return true
         }
         for key in found {
             last = max(last, key.first)
-            let isSealed = try transaction.get(files.directories, key: key.first) { _ in true }
+            let isSealed = try transaction.get(.directories, key: key.first) { _ in true }
             if isSealed == true {
                 unsealed.leftovers.append(key)
             } else if unsealed.segments.last?.sequence == key.first {
@@ -95,7 +89,7 @@ extension Committer {
         signals.firstSequence.storeRelease(last + 1)
         let sequences = unsealed.segments.map(\.sequence)
         store.unsealed.withLock { $0 = sequences }
-        let hasDirectories = try transaction.firstKey(files.directories) != nil
+        let hasDirectories = try transaction.firstKey(.directories) != nil
         if hasDirectories || !unsealed.segments.isEmpty {
             log.recovering.storeRelease(1)
             signals.recoveryShown.storeRelease(1)
@@ -106,7 +100,7 @@ extension Committer {
 
     /// Writes what the last run had open as whole segments, and deletes the stretches; as much at
     /// a time as a transaction carries.
-    mutating func sealLastRun(_ files: DiskFiles) throws(LMDBError) {
+    mutating func sealLastRun(_ files: any StoreFiles) throws(LMDBError) {
         while !unsealed.segments.isEmpty {
             let store = store
             try store.unsealed.withLock { (sequences: inout [UInt64]) throws(LMDBError) in
@@ -118,29 +112,29 @@ extension Committer {
 
     /// Deletes stretches that nothing needs any more: at the end of a commit, when what took the
     /// place of their records is on disk.
-    mutating func deleteLeftovers(_ files: DiskFiles) throws(LMDBError) {
+    mutating func deleteLeftovers(_ files: any StoreFiles) throws(LMDBError) {
         guard !unsealed.leftovers.isEmpty else { return }
-        var transaction = try files.environment.beginWrite()
-        try delete(files, &transaction, unsealed.leftovers)
+        let transaction = try files.beginWrite()
+        try delete(files, transaction, unsealed.leftovers)
         try transaction.commit()
         unsealed.leftovers = []
     }
 
     /// One transaction's worth; returns the sequences.
-    private mutating func sealSome(_ files: DiskFiles) throws(LMDBError) -> [UInt64] {
-        var transaction = try files.environment.beginWrite()
+    private mutating func sealSome(_ files: any StoreFiles) throws(LMDBError) -> [UInt64] {
+        let transaction = try files.beginWrite()
         var bytes = 0
         var sealed: [UInt64] = []
         for (sequence, stretches) in unsealed.segments {
             if bytes > 0, bytes + Geometry.frameBytesMax > fullMap.batchBytes { break }
-            bytes += try seal(files, &transaction, sequence, stretches)
+            bytes += try seal(files, transaction, sequence, stretches)
             sealed.append(sequence)
         }
         try transaction.commit()
         unsealed.segments.removeFirst(sealed.count)
         disk.counters.add(.bytesWritten, bytes)
         for sequence in sealed {
-            lastKey = max(lastKey, DiskFiles.segmentKey(sequence))
+            lastKey = max(lastKey, SegmentKey.make(sequence))
             // Recovery may know it already, from its stretches.
             if let segment = log.segments.find(sequence: sequence) { publishSealed(files, segment) }
         }
@@ -148,60 +142,52 @@ extension Committer {
     }
 
     /// A segment that was known without a place in the file has one.
-    private mutating func publishSealed(_ files: DiskFiles, _ segment: Int) {
-        let key = DiskFiles.segmentKey(log.segments.sequence(segment))
+    private mutating func publishSealed(_ files: any StoreFiles, _ segment: Int) {
+        let key = SegmentKey.make(log.segments.sequence(segment))
         var place: UInt64?
-        if let transaction = try? files.environment.beginRead() {
-            place = (try? transaction.fileOffset(files.segments, key: key))??.offset
+        if let transaction = try? files.beginRead() {
+            place = (try? transaction.fileOffset(segment: key)) ?? nil
         }
         log.segments.fileOffset(segment).storeRelease(place ?? Segments.noFileOffset)
         signals.restored.push(UInt32(segment))
     }
 
     private mutating func seal(
-        _ files: DiskFiles, _ transaction: inout WriteTransaction, _ sequence: UInt64,
+        _ files: any StoreFiles, _ transaction: any StoreWriting, _ sequence: UInt64,
         _ stretches: [PairKey]
     ) throws(LMDBError) -> Int {
-        let end = try Stretches.collect(files, transaction, sequence, into: scratch)
+        let end = try Stretches.collect(transaction, sequence, into: scratch)
         let (filled, isWhole) = SegmentImage.soundBytes(scratch, count: end ?? 0)
-        if end == nil || !isWhole { try distrustAll(files, &transaction, sequence) }
+        if end == nil || !isWhole { try distrustAll(files, transaction, sequence) }
         if filled > 0 {
             let count = Directory.make(
                 image: scratch, filled: filled,
                 overlap: signals.firstSequence.loadAcquire(), log.hasher, into: directory)
-            let scratch = scratch
-            try transaction.reserve(
-                files.segments, key: DiskFiles.segmentKey(sequence),
-                byteCount: max(filled, Self.valueBytesMin)
-            ) { target in
-                scratch.withBytes(0, filled) { target.append($0) }
-            }
-            try putDirectory(files, &transaction, sequence, count)
+            try transaction.put(
+                segment: SegmentKey.make(sequence), byteCount: max(filled, Self.valueBytesMin),
+                append: false, from: scratch, at: 0, count: filled)
+            try putDirectory(files, transaction, sequence, count)
         }
-        try delete(files, &transaction, stretches)
+        try delete(files, transaction, stretches)
         return filled
     }
 
     /// Part of what was open cannot be read: it may have overtaken anything that the last run and
     /// those before it have left. All of that is dead from now on.
     private mutating func distrustAll(
-        _ files: DiskFiles, _ transaction: inout WriteTransaction, _ sequence: UInt64
+        _ files: any StoreFiles, _ transaction: any StoreWriting, _ sequence: UInt64
     ) throws(LMDBError) {
         disk.counters.add(.damagedSegments, 1)
         let mark = max(disk.meta.orders, written.flushMark)
-        try transaction.put(files.meta, .flushMark, mark)
+        try transaction.put(.flushMark, mark)
         log.flushMark.storeRelease(mark)
         written.flushMark = mark
         store.events.error(.lastRunDamaged, "sequence=\(sequence) order=\(mark)")
     }
 
     private func delete(
-        _ files: DiskFiles, _ transaction: inout WriteTransaction, _ stretches: [PairKey]
+        _ files: any StoreFiles, _ transaction: any StoreWriting, _ stretches: [PairKey]
     ) throws(LMDBError) {
-        for key in stretches {
-            _ = try key.withBytes { bytes throws(LMDBError) in
-                try transaction.delete(files.stretches, key: bytes)
-            }
-        }
+        for key in stretches { _ = try transaction.delete(stretch: key) }
     }
 }

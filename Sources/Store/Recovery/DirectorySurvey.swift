@@ -33,12 +33,12 @@ struct DirectorySurvey {
     /// Reads some heads; false when all have been read.
     ///
     /// - Parameter directory: room for one of them.
-    mutating func step(_ files: DiskFiles, below end: UInt64, _ directory: Region) -> Bool {
+    mutating func step(_ files: any StoreFiles, below end: UInt64, _ directory: Region) -> Bool {
         var found: [Head] = []
         var sampled: [UInt64] = []
         do throws(LMDBError) {
-            let transaction = try files.environment.beginRead()
-            try transaction.forEach(files.directories, from: next) { sequence, bytes in
+            let transaction = try files.beginRead()
+            try transaction.forEach(.directories, from: next) { sequence, bytes in
                 guard sequence < end, found.count < Self.headsPerStepMax else { return false }
                 let count = min(bytes.count, directory.byteCount)
                 directory.store(bytes.extracting(0..<count), at: 0)
@@ -88,13 +88,13 @@ struct OrphanScan {
     private(set) var count = 0
 
     /// Keys of some orphans; nil when all keys have been looked at.
-    mutating func step(_ files: DiskFiles, below end: UInt64) -> [UInt64]? {
+    mutating func step(_ files: any StoreFiles, below end: UInt64) -> [UInt64]? {
         var orphans: [UInt64] = []
         do throws(LMDBError) {
-            let transaction = try files.environment.beginRead()
+            let transaction = try files.beginRead()
             var keys: [UInt64] = []
-            try transaction.forEach(files.segments, from: next) { key, _ in
-                guard key < DiskFiles.segmentKey(end), keys.count < Self.keysPerStepMax else {
+            try transaction.forEach(.segments, from: next) { key, _ in
+                guard key < SegmentKey.make(end), keys.count < Self.keysPerStepMax else {
                     return false
                 }
                 keys.append(key)
@@ -103,9 +103,9 @@ struct OrphanScan {
             guard let last = keys.last else { return nil }
             var seen: (sequence: UInt64, isNamed: Bool) = (0, true)
             for key in keys {
-                let sequence = DiskFiles.sequence(key)
+                let sequence = SegmentKey.sequence(key)
                 if sequence != seen.sequence {
-                    let found = try transaction.get(files.directories, key: sequence) { _ in true }
+                    let found = try transaction.get(.directories, key: sequence) { _ in true }
                     seen = (sequence, found == true)
                 }
                 if !seen.isNamed { orphans.append(key) }

@@ -8,7 +8,7 @@ internal import SegmentLog
 /// Compares and inserts. Used by the recovery thread.
 struct IndexRefill {
     let log: SegmentLog
-    let files: DiskFiles
+    let files: any StoreFiles
     /// Unix seconds, to tell what is expired.
     let now: UInt32
 
@@ -97,14 +97,14 @@ struct IndexRefill {
         if let frame, let identity = identity(slot, inFrame: frame) { return identity }
         let sequence = log.segments.sequence(place.segment)
         // The last state: the segment may have been committed since this step began.
-        guard let transaction = try? files.environment.beginRead() else { return nil }
+        guard let transaction = try? files.beginRead() else { return nil }
         do throws(LMDBError) {
-            let found = try transaction.get(files.directories, key: sequence) { bytes in
+            let found = try transaction.get(.directories, key: sequence) { bytes in
                 Directory.find(place.offset, in: bytes)
             }
             if let found { return found }
             return try Stretches.identity(
-                files, transaction, sequence, offset: place.offset, log.hasher)
+                transaction, sequence, offset: place.offset, log.hasher)
         } catch {
             return nil
         }

@@ -15,15 +15,6 @@ internal import Synchronization
 /// One pass over the directories, step by step. Reads no clock and never sleeps: its thread, or a
 /// test, does. Used by one thread.
 struct Recovery: ~Copyable {
-    /// What a step came to.
-    enum Progress {
-        /// There is more to do at once.
-        case more
-        /// Nothing can be done now: again after so long.
-        case waits(nanoseconds: Int)
-        case ended
-    }
-
     private enum Phase { case survey, presize, read, orphans, report, seal }
 
     private let store: TieredStore
@@ -57,44 +48,43 @@ struct Recovery: ~Copyable {
         directory = try Region.map(byteCount: Directory.regionBytes)
     }
 
+    func discardMemory() { directory.discardAll() }
+
     /// A bounded piece of work: one directory, or a few hundred heads.
     ///
-    /// - Parameters:
-    ///   - now: unix seconds.
-    ///   - nanoseconds: of the monotonic clock.
-    mutating func step(now: UInt32, at nanoseconds: UInt64) -> Progress {
+    mutating func step(at now: ClockReading) -> Wait {
         guard store.signals.stopping.loadAcquire() == 0 else {
             // `recovering` stays: the last commit must not take for complete what is known.
             store.events.info(.recoveryCutShort, "segments=\(counts.segments)")
             return .ended
         }
-        guard let files = disk.files() else { return .waits(nanoseconds: 20_000_000) }
+        guard let files = disk.files() else { return .time(now.nanoseconds + 20_000_000) }
         switch phase {
         case .survey: surveyNext(files)
         case .presize: presize()
-        case .read: readNext(files, now: now)
+        case .read: readNext(files, now: now.unixSeconds)
         case .orphans:
             let found = orphanScan.step(files, below: store.signals.firstSequence.loadAcquire())
             guard let found else {
                 phase = .report
-                return .more
+                return .nothing
             }
             store.orphans.withLock { $0 += found }
         case .report:
-            report(at: nanoseconds)
+            report(at: now.nanoseconds)
             phase = .seal
         case .seal:
-            guard front.waiting == 0 || isSealed else { return .waits(nanoseconds: 50_000_000) }
+            guard front.waiting == 0 || isSealed else { return .time(now.nanoseconds + 50_000_000) }
             finish()
             return .ended
         }
-        return .more
+        return .nothing
     }
 
     // MARK: Survey
 
     /// Reads the heads of all directories, and guesses how many keys they name.
-    private mutating func surveyNext(_ files: DiskFiles) {
+    private mutating func surveyNext(_ files: any StoreFiles) {
         let end = store.signals.firstSequence.loadAcquire()
         if survey.step(files, below: end, directory) { return }
         let unsealed = store.unsealed.withLock { $0 }
@@ -120,7 +110,7 @@ struct Recovery: ~Copyable {
 
     // MARK: Reading
 
-    private mutating func readNext(_ files: DiskFiles, now: UInt32) {
+    private mutating func readNext(_ files: any StoreFiles, now: UInt32) {
         let wanted = store.signals.oldestWanted
         if wanted.loadAcquire() > 0, let head = front.takeOldest() {
             // The disk is full: what leaves it must be known first.
@@ -141,7 +131,7 @@ struct Recovery: ~Copyable {
         store.signals.recoveredUpTo.storeRelease(front.floor)
     }
 
-    private mutating func read(_ files: DiskFiles, _ head: DirectorySurvey.Head, now: UInt32) {
+    private mutating func read(_ files: any StoreFiles, _ head: DirectorySurvey.Head, now: UInt32) {
         let refill = IndexRefill(log: log, files: files, now: now)
         // No segment is sealed while it is taken unsealed.
         let store = store
@@ -172,13 +162,13 @@ struct Recovery: ~Copyable {
 
     /// Copies a directory, in a short transaction: a long one would pin the pages that commits
     /// free. Nil if it is not there, or cannot be read or made anew.
-    private func load(_ files: DiskFiles, _ sequence: UInt64) -> Loaded? {
+    private func load(_ files: any StoreFiles, _ sequence: UInt64) -> Loaded? {
         let directory = directory
-        let key = DiskFiles.segmentKey(sequence)
+        let key = SegmentKey.make(sequence)
         var loaded = Loaded(byteCount: 0)
         do throws(LMDBError) {
-            let transaction = try files.environment.beginRead()
-            let count = try transaction.get(files.directories, key: sequence) { bytes -> Int in
+            let transaction = try files.beginRead()
+            let count = try transaction.get(.directories, key: sequence) { bytes -> Int in
                 let count = min(bytes.count, directory.byteCount)
                 directory.store(bytes.extracting(0..<count), at: 0)
                 return count
@@ -186,8 +176,8 @@ struct Recovery: ~Copyable {
             guard let count else { return nil }
             loaded.byteCount = count
             do throws(LMDBError) {
-                loaded.segmentBytes = try transaction.get(files.segments, key: key) { $0.count }
-                loaded.fileOffset = try transaction.fileOffset(files.segments, key: key)?.offset
+                loaded.segmentBytes = try transaction.get(.segments, key: key) { $0.count }
+                loaded.fileOffset = try transaction.fileOffset(segment: key)
             } catch {
                 // Damaged in front of the value: this segment's values are lost, its keys not.
                 loaded.segmentBytes = nil
@@ -203,12 +193,12 @@ struct Recovery: ~Copyable {
     }
 
     /// Makes the directory of a segment that the last run had open, from its stretches.
-    private func loadUnsealed(_ files: DiskFiles, _ sequence: UInt64) -> Loaded? {
+    private func loadUnsealed(_ files: any StoreFiles, _ sequence: UInt64) -> Loaded? {
         guard let image = try? Region.map(byteCount: Geometry.frameBytesMax),
-            let transaction = try? files.environment.beginRead()
+            let transaction = try? files.beginRead()
         else { return nil }
         defer { image.discard(0, image.byteCount) }
-        guard let end = try? Stretches.collect(files, transaction, sequence, into: image) else {
+        guard let end = try? Stretches.collect(transaction, sequence, into: image) else {
             return nil
         }
         let sound = SegmentImage.soundBytes(image, count: end)
@@ -222,10 +212,10 @@ struct Recovery: ~Copyable {
     }
 
     /// Whether a directory has left the disk since its head was read.
-    private func isGone(_ files: DiskFiles, _ sequence: UInt64) -> Bool {
-        guard let transaction = try? files.environment.beginRead() else { return false }
+    private func isGone(_ files: any StoreFiles, _ sequence: UInt64) -> Bool {
+        guard let transaction = try? files.beginRead() else { return false }
         do throws(LMDBError) {
-            return try transaction.get(files.directories, key: sequence) { _ in true } == nil
+            return try transaction.get(.directories, key: sequence) { _ in true } == nil
         } catch {
             return false
         }
@@ -233,13 +223,13 @@ struct Recovery: ~Copyable {
 
     /// Makes a damaged directory anew from the segment itself, if all of its records are sound;
     /// answers its bytes.
-    private func rebuild(_ files: DiskFiles, _ sequence: UInt64) -> Int? {
+    private func rebuild(_ files: any StoreFiles, _ sequence: UInt64) -> Int? {
         guard let image = try? Region.map(byteCount: Geometry.frameBytesMax),
-            let transaction = try? files.environment.beginRead()
+            let transaction = try? files.beginRead()
         else { return nil }
         defer { image.discard(0, image.byteCount) }
-        let key = DiskFiles.segmentKey(sequence)
-        let found = try? transaction.get(files.segments, key: key) { bytes -> Int in
+        let key = SegmentKey.make(sequence)
+        let found = try? transaction.get(.segments, key: key) { bytes -> Int in
             let count = min(bytes.count, image.byteCount)
             image.store(bytes.extracting(0..<count), at: 0)
             return count

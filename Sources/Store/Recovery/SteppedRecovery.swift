@@ -8,9 +8,8 @@ package final class SteppedRecovery {
 
     /// Makes one step; false when recovery has ended.
     package func step(now: UInt32, at nanoseconds: UInt64) -> Bool {
-        switch recovery.step(now: now, at: nanoseconds) {
-        case .more, .waits: true
-        case .ended: false
-        }
+        let reading = ClockReading(
+            nanoseconds: nanoseconds, unixNanoseconds: UInt64(now) * 1_000_000_000)
+        return recovery.step(at: reading) != .ended
     }
 }

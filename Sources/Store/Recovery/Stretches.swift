@@ -9,54 +9,37 @@ enum Stretches {
     /// Copies a segment's stretches, one behind the other, to the start of `region`. Answers where
     /// they end; nil if they do not follow one another, or are too long.
     static func collect(
-        _ files: DiskFiles, _ transaction: borrowing some Transaction & ~Copyable,
-        _ sequence: UInt64, into region: Region
+        _ transaction: any StoreReading, _ sequence: UInt64, into region: Region
     ) throws(LMDBError) -> Int? {
-        try transaction.withCursor(files.stretches) { cursor throws(LMDBError) -> Int? in
-            var end = 0
-            var isThere = try PairKey(sequence, 0).withBytes { key throws(LMDBError) in
-                try cursor.seek(atOrAbove: key)
-            }
-            while isThere {
-                let key = try cursor.withKeyBytes { bytes throws(LMDBError) in PairKey(bytes) }
-                guard let key, key.first == sequence else { break }
-                let start = end
-                let count = try cursor.withValue { value throws(LMDBError) -> Int? in
-                    guard value.count <= region.byteCount - start else { return nil }
-                    region.store(value, at: start)
-                    return value.count
-                }
-                // Each begins where the one before it ends.
-                guard let count, Int(key.second) == start else { return nil }
-                end += count
-                isThere = try cursor.next()
-            }
-            return end
+        var end = 0
+        var isWhole = true
+        try transaction.forEachStretch(from: PairKey(sequence, 0)) { key, value in
+            guard key.first == sequence else { return false }
+            // Each begins where the one before it ends.
+            isWhole = Int(key.second) == end && value.count <= region.byteCount - end
+            guard isWhole else { return false }
+            region.store(value, at: end)
+            end += value.count
+            return true
         }
+        return isWhole ? end : nil
     }
 
     /// Hash and order of the record at an offset of a segment that is not sealed.
     static func identity(
-        _ files: DiskFiles, _ transaction: borrowing some Transaction & ~Copyable,
-        _ sequence: UInt64, offset: Int, _ hasher: KeyHasher
+        _ transaction: any StoreReading, _ sequence: UInt64, offset: Int, _ hasher: KeyHasher
     ) throws(LMDBError) -> (hash: UInt64, order: UInt64)? {
-        try transaction.withCursor(files.stretches) { cursor throws(LMDBError) in
-            let isThere = try PairKey(sequence, UInt32(clamping: offset) + 1).withBytes {
-                key throws(LMDBError) in
-                try cursor.seek(atOrAbove: key)
+        let key = PairKey(sequence, UInt32(clamping: offset))
+        return try transaction.stretch(atOrBelow: key) { key, value in
+            let start = offset - Int(key.second)
+            guard key.first == sequence, start + Record.headerBytes <= value.count else {
+                return nil
             }
-            guard try isThere ? cursor.previous() : cursor.last() else { return nil }
-            let key = try cursor.withKeyBytes { bytes throws(LMDBError) in PairKey(bytes) }
-            guard let key, key.first == sequence else { return nil }
-            return try cursor.withValue { value throws(LMDBError) in
-                let start = offset - Int(key.second)
-                guard start >= 0, start + Record.headerBytes <= value.count else { return nil }
-                let word = value.word(at: start)
-                let (from, count) = Record.keyPlace(word)
-                guard start + from + count <= value.count else { return nil }
-                let bytes = value.extracting(start + from..<start + from + count)
-                return (hasher.hash(bytes), Record.order(word))
-            }
-        }
+            let word = value.word(at: start)
+            let (from, count) = Record.keyPlace(word)
+            guard start + from + count <= value.count else { return nil }
+            let bytes = value.extracting(start + from..<start + from + count)
+            return (hasher.hash(bytes), Record.order(word))
+        } ?? nil
     }
 }

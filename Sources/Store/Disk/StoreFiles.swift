@@ -1,0 +1,123 @@
+// StoreFiles: what the store needs of its files: four tables, changed all at once and durably, and
+// the bytes of a segment at a fixed place of one file.
+//
+// LMDB is one implementation (`LMDBFiles`); the other lives with the tests, in memory, and fails by
+// plan. Only the threads of the disk tier come here: a worker reads through its ring, from the
+// descriptor and the offset that it was told.
+
+package import LMDB
+package import Primitives
+
+/// The tables. `stretches` has keys of two numbers, the others of one.
+package enum StoreTable: Int, CaseIterable, Sendable {
+    /// Sealed segments: sequence << 10 | part → the segment's bytes. Only a record larger than a
+    /// segment has parts other than 0.
+    case segments
+    /// What open segments held at a commit: sequence, offset → bytes from there on.
+    case stretches
+    /// Key directories: sequence → see `Directory`.
+    case directories
+    /// `MetaKey` → eight bytes, the secret thirty-two.
+    case meta
+}
+
+/// Where a store lies: what outlives a run of it.
+package protocol StoreHome: AnyObject, Sendable {
+    /// Opens the files, or makes them if there are none.
+    func open(sizeBytes: Int) throws(LMDBError) -> any StoreFiles
+    /// Where segments can be read at their offset, once the files are open; below 0: nowhere.
+    func openForReading() -> Int32
+    /// What a new store hashes its keys with.
+    func newSecret() -> (UInt64, UInt64, UInt64, UInt64)
+    /// Takes the files away so that new ones can be made; answers what they are called now.
+    func moveAside(at unixSeconds: UInt32) -> String?
+    /// Starts in a row that ended while they looked at the files.
+    var markedStarts: Int { get }
+    func raiseMarker()
+    func clearMarker()
+    /// Nothing is used any more.
+    func close()
+}
+
+/// Open files. Any thread may use them; one transaction at a time writes.
+package protocol StoreFiles: AnyObject, Sendable {
+    /// Begins a read of the last committed state. Keep it short: pages freed since stay unusable.
+    func beginRead() throws(LMDBError) -> any StoreReading
+    func beginWrite() throws(LMDBError) -> any StoreWriting
+}
+
+/// A state of the files. Ends with its last reference. Bytes are lent inside a call.
+package protocol StoreReading: AnyObject {
+    /// Lends the value under `key` to `body`; nil if there is none.
+    func get<R>(
+        _ table: StoreTable, key: UInt64, _ body: (Span<UInt8>) throws(LMDBError) -> R
+    ) throws(LMDBError) -> R?
+    /// Where a segment's bytes lie in the file; nil if it is not there, or so small that it may
+    /// move. They stay there until the segment is deleted or put again.
+    func fileOffset(segment key: UInt64) throws(LMDBError) -> UInt64?
+    func firstKey(_ table: StoreTable) throws(LMDBError) -> UInt64?
+    func lastKey(_ table: StoreTable) throws(LMDBError) -> UInt64?
+    func entryCount(_ table: StoreTable) throws(LMDBError) -> Int
+    /// Lends every key and value from `start` up, in ascending order, until `body` answers false.
+    func forEach(
+        _ table: StoreTable, from start: UInt64,
+        _ body: (UInt64, Span<UInt8>) throws(LMDBError) -> Bool
+    ) throws(LMDBError)
+    /// The same for `stretches`.
+    func forEachStretch(
+        from start: PairKey, _ body: (PairKey, Span<UInt8>) throws(LMDBError) -> Bool
+    ) throws(LMDBError)
+    /// Lends the stretch with the highest key that is not above `key`; nil if there is none.
+    func stretch<R>(
+        atOrBelow key: PairKey, _ body: (PairKey, Span<UInt8>) throws(LMDBError) -> R
+    ) throws(LMDBError) -> R?
+}
+
+/// Changes that become visible and durable together, or not at all: what is dropped without a
+/// `commit` never was. After a thrown error the only thing to do is to drop it.
+package protocol StoreWriting: StoreReading {
+    /// Stores a copy of `bytes` under `key`, replacing what is there.
+    func put(_ table: StoreTable, key: UInt64, bytes: Span<UInt8>) throws(LMDBError)
+    func put(stretch key: PairKey, bytes: Span<UInt8>) throws(LMDBError)
+    /// Stores `count` bytes of `region` as a segment, and zeros up to `byteCount`.
+    ///
+    /// - Parameter append: promises that `key` lies above all others; if not: `keyExists`.
+    func put(
+        segment key: UInt64, byteCount: Int, append: Bool, from region: Region, at offset: Int,
+        count: Int
+    ) throws(LMDBError)
+    /// Removes `key`; answers whether it was there.
+    func delete(_ table: StoreTable, key: UInt64) throws(LMDBError) -> Bool
+    func delete(stretch key: PairKey) throws(LMDBError) -> Bool
+    /// Writes the changes and syncs; when it returns they are on the disk.
+    ///
+    /// - Throws: nothing was changed; after `io` or `noSpace` it may be found at the next start
+    ///   that all was, and if `panic` follows the files must be opened again.
+    func commit() throws(LMDBError)
+}
+
+extension StoreReading {
+    func forEach(
+        _ table: StoreTable, _ body: (UInt64, Span<UInt8>) throws(LMDBError) -> Bool
+    ) throws(LMDBError) {
+        try forEach(table, from: 0, body)
+    }
+}
+
+extension StoreWriting {
+    func put(_ key: MetaKey, _ word: UInt64) throws(LMDBError) {
+        let bytes = word.bytes
+        try put(.meta, key: key.rawValue, bytes: bytes.span)
+    }
+}
+
+/// Keys of the segments table.
+enum SegmentKey {
+    /// Parts that a key has room for.
+    static let partsMax = 1024
+
+    static func make(_ sequence: UInt64, part: Int = 0) -> UInt64 {
+        sequence << 10 | UInt64(part)
+    }
+    static func sequence(_ key: UInt64) -> UInt64 { key >> 10 }
+}

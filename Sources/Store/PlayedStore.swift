@@ -1,0 +1,73 @@
+// PlayedStore: a store without threads: whoever holds it says which of them makes its next step,
+// and when that is. For simulations, which play every order of steps from a seed.
+
+package import Primitives
+internal import SegmentLog
+
+/// The store's threads, each as the steps that it would make. One thread at a time uses it; a step
+/// may be made from within the files of another's.
+package final class PlayedStore {
+    private let store: TieredStore
+    private var committer: Committer
+    private var maintenance: Maintenance
+    private var recovery: Recovery?
+
+    /// Takes up what the files hold, before the first request; nil without a disk.
+    package init?(
+        _ store: TieredStore, at now: ClockReading, wake: @escaping @Sendable (Int) -> Void
+    ) throws(MemoryError) {
+        guard let disk = store.disk else { return nil }
+        self.store = store
+        var committer = Committer(store, disk: disk, at: now, wake: wake)
+        committer.begin()
+        store.signals.ready.storeRelease(1)
+        maintenance = Maintenance(store, number: store.configuration.workers, wake: wake)
+        recovery =
+            store.log.recovering.loadAcquire() == 0
+            ? nil : try Recovery(store, disk: disk, at: now.nanoseconds)
+        self.committer = committer
+    }
+
+    package func stepCommitter(at now: ClockReading) -> Wait { committer.step(at: now) }
+    package func stepMaintenance(at now: ClockReading) -> Wait { maintenance.step(at: now) }
+
+    package func stepRecovery(at now: ClockReading) -> Wait {
+        let wait = recovery?.step(at: now) ?? .ended
+        if wait == .ended { recovery = nil }
+        return wait
+    }
+
+    /// The server stops: the doors are closed, and steps are to be made until they answer `ended`.
+    package func stop(deadline: UInt64) {
+        store.signals.deadline.storeRelease(deadline)
+        store.signals.stopping.storeRelease(1)
+    }
+
+    /// After the committer's last step: not everything is on disk.
+    package var isUncommitted: Bool { committer.isUncommitted }
+
+    /// Commits that have begun, and the newest that has completed.
+    package var commits: (begun: UInt64, completed: UInt64) {
+        (store.signals.begun.loadAcquire(), store.signals.completed.loadAcquire())
+    }
+
+    /// Second of a delayed flush_all that is still to come; 0: there is none.
+    package var flushAt: UInt64 { store.signals.flushAt.loadAcquire() }
+
+    /// What must hold while no command runs; a sentence if it does not.
+    package func check() -> String? {
+        let segments = store.log.segments
+        for segment in 1..<segments.count where segments.state(segment) != .free {
+            let reads = segments.reads(segment).loadAcquire()
+            if reads != 0 { return "segment \(segment) has \(reads) reads that nobody makes" }
+        }
+        return nil
+    }
+
+    /// Gives all memory back; nothing may be used any more.
+    package func discardMemory() {
+        committer.discardMemory()
+        recovery?.discardMemory()
+        store.discardMemory()
+    }
+}
