@@ -24,10 +24,12 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+        // Without its readers of JSON and YAML, which bring Foundation and 40 MB of data.
         .package(
-            url: "https://github.com/apple/swift-configuration", exact: "1.4.0",
-            traits: [.trait(name: "YAML")]),
+            url: "https://github.com/apple/swift-configuration", exact: "1.4.0", traits: []),
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", exact: "0.2.0"),
+        // Tests only: what the reader of the settings file is compared with.
+        .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
     ],
     targets: [
         .target(name: "CPrimitives"),
@@ -101,7 +103,12 @@ let package = Package(
             name: "LoadTests",
             dependencies: ["Load", "Report", "brim-bench", "Primitives", "Uring"]),
         .target(name: "Support", path: "Tests/Support"),
-        .testTarget(name: "BrimTests", dependencies: ["brim", "Server", "Primitives", "Support"]),
+        .testTarget(
+            name: "BrimTests",
+            dependencies: [
+                "brim", "Server", "Primitives", "Support",
+                .product(name: "Yams", package: "Yams"),
+            ]),
         .testTarget(name: "ProcessTests", dependencies: ["brim", "brim-micro", "Support"]),
         .testTarget(
             name: "ServerTests",

@@ -172,6 +172,9 @@ private let wholeReport = """
         ("threads: {a: 1}", "mapping"), ("store:\n  size: 1g", "without indentation"),
         ("just words", "name: value"), ("threads:\n  - 1\n  - 2", "threads in "),
         ("listen: [a", "brim-test"), ("- a", "brim-test"), ("threads: \"1", "brim-test"),
+        ("user: *a", "quote"), ("user: a: b", "quote"), ("user: \"a\" b", "comment"),
+        ("user: 'a", "ends in its line"), ("user: |\n  a", "quote"), ("user:a", "blank"),
+        ("user: \"\\x41\"", "after \\"), ("listen: [a, b] c", "comment"),
         ("disable-cas: 7", "true or false"), ("idle-timeout: 1.5", "0 to 2592000"),
     ])
     func aFaultInTheFileIsOneLineThatNamesTheFile(_ text: String, _ part: String) throws {
@@ -187,6 +190,29 @@ private let wholeReport = """
         let run = try withFile(text) { try Brim.check("--config \($0)") }
         #expect(run.exitCode == 0, "\(run.errors)")
         #expect(try run.output == Brim.check("").output)
+    }
+
+    @Test(arguments: [
+        ("pidfile: \"/a b\"  # comment", "/a b"), ("pidfile: '/it''s'", "/it's"),
+        ("pidfile: /a#b", "/a#b"), ("pidfile: /a b # c", "/a b"), ("pidfile:   /a  ", "/a"),
+        ("pidfile: ~", "-"), ("pidfile: \"/q\\\"\\\\\"", "/q\"\\"), ("pidfile: # nothing", "-"),
+        ("pidfile: ''", "-"),
+    ])
+    func textsAreReadAsYAMLMeansThem(_ text: String, _ path: String) throws {
+        let run = try withFile(text + "\n") { try Brim.check("--config \($0)") }
+        #expect(run.exitCode == 0, "\(run.errors)")
+        #expect(run.settings["pidfile"] == path)
+    }
+
+    @Test(arguments: [
+        "listen: [10.0.0.1:12, '[::1]:7']", "listen:\n  - 10.0.0.1:12\n  - \"[::1]:7\"",
+        "listen:\n- 10.0.0.1:12\n- '[::1]:7' # two", "listen: \"10.0.0.1:12,[::1]:7\"",
+        "listen: [ 10.0.0.1:12 , '[::1]:7' , ]  # a comment",
+    ])
+    func listsAreReadAsYAMLMeansThem(_ text: String) throws {
+        let run = try withFile(text + "\n") { try Brim.check("--config \($0)") }
+        #expect(run.exitCode == 0, "\(run.errors)")
+        #expect(run.output.hasPrefix("listen 10.0.0.1:12\nlisten [::1]:7\n"), "\(run.output)")
     }
 
     @Test func aDirectoryIsNoFile() throws {

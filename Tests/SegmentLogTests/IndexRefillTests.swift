@@ -1,11 +1,11 @@
-// IndexRecoveryTests: an index that recovery fills: its size from the start, room that is not
+// IndexRefillTests: an index that recovery fills: its size from the start, room that is not
 // there, and the removals that it remembers.
 
 import SegmentLog
 import Support
 import Testing
 
-@Suite struct IndexRecoveryTests {
+@Suite struct IndexRefillTests {
     /// An index that gets its size at once holds what one does that grew, whether it is empty or
     /// workers have put something in.
     @Test(arguments: [0, 1, 300]) func sizedFromTheStartItHoldsWhatItWouldHaveGrownTo(
