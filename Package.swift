@@ -103,6 +103,12 @@ let package = Package(
             name: "LoadTests",
             dependencies: ["Load", "Report", "brim-bench", "Primitives", "Uring"]),
         .target(name: "Support", path: "Tests/Support"),
+        .target(
+            name: "StoreSimulation", dependencies: ["Store", "LMDB", "Primitives", "Support"],
+            path: "Tests/StoreSimulation"),
+        .executableTarget(
+            name: "store-simulate", dependencies: ["StoreSimulation", "Primitives"],
+            path: "Tests/StoreSimulate"),
         .testTarget(
             name: "BrimTests",
             dependencies: [
@@ -119,7 +125,9 @@ let package = Package(
             name: "SegmentLogTests", dependencies: ["SegmentLog", "Primitives", "Support"]),
         .testTarget(
             name: "StoreTests",
-            dependencies: ["Store", "SegmentLog", "LMDB", "Primitives", "Support"]),
+            dependencies: [
+                "Store", "StoreSimulation", "SegmentLog", "LMDB", "Primitives", "Support",
+            ]),
         .testTarget(name: "TidyTests"),
     ]
 )

@@ -44,7 +44,7 @@ package final class PlayedStore {
     }
 
     /// After the committer's last step: not everything is on disk.
-    package var isUncommitted: Bool { committer.isUncommitted }
+    package var isUncommitted: Bool { store.signals.uncommitted.loadAcquire() != 0 }
 
     /// Commits that have begun, and the newest that has completed.
     package var commits: (begun: UInt64, completed: UInt64) {

@@ -54,6 +54,8 @@ struct Signals: BitwiseCopyable, Sendable {
 
     /// Absolute second of the delayed flush_all that took effect last, until the log was told.
     var flushedAt: AtomicWord64 { region.atomic64(at: 176) }
+    /// 1: the committer has ended.
+    var lastCommit: AtomicWord64 { region.atomic64(at: 208) }
     /// 1: the store has stopped, and not everything is on disk.
     var uncommitted: AtomicWord64 { region.atomic64(at: 200) }
     private var flushLock: Lock { Lock(region, at: 192) }

@@ -52,6 +52,10 @@ extension Event {
     /// The environment of LMDB had to be closed and opened again. `failing_milliseconds`.
     static let storeReopened = Event("store.reopened")
 
+    /// No page was left in the store's file, not even for a deletion: it may grow by `bytes` above
+    /// its size, so that the oldest segments can leave it.
+    static let reserveUsed = Event("store.reserve_used")
+
     /// A worker did not say how far its open segment is complete, so the commit is put off.
     /// `worker`, `milliseconds` (that it was waited for).
     static let workerSilent = Event("store.worker_silent")

@@ -129,7 +129,6 @@ public final class TieredStore: Sendable {
         committer.begin()
         signals.ready.storeRelease(1)
         Wait.drive(signals.committer) { committer.step(at: $0) }
-        if committer.isUncommitted { signals.uncommitted.storeRelease(1) }
     }
 
     /// The recovery thread.

@@ -164,6 +164,7 @@ extension Committer {
             if isUrgent { try turnOver(files) }
         } catch {
             // Their slots are gone; only the file still holds them.
+            fullMap.isExhausted = isUrgent && error == .mapFull
             reapAt = now.nanoseconds + 100_000_000
             return
         }

@@ -114,6 +114,8 @@ struct Committer: ~Copyable {
         var batchBytes = Disk.transactionBytes
         /// Commits in a row that were tried again at once.
         var commits = 0
+        /// There was no page left, not even for a deletion.
+        var isExhausted = false
         /// As many, and whoever waits for a commit learns that it failed.
         static let commitsMax = 64
     }
@@ -195,9 +197,6 @@ struct Committer: ~Copyable {
         UInt64(disk.configuration.flushIntervalMilliseconds) * 1_000_000
     }
 
-    /// The last step has been made, and not everything is on disk.
-    var isUncommitted: Bool { phase == .ended(isCommitted: false) }
-
     /// Does what there is to do at this moment, one commit at most.
     mutating func step(at reading: ClockReading) -> Wait {
         now = reading
@@ -216,7 +215,8 @@ struct Committer: ~Copyable {
         if signals.stopping.loadAcquire() != 0 {
             writer.close()
             // Nothing may be written over a store that could not be read.
-            phase = health.isUnusable ? .ended(isCommitted: true) : .closing(retryAt: 0)
+            phase = .closing(retryAt: 0)
+            if health.isUnusable { end(isCommitted: true) }
             return .nothing
         }
         putOff.isWaiting = false
@@ -363,10 +363,7 @@ struct Committer: ~Copyable {
     /// While the server stops, this may have been the last.
     private mutating func endCommit(isDone: Bool) {
         guard case .closing = phase else { return }
-        guard !isDone else {
-            phase = .ended(isCommitted: true)
-            return
-        }
+        guard !isDone else { return end(isCommitted: true) }
         guard now.nanoseconds >= signals.deadline.loadAcquire() else {
             phase = .closing(retryAt: now.nanoseconds + 50_000_000)
             return
@@ -375,7 +372,13 @@ struct Committer: ~Copyable {
             .stoppedUncommitted,
             "segments=\(pending.count + log.sealed.count)"
                 + " failing_milliseconds=\(failingMilliseconds)")
-        phase = .ended(isCommitted: false)
+        end(isCommitted: false)
+    }
+
+    private mutating func end(isCommitted: Bool) {
+        phase = .ended(isCommitted: isCommitted)
+        if !isCommitted { signals.uncommitted.storeRelease(1) }
+        signals.lastCommit.storeRelease(1)
     }
 
     var failingMilliseconds: UInt64 { health.failingMilliseconds(at: now.nanoseconds) }
@@ -467,7 +470,14 @@ struct Committer: ~Copyable {
         fullMap.batchBytes = max(fullMap.batchBytes / 4, log.geometry.segmentBytes)
         putOff.isWaiting = false
         let count = max((2 << 20) / log.geometry.frameBytes, 8)
-        if dropOldest(count, isUrgent: true) > 0 { return .made }
+        fullMap.isExhausted = false
+        let dropped = dropOldest(count, isUrgent: true)
+        if fullMap.isExhausted, disk.reopen(withReserve: true) {
+            store.events.warning(.reserveUsed, "bytes=\(Disk.reserveBytes)")
+            reapAt = 0
+            reap(isUrgent: true)
+        }
+        if dropped > 0 { return .made }
         return putOff.isWaiting ? .later : .none
     }
 }

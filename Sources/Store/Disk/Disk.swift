@@ -47,6 +47,8 @@ final class Disk: Sendable {
 
     /// Bytes that one transaction may carry; LMDB allocates its pages.
     static let transactionBytes = 8 << 20
+    /// What the file may grow by, above its size, when there is no page left for a deletion.
+    static let reserveBytes = 1 << 20
     /// Out of `-m`: a transaction's pages, a segment read back, a key directory.
     static var memoryBytes: Int { StoreLayout.committerBytes }
 
@@ -97,10 +99,15 @@ final class Disk: Sendable {
         try body()
     }
 
-    /// Files that answered with panic are closed and opened again. The committer only.
-    func reopen() -> Bool {
+    /// Files that answered with panic are closed and opened again, and so are files without a page
+    /// left, to get at a reserve: deleting takes pages, too. The committer only.
+    func reopen(withReserve: Bool = false) -> Bool {
         current.withLock { $0 = nil }
-        guard let files = try? home.open(sizeBytes: configuration.sizeBytes) else { return false }
+        let size = configuration.sizeBytes
+        let reserve = withReserve ? Self.reserveBytes : 0
+        guard let files = try? home.open(sizeBytes: size, reserveBytes: reserve) else {
+            return false
+        }
         current.withLock { $0 = files }
         return true
     }
@@ -129,7 +136,7 @@ private struct Opening {
 
     func open() throws(StoreError) -> (files: any StoreFiles, meta: Meta, isFound: Bool) {
         do {
-            let files = try home.open(sizeBytes: configuration.sizeBytes)
+            let files = try home.open(sizeBytes: configuration.sizeBytes, reserveBytes: 0)
             if let meta = try readMeta(files) { return (files, meta, true) }
             return (files, try writeMeta(files), false)
         } catch {
@@ -141,7 +148,7 @@ private struct Opening {
             }
         }
         do {
-            let files = try home.open(sizeBytes: configuration.sizeBytes)
+            let files = try home.open(sizeBytes: configuration.sizeBytes, reserveBytes: 0)
             return (files, try writeMeta(files), false)
         } catch {
             throw refusal(error)

@@ -31,8 +31,12 @@ final class LMDBHome: StoreHome {
         }
     }
 
-    func open(sizeBytes: Int) throws(LMDBError) -> any StoreFiles {
-        try LMDBFiles(directory, sizeBytes: sizeBytes)
+    func open(sizeBytes: Int, reserveBytes: Int) throws(LMDBError) -> any StoreFiles {
+        var bytes = max(sizeBytes, DiskConfiguration.sizeBytesMin)
+        if reserveBytes > 0 {
+            bytes = max(bytes, SmallFile.byteCount(directory + "/" + DataFile.name)) + reserveBytes
+        }
+        return try LMDBFiles(directory, mapBytes: bytes)
     }
 
     func openForReading() -> Int32 {
@@ -80,10 +84,8 @@ final class LMDBFiles: StoreFiles {
         }
     }
 
-    init(_ directory: String, sizeBytes: Int) throws(LMDBError) {
-        environment = try Environment(
-            path: directory, mapBytes: max(sizeBytes, DiskConfiguration.sizeBytesMin),
-            databasesMax: 4)
+    init(_ directory: String, mapBytes: Int) throws(LMDBError) {
+        environment = try Environment(path: directory, mapBytes: mapBytes, databasesMax: 4)
         _ = try environment.clearDeadReaders()
         var transaction = try environment.beginWrite()
         databases = Databases(

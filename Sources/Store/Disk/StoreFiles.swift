@@ -24,7 +24,11 @@ package enum StoreTable: Int, CaseIterable, Sendable {
 /// Where a store lies: what outlives a run of it.
 package protocol StoreHome: AnyObject, Sendable {
     /// Opens the files, or makes them if there are none.
-    func open(sizeBytes: Int) throws(LMDBError) -> any StoreFiles
+    ///
+    /// - Parameters:
+    ///   - sizeBytes: what they may grow to; what they have grown to already, if that is more.
+    ///   - reserveBytes: so much more, above either.
+    func open(sizeBytes: Int, reserveBytes: Int) throws(LMDBError) -> any StoreFiles
     /// Where segments can be read at their offset, once the files are open; below 0: nowhere.
     func openForReading() -> Int32
     /// What a new store hashes its keys with.

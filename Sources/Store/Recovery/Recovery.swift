@@ -53,10 +53,16 @@ struct Recovery: ~Copyable {
     /// A bounded piece of work: one directory, or a few hundred heads.
     ///
     mutating func step(at now: ClockReading) -> Wait {
-        guard store.signals.stopping.loadAcquire() == 0 else {
-            // `recovering` stays: the last commit must not take for complete what is known.
-            store.events.info(.recoveryCutShort, "segments=\(counts.segments)")
-            return .ended
+        if store.signals.stopping.loadAcquire() != 0 {
+            guard store.signals.lastCommit.loadAcquire() == 0 else {
+                // `recovering` stays: the last commit must not take for complete what is known.
+                store.events.info(.recoveryCutShort, "segments=\(counts.segments)")
+                return .ended
+            }
+            // The last commit may find the disk full, and want to know what can leave it.
+            guard store.signals.oldestWanted.loadAcquire() > 0 else {
+                return .time(now.nanoseconds + 1_000_000)
+            }
         }
         guard let files = disk.files() else { return .time(now.nanoseconds + 20_000_000) }
         switch phase {

@@ -1,0 +1,183 @@
+// Act: what a play is made of: commands, steps of the store's threads, troubles of the disk, the
+// ends of a process. Each draws from a seed of its own.
+
+import Support
+
+/// One act.
+package struct Act: Sendable {
+    enum Kind: Int, CaseIterable {
+        case commands, commit, housekeeping, recovery, time
+        case kill, stop, trouble, well, heal, damage, clock
+    }
+
+    let kind: Kind
+    let seed: UInt64
+
+    /// How often each kind comes, for one seed: some kinds are left out.
+    static func weights(_ chance: inout Chance, isRoomy: Bool) -> [Int] {
+        var weights = [600, 60, 40, 40, 20, 3, 3, 4, 4, 3, 1, 2]
+        for kind in [1, 2, 3, 4] where chance.below(4) == 0 { weights[kind] /= 8 }
+        for kind in 5..<12 where chance.below(3) == 0 { weights[kind] = 0 }
+        for kind in 5..<7 where chance.below(3) == 0 { weights[kind] *= 6 }
+        if isRoomy { for kind in [7, 10] { weights[kind] = 0 } }
+        return weights
+    }
+
+    /// The acts of a seed.
+    package static func list(seed: UInt64, _ casting: Casting, count: Int) -> [Act] {
+        var chance = Chance(seed: seed ^ 0xAC75)
+        let total = casting.weights.reduce(0, +)
+        return (0..<count).map { _ in
+            var pick = chance.below(total)
+            var kind = 0
+            while pick >= casting.weights[kind] {
+                pick -= casting.weights[kind]
+                kind += 1
+            }
+            return Act(kind: Kind(rawValue: kind) ?? .commands, seed: chance.next())
+        }
+    }
+
+    func execute(_ play: Play) throws {
+        play.chance = Chance(seed: seed)
+        play.home.chance = Chance(seed: seed ^ 0xF11E)
+        if !play.isRunning { try play.start() }
+        switch kind {
+        case .commands:
+            for _ in 0...play.chance.below(6) { command(play) }
+        case .commit:
+            for _ in 0...play.chance.below(8) where play.isRunning {
+                play.pass(UInt64(play.chance.below(30_000_000)))
+                play.stepCommitter()
+                if play.isRunning { for client in play.clients { client.turn() } }
+            }
+        case .housekeeping: for _ in 0...play.chance.below(8) { play.stepMaintenance() }
+        case .recovery: for _ in 0...play.chance.below(12) { play.stepRecovery() }
+        case .time: play.pass(UInt64(1 + play.chance.below(60)) * 1_000_000_000)
+        case .kill: kill(play)
+        case .stop: play.stop()
+        case .trouble: play.trouble(Self.plan(&play.chance))
+        case .well: play.trouble(.init())
+        case .heal: play.heal()
+        case .damage:
+            guard play.casting.mayDamage else { break }
+            play.isDamaged = true
+            play.bury()
+            if let what = play.home.damage() { play.trace?("    damaged: \(what)") }
+        case .clock:
+            guard play.casting.clockSteps else { break }
+            play.setClock(by: play.chance.below(200) - 100)
+        }
+        if play.home.isDead { play.bury() }
+    }
+
+    private func command(_ play: Play) {
+        guard play.isRunning else { return }
+        let client = play.clients[play.chance.below(play.clients.count)]
+        Command(&play.chance, play.casting).execute(play, client)
+    }
+
+    /// The process dies: at once, or at one of the next calls of the files.
+    private func kill(_ play: Play) {
+        if play.chance.below(3) > 0 {
+            let plan = play.home.plan
+            play.home.plan.crashes = 1 + play.chance.below(200)
+            for _ in 0..<60 where play.isRunning {
+                command(play)
+                play.pass(UInt64(play.chance.below(10_000_000)))
+                play.stepCommitter()
+                if play.isRunning { for client in play.clients { client.turn() } }
+            }
+            play.home.plan = plan
+        }
+        play.bury()
+    }
+
+    private static func plan(_ chance: inout Chance) -> FaultPlan {
+        var plan = FaultPlan()
+        switch chance.below(6) {
+        case 0: plan.isFull = true
+        case 1: plan.writeFails = 200 + chance.below(800)
+        case 2: plan.syncFails = 200 + chance.below(800)
+        case 3: plan.metaFails = 200 + chance.below(500)
+        case 4: plan.beginFails = 100 + chance.below(500)
+        default:
+            plan.writeFails = chance.below(100)
+            plan.syncFails = chance.below(100)
+            plan.metaFails = chance.below(100)
+            plan.reopenFails = chance.below(300)
+        }
+        return plan
+    }
+}
+
+/// What a play came to.
+package struct PlayResult: Sendable {
+    package var fault: String?
+    /// The act at which it was found.
+    package var act = 0
+    package var lives = 0
+    package var operations = 0
+    package var hits = 0
+}
+
+package enum Player {
+    /// Plays the acts of a seed, or some of them.
+    package static func play(
+        seed: UInt64, acts: [Act], trace: ((String) -> Void)? = nil
+    ) throws -> PlayResult {
+        let play = try Play(seed: seed, Casting(seed: seed), trace: trace)
+        var outcome = PlayResult()
+        for (number, act) in acts.enumerated() {
+            trace?("  \(number) \(act.kind)")
+            outcome.act = number
+            try act.execute(play)
+            if play.fault != nil { break }
+        }
+        if play.fault == nil { play.end() }
+        outcome.fault = play.fault
+        play.bury()
+        outcome.lives = play.lives
+        outcome.operations = play.operations
+        outcome.hits = play.hits
+        return outcome
+    }
+
+    package static let actsPerSeed = 400
+
+    package static func play(seed: UInt64, trace: ((String) -> Void)? = nil) throws -> PlayResult {
+        let acts = Act.list(seed: seed, Casting(seed: seed), count: actsPerSeed)
+        return try play(seed: seed, acts: acts, trace: trace)
+    }
+
+    /// Leaves out as many acts as can be while something still goes wrong.
+    package static func shorten(
+        seed: UInt64, _ found: PlayResult, tries: Int = 400
+    ) throws -> (acts: [Act], outcome: PlayResult) {
+        var acts = Act.list(seed: seed, Casting(seed: seed), count: actsPerSeed)
+        acts.removeLast(acts.count - 1 - found.act)
+        var best = found
+        var left = tries
+        var size = max(acts.count / 2, 1)
+        while left > 0 {
+            var start = 0
+            var hasShrunk = false
+            while start < acts.count, left > 0 {
+                var fewer = acts
+                fewer.removeSubrange(start..<min(start + size, acts.count))
+                left -= 1
+                let outcome = try play(seed: seed, acts: fewer)
+                if outcome.fault != nil {
+                    acts = Array(fewer.prefix(outcome.act + 1))
+                    best = outcome
+                    hasShrunk = true
+                } else {
+                    start += size
+                }
+            }
+            if size == 1, !hasShrunk { break }
+            if !hasShrunk || size > acts.count { size = max(size / 2, 1) }
+        }
+        return (acts, best)
+    }
+}

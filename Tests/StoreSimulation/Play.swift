@@ -1,0 +1,336 @@
+// Play: one store with its clients and its disk, over many lives, played from a list of acts.
+//
+// Every act has a seed of its own, so that acts can be left out when a failing history is
+// shortened and the others stay as they are. While an act runs, at each call of the files and
+// wherever a client waits, others make steps: what threads could do there.
+
+import Glibc
+import LMDB
+import Primitives
+import Store
+import Support
+
+/// What a seed decides once.
+package struct Casting: Sendable {
+    package var keys = 40
+    package var clients = 2
+    /// Weights of the kinds of acts, see `Act`.
+    var weights: [Int] = []
+    var sizes: [Int] = []
+    var memories: [Int] = []
+    var stores: [Int] = []
+    var itemMaxima: [Int] = []
+    var ballast = 0
+    /// Nothing is ever short and nothing fails but the process: misses are faults too.
+    package var isRoomy = false
+    var mayDamage = false
+    var clockSteps = false
+
+    package init(seed: UInt64) {
+        var chance = Chance(seed: seed ^ 0xCA57)
+        isRoomy = chance.below(4) == 0
+        keys = [6, 20, 60, 200][chance.below(4)]
+        clients = 1 + chance.below(3)
+        let tiny = [0, 1, 8, 20, 100, 400]
+        let middle = [1500, 5000, 12_000, 20_000, 30_000]
+        let large = [33_000, 70_000, 150_000, 400_000, 900_000]
+        sizes = tiny
+        switch chance.below(isRoomy ? 2 : 4) {
+        case 0: break
+        case 1: sizes += middle.prefix(3)
+        case 2: sizes += middle + middle + [70_000]
+        default: sizes += middle + large
+        }
+        memories = isRoomy ? [96 << 20] : [12 << 20, 15 << 20, 18 << 20, 24 << 20, 56 << 20]
+        if chance.below(2) == 0 { memories = [memories[chance.below(memories.count)]] }
+        stores = isRoomy ? [256 << 20] : [8 << 20, 12 << 20, 16 << 20, 24 << 20, 64 << 20]
+        if chance.below(2) == 0 { stores = [stores[chance.below(stores.count)]] }
+        itemMaxima = chance.below(2) == 0 ? [1 << 20] : [1 << 20, 200_000, 3 << 20]
+        if !isRoomy, chance.below(3) == 0 {
+            ballast = (stores.min() ?? 0) / 4096 * (5 + chance.below(35)) / 100
+        }
+        mayDamage = !isRoomy && chance.below(5) == 0
+        clockSteps = chance.below(4) == 0
+        weights = Act.weights(&chance, isRoomy: isRoomy)
+    }
+}
+
+/// One play.
+package final class Play: @unchecked Sendable {
+    // Sendable by name only: one thread plays it.
+    /// Steps of others after which a command that waits is given up.
+    static let patience = 4000
+
+    package let seed: UInt64
+    let casting: Casting
+    package let home: MemoryHome
+    var model: TruthModel
+    var chance: Chance
+    private(set) var now: ClockReading
+    private var store: TieredStore?
+    private var played: PlayedStore?
+    private(set) var clients: [PlayedClient] = []
+    private let buffers: [Region]
+    private var depth = 0
+    private var isCommitting = false
+    /// Whether recovery, or a mended disk, may still be on its way.
+    private var wasTroubled = false
+    private(set) var isRecovering = false
+    /// Damage was done: what cannot be read is no fault.
+    var isDamaged = false
+    package private(set) var lives = 0
+    package private(set) var operations = 0
+    package private(set) var hits = 0
+    package private(set) var diskMisses = 0
+    package private(set) var starts = 0
+    private var flags = ""
+    package var trace: ((String) -> Void)?
+    private let events: EventLog
+
+    package init(seed: UInt64, _ casting: Casting, trace: ((String) -> Void)? = nil) throws {
+        self.seed = seed
+        self.casting = casting
+        self.trace = trace
+        home = MemoryHome(seed: seed, ballast: casting.ballast)
+        model = TruthModel(keys: casting.keys)
+        chance = Chance(seed: seed)
+        now = ClockReading(nanoseconds: 1 << 40, unixNanoseconds: 1_700_000_000_000_000_000)
+        buffers = try (0..<3).map { _ in try Region.map(byteCount: 4 << 20) }
+        nonisolated(unsafe) let say = trace
+        events = EventLog(threshold: .info) { level, line in say?("    log: \(level) \(line)") }
+        home.interleave = { [unowned self] in interleave() }
+    }
+
+    var isDead: Bool { home.isDead || model.fault != nil }
+    func fail(_ what: String) { if !home.isDead { model.fail(what) } }
+    package var fault: String? { model.fault }
+    var commits: (begun: UInt64, completed: UInt64) { played?.commits ?? (0, 0) }
+
+    // MARK: Lives
+
+    /// A start with flags that the chance picks.
+    func start() throws {
+        home.revive()
+        var configuration = StoreConfiguration(
+            memoryBytes: casting.memories[chance.below(casting.memories.count)],
+            workers: casting.clients,
+            itemBytesMax: casting.itemMaxima[chance.below(casting.itemMaxima.count)])
+        configuration.disk = DiskConfiguration(
+            directory: "memory", sizeBytes: casting.stores[chance.below(casting.stores.count)],
+            isAcknowledging: chance.below(2) == 0, flushIntervalMilliseconds: 5 + chance.below(200))
+        configuration.itemBytesMax = min(
+            configuration.itemBytesMax, (configuration.disk?.sizeBytes ?? 0) / 8)
+        flags = "-m \(configuration.memoryBytes >> 20) store \(configuration.disk?.sizeBytes ?? 0)"
+        trace?("  start \(flags)")
+        starts += 1
+        let store: TieredStore
+        do {
+            store = try TieredStore(
+                configuration: configuration, events: events, home: home, now: now.unixSeconds)
+        } catch {
+            trace?("  did not start: \(error)")
+            if home.plan.isHarmless, !home.isDead, !isDamaged { fail("no start: \(error)") }
+            return
+        }
+        if home.movedAside > 0, !isDamaged { fail("a sound store was moved aside") }
+        self.store = store
+        played = try PlayedStore(store, at: now) { [unowned self] worker in
+            if worker < clients.count { clients[worker].isWoken = true }
+        }
+        if played == nil {
+            if home.plan.isHarmless { fail("no disk at a start") }
+            self.store = nil
+            return
+        }
+        if home.isDead { return }
+        clients = (0..<casting.clients).map {
+            PlayedClient(store, number: $0, self, buffer: buffers[$0])
+        }
+        isRecovering = store.statistics().isRecovering != 0
+        model.start(flushAt: played?.flushAt ?? 0, now: now.unixSeconds)
+    }
+
+    var itemBytesMax: Int { store?.itemBytesMax ?? 0 }
+    var isRunning: Bool { played != nil && !isDead }
+
+    /// The process is gone.
+    func bury(isClean: Bool = false) {
+        let completed = played?.commits.completed ?? 0
+        if played != nil { lives += 1 }
+        home.die()
+        clients = []
+        played?.discardMemory()
+        played = nil
+        store = nil
+        model.die(completed: completed, isClean: isClean)
+    }
+
+    /// SIGTERM.
+    func stop() {
+        guard let played else { return }
+        for client in clients { client.close() }
+        clients = []
+        played.stop(deadline: now.nanoseconds + 3_000_000_000)
+        var steps = 0
+        while !isDead, !(stepCommitter() == .ended) {
+            pass(1 + UInt64(chance.below(20_000_000)))
+            if chance.below(2) == 0 { stepMaintenance() }
+            if chance.below(2) == 0 { stepRecovery() }
+            steps += 1
+            if steps > Self.patience { return fail("a stop does not end") }
+        }
+        let isClean = !isDead && !played.isUncommitted
+        if !isDead, !isClean, home.plan.isHarmless, !isDamaged {
+            fail("stopped with something uncommitted, and the disk is well")
+        }
+        bury(isClean: isClean)
+    }
+
+    // MARK: Steps of others
+
+    func pass(_ nanoseconds: UInt64) {
+        now.nanoseconds += nanoseconds
+        now.unixNanoseconds += nanoseconds
+    }
+
+    /// The wall clock is set.
+    func setClock(by seconds: Int) {
+        let moved = Int64(now.unixNanoseconds) + Int64(seconds) * 1_000_000_000
+        now.unixNanoseconds = UInt64(moved)
+    }
+
+    @discardableResult
+    func stepCommitter() -> Wait {
+        guard !isCommitting, let played else { return .nothing }
+        isCommitting = true
+        defer { isCommitting = false }
+        return played.stepCommitter(at: now)
+    }
+
+    func stepMaintenance() {
+        guard let played, !isDead else { return }
+        _ = played.stepMaintenance(at: now)
+        didBeginTurn()
+    }
+
+    func stepRecovery() {
+        // It waits for a lock while the last run's segments are being sealed.
+        guard let played, !isDead, !(isCommitting && home.isWriting) else { return }
+        _ = played.stepRecovery(at: now)
+        if isRecovering { isRecovering = (store?.statistics().isRecovering ?? 0) != 0 }
+    }
+
+    /// A delayed flush_all may just have taken effect.
+    func didBeginTurn() {
+        guard let played, model.flush.possible != [0], played.flushAt == 0 else { return }
+        let isCertain = !model.flush.possible.contains(0)
+        let commits = commits
+        model.flushAll(
+            isCertain: isCertain, commit: commits.begun + 1, completed: commits.completed)
+        model.flush.change([0], commit: commits.begun + 1)
+    }
+
+    /// A client waits: somebody else makes a step. False: there is no going on.
+    func idle(_ client: PlayedClient) -> Bool {
+        guard !isDead, played != nil else { return false }
+        step(besides: client)
+        return !isDead
+    }
+
+    private func step(besides client: PlayedClient?) {
+        pass(1000 + UInt64(chance.below(chance.below(20) == 0 ? 50_000_000 : 500_000)))
+        switch chance.below(20) {
+        case 0..<9: stepCommitter()
+        case 9..<12: stepMaintenance()
+        case 12..<15: stepRecovery()
+        case 15..<18:
+            for other in clients where !other.isBusy { other.turn() }
+        default:
+            guard depth < 2, let other = clients.first(where: { !$0.isBusy && $0 !== client })
+            else { return }
+            depth += 1
+            let command = Command(&chance, casting)
+            command.execute(self, other)
+            depth -= 1
+        }
+    }
+
+    /// The committer is at its files: what other threads do there.
+    private func interleave() {
+        guard !isDead, played != nil, chance.below(12) == 0, depth < 2 else { return }
+        depth += 1
+        defer { depth -= 1 }
+        switch chance.below(4) {
+        case 0: stepMaintenance()
+        case 1: for other in clients where !other.isBusy { other.turn() }
+        default:
+            guard let other = clients.first(where: { !$0.isBusy }) else { return }
+            Command(&chance, casting).execute(self, other)
+        }
+    }
+
+    /// How many steps of others a disk read takes.
+    func latency() -> Int { chance.below(3) == 0 ? chance.below(12) : chance.below(2) }
+
+    // MARK: What is noted
+
+    func didStarve(_ what: String) {
+        if home.plan.isHarmless, !wasTroubled, !isDamaged {
+            fail("waited for \(what) through \(Self.patience) steps: \(describe())")
+        }
+    }
+
+    func didMeetDamage() {
+        if !isDamaged, home.plan.readFails == 0 { fail("a read from disk was damaged") }
+    }
+
+    func didOperate(hit: Bool) {
+        operations += 1
+        if hit { hits += 1 }
+    }
+
+    func describe() -> String {
+        guard let statistics = store?.statistics() else { return "no store" }
+        return "free \(statistics.framesFree) of \(statistics.frames), dirty "
+            + "\(statistics.framesDirty), failing \(statistics.isDiskFailing), segments "
+            + "\(statistics.diskSegments), bytes \(statistics.diskBytes), full maps "
+            + "\(statistics.fullMaps), recovering \(statistics.isRecovering)"
+    }
+
+    /// The disk is well from now on: commits must succeed again, and every hold come back.
+    func heal() {
+        home.plan = FaultPlan()
+        guard isRunning, let first = clients.first, !first.isBusy else { return }
+        wasTroubled = false
+        first.begin()
+        let barrier = first.door.barrier()
+        first.door.endTurn()
+        let isDone = first.busily {
+            for _ in 0..<Self.patience where commits.completed < barrier {
+                guard idle(first) else { return true }
+                first.turn()
+            }
+            return commits.completed >= barrier
+        }
+        guard !isDead else { return }
+        if !isDone, !isDamaged { return fail("no commit succeeds: \(describe())") }
+        let statistics = store?.statistics() ?? StoreStatistics()
+        if statistics.framesPinned != 0 { fail("\(statistics.framesPinned) pins were kept") }
+        if let what = played?.check() { fail(what) }
+    }
+
+    func trouble(_ plan: FaultPlan) {
+        home.plan = plan
+        wasTroubled = true
+    }
+
+    /// Something may take as long as it likes: the disk is not well, or was not.
+    var isTroubled: Bool { wasTroubled || !home.plan.isHarmless }
+
+    /// Plays to the end: every key is looked at in one more life.
+    func end() {
+        trouble(FaultPlan())
+        heal()
+        if isRunning { stop() }
+    }
+}

@@ -1,0 +1,294 @@
+// PlayedClient: a door, used as a worker with one connection would use it. Where a worker waits,
+// others make steps; a get that reads from disk does so while they change the key.
+
+import Primitives
+import Store
+
+/// What a change came to; `stuck`: it was given up after many steps, and nothing has changed.
+enum Answer: Equatable {
+    case stored, notStored, exists, notFound, deleted, touched, notNumeric, tooLarge, stuck
+    case number(UInt64)
+}
+
+/// A value as a get answers it.
+struct PlayedItem {
+    var bytes: [UInt8]
+    var flags: UInt32
+    var expiry: UInt32
+    var cas: UInt64
+}
+
+final class PlayedClient {
+    let number: Int
+    var door: Door
+    /// Executes a command.
+    private(set) var isBusy = false
+    /// The store has asked for an empty turn.
+    var isWoken = false
+    /// The second that the door was told last.
+    private(set) var lastTurn: UInt32 = 0
+    private let buffer: Region
+    /// The world around it: `idle` makes some steps of others, false when there is no going on.
+    unowned let play: Play
+
+    init(_ store: TieredStore, number: Int, _ play: Play, buffer: Region) {
+        self.number = number
+        self.play = play
+        self.buffer = buffer
+        door = store.door(worker: number)
+    }
+
+    func begin() {
+        lastTurn = play.now.unixSeconds
+        door.beginTurn(now: lastTurn)
+        play.didBeginTurn()
+    }
+
+    func turn() {
+        isWoken = false
+        begin()
+        door.endTurn()
+    }
+
+    /// Lets others go on until `condition` holds; false: it never did.
+    private func wait(for what: String, until condition: () -> Bool) -> Bool {
+        // Who executes a command around this one cannot go on before this one has ended.
+        let isAlone = !play.clients.contains { $0 !== self && $0.isBusy }
+        var patience = isAlone ? Play.patience : 200
+        while !condition() {
+            guard play.idle(self), patience > 0 else {
+                if patience == 0, isAlone { play.didStarve(what) }
+                return false
+            }
+            patience -= 1
+            turn()
+        }
+        return true
+    }
+
+    func busily<R>(_ body: () -> R) -> R {
+        precondition(!isBusy)
+        isBusy = true
+        defer { isBusy = false }
+        return body()
+    }
+
+    // MARK: Reading
+
+    enum Got {
+        case miss
+        case item(PlayedItem)
+        case stuck
+    }
+
+    func get(_ key: [UInt8]) -> Got {
+        let hash = door.hash(key.span)
+        var except = Differing()
+        for _ in 0..<50 {
+            begin()
+            switch door.find(key.span, hash: hash, except: except) {
+            case .miss, .dead:
+                door.endTurn()
+                return .miss
+            case .memory(let found):
+                let item = copy(found)
+                door.endTurn()
+                guard let item else { return .stuck }
+                return .item(item)
+            case .disk(let read):
+                door.endTurn()
+                switch follow(read, key, &except) {
+                case .again: continue
+                case .miss: return .miss
+                case .stuck: return .stuck
+                case .record(let record):
+                    let item = PlayedItem(
+                        bytes: bytes(buffer, record.valueOffset, record.valueBytes),
+                        flags: record.flags, expiry: record.expiry, cas: record.cas)
+                    begin()
+                    door.finish(read, record, in: buffer)
+                    door.endTurn()
+                    return .item(item)
+                }
+            }
+        }
+        play.fail("a get goes round in circles")
+        return .stuck
+    }
+
+    private func bytes(_ region: Region, _ offset: Int, _ count: Int) -> [UInt8] {
+        region.withBytes(offset, count) { span in span.withUnsafeBufferPointer { Array($0) } }
+    }
+
+    /// The key's shard is locked; it is not any more when this returns. A large value is sent while
+    /// others go on.
+    private func copy(_ found: Found) -> PlayedItem? {
+        var item = PlayedItem(bytes: [], flags: found.flags, expiry: found.expiry, cas: found.cas)
+        if !found.isChained, found.valueBytes <= Door.copyBytesMax {
+            item.bytes = bytes(door.memory, found.valueOffset, found.valueBytes)
+            door.release(found)
+            return item
+        }
+        let pin = door.pin(found)
+        door.release(found)
+        guard let pin else { return nil }
+        while item.bytes.count < pin.valueBytes {
+            let (offset, count) = door.piece(pin, from: item.bytes.count)
+            guard count > 0 else {
+                play.fail("a value of \(pin.valueBytes) ended after \(item.bytes.count)")
+                break
+            }
+            item.bytes += bytes(door.memory, offset, count)
+            if item.bytes.count < pin.valueBytes {
+                door.endTurn()
+                guard play.idle(self) else { return nil }
+                begin()
+            }
+        }
+        door.unpin(pin)
+        return item
+    }
+
+    private enum Followed {
+        case again, miss, stuck
+        /// The record lies in the buffer; the read has not ended.
+        case record(DiskRecord)
+    }
+
+    private func load(_ read: DiskRead) -> Followed {
+        let seen = door.news().loads
+        begin()
+        door.requestLoad(read)
+        door.endTurn()
+        return wait(for: "a load") { door.news().loads != seen } ? .again : .stuck
+    }
+
+    private func follow(_ read: DiskRead, _ key: [UInt8], _ except: inout Differing) -> Followed {
+        if read.isLoad { return load(read) }
+        guard var count = fetch(read, read.firstBytes) else { return .stuck }
+        while true {
+            begin()
+            let examined = door.examine(read, key: key.span, in: buffer, at: 0, count: count)
+            switch examined {
+            case .other:
+                except.exclude(read)
+                door.finish(read, nil, in: buffer)
+            case .dead: door.drop(read, isDamaged: false)
+            case .damaged:
+                play.didMeetDamage()
+                door.drop(read, isDamaged: true)
+            case .record, .more, .beyond: break
+            }
+            door.endTurn()
+            switch examined {
+            case .record(let record): return .record(record)
+            case .other: return .again
+            case .dead, .damaged: return .miss
+            case .beyond: return load(read)
+            case .more(let total):
+                guard total > count, total <= buffer.byteCount else {
+                    play.fail("a read wants \(total) bytes after \(count)")
+                    return .stuck
+                }
+                guard let more = fetch(read, total) else { return .stuck }
+                count = more
+            }
+        }
+    }
+
+    /// A disk read; others go on meanwhile. Nil: the process is dead.
+    private func fetch(_ read: DiskRead, _ count: Int) -> Int? {
+        for _ in 0..<play.latency() { guard play.idle(self) else { return nil } }
+        guard let found = play.home.read(at: read.fileOffset, count: count) else {
+            return play.isDead ? nil : -5
+        }
+        buffer.store(found.span, at: 0)
+        for _ in 0..<play.latency() { guard play.idle(self) else { return nil } }
+        return found.count
+    }
+
+    // MARK: Changing
+
+    /// Executes a change until it is done; `settle` is called in the turn in which it was, before
+    /// anything else can happen.
+    func change(
+        _ key: [UInt8], _ body: (inout Door, UInt64, Differing) -> Outcome,
+        settle: (Answer) -> Void
+    ) {
+        let hash = door.hash(key.span)
+        var except = Differing()
+        for _ in 0..<50 {
+            let frames = door.news().frames
+            begin()
+            let outcome = body(&door, hash, except)
+            if let answer = Self.answer(outcome) { settle(answer) }
+            door.endTurn()
+            switch outcome {
+            case .wait:
+                guard wait(for: "memory", until: { door.news().frames != frames }) else {
+                    return settle(.stuck)
+                }
+            case .read(let read):
+                switch follow(read, key, &except) {
+                case .again, .miss: continue
+                case .stuck: return settle(.stuck)
+                case .record(let record):
+                    guard bring(read, record) else { return settle(.stuck) }
+                }
+            default: return
+            }
+        }
+        settle(.stuck)
+        play.fail("a change goes round in circles")
+    }
+
+    private static func answer(_ outcome: Outcome) -> Answer? {
+        switch outcome {
+        case .stored: .stored
+        case .notStored: .notStored
+        case .exists: .exists
+        case .notFound: .notFound
+        case .deleted: .deleted
+        case .touched: .touched
+        case .notNumeric: .notNumeric
+        case .tooLarge: .tooLarge
+        case .number(let number): .number(number)
+        case .wait, .read: nil
+        }
+    }
+
+    private func bring(_ read: DiskRead, _ record: DiskRecord) -> Bool {
+        begin()
+        let isDone = door.bring(read, record, in: buffer)
+        if !isDone { door.finish(read, nil, in: buffer) }
+        door.endTurn()
+        if isDone { return true }
+        let frames = door.news().frames
+        return wait(for: "memory to read into", until: { door.news().frames != frames })
+    }
+
+    /// Room for a value that arrives in pieces, while others go on; nil: there was none.
+    func stage(_ key: [UInt8], _ value: [UInt8], flags: UInt32, expiry: UInt32) -> Staging? {
+        let hash = door.hash(key.span)
+        var staging: Staging?
+        let isOpen = wait(for: "room for a value") {
+            begin()
+            staging = door.openStaging(
+                key: key.span, hash: hash, valueBytes: value.count, flags: flags, expiry: expiry)
+            door.endTurn()
+            return staging != nil
+        }
+        guard isOpen, let staging else { return nil }
+        var done = 0
+        while done < value.count {
+            let (offset, count) = door.piece(staging, from: done)
+            let part = min(count, value.count - done, 20_000)
+            door.memory.store(value.span.extracting(done..<done + part), at: offset)
+            done += part
+            guard play.idle(self) else { return nil }
+        }
+        return staging
+    }
+
+    func close() { door.close() }
+}
