@@ -37,7 +37,7 @@ final class Maintenance: Sendable {
                 // What is left is not on disk yet.
                 signals.committer.ring()
             }
-            if isCrawling || now >= nextCrawl {
+            if isCrawling || now >= nextCrawl || store.log.earliestExpiry.loadRelaxed() == 0 {
                 isCrawling = reclaimer.crawl(now: now, bucketLimit: Self.crawlBuckets)
                 if !isCrawling { nextCrawl = now &+ Self.secondsBetweenCrawls }
                 isBusy = isBusy || isCrawling
