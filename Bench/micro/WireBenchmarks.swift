@@ -29,7 +29,7 @@ enum WireBenchmarks {
     @inline(never)
     private static func parse(_ line: [UInt8], rounds: Int) -> UInt64 {
         let span = line.span
-        var parser = ClassicParser(valueBytesMax: 1 << 20)
+        var parser = ClassicParser(itemBytesMax: 1 << 20)
         var sum: UInt64 = 0
         for _ in 0..<rounds {
             var position = 0

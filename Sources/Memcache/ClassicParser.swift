@@ -30,15 +30,15 @@ public struct ClassicParser: BitwiseCopyable, Sendable {
 
     /// Expiry of a `gat` line, for each of its keys.
     var expiry: Int64 = 0
-    /// Largest value that is accepted, in bytes.
-    public let valueBytesMax: UInt32
+    /// Largest item that is accepted, in bytes: key and value, and what memcached keeps with them.
+    public let itemBytesMax: UInt32
     /// The verb of the retrieval line being read.
     var verb: Verb = .get
     var phase: Phase = .line
 
-    /// A parser that answers `tooLarge` to values of more than `valueBytesMax` bytes.
-    public init(valueBytesMax: UInt32) {
-        self.valueBytesMax = valueBytesMax
+    /// A parser that answers `tooLarge` to items of more than `itemBytesMax` bytes.
+    public init(itemBytesMax: UInt32) {
+        self.itemBytesMax = itemBytesMax
     }
 
     /// Whether the input that comes next belongs to a line that was begun already.

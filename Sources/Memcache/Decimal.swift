@@ -2,7 +2,7 @@
 //
 // memcached reads with strtol and friends: an optional sign and any number of leading zeros pass,
 // anything after the digits does not. A number that its field cannot hold is refused here, where
-// memcached 1.6 cuts the upper bits off.
+// memcached 1.6 cuts the upper bits off; only of an expiry are they cut off here too.
 
 /// Reads the decimal numbers of a line.
 enum Decimal {
@@ -24,6 +24,13 @@ enum Decimal {
         guard let magnitude = digits(input, start &+ 1, word.end) else { return nil }
         guard magnitude <= 1 << 63 else { return nil }
         return Int64(truncatingIfNeeded: 0 &- magnitude)
+    }
+
+    /// The seconds that an expiry asks for: the low 32 bits, with their sign. Several clients send
+    /// -1 as 4294967295.
+    @inline(__always)
+    static func expiry(_ input: Span<UInt8>, _ word: Slice) -> Int64? {
+        signed(input, word).map { Int64(Int32(truncatingIfNeeded: $0)) }
     }
 
     /// Whether `word` is a sign, or none, and digits: a number, though maybe one beyond 64 bits.

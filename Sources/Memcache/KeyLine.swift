@@ -42,7 +42,7 @@ extension ClassicParser {
             guard word < input.count else { return beginsLater(input, word) }
             position = ByteScan.wordEnd(in: input, from: word)
             guard position < input.count else { return beginsLater(input, position) }
-            expiry = Decimal.signed(input, Slice(word, position))
+            expiry = Decimal.expiry(input, Slice(word, position))
             guard word <= Limits.lineBytesMax, position <= Limits.lineBytesMax else {
                 return tooLong(input)
             }

@@ -13,6 +13,15 @@ public enum Limits {
     /// Longest declared value that can be framed at all: what a signed 32-bit number holds beside
     /// the line end that follows the value.
     public static let declaredBytesMax: UInt64 = (1 << 31) - 1 - 2
+    /// What memcached keeps with an item that has no flags: a header of 48 bytes, the CAS, a zero
+    /// behind the key, and the line end behind the value.
+    public static let itemOverheadBytes = 48 + 8 + 1 + 2
+    /// An item's bytes as memcached counts them, which is what its limit is about.
+    @inlinable @inline(__always)
+    public static func itemBytes(keyBytes: Int, valueBytes: UInt64, flags: UInt32) -> UInt64 {
+        valueBytes &+ UInt64(truncatingIfNeeded: keyBytes &+ itemOverheadBytes)
+            &+ (flags == 0 ? 0 : 4)
+    }
     /// Blanks in a list of keys that may pile up before they are dropped unseen.
     static let blankRunMax = 1024
     /// Longest reply line of a hit: `VALUE <key> <flags> <bytes> <cas>\r\n`.

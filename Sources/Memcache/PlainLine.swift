@@ -46,7 +46,7 @@ extension ClassicParser {
         guard isKey(key) else { return fault(.badFormat, request, consumed) }
         request.key = key.slice
         if verb == .touch {
-            guard let expiry = Decimal.signed(input, number) else {
+            guard let expiry = Decimal.expiry(input, number) else {
                 return fault(.badExpiry, request, consumed)
             }
             request.expiry = expiry
@@ -92,7 +92,7 @@ extension ClassicParser {
         var request = Request(verb: .flushAll)
         request.isQuiet = isNoreply(input, second.isEmpty ? first : second)
         if !first.isEmpty, !(second.isEmpty && request.isQuiet) {
-            guard let delay = Decimal.signed(input, first) else {
+            guard let delay = Decimal.expiry(input, first) else {
                 return fault(.badExpiry, request, consumed)
             }
             request.expiry = delay

@@ -68,12 +68,15 @@ extension ClassicParser {
         request.isQuiet = isNoreply(input, last)
         guard isKey(key), case .bytes(let valueBytes) = length,
             let flags = Decimal.unsigned(input, flags).flatMap({ UInt32(exactly: $0) }),
-            let expiry = Decimal.signed(input, expiry),
+            let expiry = Decimal.expiry(input, expiry),
             let cas = verb == .cas ? Decimal.unsigned(input, cas) : 0
         else {
             return .fault(refused(.badFormat, length, consumed, isQuiet: request.isQuiet))
         }
-        guard valueBytes <= UInt64(valueBytesMax) else {
+        guard
+            Limits.itemBytes(keyBytes: Int(key.slice.count), valueBytes: valueBytes, flags: flags)
+                <= UInt64(itemBytesMax)
+        else {
             var fault = refused(.tooLarge, length, consumed, isQuiet: request.isQuiet)
             if verb == .set { fault.key = key.slice }
             return .fault(fault)

@@ -116,7 +116,7 @@ extension Writer {
         segments.overlap(heir).storeRelaxed(segments.sequenceLimit())
         segments.setFrame(heir, frame)
         _ = segments.takeFrame(segment)
-        segments.dead(segment).add(1)
+        segments.noteDead(segment, bytes: Int(segments.filled(segment).loadRelaxed()))
         let target = Place(segment: heir, offset: 0)
         log.index.store(log.index.layout.moved(slot, to: target, hits: 1), at: at)
         segments.hits(heir).add(1)

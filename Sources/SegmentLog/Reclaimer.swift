@@ -256,8 +256,8 @@ public struct Reclaimer: ~Copyable {
 
     // MARK: Expiry
 
-    /// Looks at up to `bucketLimit` buckets for expired records in memory. Returns whether there
-    /// is more to do in this pass.
+    /// Looks at up to `bucketLimit` buckets for records in memory that have expired, and for any
+    /// that a flush has killed. Returns whether there is more to do in this pass.
     public mutating func crawl(now: UInt32, bucketLimit: Int) -> Bool {
         if crawlShard == 0, crawlBucket == 0 {
             guard log.earliestExpiry.loadRelaxed() <= UInt64(now) else { return false }
@@ -287,18 +287,27 @@ public struct Reclaimer: ~Copyable {
 
     private func crawl(_ shard: Int, _ buckets: Range<Int>, now: UInt32) {
         let layout = log.index.layout
+        let mark = log.flushMark.loadRelaxed()
         log.index.forEach(shard, buckets: buckets) { at, slot in
             guard !SlotLayout.isRemoval(slot) else { return }
-            guard let frame = log.segments.frame(layout.segment(slot)) else { return }
-            let expiry = log.record(frame, slot).expiry
-            guard expiry != 0 else { return }
-            if expiry > now { return log.noteExpiry(expiry) }
+            let segment = layout.segment(slot)
+            if let frame = log.segments.frame(segment) {
+                let record = log.record(frame, slot)
+                if record.order > mark {
+                    let expiry = record.expiry
+                    guard expiry != 0 else { return }
+                    if expiry > now { return log.noteExpiry(expiry) }
+                }
+            } else {
+                guard log.segments.state(segment) == .resting, log.isFlushed(segment) else {
+                    return
+                }
+            }
             if !log.rememberDead(shard, at, slot) {
                 log.bury(slot)
                 log.index.remove(shard, at: at)
             }
-            log.count(.expired)
-            if SlotLayout.hits(slot) == 0 { log.count(.expiredUnfetched) }
+            log.countDead(slot)
         }
     }
 }

@@ -86,8 +86,11 @@ public struct Record: BitwiseCopyable {
         if form & Form.flags == 0 { return 0 }
         return region.uint32(at: expiryOffset &+ Int((form & Form.expiry) &<< 2))
     }
-    @inlinable public var cas: UInt64 {
-        form & Form.cas == 0 ? order : region.uint64(at: at &+ 16)
+    /// The CAS of the record of a key with this hash: unique, as orders are unique in a shard, and
+    /// the upper bits of the hash are the shard's number (of which there are at most 2^12); and
+    /// rising, as orders are.
+    @inlinable public func cas(_ hash: UInt64) -> UInt64 {
+        form & Form.cas == 0 ? order &<< 16 | hash &>> 48 : region.uint64(at: at &+ 16)
     }
     /// From the header to the end of the value.
     @inlinable public var contentBytes: Int {
@@ -183,7 +186,7 @@ public struct Place: BitwiseCopyable, Equatable {
 public struct RecordFields: BitwiseCopyable {
     public var flags: UInt32
     public var expiry: UInt32
-    /// 0: the record's order is its cas.
+    /// 0: the record's CAS follows from its order.
     public var cas: UInt64
     public var isTombstone: Bool
     @inlinable public init(

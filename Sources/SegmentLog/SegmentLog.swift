@@ -22,6 +22,7 @@ public struct SegmentLog: BitwiseCopyable, Sendable {
     @usableFromInline let common: Region
 
     // common: 0 flush mark, 8 order limit, 16 recovering, 24 earliest expiry seen,
+    // 32 sequence at the last flush,
     // 64 + 64 w: writer w's cut: 0 asked, 4 answered, 8 open segment, 16 dirty.
     // then counters, see `LogCounter`.
 
@@ -64,7 +65,10 @@ public struct SegmentLog: BitwiseCopyable, Sendable {
     @inlinable public var orderLimit: AtomicWord64 { common.atomic64(at: 8) }
     /// Whether recovery still runs: removals are remembered in the index.
     @inlinable public var recovering: AtomicWord64 { common.atomic64(at: 16) }
-    /// No record in memory expires before this second.
+    /// The next sequence when the last flush began.
+    var flushSequence: AtomicWord64 { common.atomic64(at: 32) }
+    /// No record in memory expires before this second; 0 after a flush, whose dead are taken back
+    /// alike.
     @inlinable public var earliestExpiry: AtomicWord64 { common.atomic64(at: 24) }
 
     @inlinable func noteExpiry(_ expiry: UInt32) {
@@ -102,12 +106,22 @@ public struct SegmentLog: BitwiseCopyable, Sendable {
     /// Makes everything written so far dead; returns the mark. What is written while this runs
     /// may fall on either side; what is written after it lives.
     public func flushAll() -> UInt64 {
+        flushSequence.storeRelaxed(segments.sequenceLimit())
         let mark = highestOrder()
         raiseOrders(above: mark)
         while true {
             let seen = flushMark.loadRelaxed()
-            if seen >= mark || flushMark.replace(seen, with: mark) { return mark }
+            if seen >= mark || flushMark.replace(seen, with: mark) { break }
         }
+        // What is dead now is to be taken back, and counted, soon.
+        earliestExpiry.storeRelaxed(0)
+        return mark
+    }
+
+    /// Whether everything in a segment is dead, because it was sealed, and others were opened,
+    /// before the last flush.
+    func isFlushed(_ segment: Int) -> Bool {
+        segments.overlap(segment).loadRelaxed() < flushSequence.loadRelaxed()
     }
 
     /// Whether a record counts: newer than the flush mark, not expired.
@@ -128,13 +142,15 @@ public struct SegmentLog: BitwiseCopyable, Sendable {
     /// shard is locked.
     @inlinable @inline(__always) public func bury(_ slot: UInt64) {
         let segment = index.layout.segment(slot)
-        if segments.kind(segment) == .promotion { buryHome(slot, segment) }
-        segments.dead(segment).add(1)
+        guard let frame = segments.frame(segment) else { return segments.noteDeadUnread(segment) }
+        let record = record(frame, slot)
+        segments.noteDead(segment, bytes: record.totalBytes)
+        if segments.kind(segment) == .promotion { buryHome(record) }
     }
-    @usableFromInline func buryHome(_ slot: UInt64, _ segment: Int) {
-        guard let frame = segments.frame(segment) else { return }
-        let home = record(frame, slot).home
-        if segments.stands(home) { segments.dead(home.place.segment).add(1) }
+    @usableFromInline func buryHome(_ record: Record) {
+        let home = record.home
+        guard segments.stands(home) else { return }
+        segments.noteDead(home.place.segment, bytes: record.totalBytes - Record.homeBytes)
     }
 
     // MARK: Cuts
@@ -180,19 +196,14 @@ public struct SegmentLog: BitwiseCopyable, Sendable {
 
     // MARK: Size
 
-    /// Bytes of live records in memory and on disk, estimated from each segment's average.
+    /// Bytes of live records in memory and on disk. With a disk a promoted record counts where it
+    /// is at home.
     public func liveBytes() -> UInt64 {
         var sum: UInt64 = 0
         for segment in 1..<segments.count {
-            let state = segments.state(segment)
-            guard state != .free, segments.kind(segment) != .promotion else { continue }
-            let records = UInt64(segments.records(segment).loadRelaxed())
-            let filled = UInt64(segments.filled(segment).loadRelaxed())
-            guard records > 0 else {
-                sum &+= filled
-                continue
-            }
-            sum &+= filled * UInt64(segments.liveRecords(segment)) / records
+            guard segments.state(segment) != .free else { continue }
+            if geometry.hasDisk, segments.kind(segment) == .promotion { continue }
+            sum &+= UInt64(segments.liveBytes(segment))
         }
         return sum
     }

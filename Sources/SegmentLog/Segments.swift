@@ -44,7 +44,7 @@ public struct Segments: BitwiseCopyable, Sendable {
     @usableFromInline let frameWords: Region
     /// When each segment was opened, in unix seconds of the clock below.
     private let openedWords: Region
-    @usableFromInline let fillerWords: Region
+    @usableFromInline let lostWords: Region
     @usableFromInline let table: Region
     public let count: Int
     private let freeNumbers: SlotQueue
@@ -59,7 +59,7 @@ public struct Segments: BitwiseCopyable, Sendable {
         count = geometry.segmentCount
         frameWords = try Region.map(byteCount: count * 4)
         openedWords = try Region.map(byteCount: count * 4)
-        fillerWords = try Region.map(byteCount: count * 4)
+        lostWords = try Region.map(byteCount: count * 4)
         table = try Region.map(byteCount: count * 64 + 64)
         let queue = try Region.map(byteCount: SlotQueue.byteCount(capacity: count))
         freeNumbers = SlotQueue(queue, at: 0, capacity: count)
@@ -79,7 +79,7 @@ public struct Segments: BitwiseCopyable, Sendable {
         guard let number = freeNumbers.pop() else { return nil }
         let segment = Int(number)
         table.zero(segment * 64, 64)
-        fillers(segment).storeRelaxed(0)
+        lostBytes(segment).storeRelaxed(0)
         table.store(kind.rawValue, at: segment * 64 + 4)
         table.store(sequence ?? nextSequence.add(1), at: segment * 64 + 8)
         openedWords.atomic32(at: segment * 4).storeRelaxed(clock.loadRelaxed())
@@ -177,9 +177,9 @@ public struct Segments: BitwiseCopyable, Sendable {
     @inlinable @inline(__always) static func frame(_ word: UInt32) -> Int? {
         word == 0 ? nil : Int(word) &- 1
     }
-    /// Bytes of holes that overwriting in place has left.
-    @inlinable public func fillers(_ segment: Int) -> AtomicWord32 {
-        fillerWords.atomic32(at: segment &<< 2)
+    /// Bytes of dead records, and of holes that overwriting in place has left.
+    @inlinable public func lostBytes(_ segment: Int) -> AtomicWord32 {
+        lostWords.atomic32(at: segment &<< 2)
     }
     @inlinable func word32(_ segment: Int, _ offset: Int) -> AtomicWord32 {
         table.atomic32(at: segment &<< 6 &+ offset)
@@ -230,13 +230,25 @@ public struct Segments: BitwiseCopyable, Sendable {
         let state = state(segment)
         return state != .free && state != .dying && fileOffset(segment).loadRelaxed() != 0
     }
-    /// Bytes of dead records and fillers in a sealed segment, if dead and live records are equally
-    /// long.
+    /// Notes that no slot names a record of so many bytes any more.
+    @inlinable func noteDead(_ segment: Int, bytes: Int) {
+        dead(segment).add(1)
+        lostBytes(segment).add(UInt32(truncatingIfNeeded: bytes))
+    }
+    /// The same for a record that is on disk only, unread: it counts as long as the average.
+    public func noteDeadUnread(_ segment: Int) {
+        let average = liveBytes(segment) / max(liveRecords(segment), 1)
+        noteDead(segment, bytes: average)
+    }
+    /// Bytes of live records; an open segment's are as of its writer's last turn.
+    func liveBytes(_ segment: Int) -> Int {
+        guard liveRecords(segment) > 0 else { return 0 }
+        return max(
+            Int(filled(segment).loadRelaxed()) - Int(lostBytes(segment).loadRelaxed()), 0)
+    }
+    /// Bytes of dead records and holes in a sealed segment.
     func deadBytes(_ segment: Int) -> Int {
-        let records = Int(records(segment).loadRelaxed())
-        let filled = Int(filled(segment).loadRelaxed())
-        let fillers = Int(fillers(segment).loadRelaxed())
-        return filled - max(filled - fillers, 0) * liveRecords(segment) / max(records, 1)
+        Int(filled(segment).loadRelaxed()) - liveBytes(segment)
     }
     /// Live records, for choosing what to clean.
     @inlinable public func liveRecords(_ segment: Int) -> Int {

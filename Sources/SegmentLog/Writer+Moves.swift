@@ -44,7 +44,7 @@ extension Writer {
         let left = isAging && hits > 0 ? hits - 1 : hits
         index.store(index.layout.moved(slot, to: target, hits: left), at: at)
         if left > 0 { log.segments.hits(target.segment).add(1) }
-        if isAgain || home.isNone { log.segments.dead(place.segment).add(1) }
+        if isAgain || home.isNone { log.segments.noteDead(place.segment, bytes: source.totalBytes) }
         log.count(isAgain ? .recirculations : .promotions)
         return .moved
     }
@@ -100,7 +100,7 @@ extension Writer {
         let home = record.home
         if log.segments.stands(home) {
             index.store(index.layout.moved(slot, to: home.place), at: at)
-            log.segments.dead(place.segment).add(1)
+            log.segments.noteDead(place.segment, bytes: record.totalBytes)
             return
         }
         evict(hash, at, slot)
@@ -129,16 +129,35 @@ extension Writer {
             log.index.setMayHide(log.index.shard(hash))
             log.index.closeToRecovery(log.index.shard(hash))
         }
-        log.count(.evictions)
-        if SlotLayout.hits(slot) == 0 { log.count(.evictedUnfetched) }
+        countEviction(slot)
         log.ghosts.insert(hash) { log.index.itemCount() }
     }
 
     /// Removes an expired or flushed record. Shard locked.
     public mutating func expire(_ hash: UInt64, _ at: SlotOffset, _ slot: UInt64) {
         if !log.rememberDead(log.index.shard(hash), at, slot) { remove(hash, at, slot) }
-        log.count(.expired)
-        if SlotLayout.hits(slot) == 0 { log.count(.expiredUnfetched) }
+        log.countDead(slot)
+    }
+
+    /// Counts a live record that went for want of room.
+    public func countEviction(_ slot: UInt64) {
+        log.count(.evictions)
+        if SlotLayout.hits(slot) == 0 { log.count(.evictedUnfetched) }
+    }
+
+    /// Counts a record that goes for want of room, or was dead already: then it is no eviction.
+    public func countLoss(_ slot: UInt64, order: UInt64, expiry: UInt32) {
+        let isExpired = expiry != 0 && expiry <= log.segments.clock.loadRelaxed()
+        guard !isExpired, order > log.flushMark.loadRelaxed() else { return log.countDead(slot) }
+        countEviction(slot)
+    }
+}
+
+extension SegmentLog {
+    /// Counts an expired or flushed record whose place is taken back.
+    func countDead(_ slot: UInt64) {
+        count(.expired)
+        if SlotLayout.hits(slot) == 0 { count(.expiredUnfetched) }
     }
 }
 

@@ -264,7 +264,7 @@ public struct Writer: ~Copyable {
         let place = Place(segment: main.segment, offset: main.tail)
         main.tail += bytes
         main.records += 1
-        log.segments.dead(place.segment).add(1)
+        log.segments.noteDead(place.segment, bytes: bytes)
         return place
     }
 
@@ -286,11 +286,11 @@ public struct Writer: ~Copyable {
             Record(record.region, at: record.at &+ new).writeFiller(bytes: room &- new)
         }
         guard new != old else { return }
-        let fillers = log.segments.fillers(log.index.layout.segment(slot))
+        let lost = log.segments.lostBytes(log.index.layout.segment(slot))
         if new < old {
-            fillers.add(UInt32(truncatingIfNeeded: old &- new))
+            lost.add(UInt32(truncatingIfNeeded: old &- new))
         } else {
-            fillers.subtract(UInt32(truncatingIfNeeded: new &- old))
+            lost.subtract(UInt32(truncatingIfNeeded: new &- old))
         }
     }
 
@@ -373,6 +373,10 @@ public struct Writer: ~Copyable {
     @inlinable public mutating func answerCut() {
         let asked = log.cutAsked(number).loadAcquire()
         if asked != log.cutAnswered(number).loadRelaxed() { publishCut(asked) }
+        if main.segment != 0 {
+            log.segments.filled(main.segment).storeRelaxed(UInt32(truncatingIfNeeded: main.tail))
+            log.segments.records(main.segment).storeRelaxed(main.records)
+        }
         // Behind the cut: a worker that parks now has nothing more to commit.
         log.isDirty(number).storeRelaxed(main.tail > main.cut ? 1 : 0)
     }
@@ -386,8 +390,6 @@ public struct Writer: ~Copyable {
         main.cut = main.tail
         if main.segment != 0 {
             log.segments.cut(main.segment).storeRelease(UInt32(main.tail))
-            log.segments.records(main.segment).storeRelaxed(main.records)
-            log.segments.filled(main.segment).storeRelaxed(UInt32(main.tail))
         }
         log.cutSegment(number).storeRelease(UInt64(main.segment))
         log.cutAnswered(number).storeRelease(asked)

@@ -39,7 +39,9 @@ struct Maintenance: ~Copyable {
             // What is left is not on disk yet.
             signals.committer.ring()
         }
-        if isCrawling || reading.nanoseconds >= nextCrawl {
+        if isCrawling || reading.nanoseconds >= nextCrawl
+            || store.log.earliestExpiry.loadRelaxed() == 0
+        {
             isCrawling = reclaimer.crawl(now: now, bucketLimit: Self.crawlBuckets)
             if !isCrawling { nextCrawl = reading.nanoseconds + Self.nanosecondsBetweenCrawls }
             isBusy = isBusy || isCrawling

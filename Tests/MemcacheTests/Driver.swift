@@ -41,8 +41,8 @@ struct Driver {
     /// Broken promises of the parser.
     var complaints: [String] = []
 
-    init(valueBytesMax: UInt32 = 1 << 20) {
-        parser = ClassicParser(valueBytesMax: valueBytesMax)
+    init(itemBytesMax: UInt32 = 1 << 20) {
+        parser = ClassicParser(itemBytesMax: itemBytesMax)
     }
 
     mutating func receive(_ piece: some Collection<UInt8>) {
@@ -139,9 +139,9 @@ struct Driver {
 
 /// The events of `bytes`, arriving in pieces that end at `cuts` (ascending).
 func events(
-    _ bytes: [UInt8], cuts: [Int] = [], valueBytesMax: UInt32 = 1 << 20
+    _ bytes: [UInt8], cuts: [Int] = [], itemBytesMax: UInt32 = 1 << 20
 ) -> (events: [Event], complaints: [String]) {
-    var driver = Driver(valueBytesMax: valueBytesMax)
+    var driver = Driver(itemBytesMax: itemBytesMax)
     var start = 0
     for cut in cuts + [bytes.count] {
         driver.receive(bytes[start..<cut])

@@ -170,7 +170,7 @@ func valueLinesAreReadAlike(text: String, expected: [String]) {
             "keysEnd  =  [] f0 e0 c0 d0", "set key = va\r\nlue [] f3 e60 c0 d0",
             "cas quiet key = va\r\nlue [] f0 e0 c18446744073709551615 d0",
             "delete quiet key =  [] f0 e0 c0 d0", "incr key =  [] f0 e0 c0 d18446744073709551615",
-            "decr key =  [] f0 e0 c0 d1", "touch key =  [] f0 e-9223372036854775808 c0 d0",
+            "decr key =  [] f0 e0 c0 d1", "touch key =  [] f0 e0 c0 d0",
             "flushAll  =  [] f0 e9 c0 d0", "stats  =  [items] f0 e0 c0 d0",
             "version  =  [] f0 e0 c0 d0", "noop  =  [] f0 e0 c0 d0", "quit  =  [] f0 e0 c0 d0",
         ])

@@ -99,7 +99,7 @@ private func checkPrefixes(_ parser: ClassicParser, _ bytes: [UInt8], _ name: St
 
 @Test func everyPrefixIsHonest() {
     for (name, section) in sections where section.sent.count <= 60000 {
-        var parser = ClassicParser(valueBytesMax: 1 << 20)
+        var parser = ClassicParser(itemBytesMax: 1 << 20)
         var rest = section.sent
         while !rest.isEmpty {
             checkPrefixes(parser, rest, name)
@@ -137,13 +137,13 @@ func randomInputNeverTrapsAndReadsTheSameInPieces(seed: UInt64) {
                 bytes += Array(dictionary.randomElement(using: &random)!.utf8)
             }
         }
-        let limit = UInt32.random(in: 0...4, using: &random)
-        let whole = events(bytes, valueBytesMax: limit)
+        let limit = UInt32.random(in: 60...64, using: &random)
+        let whole = events(bytes, itemBytesMax: limit)
         var cuts = Set<Int>()
         for _ in 0..<Int.random(in: 1...20, using: &random) {
             cuts.insert(Int.random(in: 0...bytes.count, using: &random))
         }
-        let pieces = events(bytes, cuts: cuts.sorted(), valueBytesMax: limit)
+        let pieces = events(bytes, cuts: cuts.sorted(), itemBytesMax: limit)
         #expect(whole.complaints.isEmpty && pieces.complaints.isEmpty, "seed \(seed): \(bytes)")
         guard whole.events == pieces.events else {
             Issue.record("seed \(seed), cuts \(cuts.sorted()): \(text(bytes))")

@@ -108,7 +108,8 @@ final class SmallWorld {
     private func touch(_ key: Int) {
         guard var known = current(key), case .memory(_, _, let record) = locate(key) else { return }
         known.expiry = now + 2
-        guard write(key, known, keepsCas: record.cas, mayOverwrite: false) else { return }
+        guard write(key, known, keepsCas: record.cas(hashes[key]), mayOverwrite: false)
+        else { return }
         model[key] = known
     }
 

@@ -58,7 +58,7 @@ final class World {
             ring: ring, door: door,
             configuration: WorkerConfiguration(
                 connectionsMax: connections, receiveBuffers: receiveBuffers,
-                poolBlocks: poolBlocks, valueBytesMax: valueBytesMax,
+                poolBlocks: poolBlocks, itemBytesMax: valueBytesMax,
                 idleTimeoutSeconds: idleTimeoutSeconds),
             mailbox: shared.mailboxes[0], shared: shared, number: 0, clock: clock)
     }

@@ -233,7 +233,9 @@ final class StoreModel {
             entries[number] = Entry(value: value, flags: flags, expiry: expiry)
         default:
             let joined = mode == .append ? old.value + value : value + old.value
-            expect(result, joined.count > itemMax ? .tooLarge : .stored, "\(mode) to \(number)")
+            // With the key, and what memcached keeps with an item.
+            let bytes = joined.count + key.count + 59 + (old.flags == 0 ? 0 : 4)
+            expect(result, bytes > itemMax ? .tooLarge : .stored, "\(mode) to \(number)")
             guard result == .stored else { return }
             entries[number] = Entry(value: joined, flags: old.flags, expiry: old.expiry)
         }

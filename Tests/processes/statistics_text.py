@@ -176,10 +176,26 @@ def ages_and_losses_are_told():
                 assert int(found["get_flushed"]) + int(found["reclaimed"]) >= 1, found
 
 
+def the_general_ones_fit_one_small_buffer():
+    """collectd reads 4096 bytes, nginx's memcached module a page: whatever the numbers are."""
+    with support.folder() as place, support.Server(
+            "-m", 64, "--idle-timeout", 60, store=place / "store") as server, \
+            server.client() as client:
+        lines = _lines(client, b"stats")
+        longest = 0
+        for line in lines:
+            head, name, value = line.split(" ", 2)
+            digits = 20 if re.fullmatch(r"\d+", value) else len(value) + 10
+            longest += len(head) + len(name) + digits + 4
+        assert len(lines) > 80 and longest + 5 <= 3900, (len(lines), longest)
+        own = client.stats("brim")
+        assert own["brim_frames"] and not set(own) & {line.split(" ")[1] for line in lines}
+
+
 def words_without_answers_end_too():
     """Whoever waits for END must see one; what is unknown is answered, in one line."""
     with support.Server("-m", 64) as server, server.client() as client:
-        for word in (b"", b" ", b" sizes", b" conns", b" settings", b" items", b" slabs"):
+        for word in (b"", b" ", b" brim", b" sizes", b" conns", b" settings", b" items", b" slabs"):
             client.send(b"stats%s\r\n" % word)
             while client.line() != b"END":
                 pass

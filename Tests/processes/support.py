@@ -244,12 +244,14 @@ class Client:
         return self.values()
 
     def stats(self, of=""):
-        self.send(b"stats %s\r\n" % of.encode() if of else b"stats\r\n")
+        """The statistics of that name; without one the general ones, and those of our own."""
         found = {}
-        while (line := self.line().decode()) != "END":
-            head, name, value = line.split(" ", 2)
-            assert head == "STAT", line
-            found[name] = value
+        for name in [of] if of else ["", "brim"]:
+            self.send(b"stats %s\r\n" % name.encode() if name else b"stats\r\n")
+            while (line := self.line().decode()) != "END":
+                head, name, value = line.split(" ", 2)
+                assert head == "STAT", line
+                found[name] = value
         return found
 
     def is_closed(self):

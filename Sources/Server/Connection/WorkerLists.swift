@@ -25,7 +25,7 @@ extension Worker where Network: ~Copyable {
     mutating func giveSlot(_ slot: Int) {
         let generation = connections[slot].generation &+ 1 & 0xFF_FFFF
         connections[slot] = Connection(
-            descriptor: -1, generation: generation, parser: ClassicParser(valueBytesMax: 0),
+            descriptor: -1, generation: generation, parser: ClassicParser(itemBytesMax: 0),
             now: 0)
         connections[slot].phase = .vacant
         connections[slot].nextReady = vacantSlot

@@ -293,10 +293,9 @@ extension Worker where Network: ~Copyable {
         return true
     }
 
+    /// As memcached does: a touch, and no get.
     private mutating func countTouchedGet(isHit: Bool) {
-        counters.add(.getCommands)
         counters.add(.touchCommands)
-        counters.add(isHit ? .getHits : .getMisses)
         counters.add(isHit ? .touchHits : .touchMisses)
     }
 

@@ -93,11 +93,9 @@ extension SharedState {
         lines.add("extstore_io_queue", 0)
     }
 
-    /// What has no name elsewhere.
+    /// `stats brim`: what has no name elsewhere.
     func addOwn(_ store: StoreStatistics, to lines: inout StatisticsLines) {
-        lines.add("brim_version", Version.number)
         let known = facts.current
-        lines.add("brim_ring_features", known.ringFeatures.isEmpty ? "-" : known.ringFeatures)
         for (number, mailbox) in mailboxes.enumerated() {
             lines.add("brim_worker_\(number)_connections", mailbox.connectionCount)
         }
@@ -106,6 +104,7 @@ extension SharedState {
             lines.add("brim_store_bytes", memory.storeBytes)
         }
         addLoop(to: &lines)
+        addRest(store, to: &lines)
         lines.add("brim_frames", store.frames)
         lines.add("brim_frames_free", store.framesFree)
         lines.add("brim_frames_log", store.framesLog)
@@ -121,6 +120,18 @@ extension SharedState {
         lines.add("brim_ghost_hits", store.ghostHits)
         lines.add("brim_store_waits", store.waits)
         if settings.store != nil { addDisk(store, to: &lines) }
+    }
+
+    /// What memcached prints among its general statistics, and nothing that we know of reads.
+    private func addRest(_ store: StoreStatistics, to lines: inout StatisticsLines) {
+        let buffers = (facts.current.memory?.receiveBuffers ?? 0) * workerCount
+        lines.add("read_buf_count", buffers)
+        lines.add("read_buf_bytes", buffers * ServerLimits.blockBytes)
+        lines.add("read_buf_oom", total(.closedPoolDry))
+        lines.add("reserved_fds", workerCount * 2 + 8)
+        lines.add("hash_power_level", 64 - max(store.indexBytes / 8, 1).leadingZeroBitCount - 1)
+        lines.add("slabs_moved", store.segmentsCleaned)
+        lines.add("slab_global_page_pool", store.framesFree)
     }
 
     private func addLoop(to lines: inout StatisticsLines) {

@@ -104,7 +104,7 @@ enum WorkerThread {
             configuration: WorkerConfiguration(
                 connectionsMax: memory.connectionsPerWorker,
                 receiveBuffers: receiveBuffers, poolBlocks: memory.poolBlocks,
-                valueBytesMax: store.itemBytesMax,
+                itemBytesMax: store.itemBytesMax + (settings.isCasDisabled ? 8 : 0),
                 requestsPerTurnMax: settings.requestsPerTurnMax,
                 idleTimeoutSeconds: settings.idleTimeoutSeconds,
                 isCasDisabled: settings.isCasDisabled),

@@ -21,7 +21,7 @@ public struct WorkerConfiguration: BitwiseCopyable, Sendable {
     /// Blocks of its pool.
     public var poolBlocks: Int
     /// Largest value it accepts, in bytes.
-    public var valueBytesMax: Int
+    public var itemBytesMax: Int
     /// Requests of one connection in a turn (-R); values below 64 count as 64.
     public var requestsPerTurnMax: Int
     /// Seconds without a request after which a connection is closed; 0 for never.
@@ -31,13 +31,13 @@ public struct WorkerConfiguration: BitwiseCopyable, Sendable {
 
     public init(
         connectionsMax: Int, receiveBuffers: Int = 64, poolBlocks: Int = 64,
-        valueBytesMax: Int = 1 << 20, requestsPerTurnMax: Int = 64, idleTimeoutSeconds: Int = 0,
+        itemBytesMax: Int = 1 << 20, requestsPerTurnMax: Int = 64, idleTimeoutSeconds: Int = 0,
         isCasDisabled: Bool = false
     ) {
         self.connectionsMax = connectionsMax
         self.receiveBuffers = receiveBuffers
         self.poolBlocks = poolBlocks
-        self.valueBytesMax = valueBytesMax
+        self.itemBytesMax = itemBytesMax
         self.requestsPerTurnMax = requestsPerTurnMax
         self.idleTimeoutSeconds = idleTimeoutSeconds
         self.isCasDisabled = isCasDisabled
@@ -262,7 +262,7 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
         let generation = connections[slot].generation
         connections[slot] = Connection(
             descriptor: socket.descriptor, generation: generation,
-            parser: ClassicParser(valueBytesMax: UInt32(clamping: configuration.valueBytesMax)),
+            parser: ClassicParser(itemBytesMax: UInt32(clamping: configuration.itemBytesMax)),
             now: now.nanoseconds)
         openCount += 1
         counters.add(.totalConnections)

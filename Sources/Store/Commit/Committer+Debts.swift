@@ -128,8 +128,7 @@ extension Committer {
                 log.index.remove(shard, at: at, isItem: false)
             } else {
                 writer.remove(hash, at, slot)
-                log.count(.evictions)
-                if SlotLayout.hits(slot) == 0 { log.count(.evictedUnfetched) }
+                writer.countLoss(slot, order: record.order, expiry: record.expiry)
                 disk.counters.add(.recordsGivenUp, 1)
             }
             log.index.setMayHide(shard)

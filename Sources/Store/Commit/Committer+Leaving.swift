@@ -232,8 +232,7 @@ extension Committer {
             } else {
                 writer.remove(hash, at, slot)
                 log.index.setMayHide(shard)
-                log.count(.evictions)
-                if SlotLayout.hits(slot) == 0 { log.count(.evictedUnfetched) }
+                writer.countLoss(slot, order: entry.order, expiry: entry.expiry)
                 disk.counters.add(.recordsDeleted, 1)
             }
         } else if let (at, slot) = promoted(hash, Home(place, sequence: victim.sequence)) {
@@ -269,7 +268,7 @@ extension Committer {
         guard let frame = log.segments.frame(segment),
             let place = writer.appendCopy(log.record(frame, slot))
         else { return false }
-        log.segments.dead(segment).add(1)
+        log.bury(slot)
         log.index.store(log.index.layout.moved(slot, to: place, hits: 1), at: at)
         log.segments.hits(place.segment).add(1)
         log.count(.rescues)

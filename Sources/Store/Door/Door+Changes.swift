@@ -58,7 +58,7 @@ extension Door {
         log.index.lock(shard)
         defer { log.index.unlock(shard) }
         let subject = subject(key, hash, except, mayTake: mode == .set)
-        if let outcome = refusal(mode, subject, cas) { return outcome }
+        if let outcome = refusal(mode, subject, hash, cas) { return outcome }
         if isExpired { return bury(subject, key, hash, shard) ? .stored : .wait }
         guard let order = writer.nextOrder(shard) else { return .wait }
         if case .present(let place, let slot, let old, _) = subject,
@@ -86,14 +86,16 @@ extension Door {
     }
 
     /// Why a storage command does nothing, if it does not.
-    mutating func refusal(_ mode: StoreMode, _ subject: Subject, _ cas: UInt64) -> Outcome? {
+    mutating func refusal(
+        _ mode: StoreMode, _ subject: Subject, _ hash: UInt64, _ cas: UInt64
+    ) -> Outcome? {
         var isThere = false
         var current: UInt64 = 0
         switch subject {
         case .mustRead(let read): return .read(read)
         case .present(_, _, let record, let isAlive):
             isThere = isAlive
-            current = record.cas
+            current = record.cas(hash)
         case .unread: isThere = true
         case .absent: break
         }
@@ -196,6 +198,7 @@ extension Door {
         } else {
             _ = log.flushAll()
             signals.flushAt.storeRelease(0)
+            signals.maintenance.ring()
         }
         signals.changes.add(1)
     }
@@ -241,7 +244,7 @@ extension Door {
             let origin = Origin(
                 order: record.order, value: valueExtent(slot, record),
                 valueBytes: record.valueBytes,
-                fields: RecordFields(flags: record.flags, expiry: expiry, cas: record.cas),
+                fields: RecordFields(flags: record.flags, expiry: expiry, cas: record.cas(hash)),
                 newBytes: record.valueBytes)
             return settle(
                 draft, origin, isLast, key, .present(at, noted, record, isAlive: true), hash,

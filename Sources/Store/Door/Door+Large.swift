@@ -147,7 +147,7 @@ extension Door {
         log.index.lock(shard)
         defer { log.index.unlock(shard) }
         let subject = subject(key, staging.hash, except, mayTake: mode == .set)
-        if let outcome = refusal(mode, subject, cas) { return outcome }
+        if let outcome = refusal(mode, subject, staging.hash, cas) { return outcome }
         guard let draft else {
             return bury(subject, key, staging.hash, shard) ? .stored : .wait
         }
@@ -214,14 +214,16 @@ extension Door {
         _ isLast: Bool
     ) -> Hold {
         let subject = subject(key, hash, except, mayTake: false)
-        if let outcome = refusal(mode, subject, 0) { return .done(outcome) }
+        if let outcome = refusal(mode, subject, hash, 0) { return .done(outcome) }
         guard case .present(_, let slot, let old, _) = subject else { return .done(.notStored) }
         let added: Int
         switch addition {
         case .span: added = value.count
         case .extent(_, let count): added = count
         }
-        guard old.valueBytes + added <= itemBytesMax else { return .done(.tooLarge) }
+        guard itemBytes(old, key, valueBytes: old.valueBytes + added) <= itemBytesMax else {
+            return .done(.tooLarge)
+        }
         let origin = Origin(
             order: old.order, value: valueExtent(slot, old), valueBytes: old.valueBytes,
             fields: RecordFields(flags: old.flags, expiry: old.expiry),
@@ -231,6 +233,12 @@ extension Door {
             fill: { door, origin, target in
                 door.writeJoined(mode, origin, addition, value, to: target)
             })
+    }
+
+    /// The item as memcached counts it: with a header of 48 bytes, a CAS, a zero, a line end, and
+    /// flags if it has some.
+    private func itemBytes(_ old: Record, _ key: Span<UInt8>, valueBytes: Int) -> Int {
+        valueBytes + key.count + 59 + (old.flags == 0 ? 0 : 4)
     }
 
     /// Writes both parts of a joined value.

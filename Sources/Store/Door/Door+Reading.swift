@@ -22,7 +22,7 @@ extension Door {
                 return .dead(death)
             }
             writer.noteHit(at, slot)
-            return .memory(found(shard, slot, record))
+            return .memory(found(shard, slot, record, hash))
         case .disk(let at, let slot, _):
             let read = beginRead(hash, slot)
             writer.noteHit(at, slot)
@@ -31,11 +31,13 @@ extension Door {
         }
     }
 
-    private mutating func found(_ shard: Int, _ slot: UInt64, _ record: Record) -> Found {
+    private mutating func found(
+        _ shard: Int, _ slot: UInt64, _ record: Record, _ hash: UInt64
+    ) -> Found {
         let segment = log.index.layout.segment(slot)
         return Found(
             valueOffset: record.valueOffset, valueBytes: record.valueBytes, flags: record.flags,
-            cas: record.cas, expiry: record.expiry,
+            cas: record.cas(hash), expiry: record.expiry,
             isChained: log.segments.kind(segment) == .chain, shard: shard, segment: segment,
             recordOffset: record.at)
     }
@@ -105,7 +107,7 @@ extension Door {
         return .record(
             DiskRecord(
                 valueOffset: record.valueOffset, valueBytes: record.valueBytes,
-                flags: record.flags, cas: record.cas, expiry: record.expiry,
+                flags: record.flags, cas: record.cas(read.hash), expiry: record.expiry,
                 recordOffset: offset, recordBytes: content))
     }
 

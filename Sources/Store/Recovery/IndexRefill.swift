@@ -72,7 +72,7 @@ struct IndexRefill {
 
     /// Tombstones are counted when their segment is found.
     private func countDead(_ entry: Directory.Entry, _ place: Place) {
-        if !entry.isTombstone { log.segments.dead(place.segment).add(1) }
+        if !entry.isTombstone { log.segments.noteDeadUnread(place.segment) }
     }
 
     private func replace(

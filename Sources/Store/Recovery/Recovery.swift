@@ -268,7 +268,7 @@ struct Recovery: ~Copyable {
             if ahead < view.count { log.index.prefetch(view.hash(ahead)) }
             let entry = view[number]
             guard entry.offset < view.filled, entry.offset % 8 == 0 else { continue }
-            if entry.isTombstone { log.segments.dead(segment).add(1) }
+            if entry.isTombstone { log.segments.noteDeadUnread(segment) }
             switch refill.merge(entry, at: Place(segment: segment, offset: entry.offset)) {
             case .inserted: counts.items += 1
             case .refused: counts.refused += 1
