@@ -84,18 +84,12 @@ struct Connection: BitwiseCopyable {
     var isLeaving = false
     /// Whether the input that is there ends inside a request.
     var isPartial = false
-    var isReady = false
-    var isTouched = false
-    var isWatched = false
-    /// It wants to receive and the ring has no buffer.
-    var isStarved = false
     /// The last value was sent from elsewhere: its line end comes first.
     var owesLineEnd = false
     /// And END behind it.
     var owesEnd = false
-    var nextReady = nobody
-    var nextTouched = nobody
-    var nextStarved = nobody
+    /// The next vacant slot, if this one is vacant.
+    var nextVacant = nobody
     /// Operations whose completion the kernel owes.
     var outstanding: UInt32 = 0
 
@@ -167,8 +161,6 @@ struct Connection: BitwiseCopyable {
     var waitingSince: UInt64 = 0
     /// When its output last moved, while some is unsent.
     var unsentSince: UInt64 = 0
-    var nextWatched = nobody
-    var previousWatched = nobody
 
     init(descriptor: Int32, generation: UInt32, parser: ClassicParser, now: UInt64) {
         self.descriptor = descriptor
@@ -227,8 +219,8 @@ struct Connection: BitwiseCopyable {
     }
 
     /// Since when its peer has neither taken nor sent what we wait for; nil while we wait for
-    /// something else, which is not the peer's fault.
-    var stalledSince: UInt64? {
+    /// something else, which is not the peer's fault: a starved one has no buffer to receive into.
+    func stalledSince(isStarved: Bool) -> UInt64? {
         if isBehind { return unsentSince == 0 ? nil : unsentSince }
         let isIncomplete =
             stagingPhase == .filling || stagingPhase == .lineEnd || isPartial && inputBytes > 0
