@@ -8,6 +8,7 @@
 
 internal import Memcache
 internal import Primitives
+internal import Store
 internal import Uring
 
 /// Memory of the store that connections occupy for longer than a turn, and that has a limit.
@@ -120,8 +121,15 @@ extension Worker where Network: ~Copyable {
             let place = Location(region: source.region, offset: source.offset + copied)
             copied += blocks.append(
                 place, count: count - copied, to: &chain, isOutput: isOutput)
-            guard copied < count, closeStalled(sparing: slot, longerThan: 0) else {
+            guard copied < count else { return copied }
+            if isOutput {
+                guard closeStalled(sparing: slot, longerThan: 0) else { return copied }
+            } else if !giveWay(sparing: slot) {
+                let rest = Location(region: source.region, offset: source.offset + copied)
                 return copied
+                    + blocks.append(
+                        rest, count: count - copied, to: &chain, isOutput: false,
+                        usesReserve: true)
             }
         }
     }
@@ -144,12 +152,11 @@ extension Worker where Network: ~Copyable {
             return true
         }
         // Everyone moves, and nothing comes of it: the slowest gives way.
-        let since = blocksWantedSince != 0 ? blocksWantedSince : buffersWantedSince
+        let since = blocksWantedSince != 0 ? blocksWantedSince : intake.stuckSince
         guard since != 0, elapsed(since: since) > ServerLimits.dryPoolNanosecondsMax else {
             return false
         }
         if blocksWantedSince != 0 { blocksWantedSince = max(now.nanoseconds, 1) }
-        if buffersWantedSince != 0 { buffersWantedSince = max(now.nanoseconds, 1) }
         return closeQuietest(sparing: slot)
     }
 
@@ -178,7 +185,7 @@ extension Worker where Network: ~Copyable {
 
     /// Since when a connection has stalled, if that is more than `limit` ago, or the limit is 0.
     private mutating func stalledSince(_ slot: Int, longerThan limit: UInt64) -> UInt64? {
-        let since = connections[slot].stalledSince(isStarved: starved.contains(slot))
+        let since = connections[slot].stalledSince(isStarved: intake.isStarved(slot))
         guard let since, limit == 0 || elapsed(since: since) > limit else { return nil }
         return since
     }
@@ -194,28 +201,101 @@ extension Worker where Network: ~Copyable {
 
     /// The ring has no buffer to receive into: the connection stands in line.
     mutating func starve(_ slot: Int) {
-        guard !starved.contains(slot) else { return }
+        guard connections[slot].phase == .open else { return }
+        let hadItsTurn = connections[slot].isArmedOnce
+        connections[slot].isArmedOnce = false
+        guard intake.standInLine(slot, inFront: hadItsTurn, at: now.nanoseconds) else { return }
         counters.add(.receivesStarved)
-        starved.append(slot)
-        if buffersWantedSince == 0 { buffersWantedSince = max(now.nanoseconds, 1) }
-        _ = relievePool(sparing: slot)
     }
 
-    /// The end of a turn: withheld buffers go to the ring if the pool has recovered, and who stood
-    /// in line is received from, in order.
+    /// The end of a turn: withheld buffers go to the ring if the pool has recovered, and of those
+    /// who stand in line, as many as there are buffers are received from, in order. If none can be
+    /// lent for the beginnings of others' requests, these give way.
     mutating func lendWithheld() {
-        while let id = blocks.takeWithheld(pledged: pledged) {
-            ring.lendBuffer(UInt16(truncatingIfNeeded: id))
+        lendMore()
+        guard intake.isAnyoneStarved else { return }
+        var closed = 0
+        while blocks.lentCount == 0, blocks.heldCount == 0,
+            closed < ServerLimits.givingWayPerTurnMax, giveWay(sparing: -1)
+        {
+            closed += 1
+            lendMore()
         }
-        guard blocks.lentCount > 0 else { return }
-        while let slot = starved.removeFirst() {
+        var left = min(blocks.lentCount, intake.starvedCount)
+        while left > 0, let slot = intake.takeStarved(at: now.nanoseconds) {
             let connection = connections[slot]
             guard connection.shouldReceive, !connection.isArmed, !connection.isCancelling,
                 !connection.isFilling
             else { continue }
             armReceive(slot)
+            left -= 1
         }
-        buffersWantedSince = 0
+    }
+
+    private mutating func lendMore() {
+        while let id = blocks.takeWithheld(pledged: pledged) {
+            ring.lendBuffer(UInt16(truncatingIfNeeded: id))
+        }
+    }
+
+    // MARK: Giving way
+
+    /// Closes the connection whose request makes the least progress, of those who keep blocks
+    /// occupied with the beginning of one. False: there is none, nor a reader who has stalled.
+    private mutating func giveWay(sparing slot: Int) -> Bool {
+        let table = connections
+        let victim = (0..<slotsUsed).eldest(
+            where: { $0 != slot && table[$0].holdsBeginning },
+            by: { .max - table[$0].requestDue(at: now.nanoseconds) })
+        guard let victim else {
+            return closeStalled(
+                sparing: slot, longerThan: ServerLimits.wantedBlocksNanosecondsMax)
+        }
+        close(victim, .closedPoolDry)
+        return true
+    }
+
+    /// Closes those who hold the places of values that would take too long to come, until there is
+    /// room for all who wait for one.
+    mutating func givePlaces() {
+        guard stagingCount > 0, let first = intake.firstPlaceless else { return }
+        let table = connections
+        var wanted = 0
+        for slot in intake.line where table[slot].wait == .frames {
+            wanted += Int(table[slot].stagedRequest.valueBytes)
+        }
+        let waited = elapsed(since: table[first].waitingSince)
+        let isLong = waited > ServerLimits.placeNanosecondsMax
+        var closed = 0
+        while wanted > 0, closed < ServerLimits.givingWayPerTurnMax,
+            let victim = slowestStaging(isLong ? 0 : ServerLimits.patienceNanoseconds)
+        {
+            wanted -= table[victim].staging?.valueBytes ?? wanted
+            close(victim, .closedStalledForOthers)
+            closed += 1
+            if isLong { break }
+        }
+    }
+
+    /// The same for a place that another worker's connection waits for.
+    private mutating func giveOthersPlaces() {
+        guard !intake.isAnyonePlaceless,
+            let victim = slowestStaging(ServerLimits.patienceNanoseconds)
+        else { return }
+        close(victim, .closedStalledForOthers)
+    }
+
+    /// Of those whose value arrives into a place of its own, the one that will need longest, if
+    /// that is more than `patience`.
+    private mutating func slowestStaging(_ patience: UInt64) -> Int? {
+        let table = connections
+        let moment = now.nanoseconds
+        return watched.eldest(
+            where: { table[$0].isStagingJudged(at: moment) },
+            by: {
+                let due = table[$0].requestDue(at: moment)
+                return due > patience ? .max - due : nil
+            })
     }
 
     // MARK: The alarm
@@ -224,7 +304,7 @@ extension Worker where Network: ~Copyable {
     mutating func armAlarm() {
         guard !isAlarmArmed else { return }
         guard
-            blocksWantedSince != 0 || buffersWantedSince != 0 || stagingCount > 0 || pinCount > 0
+            blocksWantedSince != 0 || intake.isAnyoneStarved || stagingCount > 0 || pinCount > 0
                 || wantsStaging || wantsPins || isDraining
         else { return }
         isAlarmArmed = true
@@ -236,18 +316,22 @@ extension Worker where Network: ~Copyable {
     /// Who is in the way of others, and does nothing, is closed.
     mutating func alarm() {
         for _ in 0..<ServerLimits.relievedPerAlarmMax
-        where blocksWantedSince != 0 || buffersWantedSince != 0 {
+        where blocksWantedSince != 0 {
             guard relievePool(sparing: -1) else { break }
         }
         if wantsStaging {
             wantsStaging = isAnyoneWaiting(for: .frames)
             if wantsStaging { shared.want(.staging, at: now.nanoseconds) }
+            givePlaces()
+            if let first = intake.firstPlaceless, connections[first].wait == .frames {
+                endWait(first)
+            }
         }
         if wantsPins {
             wantsPins = isAnyoneWaiting(for: .pin)
             if wantsPins { shared.want(.pins, at: now.nanoseconds) }
         }
-        if isWanted(.staging) { _ = relieve(.staging, sparing: -1) }
+        if isWanted(.staging) { giveOthersPlaces() }
         if isWanted(.pins) { _ = relieve(.pins, sparing: -1) }
         if isDraining { endUnwilling() }
     }

@@ -17,8 +17,7 @@ extension Worker where Network: ~Copyable {
         counters.add(reason)
         table[slot].phase = .closing
         table[slot].wait = .nothing
-        starved.remove(slot)
-        if starved.isEmpty { buffersWantedSince = 0 }
+        intake.forget(slot)
         touch(slot)
         while table[slot].input.head != nobody {
             let id = table[slot].input.head

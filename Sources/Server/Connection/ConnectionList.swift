@@ -59,6 +59,17 @@ struct ConnectionList: BitwiseCopyable, Sequence {
         count &+= 1
     }
 
+    /// Adds a connection in front of all others, unless it is in the list.
+    mutating func prepend(_ slot: Int) {
+        let entry = slot &+ 1
+        guard links[entry].next == 0 else { return }
+        let first = links[ends].next
+        links[entry] = Links(next: first, previous: UInt32(truncatingIfNeeded: ends))
+        links[Int(first)].previous = UInt32(truncatingIfNeeded: entry)
+        links[ends].next = UInt32(truncatingIfNeeded: entry)
+        count &+= 1
+    }
+
     /// Takes a connection off, if it is in the list.
     @inline(__always)
     mutating func remove(_ slot: Int) {
@@ -119,7 +130,7 @@ extension Sequence where Element == Int {
         var eldest: Int?
         var earliest = UInt64.max
         for slot in self where condition(slot) {
-            guard let time = moment(slot), time < earliest else { continue }
+            guard let time = moment(slot), eldest == nil || time < earliest else { continue }
             earliest = time
             eldest = slot
         }

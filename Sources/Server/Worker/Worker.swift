@@ -83,12 +83,13 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
     private let tables: WorkerTables
     var blocks: Blocks
 
-    // Who is to be visited, to be looked at when the turn ends, waits for the store or the clock,
-    // and has no buffer to receive into, in the order in which they came to be.
+    // Who is to be visited, to be looked at when the turn ends, and waits for the store or the clock,
+    // in the order in which they came to be.
     var ready: ConnectionList
     var touched: ConnectionList
     var watched: ConnectionList
-    var starved: ConnectionList
+    /// Who waits for memory to receive into.
+    var intake: Intake
 
     // Where the free lists begin.
     var vacantSlot = nobody
@@ -122,9 +123,8 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
     var isPinFreed = false
 
     // Who waits for whom (Pool.swift).
-    /// Since when somebody waits for blocks or parts, and for receive buffers; 0 if nobody does.
+    /// Since when somebody waits for blocks or parts; 0 if nobody does.
     var blocksWantedSince: UInt64 = 0
-    var buffersWantedSince: UInt64 = 0
     /// The turn in which nobody was found who stands in the way.
     var searchedTurn = UInt64.max
     /// Large values on their way in, and pinned ones on their way out.
@@ -150,7 +150,7 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
         precondition(ring.bufferOffset(1) == ServerLimits.blockBytes)
         let tables = try WorkerTables(connectionsMax: slots)
         let (ready, touched) = try (ConnectionList(slots: slots), ConnectionList(slots: slots))
-        let (watched, starved) = try (ConnectionList(slots: slots), ConnectionList(slots: slots))
+        let (watched, intake) = try (ConnectionList(slots: slots), Intake(slots: slots))
         let blocks = try Blocks(
             received: ring.buffers, receivedCount: configuration.receiveBuffers,
             poolCount: configuration.poolBlocks)
@@ -160,7 +160,7 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
         self.ready = ready
         self.touched = touched
         self.watched = watched
-        self.starved = starved
+        self.intake = intake
         self.configuration = configuration
         self.mailbox = mailbox
         self.shared = shared
@@ -218,13 +218,11 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
         ready.check()
         touched.check()
         watched.check()
-        starved.check()
         precondition(touched.isEmpty && outputRuns <= openCount)
         for slot in watched { precondition(connections[slot].phase == .open) }
-        for slot in starved {
-            precondition(connections[slot].phase == .open && !connections[slot].isArmed)
-        }
-        precondition(starved.isEmpty || buffersWantedSince != 0)
+        let table = connections
+        intake.check { table[$0].phase == .open }
+        blocks.check()
     }
 
     /// One turn.
