@@ -161,6 +161,11 @@ public import Primitives
         unsafe curing_receive(handle, socket.descriptor, token.bits)
     }
 
+    @inlinable public mutating func receiveOnce(_ socket: Socket, token: Token) {
+        precondition(bufferCount > 0)
+        unsafe curing_receive_once(handle, socket.descriptor, token.bits)
+    }
+
     @inlinable public mutating func receive(
         _ socket: Socket, into region: Region, at offset: Int, count: Int, token: Token
     ) {

@@ -33,7 +33,7 @@ extension SimulatedRing {
         case .accept:
             guard network.backlogs[operation.descriptor] == nil else { return true }
             finish(operation, -Code.badDescriptor)
-        case .receive, .receiveInto, .send:
+        case .receive, .receiveOnce, .receiveInto, .send:
             guard operation.link < 0 else { return true }
             finish(operation, -Code.badDescriptor)
         case .read:
@@ -117,7 +117,7 @@ extension SimulatedRing {
     {
         switch operation.kind {
         case .accept: return accept(operation, isFull)
-        case .receive: return receive(operation, isFull)
+        case .receive, .receiveOnce: return receive(operation, isFull)
         case .receiveInto: return receiveInto(operation)
         case .send: return send(&operation)
         case .read: return read(&operation)
@@ -164,12 +164,13 @@ extension SimulatedRing {
             let id = lent.removeFirst()
             isLent[Int(id)] = false
             let count = take(link, at: bufferOffset(id), of: buffers, max: bufferBytes)
-            let isArmed = !losesArming(isFull)
+            let isArmed = operation.kind == .receive && !losesArming(isFull)
             tell(operation, Int32(count), buffer: id, isArmed: isArmed)
             guard isArmed else { return false }
         }
         guard isAtEnd(link) else { return true }
-        finish(operation, 0)
+        // A buffer is taken before the kernel looks what there is.
+        finish(operation, lent.isEmpty ? -Code.noBuffers : 0)
         return false
     }
 

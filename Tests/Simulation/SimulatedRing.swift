@@ -14,7 +14,7 @@ public import Uring
 /// One of any number of rings on a simulated network.
 public struct SimulatedRing: ~Copyable, Ring {
     enum Kind {
-        case accept, receive, receiveInto, sendNow, send, read
+        case accept, receive, receiveOnce, receiveInto, sendNow, send, read
         case cancel, shutdown, close, timeout, wake
     }
 
@@ -118,6 +118,11 @@ public struct SimulatedRing: ~Copyable, Ring {
     public mutating func receive(_ socket: Socket, token: Token) {
         precondition(configuration.bufferCount > 0)
         add(Operation(kind: .receive, token: token, descriptor: socket.descriptor))
+    }
+
+    public mutating func receiveOnce(_ socket: Socket, token: Token) {
+        precondition(configuration.bufferCount > 0)
+        add(Operation(kind: .receiveOnce, token: token, descriptor: socket.descriptor))
     }
 
     public mutating func receive(

@@ -181,6 +181,14 @@ static inline struct curing_submission *curing_take(struct curing *c) {
     return slot;
 }
 
+static inline void curing_receive_once(struct curing *c, int fd, uint64_t user_data) {
+    struct curing_submission *slot = curing_take(c);
+    slot->opcode = CURING_OP_RECEIVE;
+    slot->flags = CURING_BUFFER_SELECT;
+    slot->descriptor = fd;
+    slot->user_data = user_data;
+}
+
 static inline void curing_receive(struct curing *c, int fd, uint64_t user_data) {
     struct curing_submission *slot = curing_take(c);
     slot->opcode = CURING_OP_RECEIVE;

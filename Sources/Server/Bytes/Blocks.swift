@@ -1,7 +1,8 @@
 // Blocks: the buffers that bytes lie in between a socket and a request, and their chains.
 //
 // There are three kinds, told apart by number: the provided receive buffers of the ring come first,
-// the large and then the small blocks of the worker's own pool follow. A chain may hold all kinds.
+// the large and then the small blocks of the worker's own pool follow. Small blocks are pieces of
+// large ones: of some always, of others while input needs them. A chain may hold all kinds.
 // A provided buffer belongs to a connection within one turn only; what is left of it at the end of
 // the turn moves to the pool, which therefore keeps a block in reserve for every provided buffer
 // that is out. Who owns which chain is the connection's business.
@@ -64,6 +65,10 @@ struct Blocks: ~Copyable {
     private var outputCount = 0
     private var freeSmall = nobody
     private(set) var smallFreeCount: Int
+    /// Free pieces of large blocks that are cut for now, linked in both directions (`start` is the
+    /// one before); a cut block's `end` counts its pieces in use.
+    private var freePiece = nobody
+    private var cutNowCount = 0
     /// Provided buffers that the ring has, or connections.
     private(set) var outCount: Int
     /// Of these, the ones that connections hold in this turn.
@@ -72,30 +77,33 @@ struct Blocks: ~Copyable {
 
     private static var bytes: Int { ServerLimits.blockBytes }
     private static var smallBytes: Int { ServerLimits.smallBlockBytes }
+    private static var pieces: Int { bytes / smallBytes }
 
     /// - Parameter poolCount: the pool's size in large blocks; an eighth of it is cut into small
     ///   ones.
     init(received: Region, receivedCount: Int, poolCount: Int) throws(MemoryError) {
         let cutCount = poolCount / 8
-        let smallCount = cutCount * (Self.bytes / Self.smallBytes)
+        let smallCount = cutCount * Self.pieces
         let largeCount = poolCount - cutCount
         let pool = try Region.map(byteCount: poolCount * Self.bytes)
-        let blocks = try Table<Block>(count: receivedCount + largeCount + smallCount)
+        let blocks = try Table<Block>(
+            count: Self.entries(receivedCount: receivedCount, poolCount: poolCount))
         self.received = received
         self.receivedCount = receivedCount
         self.poolCount = poolCount
         self.largeCount = largeCount
-        smallStart = receivedCount + largeCount
+        smallStart = receivedCount + poolCount
         self.pool = pool
         self.blocks = blocks
         freeCount = largeCount
         smallFreeCount = smallCount
         outCount = receivedCount
-        for index in (receivedCount..<smallStart).reversed() {
+        for index in (receivedCount..<receivedCount + largeCount).reversed() {
             blocks[index].next = free
             free = UInt32(index)
         }
-        for index in (smallStart..<smallStart + smallCount).reversed() {
+        let firstSmall = smallStart + largeCount * Self.pieces
+        for index in (firstSmall..<firstSmall + smallCount).reversed() {
             blocks[index].next = freeSmall
             freeSmall = UInt32(index)
         }
@@ -103,8 +111,7 @@ struct Blocks: ~Copyable {
 
     /// Entries of the table for a pool of `poolCount` blocks.
     static func entries(receivedCount: Int, poolCount: Int) -> Int {
-        let cutCount = poolCount / 8
-        return receivedCount + poolCount - cutCount + cutCount * (bytes / smallBytes)
+        receivedCount + poolCount * (1 + pieces)
     }
 
     @inline(__always)
@@ -128,7 +135,7 @@ struct Blocks: ~Copyable {
         let offset =
             number < smallStart
             ? (number &- receivedCount) &* Self.bytes
-            : largeCount &* Self.bytes &+ (number &- smallStart) &* Self.smallBytes
+            : (number &- smallStart) &* Self.smallBytes
         return Location(region: pool, offset: offset)
     }
 
@@ -153,9 +160,16 @@ struct Blocks: ~Copyable {
         return id
     }
 
-    /// A block for so many bytes, if there is one that holds them; else any.
-    private mutating func take(for count: Int, isOutput: Bool) -> UInt32? {
-        guard count <= Self.smallBytes || free == nobody, freeSmall != nobody else {
+    /// A block for so many bytes, if there is one that holds them; else any. Short input takes
+    /// small blocks only, unless it may take what is kept for those who hold nothing.
+    private mutating func take(for count: Int, isOutput: Bool, usesReserve: Bool) -> UInt32? {
+        let isShortInput = !isOutput && count <= ServerLimits.shortInputBytesMax
+        if isShortInput {
+            if let id = takePiece() { return id }
+            guard freeSmall != nobody || usesReserve else { return nil }
+        }
+        guard isShortInput || count <= Self.smallBytes || free == nobody, freeSmall != nobody
+        else {
             guard let id = take() else { return nil }
             blocks[Int(id)].isOutput = isOutput
             if isOutput { outputCount += 1 }
@@ -171,7 +185,9 @@ struct Blocks: ~Copyable {
     /// Gives a block of the pool back.
     mutating func give(_ id: UInt32) {
         precondition(!isReceived(id))
-        if isSmall(id) {
+        if isPiece(id) {
+            givePiece(id)
+        } else if isSmall(id) {
             blocks[Int(id)].next = freeSmall
             freeSmall = id
             smallFreeCount += 1
@@ -181,6 +197,85 @@ struct Blocks: ~Copyable {
             free = id
             freeCount += 1
         }
+    }
+
+    // MARK: Pieces
+
+    /// Large blocks that input may use and that are not cut: so many buffers stay lent, for those
+    /// who hold nothing, whatever beginnings of requests there are.
+    private var reserveCount: Int { poolCount / 8 }
+
+    /// Whether the pool has room for the whole of a request that would better lie elsewhere.
+    var isRoomy: Bool { freeCount &- outCount > largeCount / 2 }
+
+    /// Whether a small block belongs to a large one that is cut for now.
+    private func isPiece(_ id: UInt32) -> Bool {
+        Int(id) >= smallStart && Int(id) < smallStart + largeCount * Self.pieces
+    }
+
+    /// The large block that a piece is cut from.
+    private func whole(_ piece: Int) -> Int { receivedCount + (piece - smallStart) / Self.pieces }
+
+    /// A small block for input; cuts a large one if there are enough.
+    private mutating func takePiece() -> UInt32? {
+        if freePiece == nobody {
+            let left = min(freeCount, freeCount &+ outputCount &- shareCount)
+            guard left > reserveCount, let id = take() else { return nil }
+            cutNowCount += 1
+            let first = smallStart + (Int(id) - receivedCount) * Self.pieces
+            for piece in (first..<first + Self.pieces).reversed() { link(piece) }
+        }
+        let piece = Int(freePiece)
+        unlink(piece)
+        blocks[whole(piece)].end += 1
+        blocks[piece] = Block(next: nobody, start: 0, end: 0, borrowed: 0)
+        return UInt32(piece)
+    }
+
+    /// Gives a piece back, and the large block if it was the last one in use.
+    private mutating func givePiece(_ id: UInt32) {
+        let large = whole(Int(id))
+        link(Int(id))
+        blocks[large].end -= 1
+        guard blocks[large].end == 0 else { return }
+        let first = smallStart + (large - receivedCount) * Self.pieces
+        for piece in first..<first + Self.pieces { unlink(piece) }
+        cutNowCount -= 1
+        give(UInt32(large))
+    }
+
+    private mutating func link(_ piece: Int) {
+        blocks[piece] = Block(next: freePiece, start: nobody, end: 0, borrowed: 0)
+        if freePiece != nobody { blocks[Int(freePiece)].start = UInt32(piece) }
+        freePiece = UInt32(piece)
+    }
+
+    private mutating func unlink(_ piece: Int) {
+        let (before, next) = (blocks[piece].start, blocks[piece].next)
+        if before == nobody {
+            freePiece = next
+        } else {
+            blocks[Int(before)].next = next
+        }
+        if next != nobody { blocks[Int(next)].start = before }
+    }
+
+    /// Traps if what is free contradicts what is counted.
+    mutating func check() {
+        precondition(count(from: free) == freeCount && count(from: freeSmall) == smallFreeCount)
+        precondition(freeCount + cutNowCount <= largeCount && outCount >= heldCount)
+        precondition(count(from: freePiece) <= cutNowCount * Self.pieces)
+    }
+
+    private func count(from first: UInt32) -> Int {
+        var count = 0
+        var id = first
+        while id != nobody {
+            count += 1
+            precondition(count <= blocks.count)
+            id = blocks[Int(id)].next
+        }
+        return count
     }
 
     // MARK: Provided buffers
@@ -238,12 +333,16 @@ struct Blocks: ~Copyable {
     /// Copies bytes behind a chain of pool blocks, taking blocks as needed. Returns how many
     /// found room.
     mutating func append(
-        _ source: Location, count: Int, to chain: inout Chain, isOutput: Bool
+        _ source: Location, count: Int, to chain: inout Chain, isOutput: Bool,
+        usesReserve: Bool = false
     ) -> Int {
         var copied = 0
         while copied < count {
             if chain.tail == nobody || Int(self[chain.tail].end) == capacity(chain.tail) {
-                guard let id = take(for: count - copied, isOutput: isOutput) else { break }
+                guard
+                    let id = take(
+                        for: count - copied, isOutput: isOutput, usesReserve: usesReserve)
+                else { break }
                 append(id, to: &chain)
             }
             let tail = chain.tail

@@ -131,16 +131,16 @@ extension Worker where Network: ~Copyable {
         }
         let expiry = absolute(request.expiry)
         let keyStart = place.offset + Int(request.key.offset)
-        let staging = place.region.withBytes(keyStart, Int(request.key.count)) { key in
-            door.openStaging(
-                key: key, hash: door.hash(key), valueBytes: Int(request.valueBytes),
-                flags: request.flags, expiry: expiry.second)
+        var staging: Staging?
+        if intake.mayAskForPlace(slot) {
+            staging = place.region.withBytes(keyStart, Int(request.key.count)) { key in
+                door.openStaging(
+                    key: key, hash: door.hash(key), valueBytes: Int(request.valueBytes),
+                    flags: request.flags, expiry: expiry.second)
+            }
         }
         guard staging != nil || hasWaitedTooLong(slot) else {
-            counters.add(.waitsForMemory)
-            beginWait(slot, .frames)
-            want(.staging)
-            _ = relieve(.staging, sparing: slot)
+            waitForPlace(slot, request, consumed)
             return
         }
         guard let staging else {
@@ -154,10 +154,28 @@ extension Worker where Network: ~Copyable {
         acceptStorage(slot, request, key: place, keyStart, consumed)
         table[slot].staging = staging
         table[slot].stagedBytes = 0
+        // What could not come while it waited is not its fault.
+        table[slot].requestSince = now.nanoseconds
         table[slot].stagingPhase = .filling
         stagingCount += 1
         watch(slot)
         goOnStaging(slot)
+    }
+
+    /// There is no place for the value of the command at the cursor. A short one may come into a
+    /// block meanwhile, while there are many.
+    private mutating func waitForPlace(_ slot: Int, _ request: Request, _ consumed: Int) {
+        let bytes = consumed + Int(request.valueBytes) + 2
+        guard bytes > ServerLimits.blockBytes || !blocks.isRoomy else {
+            connections[slot].isPartial = true
+            return
+        }
+        counters.add(.waitsForMemory)
+        connections[slot].stagedRequest = request
+        intake.waitForPlace(slot)
+        beginWait(slot, .frames)
+        want(.staging)
+        givePlaces()
     }
 
     /// The command at the cursor is taken: its key is kept, and its line is behind the cursor.
@@ -167,6 +185,7 @@ extension Worker where Network: ~Copyable {
         keys.copy(
             from: place.region, at: keyStart, to: slot * ServerLimits.keyBytes,
             count: Int(request.key.count))
+        intake.endWaitForPlace(slot)
         connections[slot].stagedRequest = request
         connections[slot].position += UInt32(consumed)
         connections[slot].inputBytes -= consumed

@@ -66,7 +66,7 @@ extension Worker where Network: ~Copyable {
 
     /// Looks at every connection that something happened to in this turn.
     mutating func flush() {
-        while let slot = popTouched() { finishTurn(slot) }
+        while let slot = touched.removeFirst() { finishTurn(slot) }
         lendWithheld()
         armAlarm()
     }
@@ -90,6 +90,9 @@ extension Worker where Network: ~Copyable {
         if connections[slot].shouldClose {
             close(slot, connections[slot].hasEnded ? .closedByPeer : .closedByRequest)
             return
+        }
+        if intake.isAnyonePlaceless, connections[slot].wait != .frames, !ready.contains(slot) {
+            intake.endWaitForPlace(slot)
         }
         fill(slot)
         if connections[slot].deservesVisit { markReady(slot) }
@@ -239,15 +242,19 @@ extension Worker where Network: ~Copyable {
     /// Moves what is left in provided buffers to the pool.
     private mutating func stash(_ slot: Int) {
         let table = connections
-        guard table[slot].input.tail != nobody, blocks.isReceived(table[slot].input.tail) else {
-            return
-        }
+        guard table[slot].input.tail != nobody else { return }
+        // What is short does not keep the large block that its parts were joined in.
+        let isShort = table[slot].inputBytes <= ServerLimits.shortInputBytesMax
+        guard
+            blocks.isReceived(table[slot].input.tail)
+                || isShort && !blocks.isSmall(table[slot].input.head)
+        else { return }
         var kept = Chain()
         var id = table[slot].input.head
         var isWhole = true
         while id != nobody {
             let next = blocks[id].next
-            if !blocks.isReceived(id) {
+            if !blocks.isReceived(id), !isShort || blocks.isSmall(id) {
                 blocks[id].borrowed = 0
                 blocks.append(id, to: &kept)
             } else {
@@ -278,7 +285,8 @@ extension Worker where Network: ~Copyable {
             guard !table[slot].isArmed, !table[slot].isCancelling, !table[slot].isFilling else {
                 return
             }
-            guard blocks.lentCount > 0 else {
+            guard !intake.isStarved(slot) else { return }
+            guard blocks.lentCount > 0, !intake.isAnyoneStarved else {
                 starve(slot)
                 return
             }
@@ -290,8 +298,14 @@ extension Worker where Network: ~Copyable {
 
     mutating func armReceive(_ slot: Int) {
         let table = connections
-        ring.receive(
-            Socket(descriptor: table[slot].descriptor), token: token(.receive, slot))
+        let socket = Socket(descriptor: table[slot].descriptor)
+        if intake.isScarce(at: now.nanoseconds) {
+            ring.receiveOnce(socket, token: token(.receive, slot))
+            table[slot].isArmedOnce = true
+        } else {
+            ring.receive(socket, token: token(.receive, slot))
+            table[slot].isArmedOnce = false
+        }
         table[slot].isArmed = true
         table[slot].armedSince = now.nanoseconds
         table[slot].outstanding += 1

@@ -8,6 +8,7 @@
 
 internal import Memcache
 internal import Primitives
+internal import Store
 internal import Uring
 
 /// Memory of the store that connections occupy for longer than a turn, and that has a limit.
@@ -90,18 +91,10 @@ extension Worker where Network: ~Copyable {
 
     /// There is room again: whoever has waited longest comes first.
     mutating func wakeEldest() {
-        var eldest = -1
-        var oldest = UInt64.max
-        var index = firstWatched
-        while index != nobody {
-            let slot = Int(index)
-            index = connections[slot].nextWatched
-            guard connections[slot].wait == .blocks, connections[slot].waitingSince < oldest
-            else { continue }
-            oldest = connections[slot].waitingSince
-            eldest = slot
-        }
-        if eldest >= 0 { endWait(eldest) }
+        let table = connections
+        let eldest = watched.eldest(
+            where: { table[$0].wait == .blocks }, by: { table[$0].waitingSince })
+        if let eldest { endWait(eldest) }
     }
 
     /// How many reply bytes a connection may have in a turn now.
@@ -128,8 +121,15 @@ extension Worker where Network: ~Copyable {
             let place = Location(region: source.region, offset: source.offset + copied)
             copied += blocks.append(
                 place, count: count - copied, to: &chain, isOutput: isOutput)
-            guard copied < count, closeStalled(sparing: slot, longerThan: 0) else {
+            guard copied < count else { return copied }
+            if isOutput {
+                guard closeStalled(sparing: slot, longerThan: 0) else { return copied }
+            } else if !giveWay(sparing: slot) {
+                let rest = Location(region: source.region, offset: source.offset + copied)
                 return copied
+                    + blocks.append(
+                        rest, count: count - copied, to: &chain, isOutput: false,
+                        usesReserve: true)
             }
         }
     }
@@ -152,28 +152,21 @@ extension Worker where Network: ~Copyable {
             return true
         }
         // Everyone moves, and nothing comes of it: the slowest gives way.
-        let since = blocksWantedSince != 0 ? blocksWantedSince : buffersWantedSince
+        let since = blocksWantedSince != 0 ? blocksWantedSince : intake.stuckSince
         guard since != 0, elapsed(since: since) > ServerLimits.dryPoolNanosecondsMax else {
             return false
         }
         if blocksWantedSince != 0 { blocksWantedSince = max(now.nanoseconds, 1) }
-        if buffersWantedSince != 0 { buffersWantedSince = max(now.nanoseconds, 1) }
         return closeQuietest(sparing: slot)
     }
 
     private mutating func closeStalled(sparing slot: Int, longerThan limit: UInt64) -> Bool {
         // One look at everybody a turn is enough if it finds nobody.
         guard limit == 0 || searchedTurn != turnNumber else { return false }
-        var victim = -1
-        var oldest = UInt64.max
-        for candidate in 0..<slotsUsed where candidate != slot && holdsBlocks(candidate) {
-            guard let since = connections[candidate].stalledSince,
-                limit == 0 || elapsed(since: since) > limit, since < oldest
-            else { continue }
-            oldest = since
-            victim = candidate
-        }
-        guard victim >= 0 else {
+        let victim = (0..<slotsUsed).eldest(
+            where: { $0 != slot && holdsBlocks($0) },
+            by: { stalledSince($0, longerThan: limit) })
+        guard let victim else {
             searchedTurn = turnNumber
             return false
         }
@@ -182,17 +175,19 @@ extension Worker where Network: ~Copyable {
     }
 
     private mutating func closeQuietest(sparing slot: Int) -> Bool {
-        var victim = -1
-        var oldest = UInt64.max
-        for candidate in 0..<slotsUsed where candidate != slot && holdsBlocks(candidate) {
-            let since = connections[candidate].quietSince
-            guard since < oldest else { continue }
-            oldest = since
-            victim = candidate
-        }
-        guard victim >= 0 else { return false }
+        let table = connections
+        let victim = (0..<slotsUsed).eldest(
+            where: { $0 != slot && holdsBlocks($0) }, by: { table[$0].quietSince })
+        guard let victim else { return false }
         close(victim, .closedPoolDry)
         return true
+    }
+
+    /// Since when a connection has stalled, if that is more than `limit` ago, or the limit is 0.
+    private mutating func stalledSince(_ slot: Int, longerThan limit: UInt64) -> UInt64? {
+        let since = connections[slot].stalledSince(isStarved: intake.isStarved(slot))
+        guard let since, limit == 0 || elapsed(since: since) > limit else { return nil }
+        return since
     }
 
     private mutating func holdsBlocks(_ slot: Int) -> Bool {
@@ -206,60 +201,101 @@ extension Worker where Network: ~Copyable {
 
     /// The ring has no buffer to receive into: the connection stands in line.
     mutating func starve(_ slot: Int) {
-        guard !connections[slot].isStarved else { return }
+        guard connections[slot].phase == .open else { return }
+        let hadItsTurn = connections[slot].isArmedOnce
+        connections[slot].isArmedOnce = false
+        guard intake.standInLine(slot, inFront: hadItsTurn, at: now.nanoseconds) else { return }
         counters.add(.receivesStarved)
-        connections[slot].isStarved = true
-        connections[slot].nextStarved = nobody
-        if lastStarved == nobody {
-            firstStarved = UInt32(slot)
-        } else {
-            connections[Int(lastStarved)].nextStarved = UInt32(slot)
-        }
-        lastStarved = UInt32(slot)
-        if buffersWantedSince == 0 { buffersWantedSince = max(now.nanoseconds, 1) }
-        _ = relievePool(sparing: slot)
     }
 
-    /// The end of a turn: withheld buffers go to the ring if the pool has recovered, and who stood
-    /// in line is received from, in order.
+    /// The end of a turn: withheld buffers go to the ring if the pool has recovered, and of those
+    /// who stand in line, as many as there are buffers are received from, in order. If none can be
+    /// lent for the beginnings of others' requests, these give way.
     mutating func lendWithheld() {
-        while let id = blocks.takeWithheld(pledged: pledged) {
-            ring.lendBuffer(UInt16(truncatingIfNeeded: id))
+        lendMore()
+        guard intake.isAnyoneStarved else { return }
+        var closed = 0
+        while blocks.lentCount == 0, blocks.heldCount == 0,
+            closed < ServerLimits.givingWayPerTurnMax, giveWay(sparing: -1)
+        {
+            closed += 1
+            lendMore()
         }
-        guard firstStarved != nobody, blocks.lentCount > 0 else { return }
-        while firstStarved != nobody {
-            let slot = Int(firstStarved)
-            firstStarved = connections[slot].nextStarved
-            connections[slot].isStarved = false
+        var left = min(blocks.lentCount, intake.starvedCount)
+        while left > 0, let slot = intake.takeStarved(at: now.nanoseconds) {
             let connection = connections[slot]
             guard connection.shouldReceive, !connection.isArmed, !connection.isCancelling,
                 !connection.isFilling
             else { continue }
             armReceive(slot)
+            left -= 1
         }
-        lastStarved = nobody
-        buffersWantedSince = 0
     }
 
-    /// Takes a connection that ends out of the line.
-    mutating func unstarve(_ slot: Int) {
-        guard connections[slot].isStarved else { return }
-        connections[slot].isStarved = false
-        var before = nobody
-        var index = firstStarved
-        while index != nobody, Int(index) != slot {
-            before = index
-            index = connections[Int(index)].nextStarved
+    private mutating func lendMore() {
+        while let id = blocks.takeWithheld(pledged: pledged) {
+            ring.lendBuffer(UInt16(truncatingIfNeeded: id))
         }
-        guard index != nobody else { return }
-        let next = connections[slot].nextStarved
-        if before == nobody {
-            firstStarved = next
-        } else {
-            connections[Int(before)].nextStarved = next
+    }
+
+    // MARK: Giving way
+
+    /// Closes the connection whose request makes the least progress, of those who keep blocks
+    /// occupied with the beginning of one. False: there is none, nor a reader who has stalled.
+    private mutating func giveWay(sparing slot: Int) -> Bool {
+        let table = connections
+        let victim = (0..<slotsUsed).eldest(
+            where: { $0 != slot && table[$0].holdsBeginning },
+            by: { .max - table[$0].requestDue(at: now.nanoseconds) })
+        guard let victim else {
+            return closeStalled(
+                sparing: slot, longerThan: ServerLimits.wantedBlocksNanosecondsMax)
         }
-        if lastStarved == UInt32(slot) { lastStarved = before }
-        if firstStarved == nobody { buffersWantedSince = 0 }
+        close(victim, .closedPoolDry)
+        return true
+    }
+
+    /// Closes those who hold the places of values that would take too long to come, until there is
+    /// room for all who wait for one.
+    mutating func givePlaces() {
+        guard stagingCount > 0, let first = intake.firstPlaceless else { return }
+        let table = connections
+        var wanted = 0
+        for slot in intake.line where table[slot].wait == .frames {
+            wanted += Int(table[slot].stagedRequest.valueBytes)
+        }
+        let waited = elapsed(since: table[first].waitingSince)
+        let isLong = waited > ServerLimits.placeNanosecondsMax
+        var closed = 0
+        while wanted > 0, closed < ServerLimits.givingWayPerTurnMax,
+            let victim = slowestStaging(isLong ? 0 : ServerLimits.patienceNanoseconds)
+        {
+            wanted -= table[victim].staging?.valueBytes ?? wanted
+            close(victim, .closedStalledForOthers)
+            closed += 1
+            if isLong { break }
+        }
+    }
+
+    /// The same for a place that another worker's connection waits for.
+    private mutating func giveOthersPlaces() {
+        guard !intake.isAnyonePlaceless,
+            let victim = slowestStaging(ServerLimits.patienceNanoseconds)
+        else { return }
+        close(victim, .closedStalledForOthers)
+    }
+
+    /// Of those whose value arrives into a place of its own, the one that will need longest, if
+    /// that is more than `patience`.
+    private mutating func slowestStaging(_ patience: UInt64) -> Int? {
+        let table = connections
+        let moment = now.nanoseconds
+        return watched.eldest(
+            where: { table[$0].isStagingJudged(at: moment) },
+            by: {
+                let due = table[$0].requestDue(at: moment)
+                return due > patience ? .max - due : nil
+            })
     }
 
     // MARK: The alarm
@@ -268,7 +304,7 @@ extension Worker where Network: ~Copyable {
     mutating func armAlarm() {
         guard !isAlarmArmed else { return }
         guard
-            blocksWantedSince != 0 || buffersWantedSince != 0 || stagingCount > 0 || pinCount > 0
+            blocksWantedSince != 0 || intake.isAnyoneStarved || stagingCount > 0 || pinCount > 0
                 || wantsStaging || wantsPins || isDraining
         else { return }
         isAlarmArmed = true
@@ -280,18 +316,22 @@ extension Worker where Network: ~Copyable {
     /// Who is in the way of others, and does nothing, is closed.
     mutating func alarm() {
         for _ in 0..<ServerLimits.relievedPerAlarmMax
-        where blocksWantedSince != 0 || buffersWantedSince != 0 {
+        where blocksWantedSince != 0 {
             guard relievePool(sparing: -1) else { break }
         }
         if wantsStaging {
             wantsStaging = isAnyoneWaiting(for: .frames)
             if wantsStaging { shared.want(.staging, at: now.nanoseconds) }
+            givePlaces()
+            if let first = intake.firstPlaceless, connections[first].wait == .frames {
+                endWait(first)
+            }
         }
         if wantsPins {
             wantsPins = isAnyoneWaiting(for: .pin)
             if wantsPins { shared.want(.pins, at: now.nanoseconds) }
         }
-        if isWanted(.staging) { _ = relieve(.staging, sparing: -1) }
+        if isWanted(.staging) { giveOthersPlaces() }
         if isWanted(.pins) { _ = relieve(.pins, sparing: -1) }
         if isDraining { endUnwilling() }
     }
@@ -306,11 +346,7 @@ extension Worker where Network: ~Copyable {
     }
 
     private mutating func isAnyoneWaiting(for wait: Wait) -> Bool {
-        var index = firstWatched
-        while index != nobody {
-            if connections[Int(index)].wait == wait { return true }
-            index = connections[Int(index)].nextWatched
-        }
+        for slot in watched where connections[slot].wait == wait { return true }
         return false
     }
 
@@ -324,22 +360,14 @@ extension Worker where Network: ~Copyable {
     /// long. False: there is none.
     mutating func relieve(_ memory: SharedMemory, sparing slot: Int) -> Bool {
         guard memory == .staging ? stagingCount > 0 : pinCount > 0 else { return false }
-        var victim = -1
-        var oldest = UInt64.max
-        var index = firstWatched
-        while index != nobody {
-            let candidate = Int(index)
-            let connection = connections[candidate]
-            index = connection.nextWatched
-            let holds = memory == .staging ? connection.staging != nil : connection.pin != nil
-            guard candidate != slot, connection.phase == .open, holds,
-                let since = connection.stalledSince,
-                elapsed(since: since) > ServerLimits.wantedStallNanosecondsMax, since < oldest
-            else { continue }
-            oldest = since
-            victim = candidate
-        }
-        guard victim >= 0 else { return false }
+        let table = connections
+        let victim = watched.eldest(
+            where: {
+                let holds = memory == .staging ? table[$0].staging != nil : table[$0].pin != nil
+                return $0 != slot && table[$0].phase == .open && holds
+            },
+            by: { stalledSince($0, longerThan: ServerLimits.wantedStallNanosecondsMax) })
+        guard let victim else { return false }
         close(victim, .closedStalledForOthers)
         return true
     }
@@ -347,8 +375,7 @@ extension Worker where Network: ~Copyable {
     /// While stopping: a peer that takes nothing, or sends half a value, is not waited for.
     private mutating func endUnwilling() {
         for slot in 0..<slotsUsed where connections[slot].phase == .open {
-            guard let since = connections[slot].stalledSince,
-                elapsed(since: since) > ServerLimits.drainStallNanosecondsMax
+            guard stalledSince(slot, longerThan: ServerLimits.drainStallNanosecondsMax) != nil
             else { continue }
             close(slot, .closedDraining)
         }

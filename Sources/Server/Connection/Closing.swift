@@ -17,7 +17,7 @@ extension Worker where Network: ~Copyable {
         counters.add(reason)
         table[slot].phase = .closing
         table[slot].wait = .nothing
-        unstarve(slot)
+        intake.forget(slot)
         touch(slot)
         while table[slot].input.head != nobody {
             let id = table[slot].input.head
@@ -62,8 +62,8 @@ extension Worker where Network: ~Copyable {
 
     /// Makes the slot of an ended connection vacant, as soon as no list holds it.
     mutating func vacateIfEnded(_ slot: Int) {
-        guard connections[slot].phase == .ended, !connections[slot].isReady else { return }
-        precondition(!connections[slot].isTouched && !connections[slot].isWatched)
+        guard connections[slot].phase == .ended, !ready.contains(slot) else { return }
+        precondition(!touched.contains(slot) && !watched.contains(slot))
         roll.closed(slot)
         openCount -= 1
         giveSlot(slot)
@@ -93,12 +93,7 @@ extension Worker where Network: ~Copyable {
     /// Once a second: deadlines and idle connections.
     mutating func tick() {
         expireReads()
-        var index = firstWatched
-        while index != nobody {
-            let slot = Int(index)
-            index = connections[slot].nextWatched
-            checkDeadlines(slot)
-        }
+        for slot in watched { checkDeadlines(slot) }
         if isDraining, now.nanoseconds >= drainDeadline {
             for slot in 0..<slotsUsed where connections[slot].phase == .open {
                 close(slot, .closedDraining)

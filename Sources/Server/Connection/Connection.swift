@@ -72,6 +72,8 @@ struct Connection: BitwiseCopyable {
     var wait = Wait.nothing
     /// Whether the multishot receive is armed.
     var isArmed = false
+    /// Whether that receive takes one buffer only.
+    var isArmedOnce = false
     /// Whether that receive is being cancelled.
     var isCancelling = false
     /// Whether a counted send is on its way.
@@ -84,18 +86,12 @@ struct Connection: BitwiseCopyable {
     var isLeaving = false
     /// Whether the input that is there ends inside a request.
     var isPartial = false
-    var isReady = false
-    var isTouched = false
-    var isWatched = false
-    /// It wants to receive and the ring has no buffer.
-    var isStarved = false
     /// The last value was sent from elsewhere: its line end comes first.
     var owesLineEnd = false
     /// And END behind it.
     var owesEnd = false
-    var nextReady = nobody
-    var nextTouched = nobody
-    var nextStarved = nobody
+    /// The next vacant slot, if this one is vacant.
+    var nextVacant = nobody
     /// Operations whose completion the kernel owes.
     var outstanding: UInt32 = 0
 
@@ -161,14 +157,14 @@ struct Connection: BitwiseCopyable {
 
     // Times, in nanoseconds of the monotonic clock.
     var lastActive: UInt64
+    /// When the request began that is arriving.
+    var requestSince: UInt64 = 0
     /// Since when it can be received from, while it can.
     var armedSince: UInt64 = 0
     /// When it began to wait for what it now waits for; 0 if it does not.
     var waitingSince: UInt64 = 0
     /// When its output last moved, while some is unsent.
     var unsentSince: UInt64 = 0
-    var nextWatched = nobody
-    var previousWatched = nobody
 
     init(descriptor: Int32, generation: UInt32, parser: ClassicParser, now: UInt64) {
         self.descriptor = descriptor
@@ -226,15 +222,45 @@ struct Connection: BitwiseCopyable {
         }
     }
 
+    /// Bytes that a value on its way in lacks.
+    var missingBytes: Int { (staging?.valueBytes ?? 0) - stagedBytes }
+
     /// Since when its peer has neither taken nor sent what we wait for; nil while we wait for
-    /// something else, which is not the peer's fault.
-    var stalledSince: UInt64? {
+    /// something else, which is not the peer's fault: a starved one has no buffer to receive into.
+    func stalledSince(isStarved: Bool) -> UInt64? {
         if isBehind { return unsentSince == 0 ? nil : unsentSince }
         let isIncomplete =
             stagingPhase == .filling || stagingPhase == .lineEnd || isPartial && inputBytes > 0
         guard wait == .nothing, firstPart == nobody, isIncomplete, !isStarved else { return nil }
         guard isArmed || isFilling else { return nil }
         return max(lastActive, armedSince)
+    }
+
+    /// Whether blocks are occupied by the beginning of a request whose rest the peer owes.
+    var holdsBeginning: Bool {
+        phase == .open && isPartial && inputBytes > 0 && wait == .nothing && swallow == 0
+            && stagingPhase == .none && !isBehind
+    }
+
+    /// Whether it holds the place of a value that its peer owes, and has for a while.
+    func isStagingJudged(at now: UInt64) -> Bool {
+        guard phase == .open, wait == .nothing,
+            stagingPhase == .filling || stagingPhase == .lineEnd
+        else { return false }
+        return now > requestSince &+ ServerLimits.judgedNanosecondsMin
+    }
+
+    /// How long the request that is arriving will have taken in all, at the pace it has come with:
+    /// its progress, seen from those who wait for the memory that it holds.
+    func requestDue(at now: UInt64) -> UInt64 {
+        let age = Double(now > requestSince ? now - requestSince : 0)
+        let held =
+            staging?.valueBytes
+            ?? (inputBytes <= ServerLimits.shortInputBytesMax
+                ? ServerLimits.smallBlockBytes : ServerLimits.blockBytes)
+        let arrived = staging == nil ? inputBytes : stagedBytes
+        let due = age * max(Double(held) / Double(max(arrived, 1)), 1)
+        return due < 1e18 ? UInt64(due) : 1_000_000_000_000_000_000
     }
 
     /// Since when anything about it last moved, whoever is to blame.
@@ -249,7 +275,10 @@ struct Connection: BitwiseCopyable {
     @inline(__always)
     var shouldReceive: Bool {
         guard phase == .open, !hasEnded, !isLeaving else { return false }
-        if stagingPhase == .filling { return false }
+        // The end of a value that is on its way anyway is not cancelled for a receive of its own.
+        if stagingPhase == .filling {
+            return isArmed && missingBytes <= ServerLimits.inputBytesHigh
+        }
         if isBehind { return inputBytes == 0 }
         // What waits for a disk or for memory has not to be cancelled and armed again each time.
         if wait != .nothing { return inputBytes <= (isArmed ? ServerLimits.inputBytesLow : 0) }

@@ -30,6 +30,15 @@ enum ServerLimits {
     static let inputBytesHigh = 32 << 10
     /// And at or below which it is received from again.
     static let inputBytesLow = 16 << 10
+    /// Bytes of a request, its value included, above which the value is received into a place of
+    /// its own in the store as soon as its length is known. Longer than a line.
+    static let partialBytesMax = 4 << 10
+    /// Unparsed bytes of a connection that lie in small blocks.
+    static let shortInputBytesMax = 4 << 10
+    /// How long after the ring had no buffer each receive takes one buffer only.
+    static let scarceNanoseconds: UInt64 = 100_000_000
+    /// Connections that are closed for others' input in a turn, at most.
+    static let givingWayPerTurnMax = 64
     /// Reads from disk that one connection may have begun.
     static let readsPerConnectionMax = 32
     /// Reads from disk that one worker may have begun.
@@ -38,6 +47,8 @@ enum ServerLimits {
     static let partInlineBytes = 64
     /// Parts that one request can add to a connection's queue: a commit, a text, a read, a text.
     static let partsPerRequestMax = 4
+    /// Lists of connections that a worker has.
+    static let connectionLists = 5
     /// Longest key with room to align.
     static let keyBytes = 256
     /// How long a request waits for memory, for a disk or for others, before it is answered with
@@ -56,6 +67,12 @@ enum ServerLimits {
     static let drainStallNanosecondsMax: UInt64 = 300_000_000
     /// Between two looks at those who are in the way of others.
     static let alarmNanoseconds: UInt64 = 100_000_000
+    /// How long a request may be on its way before it is judged by how fast it comes.
+    static let judgedNanosecondsMin: UInt64 = 400_000_000
+    /// A value that will have arrived in this time, at its pace, is waited for.
+    static let patienceNanoseconds: UInt64 = 5_000_000_000
+    /// And how long the eldest waits for a place before the slowest gives way in any case.
+    static let placeNanosecondsMax: UInt64 = 2_000_000_000
     /// Connections that are closed for others in one such look, at most.
     static let relievedPerAlarmMax = 8
     /// A wish for memory that nobody has repeated for so long is over.

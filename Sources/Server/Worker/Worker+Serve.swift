@@ -24,8 +24,8 @@ extension Worker where Network: ~Copyable {
     mutating func serve() {
         isOutputFull = false
         if hasReadsAgain { readAgain() }
-        var visits = readyCount
-        while visits > 0, !isOutputFull, let slot = popReady() {
+        var visits = ready.count
+        while visits > 0, !isOutputFull, let slot = ready.removeFirst() {
             visits -= 1
             visit(slot)
         }
@@ -217,8 +217,11 @@ extension Worker where Network: ~Copyable {
             table[slot].position = blocks[next].start
             return nil
         }
+        // What follows requests of this turn began in this turn.
+        if table[slot].requests > 0 { table[slot].requestSince = now.nanoseconds }
         if atLeast > ServerLimits.blockBytes { return .large }
         guard next != nobody else {
+            if atLeast > ServerLimits.partialBytesMax { return .large }
             table[slot].isPartial = true
             return .idle
         }

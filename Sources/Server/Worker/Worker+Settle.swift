@@ -73,6 +73,9 @@ extension Worker where Network: ~Copyable {
         if wasEmpty {
             connections[slot].cursor = id
             connections[slot].position = 0
+            if connections[slot].stagingPhase == .none {
+                connections[slot].requestSince = now.nanoseconds
+            }
         }
         connections[slot].inputBytes += Int(bytes)
         connections[slot].isPartial = false
@@ -92,6 +95,8 @@ extension Worker where Network: ~Copyable {
             connections[slot].hasEnded = true
         case -ENOBUFS:
             counters.add(.buffersExhausted)
+            intake.ranOut(at: now.nanoseconds)
+            starve(slot)
         case 1..., -ECANCELED, -EINTR, -EAGAIN:
             break
         default:
