@@ -167,7 +167,7 @@ extension Worker where Network: ~Copyable {
         var victim = -1
         var oldest = UInt64.max
         for candidate in 0..<slotsUsed where candidate != slot && holdsBlocks(candidate) {
-            guard let since = connections[candidate].stalledSince,
+            guard let since = stalledSince(candidate),
                 limit == 0 || elapsed(since: since) > limit, since < oldest
             else { continue }
             oldest = since
@@ -333,7 +333,7 @@ extension Worker where Network: ~Copyable {
             index = connection.nextWatched
             let holds = memory == .staging ? connection.staging != nil : connection.pin != nil
             guard candidate != slot, connection.phase == .open, holds,
-                let since = connection.stalledSince,
+                let since = stalledSince(candidate),
                 elapsed(since: since) > ServerLimits.wantedStallNanosecondsMax, since < oldest
             else { continue }
             oldest = since
@@ -347,7 +347,7 @@ extension Worker where Network: ~Copyable {
     /// While stopping: a peer that takes nothing, or sends half a value, is not waited for.
     private mutating func endUnwilling() {
         for slot in 0..<slotsUsed where connections[slot].phase == .open {
-            guard let since = connections[slot].stalledSince,
+            guard let since = stalledSince(slot),
                 elapsed(since: since) > ServerLimits.drainStallNanosecondsMax
             else { continue }
             close(slot, .closedDraining)

@@ -74,8 +74,6 @@ struct Connection: BitwiseCopyable {
     var isArmed = false
     /// Whether that receive is being cancelled.
     var isCancelling = false
-    /// Whether a counted send is on its way.
-    var isSending = false
     /// Whether a receive straight into the store is on its way.
     var isFilling = false
     /// The peer sends no more, or we shall not listen any more.
@@ -123,6 +121,8 @@ struct Connection: BitwiseCopyable {
     var changeOffset = -1
 
     // Replies that could not leave at once.
+    var sending = Sending()
+    var pace = Pace()
     var unsent = Chain()
     var unsentBytes = 0
     var largeSource = LargeSource.none
@@ -165,8 +165,6 @@ struct Connection: BitwiseCopyable {
     var armedSince: UInt64 = 0
     /// When it began to wait for what it now waits for; 0 if it does not.
     var waitingSince: UInt64 = 0
-    /// When its output last moved, while some is unsent.
-    var unsentSince: UInt64 = 0
     var nextWatched = nobody
     var previousWatched = nobody
 
@@ -211,6 +209,9 @@ struct Connection: BitwiseCopyable {
         !isBehind && !owesLineEnd && rollCursor < 0 && firstPart == nobody && wait == .nothing
     }
 
+    /// Whether it waits for a command, so that it may be idle.
+    var isAwaitingCommand: Bool { isSettled && stagingPhase == .none && swallow == 0 }
+
     /// Whether it may be closed: it is told to leave or has ended, and everything is said.
     /// A receive that is armed may still bring something.
     @inline(__always)
@@ -226,10 +227,10 @@ struct Connection: BitwiseCopyable {
         }
     }
 
-    /// Since when its peer has neither taken nor sent what we wait for; nil while we wait for
-    /// something else, which is not the peer's fault.
-    var stalledSince: UInt64? {
-        if isBehind { return unsentSince == 0 ? nil : unsentSince }
+    /// Since when its peer has not sent what we wait for; nil while we wait for something else,
+    /// which is not the peer's fault. (Whether it takes what it is sent: `Worker.stalledSince`.)
+    var silentSince: UInt64? {
+        guard !isBehind else { return nil }
         let isIncomplete =
             stagingPhase == .filling || stagingPhase == .lineEnd || isPartial && inputBytes > 0
         guard wait == .nothing, firstPart == nobody, isIncomplete, !isStarved else { return nil }
@@ -240,7 +241,7 @@ struct Connection: BitwiseCopyable {
     /// Since when anything about it last moved, whoever is to blame.
     var quietSince: UInt64 {
         var since = lastActive
-        if unsentSince != 0 { since = min(since, unsentSince) }
+        if isBehind, pace.isRunning { since = min(since, pace.paidUntil) }
         if waitingSince != 0 { since = min(since, waitingSince) }
         return since
     }

@@ -60,6 +60,16 @@ enum ServerLimits {
     static let relievedPerAlarmMax = 8
     /// A wish for memory that nobody has repeated for so long is over.
     static let wishNanosecondsMax: UInt64 = 300_000_000
+    /// Who takes so many bytes of a reply in a second is never closed for others: less than the
+    /// slowest of honest readers, 20 KB/s.
+    static let readBytesPerSecondMin = 16_000
+    /// How far ahead a peer can pay that takes much at once: as long as a system with a receive
+    /// buffer of 6 MB may leave its window closed at that rate.
+    static let pacePaidNanosecondsMax: UInt64 = 20_000_000_000
+    /// Between two looks at what a socket holds.
+    static let paceNanosecondsMin: UInt64 = 50_000_000
+    /// Replies with a longer pause between them are judged each by itself.
+    static let replyPauseNanosecondsMax: UInt64 = 100_000_000
     /// How long a peer may leave its replies unread before its connection is closed.
     static let unreadNanosecondsMax: UInt64 = 120_000_000_000
     /// How long a stopping worker goes on answering what has arrived.
