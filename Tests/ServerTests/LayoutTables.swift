@@ -196,12 +196,14 @@ enum LayoutTables {
         typealias Sizes = ServerLayout
         let parts = Sizes.partsPerConnection * (Sizes.partBytes + Sizes.partTextBytes)
         let connection =
-            Sizes.connectionBytes + Sizes.connectionKeyBytes + Sizes.rollBytes + parts
+            Sizes.connectionBytes + Sizes.connectionListBytes + Sizes.connectionKeyBytes
+            + Sizes.rollBytes + parts
         let buffer = Sizes.blockBytes + Sizes.blockEntryBytes
         return table(
             ["", "bytes"],
             [
                 ["a connection: its state", text(Sizes.connectionBytes)],
+                ["its places in the worker's lists", text(Sizes.connectionListBytes)],
                 ["room for a key", text(Sizes.connectionKeyBytes)],
                 ["what `stats conns` shows", text(Sizes.rollBytes)],
                 [

@@ -71,8 +71,14 @@ final class World {
         return peer
     }
 
+    /// One turn, after which nothing that the worker keeps contradicts itself.
+    private func oneTurn() throws {
+        try worker.turn()
+        worker.check()
+    }
+
     func turn(_ count: Int = 1) throws {
-        for _ in 0..<count { try worker.turn() }
+        for _ in 0..<count { try oneTurn() }
     }
 
     /// Turns until nothing has happened for some turns.
@@ -80,7 +86,7 @@ final class World {
         var turns = 0
         var quiet = 0
         while quiet < idle, turns < turnsMax {
-            try worker.turn()
+            try oneTurn()
             quiet = network.idleSubmits > 0 && worker.isIdle ? quiet + 1 : 0
             turns += 1
         }
@@ -127,7 +133,7 @@ final class World {
         let end = Clock.monotonicNanoseconds() + UInt64(secondsMax) * 1_000_000_000
         while !condition() {
             if Clock.monotonicNanoseconds() > end { return false }
-            try worker.turn()
+            try oneTurn()
             Pause.short()
         }
         return true

@@ -66,7 +66,7 @@ extension Worker where Network: ~Copyable {
 
     /// Looks at every connection that something happened to in this turn.
     mutating func flush() {
-        while let slot = popTouched() { finishTurn(slot) }
+        while let slot = touched.removeFirst() { finishTurn(slot) }
         lendWithheld()
         armAlarm()
     }

@@ -90,18 +90,10 @@ extension Worker where Network: ~Copyable {
 
     /// There is room again: whoever has waited longest comes first.
     mutating func wakeEldest() {
-        var eldest = -1
-        var oldest = UInt64.max
-        var index = firstWatched
-        while index != nobody {
-            let slot = Int(index)
-            index = connections[slot].nextWatched
-            guard connections[slot].wait == .blocks, connections[slot].waitingSince < oldest
-            else { continue }
-            oldest = connections[slot].waitingSince
-            eldest = slot
-        }
-        if eldest >= 0 { endWait(eldest) }
+        let table = connections
+        let eldest = watched.eldest(
+            where: { table[$0].wait == .blocks }, by: { table[$0].waitingSince })
+        if let eldest { endWait(eldest) }
     }
 
     /// How many reply bytes a connection may have in a turn now.
@@ -164,16 +156,10 @@ extension Worker where Network: ~Copyable {
     private mutating func closeStalled(sparing slot: Int, longerThan limit: UInt64) -> Bool {
         // One look at everybody a turn is enough if it finds nobody.
         guard limit == 0 || searchedTurn != turnNumber else { return false }
-        var victim = -1
-        var oldest = UInt64.max
-        for candidate in 0..<slotsUsed where candidate != slot && holdsBlocks(candidate) {
-            guard let since = stalledSince(candidate),
-                limit == 0 || elapsed(since: since) > limit, since < oldest
-            else { continue }
-            oldest = since
-            victim = candidate
-        }
-        guard victim >= 0 else {
+        let victim = (0..<slotsUsed).eldest(
+            where: { $0 != slot && holdsBlocks($0) },
+            by: { stalledSince($0, longerThan: limit) })
+        guard let victim else {
             searchedTurn = turnNumber
             return false
         }
@@ -182,17 +168,19 @@ extension Worker where Network: ~Copyable {
     }
 
     private mutating func closeQuietest(sparing slot: Int) -> Bool {
-        var victim = -1
-        var oldest = UInt64.max
-        for candidate in 0..<slotsUsed where candidate != slot && holdsBlocks(candidate) {
-            let since = connections[candidate].quietSince
-            guard since < oldest else { continue }
-            oldest = since
-            victim = candidate
-        }
-        guard victim >= 0 else { return false }
+        let table = connections
+        let victim = (0..<slotsUsed).eldest(
+            where: { $0 != slot && holdsBlocks($0) }, by: { table[$0].quietSince })
+        guard let victim else { return false }
         close(victim, .closedPoolDry)
         return true
+    }
+
+    /// Since when a connection has stalled, if that is more than `limit` ago, or the limit is 0.
+    private mutating func stalledSince(_ slot: Int, longerThan limit: UInt64) -> UInt64? {
+        let since = stalledSince(slot)
+        guard let since, limit == 0 || elapsed(since: since) > limit else { return nil }
+        return since
     }
 
     private mutating func holdsBlocks(_ slot: Int) -> Bool {
@@ -206,16 +194,9 @@ extension Worker where Network: ~Copyable {
 
     /// The ring has no buffer to receive into: the connection stands in line.
     mutating func starve(_ slot: Int) {
-        guard !connections[slot].isStarved else { return }
+        guard !starved.contains(slot) else { return }
         counters.add(.receivesStarved)
-        connections[slot].isStarved = true
-        connections[slot].nextStarved = nobody
-        if lastStarved == nobody {
-            firstStarved = UInt32(slot)
-        } else {
-            connections[Int(lastStarved)].nextStarved = UInt32(slot)
-        }
-        lastStarved = UInt32(slot)
+        starved.append(slot)
         if buffersWantedSince == 0 { buffersWantedSince = max(now.nanoseconds, 1) }
         _ = relievePool(sparing: slot)
     }
@@ -226,40 +207,15 @@ extension Worker where Network: ~Copyable {
         while let id = blocks.takeWithheld(pledged: pledged) {
             ring.lendBuffer(UInt16(truncatingIfNeeded: id))
         }
-        guard firstStarved != nobody, blocks.lentCount > 0 else { return }
-        while firstStarved != nobody {
-            let slot = Int(firstStarved)
-            firstStarved = connections[slot].nextStarved
-            connections[slot].isStarved = false
+        guard blocks.lentCount > 0 else { return }
+        while let slot = starved.removeFirst() {
             let connection = connections[slot]
             guard connection.shouldReceive, !connection.isArmed, !connection.isCancelling,
                 !connection.isFilling
             else { continue }
             armReceive(slot)
         }
-        lastStarved = nobody
         buffersWantedSince = 0
-    }
-
-    /// Takes a connection that ends out of the line.
-    mutating func unstarve(_ slot: Int) {
-        guard connections[slot].isStarved else { return }
-        connections[slot].isStarved = false
-        var before = nobody
-        var index = firstStarved
-        while index != nobody, Int(index) != slot {
-            before = index
-            index = connections[Int(index)].nextStarved
-        }
-        guard index != nobody else { return }
-        let next = connections[slot].nextStarved
-        if before == nobody {
-            firstStarved = next
-        } else {
-            connections[Int(before)].nextStarved = next
-        }
-        if lastStarved == UInt32(slot) { lastStarved = before }
-        if firstStarved == nobody { buffersWantedSince = 0 }
     }
 
     // MARK: The alarm
@@ -306,11 +262,7 @@ extension Worker where Network: ~Copyable {
     }
 
     private mutating func isAnyoneWaiting(for wait: Wait) -> Bool {
-        var index = firstWatched
-        while index != nobody {
-            if connections[Int(index)].wait == wait { return true }
-            index = connections[Int(index)].nextWatched
-        }
+        for slot in watched where connections[slot].wait == wait { return true }
         return false
     }
 
@@ -324,22 +276,14 @@ extension Worker where Network: ~Copyable {
     /// long. False: there is none.
     mutating func relieve(_ memory: SharedMemory, sparing slot: Int) -> Bool {
         guard memory == .staging ? stagingCount > 0 : pinCount > 0 else { return false }
-        var victim = -1
-        var oldest = UInt64.max
-        var index = firstWatched
-        while index != nobody {
-            let candidate = Int(index)
-            let connection = connections[candidate]
-            index = connection.nextWatched
-            let holds = memory == .staging ? connection.staging != nil : connection.pin != nil
-            guard candidate != slot, connection.phase == .open, holds,
-                let since = stalledSince(candidate),
-                elapsed(since: since) > ServerLimits.wantedStallNanosecondsMax, since < oldest
-            else { continue }
-            oldest = since
-            victim = candidate
-        }
-        guard victim >= 0 else { return false }
+        let table = connections
+        let victim = watched.eldest(
+            where: {
+                let holds = memory == .staging ? table[$0].staging != nil : table[$0].pin != nil
+                return $0 != slot && table[$0].phase == .open && holds
+            },
+            by: { stalledSince($0, longerThan: ServerLimits.wantedStallNanosecondsMax) })
+        guard let victim else { return false }
         close(victim, .closedStalledForOthers)
         return true
     }
@@ -347,8 +291,7 @@ extension Worker where Network: ~Copyable {
     /// While stopping: a peer that takes nothing, or sends half a value, is not waited for.
     private mutating func endUnwilling() {
         for slot in 0..<slotsUsed where connections[slot].phase == .open {
-            guard let since = stalledSince(slot),
-                elapsed(since: since) > ServerLimits.drainStallNanosecondsMax
+            guard stalledSince(slot, longerThan: ServerLimits.drainStallNanosecondsMax) != nil
             else { continue }
             close(slot, .closedDraining)
         }

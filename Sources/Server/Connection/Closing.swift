@@ -17,7 +17,8 @@ extension Worker where Network: ~Copyable {
         counters.add(reason)
         table[slot].phase = .closing
         table[slot].wait = .nothing
-        unstarve(slot)
+        starved.remove(slot)
+        if starved.isEmpty { buffersWantedSince = 0 }
         touch(slot)
         while table[slot].input.head != nobody {
             let id = table[slot].input.head
@@ -66,8 +67,8 @@ extension Worker where Network: ~Copyable {
 
     /// Makes the slot of an ended connection vacant, as soon as no list holds it.
     mutating func vacateIfEnded(_ slot: Int) {
-        guard connections[slot].phase == .ended, !connections[slot].isReady else { return }
-        precondition(!connections[slot].isTouched && !connections[slot].isWatched)
+        guard connections[slot].phase == .ended, !ready.contains(slot) else { return }
+        precondition(!touched.contains(slot) && !watched.contains(slot))
         roll.closed(slot)
         openCount -= 1
         giveSlot(slot)
@@ -97,12 +98,7 @@ extension Worker where Network: ~Copyable {
     /// Once a second: deadlines and idle connections.
     mutating func tick() {
         expireReads()
-        var index = firstWatched
-        while index != nobody {
-            let slot = Int(index)
-            index = connections[slot].nextWatched
-            checkDeadlines(slot)
-        }
+        for slot in watched { checkDeadlines(slot) }
         if isDraining, now.nanoseconds >= drainDeadline {
             for slot in 0..<slotsUsed where connections[slot].phase == .open {
                 close(slot, .closedDraining)
@@ -153,7 +149,9 @@ extension Worker where Network: ~Copyable {
     /// Since when a peer has not taken, fast enough, what it is sent, or not sent what we wait for;
     /// a moment to come if it has been faster than it must. Nil: nothing of that is waited for.
     mutating func stalledSince(_ slot: Int) -> UInt64? {
-        guard connections[slot].isBehind else { return connections[slot].silentSince }
+        guard connections[slot].isBehind else {
+            return connections[slot].silentSince(isStarved: starved.contains(slot))
+        }
         guard connections[slot].pace.isRunning else { return nil }
         look(atPaceOf: slot)
         return connections[slot].pace.paidUntil

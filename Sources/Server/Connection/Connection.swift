@@ -82,18 +82,12 @@ struct Connection: BitwiseCopyable {
     var isLeaving = false
     /// Whether the input that is there ends inside a request.
     var isPartial = false
-    var isReady = false
-    var isTouched = false
-    var isWatched = false
-    /// It wants to receive and the ring has no buffer.
-    var isStarved = false
     /// The last value was sent from elsewhere: its line end comes first.
     var owesLineEnd = false
     /// And END behind it.
     var owesEnd = false
-    var nextReady = nobody
-    var nextTouched = nobody
-    var nextStarved = nobody
+    /// The next vacant slot, if this one is vacant.
+    var nextVacant = nobody
     /// Operations whose completion the kernel owes.
     var outstanding: UInt32 = 0
 
@@ -165,8 +159,6 @@ struct Connection: BitwiseCopyable {
     var armedSince: UInt64 = 0
     /// When it began to wait for what it now waits for; 0 if it does not.
     var waitingSince: UInt64 = 0
-    var nextWatched = nobody
-    var previousWatched = nobody
 
     init(descriptor: Int32, generation: UInt32, parser: ClassicParser, now: UInt64) {
         self.descriptor = descriptor
@@ -228,8 +220,9 @@ struct Connection: BitwiseCopyable {
     }
 
     /// Since when its peer has not sent what we wait for; nil while we wait for something else,
-    /// which is not the peer's fault. (Whether it takes what it is sent: `Worker.stalledSince`.)
-    var silentSince: UInt64? {
+    /// which is not the peer's fault: a starved one has no buffer to receive into. (Whether it
+    /// takes what it is sent: `Pace`.)
+    func silentSince(isStarved: Bool) -> UInt64? {
         guard !isBehind else { return nil }
         let isIncomplete =
             stagingPhase == .filling || stagingPhase == .lineEnd || isPartial && inputBytes > 0

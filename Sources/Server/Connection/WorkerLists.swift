@@ -1,7 +1,5 @@
-// WorkerLists: which connections are ready, touched or watched, and which slots are vacant.
-//
-// Every list runs through the connections themselves, by index: nothing is allocated, and a
-// connection is in each list at most once.
+// WorkerLists: which slots are vacant, and when a connection enters one of the worker's lists or
+// leaves it. What a list is, is ConnectionList's.
 
 internal import Memcache
 internal import Primitives
@@ -13,7 +11,7 @@ extension Worker where Network: ~Copyable {
     mutating func takeSlot() -> Int? {
         if vacantSlot != nobody {
             let slot = Int(vacantSlot)
-            vacantSlot = connections[slot].nextReady
+            vacantSlot = connections[slot].nextVacant
             return slot
         }
         guard slotsUsed < connections.count else { return nil }
@@ -28,90 +26,35 @@ extension Worker where Network: ~Copyable {
             descriptor: -1, generation: generation, parser: ClassicParser(valueBytesMax: 0),
             now: 0)
         connections[slot].phase = .vacant
-        connections[slot].nextReady = vacantSlot
+        connections[slot].nextVacant = vacantSlot
         vacantSlot = UInt32(slot)
     }
 
-    // MARK: Ready: to be visited
+    // MARK: Lists
 
+    /// To be visited.
+    @inline(__always)
     mutating func markReady(_ slot: Int) {
-        guard !connections[slot].isReady, connections[slot].phase == .open else { return }
-        connections[slot].isReady = true
-        connections[slot].nextReady = nobody
-        if lastReady == nobody {
-            firstReady = UInt32(slot)
-        } else {
-            connections[Int(lastReady)].nextReady = UInt32(slot)
-        }
-        lastReady = UInt32(slot)
-        readyCount += 1
+        guard connections[slot].phase == .open else { return }
+        ready.append(slot)
     }
 
-    /// The connection that has been ready longest.
-    mutating func popReady() -> Int? {
-        guard firstReady != nobody else { return nil }
-        let slot = Int(firstReady)
-        firstReady = connections[slot].nextReady
-        if firstReady == nobody { lastReady = nobody }
-        connections[slot].isReady = false
-        readyCount -= 1
-        return slot
-    }
+    /// To be looked at when the turn ends.
+    @inline(__always)
+    mutating func touch(_ slot: Int) { touched.append(slot) }
 
-    // MARK: Touched: to be looked at when the turn ends
+    /// Waits for the store or the clock.
+    mutating func watch(_ slot: Int) { watched.append(slot) }
 
-    mutating func touch(_ slot: Int) {
-        guard !connections[slot].isTouched else { return }
-        connections[slot].isTouched = true
-        connections[slot].nextTouched = nobody
-        if lastTouched == nobody {
-            firstTouched = UInt32(slot)
-        } else {
-            connections[Int(lastTouched)].nextTouched = UInt32(slot)
-        }
-        lastTouched = UInt32(slot)
-    }
-
-    mutating func popTouched() -> Int? {
-        guard firstTouched != nobody else { return nil }
-        let slot = Int(firstTouched)
-        firstTouched = connections[slot].nextTouched
-        if firstTouched == nobody { lastTouched = nobody }
-        connections[slot].isTouched = false
-        return slot
-    }
-
-    // MARK: Watched: waits for the store or the clock
-
-    mutating func watch(_ slot: Int) {
-        guard !connections[slot].isWatched else { return }
-        connections[slot].isWatched = true
-        connections[slot].previousWatched = nobody
-        connections[slot].nextWatched = firstWatched
-        if firstWatched != nobody {
-            connections[Int(firstWatched)].previousWatched = UInt32(slot)
-        }
-        firstWatched = UInt32(slot)
-    }
-
-    /// Takes a connection off the list if nothing holds it there any more.
+    /// Takes a connection off the list of those who wait if nothing holds it there any more.
     mutating func unwatchIfIdle(_ slot: Int) {
         let connection = connections
-        guard connection[slot].isWatched else { return }
         if connection[slot].phase == .open {
             guard connection[slot].wait == .nothing, connection[slot].firstPart == nobody,
                 !connection[slot].isBehind, connection[slot].stagingPhase == .none
             else { return }
         }
-        connections[slot].isWatched = false
-        let next = connections[slot].nextWatched
-        let previous = connections[slot].previousWatched
-        if previous == nobody {
-            firstWatched = next
-        } else {
-            connections[Int(previous)].nextWatched = next
-        }
-        if next != nobody { connections[Int(next)].previousWatched = previous }
+        watched.remove(slot)
     }
 
     // MARK: Waiting

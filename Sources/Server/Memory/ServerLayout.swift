@@ -6,8 +6,9 @@ internal import Store
 
 /// Bytes, as the tables are laid out.
 public enum ServerLayout {
-    /// A connection's state, and the room for a key that spans two buffers.
+    /// A connection's state, its places in the lists, and room for a key that spans two buffers.
     public static let connectionBytes = MemoryLayout<Connection>.stride
+    public static let connectionListBytes = ServerLimits.connectionLists * ConnectionList.linkBytes
     public static let connectionKeyBytes = ServerLimits.keyBytes
     /// What `stats conns` shows of it.
     public static let rollBytes = 8

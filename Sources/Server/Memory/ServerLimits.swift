@@ -38,6 +38,8 @@ enum ServerLimits {
     static let partInlineBytes = 64
     /// Parts that one request can add to a connection's queue: a commit, a text, a read, a text.
     static let partsPerRequestMax = 4
+    /// Lists of connections that a worker has.
+    static let connectionLists = 4
     /// Longest key with room to align.
     static let keyBytes = 256
     /// How long a request waits for memory, for a disk or for others, before it is answered with

@@ -49,6 +49,7 @@ public struct ServerMemory: BitwiseCopyable, Sendable, Equatable {
             + ServerLimits.outputBytes
             + Table<Entry>.byteCount(of: ServerLimits.batchEntriesMax)
             + Table<Connection>.byteCount(of: slots)
+            + ServerLimits.connectionLists * ConnectionList.byteCount(slots: slots)
             + slots * ServerLimits.keyBytes
             + Table<Part>.byteCount(of: parts)
             + parts * ServerLimits.partInlineBytes

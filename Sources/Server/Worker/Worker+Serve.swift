@@ -24,8 +24,8 @@ extension Worker where Network: ~Copyable {
     mutating func serve() {
         isOutputFull = false
         if hasReadsAgain { readAgain() }
-        var visits = readyCount
-        while visits > 0, !isOutputFull, let slot = popReady() {
+        var visits = ready.count
+        while visits > 0, !isOutputFull, let slot = ready.removeFirst() {
             visits -= 1
             visit(slot)
         }

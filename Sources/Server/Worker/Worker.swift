@@ -4,8 +4,8 @@
 // memory is taken at start. It knows the ring by its protocol only, so tests run this very loop.
 // Worker+Settle: completions. Worker+Serve: parsing, batches. Execute, ExecuteChanges: the joint
 // to the store. Output, Deferral: replies. DiskReads, DiskAnswers, LargeValues: what takes several
-// turns. Pool: who may use the blocks. Closing: ends and deadlines. WorkerLists: who is ready,
-// touched, watched.
+// turns. Pool: who may use the blocks. Closing: ends and deadlines. WorkerLists: who enters which
+// list of connections (ConnectionList).
 
 internal import Memcache
 public import Primitives
@@ -83,18 +83,17 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
     private let tables: WorkerTables
     var blocks: Blocks
 
-    // Where the lists begin and end.
+    // Who is to be visited, to be looked at when the turn ends, waits for the store or the clock,
+    // and has no buffer to receive into, in the order in which they came to be.
+    var ready: ConnectionList
+    var touched: ConnectionList
+    var watched: ConnectionList
+    var starved: ConnectionList
+
+    // Where the free lists begin.
     var vacantSlot = nobody
     var slotsUsed = 0
     var openCount = 0
-    var firstReady = nobody
-    var lastReady = nobody
-    var readyCount = 0
-    var firstTouched = nobody
-    var lastTouched = nobody
-    var firstWatched = nobody
-    var firstStarved = nobody
-    var lastStarved = nobody
     var freePart = nobody
     var partsUsed = 0
     var freePartCount: Int
@@ -150,12 +149,18 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
         precondition(ring.bufferBytes == ServerLimits.blockBytes)
         precondition(ring.bufferOffset(1) == ServerLimits.blockBytes)
         let tables = try WorkerTables(connectionsMax: slots)
+        let (ready, touched) = try (ConnectionList(slots: slots), ConnectionList(slots: slots))
+        let (watched, starved) = try (ConnectionList(slots: slots), ConnectionList(slots: slots))
         let blocks = try Blocks(
             received: ring.buffers, receivedCount: configuration.receiveBuffers,
             poolCount: configuration.poolBlocks)
         self.tables = tables
         freePartCount = tables.parts.count
         self.blocks = blocks
+        self.ready = ready
+        self.touched = touched
+        self.watched = watched
+        self.starved = starved
         self.configuration = configuration
         self.mailbox = mailbox
         self.shared = shared
@@ -204,7 +209,22 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
 
     /// Whether it has nothing to do until something completes.
     public var isIdle: Bool {
-        readyCount == 0 && !isReadSlotFreed && !isPinFreed && !isRoomNews
+        ready.isEmpty && !isReadSlotFreed && !isPinFreed && !isRoomNews
+    }
+
+    /// Traps if what the worker keeps contradicts itself. For tests, between turns: it costs what
+    /// there is.
+    public mutating func check() {
+        ready.check()
+        touched.check()
+        watched.check()
+        starved.check()
+        precondition(touched.isEmpty && outputRuns <= openCount)
+        for slot in watched { precondition(connections[slot].phase == .open) }
+        for slot in starved {
+            precondition(connections[slot].phase == .open && !connections[slot].isArmed)
+        }
+        precondition(starved.isEmpty || buffersWantedSince != 0)
     }
 
     /// One turn.
@@ -285,12 +305,7 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
         }
         if before.frames != news.frames { resumeReads() }
         if isRoomNews { wakeEldest() }
-        var index = firstWatched
-        while index != nobody {
-            let slot = Int(index)
-            index = connections[slot].nextWatched
-            hear(slot, before: before, freedReadSlot: freed)
-        }
+        for slot in watched { hear(slot, before: before, freedReadSlot: freed) }
     }
 
     /// Whether the news is what a connection has waited for.
