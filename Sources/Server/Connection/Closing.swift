@@ -18,6 +18,7 @@ extension Worker where Network: ~Copyable {
         table[slot].phase = .closing
         table[slot].wait = .nothing
         starved.remove(slot)
+        queues.remove(slot)
         if starved.isEmpty { buffersWantedSince = 0 }
         touch(slot)
         while table[slot].input.head != nobody {
@@ -111,12 +112,12 @@ extension Worker where Network: ~Copyable {
         let table = connections
         guard table[slot].phase == .open else { return }
         switch table[slot].wait {
-        case .frames, .loads, .readSlot:
+        case .frames, .loads, .readSlot, .pin:
             // Executed once more, the request is answered with what there is.
-            if hasWaitedTooLong(slot) { endWait(slot) }
-        case .pin:
-            // Another worker may have given one back.
-            endWait(slot)
+            if hasWaitedTooLong(slot) {
+                queues.remove(slot)
+                endWait(slot)
+            }
         case .change:
             if hasWaitedTooLong(slot), table[slot].changeRead != nobody {
                 abandonRead(Int(table[slot].changeRead))

@@ -80,6 +80,10 @@ struct Connection: BitwiseCopyable {
     var hasEnded = false
     /// Closes once everything is sent; what else arrives is dropped.
     var isLeaving = false
+    /// It has waited longest for what came free, and may take some before others (WaitQueues).
+    var isNext = false
+    /// Requests that wait for read slots.
+    var readsWanted: UInt8 = 0
     /// Whether the input that is there ends inside a request.
     var isPartial = false
     /// The last value was sent from elsewhere: its line end comes first.

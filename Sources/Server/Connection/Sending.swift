@@ -101,12 +101,11 @@ struct Sending: BitwiseCopyable {
 /// A peer may take much at once and then nothing for a while, because its system opens a closed
 /// window late; that is why it is not the last byte that counts.
 struct Pace: BitwiseCopyable {
-    /// Bytes handed to the socket in counted sends.
+    /// Bytes that the socket took of what it had no room for at once.
     private var sent = 0
     /// Bytes of these that the peer is known to have taken.
     private var taken = 0
     private(set) var isRunning = false
-    private var hasLooked = false
     private var endedAt: UInt64 = 0
     private var lookedAt: UInt64 = 0
     /// When it was last seen that the peer has taken something, in nanoseconds.
@@ -138,15 +137,11 @@ struct Pace: BitwiseCopyable {
 
     /// The socket holds so many bytes that the peer has not taken.
     mutating func look(held: Int, at now: UInt64) {
+        // Less than none, if it holds some that was sent at once and not counted.
         let fresh = sent - held - taken
         lookedAt = now
-        // The first time it may hold some from before.
-        defer { hasLooked = true }
-        guard fresh > 0 else {
-            if !hasLooked { taken += fresh }
-            return
-        }
         taken += fresh
+        guard fresh > 0 else { return }
         takenAt = now
         let paid = UInt64(fresh) * 1_000_000_000 / UInt64(ServerLimits.readBytesPerSecondMin)
         paidUntil = min(max(paidUntil, 1) &+ paid, now &+ ServerLimits.pacePaidNanosecondsMax)

@@ -26,6 +26,8 @@ enum ServerLimits {
     /// The longest reply to one request that is written in one go: a value that is copied, its
     /// line, its line end, and the END behind it.
     static let replyBytesMax = Door.copyBytesMax + 512
+    /// The longest value whose reply fits a small block of the pool, however long its key.
+    static let smallValueBytesMax = smallBlockBytes - 320
     /// Unparsed bytes of a connection beyond which it is no longer received from.
     static let inputBytesHigh = 32 << 10
     /// And at or below which it is received from again.
@@ -39,7 +41,9 @@ enum ServerLimits {
     /// Parts that one request can add to a connection's queue: a commit, a text, a read, a text.
     static let partsPerRequestMax = 4
     /// Lists of connections that a worker has.
-    static let connectionLists = 4
+    static let connectionLists = 4 + WaitQueues.count
+    /// Connections that are told to try again when frames or pins came free, in one turn.
+    static let tryersPerTurnMax = 16
     /// Longest key with room to align.
     static let keyBytes = 256
     /// How long a request waits for memory, for a disk or for others, before it is answered with
@@ -59,7 +63,7 @@ enum ServerLimits {
     /// Between two looks at those who are in the way of others.
     static let alarmNanoseconds: UInt64 = 100_000_000
     /// Connections that are closed for others in one such look, at most.
-    static let relievedPerAlarmMax = 8
+    static let relievedPerAlarmMax = 32
     /// A wish for memory that nobody has repeated for so long is over.
     static let wishNanosecondsMax: UInt64 = 300_000_000
     /// Who takes so many bytes of a reply in a second is never closed for others: less than the

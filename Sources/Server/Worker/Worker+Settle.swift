@@ -146,6 +146,8 @@ extension Worker where Network: ~Copyable {
         counters.add(.bytesWritten, UInt64(bitPattern: Int64(sent &- total)))
         let rest = Location(region: output, offset: connection[slot].replyOffset + sent)
         connection[slot].sending.fill()
+        connection[slot].pace.begin(at: now.nanoseconds)
+        connection[slot].pace.add(sent: sent)
         keepUnsent(slot, rest, count: total - sent)
     }
 
