@@ -4,10 +4,13 @@
 
 #include <liburing.h>
 #include <linux/capability.h>
+#include <linux/sockios.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -288,8 +291,23 @@ void curing_receive_into(struct curing *c, int fd, void *bytes, uint32_t count,
 void curing_send(struct curing *c, int fd, const void *bytes, uint32_t count,
                  uint64_t user_data) {
     struct io_uring_sqe *sqe = take(c);
-    io_uring_prep_send(sqe, fd, bytes, count, MSG_WAITALL | MSG_NOSIGNAL);
+    io_uring_prep_send(sqe, fd, bytes, count, MSG_DONTWAIT | MSG_NOSIGNAL);
     sqe->user_data = user_data;
+}
+
+void curing_await_room(struct curing *c, int fd, int repeatedly, uint64_t user_data) {
+    struct io_uring_sqe *sqe = take(c);
+    if (repeatedly) {
+        io_uring_prep_poll_multishot(sqe, fd, POLLOUT);
+    } else {
+        io_uring_prep_poll_add(sqe, fd, POLLOUT);
+    }
+    sqe->user_data = user_data;
+}
+
+int64_t curing_held(int fd) {
+    int held = 0;
+    return ioctl(fd, SIOCOUTQ, &held) == 0 && held > 0 ? held : 0;
 }
 
 void curing_read(struct curing *c, int fd, void *bytes, uint32_t count, uint64_t offset,

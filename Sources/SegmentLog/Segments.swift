@@ -68,7 +68,7 @@ public struct Segments: BitwiseCopyable, Sendable {
     }
 
     func discardMemory() {
-        for region in [frameWords, openedWords, fillerWords, table] { region.discardAll() }
+        for region in [frameWords, openedWords, lostWords, table] { region.discardAll() }
         freeNumbers.discardRegion()
     }
 

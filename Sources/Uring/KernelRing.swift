@@ -192,6 +192,16 @@ public import Primitives
             UInt32(count), token.bits)
     }
 
+    @inlinable public mutating func awaitRoom(
+        _ socket: Socket, repeatedly: Bool, token: Token
+    ) {
+        unsafe curing_await_room(handle, socket.descriptor, repeatedly ? 1 : 0, token.bits)
+    }
+
+    public func heldByteCount(of socket: Socket) -> Int {
+        Int(curing_held(socket.descriptor))
+    }
+
     @inlinable public mutating func read(
         _ descriptor: Int32, at fileOffset: UInt64, into region: Region, at offset: Int,
         count: Int, token: Token

@@ -55,9 +55,18 @@ public protocol Ring: ~Copyable {
     /// again once that submit's completions have been taken.
     mutating func sendNow(
         _ socket: Socket, from region: Region, at offset: Int, count: Int, token: Token)
-    /// A send that waits for room in the socket and always completes, with the bytes sent.
+    /// The same, but it always completes, within the same `submit`: with the bytes that the socket
+    /// took, or -EAGAIN.
     mutating func send(
         _ socket: Socket, from region: Region, at offset: Int, count: Int, token: Token)
+    /// Completes, with a result that means nothing, once a socket that was full has room again, or
+    /// a send would fail. A wait for a peer that sends no more may complete at once without either:
+    /// then wait `repeatedly`, which says so at once as well, and then each time that room comes to
+    /// be, until it is cancelled. (A send that waits would cost a thread of the kernel's there.)
+    mutating func awaitRoom(_ socket: Socket, repeatedly: Bool, token: Token)
+    /// Bytes that a socket was sent and still holds, because its peer has not taken them.
+    /// A system call of its own: ask rarely.
+    func heldByteCount(of socket: Socket) -> Int
     /// One buffered read from a file.
     mutating func read(
         _ descriptor: Int32, at fileOffset: UInt64, into region: Region, at offset: Int,

@@ -9,7 +9,7 @@
 public struct Token: BitwiseCopyable, Hashable, Sendable {
     public enum Operation: UInt8, BitwiseCopyable, Sendable {
         case none = 0
-        case accept, receive, receiveInto, send, read, cancel, shutdown, close, wake, timeout
+        case accept, receive, receiveInto, send, room, read, cancel, shutdown, close, wake, timeout
     }
 
     public var operation: Operation

@@ -24,6 +24,11 @@ public final class SimulatedNetwork {
         var deliveredCount = 0
         /// How much more the peer takes.
         var appetite = Int.max
+        /// What the socket holds for the peer, and may hold.
+        var held: [UInt8] = []
+        var heldMax = 0
+        /// Grows whenever the socket may have got room.
+        var roomNews = 0
         var isPeerFinished = false
         var isReset = false
         var isShutDown = false
@@ -34,6 +39,22 @@ public final class SimulatedNetwork {
         var holders = 0
 
         var waiting: Int { arriving.count - taken }
+        /// Bytes that a send would take now.
+        var room: Int {
+            appetite == .max ? .max : appetite + max(heldMax - held.count, 0)
+        }
+        /// Whether a wait for room would end now.
+        var hasRoom: Bool { held.isEmpty ? room > 0 : room >= heldMax / 3 }
+
+        /// The peer takes what it likes of what the socket holds.
+        mutating func drain() {
+            let count = min(appetite, held.count)
+            guard count > 0 else { return }
+            delivered += held[..<count]
+            deliveredCount += count
+            held.removeFirst(count)
+            if appetite != .max { appetite -= count }
+        }
     }
 
     struct File {
@@ -122,6 +143,14 @@ public final class SimulatedNetwork {
     public func setAppetite(_ bytes: Int, of peer: Peer) {
         precondition(bytes >= 0)
         links[peer.index].appetite = bytes
+        links[peer.index].drain()
+        links[peer.index].roomNews += 1
+    }
+
+    /// From now on the socket takes this many bytes beyond what its peer takes.
+    public func setSocketBuffer(_ bytes: Int, of peer: Peer) {
+        links[peer.index].heldMax = bytes
+        links[peer.index].roomNews += 1
     }
 
     /// What the peer was sent since it was last asked.

@@ -33,7 +33,7 @@ extension SimulatedRing {
         case .accept:
             guard network.backlogs[operation.descriptor] == nil else { return true }
             finish(operation, -Code.badDescriptor)
-        case .receive, .receiveOnce, .receiveInto, .send:
+        case .receive, .receiveOnce, .receiveInto, .room:
             guard operation.link < 0 else { return true }
             finish(operation, -Code.badDescriptor)
         case .read:
@@ -44,8 +44,8 @@ extension SimulatedRing {
             return true
         case .timeout, .wake:
             return true
-        case .sendNow:
-            sendNow(operation)
+        case .sendNow, .send:
+            send(operation)
         case .cancel:
             cancel(operation)
         case .shutdown:
@@ -61,19 +61,19 @@ extension SimulatedRing {
         return false
     }
 
-    private mutating func sendNow(_ operation: Operation) {
+    private mutating func send(_ operation: Operation) {
         guard operation.link >= 0 else {
             return finish(operation, -Code.badDescriptor, isUrgent: true)
         }
         if let failure = sendFailure(operation.link) {
             return finish(operation, failure, isUrgent: true)
         }
-        var count = min(operation.count, network.links[operation.link].appetite)
+        var count = min(operation.count, network.links[operation.link].room)
         if count > 0, network.strikes(\.shortSends, "shortSends") {
             count = network.chance.below(count)
         }
-        deliver(operation, from: 0, count: count)
-        guard count < operation.count else { return }
+        deliver(operation, count: count)
+        guard count < operation.count || operation.kind == .send else { return }
         finish(operation, count > 0 ? Int32(count) : -Code.again, isUrgent: true)
     }
 
@@ -87,7 +87,7 @@ extension SimulatedRing {
         }
         running.remove(at: index)
         finish(operation, 0)
-        finish(target, target.done > 0 ? Int32(target.done) : -Code.cancelled)
+        finish(target, -Code.cancelled)
         release(target)
     }
 
@@ -119,7 +119,7 @@ extension SimulatedRing {
         case .accept: return accept(operation, isFull)
         case .receive, .receiveOnce: return receive(operation, isFull)
         case .receiveInto: return receiveInto(operation)
-        case .send: return send(&operation)
+        case .room: return awaitRoom(&operation)
         case .read: return read(&operation)
         case .timeout:
             guard operation.number <= network.nanoseconds else { return true }
@@ -127,7 +127,7 @@ extension SimulatedRing {
         case .wake:
             guard wakeWord.exchange(0) != 0 else { return true }
             finish(operation, 8)
-        case .sendNow, .cancel, .shutdown, .close:
+        case .sendNow, .send, .cancel, .shutdown, .close:
             preconditionFailure("done when it was started")
         }
         return false
@@ -191,22 +191,19 @@ extension SimulatedRing {
         return false
     }
 
-    private mutating func send(_ operation: inout Operation) -> Bool {
-        let link = operation.link
-        if let failure = sendFailure(link) {
-            finish(operation, operation.done > 0 ? Int32(operation.done) : failure)
-            return false
+    /// As the kernel does it: a wait is over when two thirds of the socket are empty, and at once,
+    /// for no good reason, if the peer sends no more.
+    private mutating func awaitRoom(_ operation: inout Operation) -> Bool {
+        let link = network.links[operation.link]
+        let isFailed = strikesReset(operation.link) || link.isShutDown
+        let isFirst = operation.toldRoom < 0
+        let hasNews = isFirst || operation.toldRoom != link.roomNews
+        guard isFailed || hasNews && link.hasRoom || isFirst && link.isPeerFinished else {
+            return true
         }
-        let room = min(network.links[link].appetite, operation.count - operation.done)
-        guard room > 0 else { return true }
-        // Piece by piece, so that memory changed under way shows.
-        let count = 1 + network.chance.below(room)
-        deliver(operation, from: operation.done, count: count)
-        operation.done += count
-        let isShort = network.strikes(\.shortSends, "shortSends")
-        guard operation.done == operation.count || isShort else { return true }
-        finish(operation, Int32(operation.done))
-        return false
+        operation.toldRoom = link.roomNews
+        tell(operation, 1, isArmed: operation.isRepeated && !isFailed)
+        return operation.isRepeated && !isFailed
     }
 
     private mutating func read(_ operation: inout Operation) -> Bool {
@@ -293,18 +290,13 @@ extension SimulatedRing {
         return count
     }
 
-    /// Moves bytes of an operation's memory to the peer, as they are now.
-    private func deliver(_ operation: Operation, from done: Int, count: Int) {
+    /// Moves bytes of an operation's memory to the socket, and on to the peer.
+    private func deliver(_ operation: Operation, count: Int) {
         guard let memory = operation.memory, count > 0 else { return }
-        memory.withBytes(operation.offset + done, count) { bytes in
-            for index in bytes.indices {
-                network.links[operation.link].delivered.append(bytes[index])
-            }
+        memory.withBytes(operation.offset, count) { bytes in
+            for index in bytes.indices { network.links[operation.link].held.append(bytes[index]) }
         }
-        network.links[operation.link].deliveredCount += count
-        if network.links[operation.link].appetite != .max {
-            network.links[operation.link].appetite -= count
-        }
+        network.links[operation.link].drain()
     }
 
     // MARK: Outcomes

@@ -2,7 +2,7 @@
 //
 // Single-threaded and seeded. Operations make progress in `submit` only, in an order of luck,
 // as the network's fault plan allows. Memory lent to an operation is read or written at a later
-// moment than one would like (`sendNow` alone: at its submit), memory the ring owns is filled
+// moment than one would like (sends alone: at their submit), memory the ring owns is filled
 // with rubbish, and a returned buffer at once, so that a user who looks too early or too late
 // gets wrong bytes. A waiting submit never blocks: with nothing to deliver it returns empty, and
 // the test goes on (`idleSubmits`). What progress means is in SimulatedProgress.swift.
@@ -14,7 +14,7 @@ public import Uring
 /// One of any number of rings on a simulated network.
 public struct SimulatedRing: ~Copyable, Ring {
     enum Kind {
-        case accept, receive, receiveOnce, receiveInto, sendNow, send, read
+        case accept, receive, receiveOnce, receiveInto, sendNow, send, room, read
         case cancel, shutdown, close, timeout, wake
     }
 
@@ -32,8 +32,9 @@ public struct SimulatedRing: ~Copyable, Ring {
         var serial = 0
         /// The connection, fixed when the operation starts: descriptors come back.
         var link = -1
-        /// Bytes of a counted send that are out.
-        var done = 0
+        /// A wait for room that goes on, and the room that it told of last.
+        var isRepeated = false
+        var toldRoom = -1
         /// Submits to wait for, and the release that ends the wait before.
         var stall = 0
         var release = 0
@@ -141,6 +142,16 @@ public struct SimulatedRing: ~Copyable, Ring {
         _ socket: Socket, from region: Region, at offset: Int, count: Int, token: Token
     ) {
         add(.send, socket.descriptor, region, offset, count, token)
+    }
+
+    public mutating func awaitRoom(_ socket: Socket, repeatedly: Bool, token: Token) {
+        add(
+            Operation(
+                kind: .room, token: token, descriptor: socket.descriptor, isRepeated: repeatedly))
+    }
+
+    public func heldByteCount(of socket: Socket) -> Int {
+        network.link(socket.descriptor).map { network.links[$0].held.count } ?? 0
     }
 
     public mutating func read(

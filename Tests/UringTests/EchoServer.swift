@@ -21,6 +21,8 @@ struct EchoServer<Network: Ring & ~Copyable>: ~Copyable {
         /// A counted send is under way; otherwise what is in flight went out unless told.
         var isCounted = false
         var mustCount = false
+        /// The socket is full.
+        var isWaiting = false
     }
 
     static var sendBytesMax: Int { 512 }
@@ -93,6 +95,9 @@ struct EchoServer<Network: Ring & ~Copyable>: ~Copyable {
         switch completion.token.operation {
         case .receive: received(completion, slot)
         case .send: sent(Int(completion.result), slot)
+        case .room:
+            slots[slot].outstanding -= 1
+            slots[slot].isWaiting = false
         case .close:
             slots[slot].isOpen = false
             slots[slot].generation = (slots[slot].generation + 1) & 0xFF_FFFF
@@ -126,7 +131,11 @@ struct EchoServer<Network: Ring & ~Copyable>: ~Copyable {
         slots[slot].mustCount = true
         if result > 0 {
             slots[slot].unsent.removeFirst(min(result, slots[slot].unsent.count))
-        } else if result != -11 {
+        } else if result == -11 {
+            slots[slot].isWaiting = true
+            slots[slot].outstanding += 1
+            ring.awaitRoom(slots[slot].socket, repeatedly: false, token: token(.room, slot))
+        } else {
             slots[slot].unsent = []
             slots[slot].hasEnded = true
         }
@@ -139,7 +148,8 @@ struct EchoServer<Network: Ring & ~Copyable>: ~Copyable {
             slots[slot].unsent.removeFirst(min(slots[slot].inFlight, slots[slot].unsent.count))
             slots[slot].inFlight = 0
         }
-        if slots[slot].inFlight == 0, !slots[slot].unsent.isEmpty, !slots[slot].isClosing {
+        let isQuiet = slots[slot].inFlight == 0 && !slots[slot].isWaiting
+        if isQuiet, !slots[slot].unsent.isEmpty, !slots[slot].isClosing {
             send(slot)
         }
         guard slots[slot].hasEnded, slots[slot].unsent.isEmpty || slots[slot].isClosing else {

@@ -143,20 +143,79 @@ import Uring
         let none = try ring.settled()
         try #require(none.count == 1)
         #expect(none[0].result == -EAGAIN)
-        // A counted send waits for room.
+        // A counted send says so as well, and does not wait.
         ring.send(near, from: memory, at: 0, count: 1 << 20, token: token(.send, 9))
+        #expect(try ring.settled().map(\.result) == [-EAGAIN])
+        #expect(ring.heldByteCount(of: near) > 0)
+        ring.awaitRoom(near, repeatedly: false, token: token(.room, 9))
         #expect(try ring.settled().isEmpty)
-        let thread = try Thread(name: "drain") {
-            var left = Int(short[0].result) + (1 << 20)
-            while left > 0 { left -= far.hear(min(left, 1 << 16)).utf8.count }
-        }
-        let whole = try ring.await()
-        #expect(whole.token == token(.send, 9))
-        #expect(whole.result == 1 << 20)
-        thread.join()
+        #expect(far.hear(Int(short[0].result)).utf8.count == Int(short[0].result))
+        let told = try ring.await()
+        #expect(told.token == token(.room, 9))
+        #expect(!told.isArmed)
+        #expect(ring.heldByteCount(of: near) == 0)
+        ring.send(near, from: memory, at: 0, count: 1000, token: token(.send, 9))
+        #expect(try ring.settled().map(\.result) == [1000])
         far.close()
         ring.sendNow(near, from: memory, at: 0, count: 1, token: token(.send, 10))
         #expect(try ring.settled().map(\.result) == [-EPIPE])
+    }
+
+    /// Over TCP: a wait for a peer that sends no more goes on, and costs no thread.
+    @Test func roomIsAwaitedAlsoWhereThePeerSendsNoMore() throws {
+        let listener = try Listener.tcp(.loopback(port: 0))
+        defer { listener.close() }
+        var ring = try KernelRing(configuration: .small())
+        ring.accept(listener.socket, token: token(.accept))
+        let far = try Socket.connected(to: listener.address)
+        let near = Socket(descriptor: try ring.await().result)
+        defer { near.close() }
+        let memory = try Region.map(byteCount: 16 << 20)
+        shutdown(far.descriptor, Int32(SHUT_WR))
+        let sent = try fill(near, memory, &ring)
+        ring.awaitRoom(near, repeatedly: false, token: token(.room, 1))
+        #expect(try ring.await().isArmed == false, "told at once, for nothing")
+        ring.awaitRoom(near, repeatedly: true, token: token(.room, 2))
+        #expect(try ring.await().isArmed)
+        ring.send(near, from: memory, at: 0, count: 1 << 20, token: token(.send))
+        #expect(try ring.await().result == -EAGAIN)
+        let drain = try Thread(name: "drain") {
+            var left = sent
+            while left > 0 { left -= far.hear(min(left, 1 << 20)).utf8.count }
+        }
+        let told = try ring.await()
+        #expect(told.token == token(.room, 2))
+        #expect(told.isArmed)
+        drain.join()
+        far.close()
+        ring.cancel(token(.room, 2), token: token(.cancel))
+        var results: [Token.Operation: Int32] = [:]
+        while results.count < 2 {
+            let next = try ring.await()
+            if !next.isArmed { results[next.token.operation] = next.result }
+        }
+        #expect(results == [.room: -ECANCELED, .cancel: 0])
+    }
+
+    /// Sends until the socket takes no more; how many bytes.
+    private func fill(_ socket: Socket, _ memory: Region, _ ring: inout KernelRing) throws -> Int {
+        var sent = 0
+        while true {
+            ring.send(socket, from: memory, at: 0, count: 16 << 20, token: token(.send))
+            let result = try ring.await().result
+            if result > 0 { sent += Int(result) }
+            // The peer's own buffer may still take some.
+            if result == -EAGAIN {
+                var attempts = 0
+                while attempts < 20, ring.heldByteCount(of: socket) > 0 {
+                    usleep(1000)
+                    attempts += 1
+                }
+                ring.send(socket, from: memory, at: 0, count: 1, token: token(.send))
+                if try ring.await().result == -EAGAIN { return sent }
+                sent += 1
+            }
+        }
     }
 
     @Test func receivesStraightIntoMemory() throws {

@@ -58,28 +58,53 @@ import Uring
         #expect(try ring.turn().map(\.result) == [4])
         ring.sendNow(socket, from: memory, at: 4, count: 6, token: token(.send))
         #expect(try ring.turn().map(\.result) == [-11])
-        ring.send(socket, from: memory, at: 4, count: 6, token: token(.send))
+        ring.awaitRoom(socket, repeatedly: false, token: token(.room))
         for _ in 0..<20 { #expect(try ring.turn().isEmpty) }
         network.setAppetite(100, of: peer)
-        #expect(try ring.next().result == 6)
+        #expect(try ring.next().token == token(.room))
+        ring.send(socket, from: memory, at: 4, count: 6, token: token(.send))
+        #expect(try ring.turn().map(\.result) == [6])
         #expect(network.takeReceived(by: peer) == Array("0123456789".utf8))
     }
 
-    @Test func memoryLentToASendIsReadLate() throws {
-        var wrong = 0
-        for seed in 0..<50 {
-            var ring = try make(UInt64(seed))
-            let network = ring.network
-            let (peer, socket) = network.open()
-            let memory = try Region.pages(1)
-            memory.put(String(repeating: "a", count: 100))
-            ring.send(socket, from: memory, at: 0, count: 100, token: token(.send))
-            _ = try ring.turn(waiting: false)
-            memory.put(String(repeating: "b", count: 100))
-            while network.receivedCount(by: peer) < 100 { _ = try ring.turn() }
-            if network.takeReceived(by: peer).contains(98) { wrong += 1 }
-        }
-        #expect(wrong > 25)
+    @Test func aSocketHoldsWhatItsPeerHasNotTaken() throws {
+        var ring = try make()
+        let network = ring.network
+        let (peer, socket) = network.open()
+        let memory = try Region.pages(1)
+        network.setSocketBuffer(30, of: peer)
+        network.setAppetite(10, of: peer)
+        ring.send(socket, from: memory, at: 0, count: 100, token: token(.send))
+        #expect(try ring.turn().map(\.result) == [40])
+        #expect(ring.heldByteCount(of: socket) == 30)
+        ring.awaitRoom(socket, repeatedly: true, token: token(.room))
+        network.setAppetite(9, of: peer)
+        for _ in 0..<20 { #expect(try ring.turn().isEmpty) }
+        network.setAppetite(1, of: peer)
+        #expect(try ring.next().isArmed)
+        // Said once, until there is more.
+        for _ in 0..<20 { #expect(try ring.turn().isEmpty) }
+        network.setAppetite(1, of: peer)
+        #expect(try ring.next().isArmed)
+        ring.cancel(token(.room), token: token(.cancel))
+        var results: Set<Int32> = []
+        for _ in 0..<2 { results.insert(try ring.next().result) }
+        #expect(results == [0, -125])
+    }
+
+    @Test func aWaitForAPeerThatSendsNoMoreEndsAtOnceUnlessItIsRepeated() throws {
+        var ring = try make()
+        let network = ring.network
+        let (peer, socket) = network.open()
+        network.setAppetite(0, of: peer)
+        network.finish(peer)
+        ring.awaitRoom(socket, repeatedly: false, token: token(.room))
+        #expect(try ring.next().isArmed == false)
+        ring.awaitRoom(socket, repeatedly: true, token: token(.room))
+        #expect(try ring.next().isArmed)
+        for _ in 0..<20 { #expect(try ring.turn().isEmpty) }
+        network.setAppetite(5, of: peer)
+        #expect(try ring.next().isArmed)
     }
 
     @Test func memoryLentToAReceiveIsRubbishBesideItsBytes() throws {

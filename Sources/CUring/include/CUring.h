@@ -144,7 +144,13 @@ void curing_flush_overflow(struct curing *c);
 void curing_accept(struct curing *c, int fd, uint64_t user_data);
 void curing_receive_into(struct curing *c, int fd, void *bytes, uint32_t count,
                          uint64_t user_data);
+/* Never waits, and always completes. */
 void curing_send(struct curing *c, int fd, const void *bytes, uint32_t count, uint64_t user_data);
+/* Completes once the socket has room, or has failed or was ended by its peer; with `repeatedly`
+ * each time, until it is cancelled. */
+void curing_await_room(struct curing *c, int fd, int repeatedly, uint64_t user_data);
+/* Bytes that were sent and that the peer has not taken; 0 if the socket does not say. */
+int64_t curing_held(int fd);
 void curing_read(struct curing *c, int fd, void *bytes, uint32_t count, uint64_t offset,
                  uint64_t user_data);
 void curing_cancel(struct curing *c, uint64_t target, uint64_t user_data);

@@ -61,12 +61,6 @@ struct Intake: BitwiseCopyable {
     /// Who waits for a place, in order.
     var line: ConnectionList { placeless }
 
-    /// Whether a connection may ask for a place: nobody has waited longer.
-    func mayAskForPlace(_ slot: Int) -> Bool {
-        guard let first = placeless.first else { return true }
-        return first == slot
-    }
-
     mutating func waitForPlace(_ slot: Int) { placeless.append(slot) }
     /// It has one, or wants none any more.
     mutating func endWaitForPlace(_ slot: Int) { placeless.remove(slot) }

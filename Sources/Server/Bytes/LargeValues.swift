@@ -28,6 +28,11 @@ extension Worker where Network: ~Copyable {
     mutating func beginLarge(
         _ index: Int, _ found: Found, _ room: consuming ReplyRoom
     ) -> Bool {
+        if isCopied(found) {
+            door.release(found)
+            refuseRoom(Int(batch[index].slot))
+            return false
+        }
         switch pinLarge(index, found) {
         case .pinned(let pin):
             sendLarge(index, found, pin, room)
@@ -39,6 +44,11 @@ extension Worker where Network: ~Copyable {
         }
     }
 
+    /// Whether a value is not large at all, but too long for the room that there is.
+    func isCopied(_ found: Found) -> Bool {
+        found.valueBytes <= Door.copyBytesMax && !found.isChained
+    }
+
     /// Keeps a large value's memory; `found` is released.
     mutating func pinLarge(_ index: Int, _ found: Found) -> Pinned {
         let slot = Int(batch[index].slot)
@@ -48,7 +58,7 @@ extension Worker where Network: ~Copyable {
             if connections[slot].phase == .open { beginWait(slot, .parts) }
             return .waits
         }
-        let pin = door.pin(found)
+        let pin = mayTake(slot, .pins) || hasWaitedTooLong(slot) ? door.pin(found) : nil
         door.release(found)
         if let pin { return .pinned(pin) }
         guard !hasWaitedTooLong(slot) else {
@@ -132,7 +142,7 @@ extension Worker where Network: ~Copyable {
         let expiry = absolute(request.expiry)
         let keyStart = place.offset + Int(request.key.offset)
         var staging: Staging?
-        if intake.mayAskForPlace(slot) {
+        if mayTake(slot, .frames) || hasWaitedTooLong(slot) {
             staging = place.region.withBytes(keyStart, Int(request.key.count)) { key in
                 door.openStaging(
                     key: key, hash: door.hash(key), valueBytes: Int(request.valueBytes),

@@ -106,7 +106,7 @@ extension Worker where Network: ~Copyable {
         let table = connections
         let count = table[slot].replyBytes
         guard count > 0 else {
-            if table[slot].isBehind, !table[slot].isSending { sendMore(slot) }
+            if table[slot].isBehind { sendMore(slot) }
             return
         }
         counters.add(.bytesWritten, bytes: count)
@@ -119,8 +119,35 @@ extension Worker where Network: ~Copyable {
         }
     }
 
-    /// One counted send of what is unsent.
+    /// One counted send of what is unsent, or a wait until the socket has room for one.
     private mutating func sendMore(_ slot: Int) {
+        let table = connections
+        guard table[slot].unsentBytes > 0 || table[slot].largeBarrier == 0 else {
+            watch(slot)
+            return
+        }
+        table[slot].pace.begin(at: now.nanoseconds)
+        watch(slot)
+        let socket = Socket(descriptor: table[slot].descriptor)
+        switch table[slot].sending.next() {
+        case .nothing:
+            break
+        case .await(let repeatedly):
+            ring.awaitRoom(socket, repeatedly: repeatedly, token: token(.room, slot))
+            table[slot].outstanding += 1
+            look(atPaceOf: slot)
+        case .send:
+            let (place, count) = nextPiece(slot)
+            table[slot].sending.hand(count)
+            ring.send(
+                socket, from: place.region, at: place.offset, count: count,
+                token: token(.send, slot))
+            table[slot].outstanding += 1
+        }
+    }
+
+    /// What is to be sent next of what is unsent.
+    private mutating func nextPiece(_ slot: Int) -> (Location, Int) {
         let table = connections
         var place: Location
         var count: Int
@@ -130,22 +157,12 @@ extension Worker where Network: ~Copyable {
             place.offset += Int(blocks[id].start)
             count = blocks[id].count
         } else {
-            guard table[slot].largeBarrier == 0 else {
-                watch(slot)
-                return
-            }
             let piece = largePiece(slot)
             place = Location(region: door.memory, offset: piece.offset)
             count = min(piece.count, ServerLimits.sendBytesMax)
         }
         precondition(count > 0)
-        ring.send(
-            Socket(descriptor: table[slot].descriptor), from: place.region, at: place.offset,
-            count: count, token: token(.send, slot))
-        table[slot].isSending = true
-        table[slot].outstanding += 1
-        if table[slot].unsentSince == 0 { table[slot].unsentSince = max(now.nanoseconds, 1) }
-        watch(slot)
+        return (place, count)
     }
 
     /// A counted send took some bytes.
@@ -180,9 +197,6 @@ extension Worker where Network: ~Copyable {
             if connections[slot].phase == .open { close(slot, .closedPoolDry) }
             freeOutput(slot)
             return
-        }
-        if connections[slot].unsentSince == 0 {
-            connections[slot].unsentSince = max(now.nanoseconds, 1)
         }
         watch(slot)
     }

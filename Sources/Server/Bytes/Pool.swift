@@ -19,12 +19,16 @@ enum SharedMemory: Int, BitwiseCopyable {
     case pins
 }
 
-/// Room for one reply of any length at the end of the output: what a writer is made with, and what
-/// goes when the reply is kept. Only the functions below hand it out.
+/// Room for one reply at the end of the output: what a writer is made with, and what goes when the
+/// reply is kept. Only the functions below hand it out.
 ///
 /// Take one for each reply, and no other before that reply is written or given up.
 struct ReplyRoom: ~Copyable {
-    fileprivate init() {}
+    /// The longest value that the reply may hold: as much as is copied at all, or little while the
+    /// pool has room for short replies only.
+    let valueBytesMax: Int
+
+    fileprivate init(valueBytesMax: Int = Door.copyBytesMax) { self.valueBytesMax = valueBytesMax }
 }
 
 extension Worker where Network: ~Copyable {
@@ -34,7 +38,7 @@ extension Worker where Network: ~Copyable {
     /// waits until others have given blocks back.
     @inline(__always)
     mutating func takeRoom(for slot: Int) -> ReplyRoom? {
-        guard hasRoom || findRoom(for: slot) else { return nil }
+        guard hasRoom(sparing: blocksSpared) else { return findRoom(for: slot) }
         return ReplyRoom()
     }
 
@@ -53,12 +57,15 @@ extension Worker where Network: ~Copyable {
 
     /// Whether one more reply of any length has room: in the output, and in the pool if no socket
     /// takes anything of this turn.
+    var hasRoom: Bool { hasRoom(sparing: 0) }
+
+    /// The same, with so many blocks left for others.
     @inline(__always)
-    var hasRoom: Bool {
+    private func hasRoom(sparing spared: Int) -> Bool {
         guard outputFilled <= ServerLimits.outputBytes &- ServerLimits.replyBytesMax else {
             return false
         }
-        return pledged &+ 2 <= blocks.availableCount && hasParts
+        return pledged &+ spared &+ 2 <= blocks.availableCount && hasParts
     }
 
     /// Large blocks that are needed if no socket takes anything of this turn's replies.
@@ -70,31 +77,47 @@ extension Worker where Network: ~Copyable {
                 ? min(outputRuns, outputFilled / ServerLimits.smallBlockBytes) : outputRuns)
     }
 
-    /// Called when there is no room for a reply. True: there is now. False: the turn is over, or
-    /// the connection waits until others have given blocks back.
-    private mutating func findRoom(for slot: Int) -> Bool {
+    /// Called when there is no room for a reply of any length. Nil: the turn is over, or the
+    /// connection waits until others have given blocks back.
+    private mutating func findRoom(for slot: Int) -> ReplyRoom? {
+        let isNext = mayTake(slot, .blocks)
+        if isNext, hasRoom { return ReplyRoom() }
+        if hasSmallRoom(for: slot) {
+            return ReplyRoom(valueBytesMax: ServerLimits.smallValueBytesMax)
+        }
+        guard isNext else {
+            refuseRoom(slot)
+            return nil
+        }
         guard outputFilled == 0 else {
             isOutputFull = true
-            return false
+            return nil
         }
-        if relievePool(sparing: slot), hasRoom { return true }
+        if relievePool(sparing: slot), hasRoom { return ReplyRoom() }
+        refuseRoom(slot)
+        return nil
+    }
+
+    /// Whether a short reply has room, because it is the connection's only one in this turn and
+    /// fits a small block, of which there is one for each connection that was answered.
+    private func hasSmallRoom(for slot: Int) -> Bool {
+        outputFilled <= ServerLimits.outputBytes - ServerLimits.replyBytesMax
+            && connections[slot].replyBytes == 0 && hasParts
+            && connections[slot].firstPart == nobody
+            && outputRuns + ServerLimits.poolShares < blocks.smallFreeCount
+    }
+
+    /// The connection waits for room for a long reply.
+    mutating func refuseRoom(_ slot: Int) {
         counters.add(.waitsForBlocks)
         waitForBlocks(slot)
-        return false
     }
 
     /// The connection waits for blocks or parts.
     mutating func waitForBlocks(_ slot: Int) {
         if blocksWantedSince == 0 { blocksWantedSince = max(now.nanoseconds, 1) }
         beginWait(slot, .blocks)
-    }
-
-    /// There is room again: whoever has waited longest comes first.
-    mutating func wakeEldest() {
-        let table = connections
-        let eldest = watched.eldest(
-            where: { table[$0].wait == .blocks }, by: { table[$0].waitingSince })
-        if let eldest { endWait(eldest) }
+        blocksSpared = configuration.poolBlocks
     }
 
     /// How many reply bytes a connection may have in a turn now.
@@ -105,7 +128,7 @@ extension Worker where Network: ~Copyable {
 
     /// Whether somebody who waits for blocks could go on.
     var isRoomNews: Bool {
-        blocksWantedSince != 0 && blocks.availableCount >= 2 && hasParts
+        !queues[.blocks].isEmpty && blocks.availableCount >= 2 && hasParts
     }
 
     // MARK: Blocks
@@ -185,7 +208,7 @@ extension Worker where Network: ~Copyable {
 
     /// Since when a connection has stalled, if that is more than `limit` ago, or the limit is 0.
     private mutating func stalledSince(_ slot: Int, longerThan limit: UInt64) -> UInt64? {
-        let since = connections[slot].stalledSince(isStarved: intake.isStarved(slot))
+        let since = stalledSince(slot)
         guard let since, limit == 0 || elapsed(since: since) > limit else { return nil }
         return since
     }
@@ -305,7 +328,7 @@ extension Worker where Network: ~Copyable {
         guard !isAlarmArmed else { return }
         guard
             blocksWantedSince != 0 || intake.isAnyoneStarved || stagingCount > 0 || pinCount > 0
-                || wantsStaging || wantsPins || isDraining
+                || wantsStaging || wantsPins || isDraining || !queues.isEmpty
         else { return }
         isAlarmArmed = true
         ring.timeout(
@@ -320,20 +343,28 @@ extension Worker where Network: ~Copyable {
             guard relievePool(sparing: -1) else { break }
         }
         if wantsStaging {
-            wantsStaging = isAnyoneWaiting(for: .frames)
+            wantsStaging = !queues[.frames].isEmpty
             if wantsStaging { shared.want(.staging, at: now.nanoseconds) }
             givePlaces()
-            if let first = intake.firstPlaceless, connections[first].wait == .frames {
-                endWait(first)
-            }
         }
         if wantsPins {
-            wantsPins = isAnyoneWaiting(for: .pin)
+            wantsPins = !queues[.pins].isEmpty
             if wantsPins { shared.want(.pins, at: now.nanoseconds) }
         }
         if isWanted(.staging) { giveOthersPlaces() }
         if isWanted(.pins) { _ = relieve(.pins, sparing: -1) }
+        if !queues.isEmpty { callAgain() }
+        if !queues[.readSlots].isEmpty, freeReadCount == 0 { relieveReads() }
         if isDraining { endUnwilling() }
+    }
+
+    /// Closes the connection that has stalled longest with reads from disk that it does not take.
+    private mutating func relieveReads() {
+        let table = connections
+        let victim = watched.eldest(
+            where: { table[$0].phase == .open && table[$0].readParts > 0 },
+            by: { stalledSince($0, longerThan: ServerLimits.wantedStallNanosecondsMax) })
+        if let victim { close(victim, .closedStalledForOthers) }
     }
 
     /// A connection finds none of such memory left. The wish is repeated while anyone waits.
@@ -343,11 +374,6 @@ extension Worker where Network: ~Copyable {
         case .pins: wantsPins = true
         }
         shared.want(memory, at: now.nanoseconds)
-    }
-
-    private mutating func isAnyoneWaiting(for wait: Wait) -> Bool {
-        for slot in watched where connections[slot].wait == wait { return true }
-        return false
     }
 
     /// Whether some worker waits for such memory.

@@ -18,6 +18,7 @@ extension Worker where Network: ~Copyable {
         table[slot].phase = .closing
         table[slot].wait = .nothing
         intake.forget(slot)
+        queues.remove(slot)
         touch(slot)
         while table[slot].input.head != nobody {
             let id = table[slot].input.head
@@ -33,10 +34,14 @@ extension Worker where Network: ~Copyable {
             table[slot].changeRead = nobody
         }
         if !table[slot].isFilling { freeStaging(slot) }
-        if !table[slot].isSending { freeOutput(slot) }
+        if table[slot].sending.state != .handed { freeOutput(slot) }
         unwatchIfIdle(slot)
         guard table[slot].outstanding > 0 else { return }
         cancelReceive(slot)
+        if table[slot].sending.isArmed {
+            ring.cancel(token(.room, slot), token: token(.cancel, slot))
+            table[slot].outstanding += 1
+        }
         ring.shutdown(
             Socket(descriptor: table[slot].descriptor), token: token(.shutdown, slot))
         table[slot].outstanding += 1
@@ -106,12 +111,12 @@ extension Worker where Network: ~Copyable {
         let table = connections
         guard table[slot].phase == .open else { return }
         switch table[slot].wait {
-        case .frames, .loads, .readSlot:
+        case .frames, .loads, .readSlot, .pin:
             // Executed once more, the request is answered with what there is.
-            if hasWaitedTooLong(slot) { endWait(slot) }
-        case .pin:
-            // Another worker may have given one back.
-            endWait(slot)
+            if hasWaitedTooLong(slot) {
+                queues.remove(slot)
+                endWait(slot)
+            }
         case .change:
             if hasWaitedTooLong(slot), table[slot].changeRead != nobody {
                 abandonRead(Int(table[slot].changeRead))
@@ -126,11 +131,30 @@ extension Worker where Network: ~Copyable {
             && (table[slot].stagingPhase == .filling || table[slot].stagingPhase == .lineEnd)
         if isStaging, elapsed(since: table[slot].lastActive) > ServerLimits.stallNanosecondsMax {
             close(slot, .closedStalledInput)
-        } else if table[slot].isBehind, table[slot].unsentSince != 0,
-            elapsed(since: table[slot].unsentSince) > ServerLimits.unreadNanosecondsMax
-        {
+        } else if table[slot].isBehind, table[slot].pace.isRunning {
+            look(atPaceOf: slot)
+            guard elapsed(since: table[slot].pace.takenAt) > ServerLimits.unreadNanosecondsMax
+            else { return }
             close(slot, .closedUnread)
         }
+    }
+
+    /// Sees how much of what it was sent a peer has taken by now.
+    mutating func look(atPaceOf slot: Int) {
+        guard connections[slot].pace.isDue(at: now.nanoseconds) else { return }
+        let socket = Socket(descriptor: connections[slot].descriptor)
+        connections[slot].pace.look(held: ring.heldByteCount(of: socket), at: now.nanoseconds)
+    }
+
+    /// Since when a peer has not taken, fast enough, what it is sent, or not sent what we wait for;
+    /// a moment to come if it has been faster than it must. Nil: nothing of that is waited for.
+    mutating func stalledSince(_ slot: Int) -> UInt64? {
+        guard connections[slot].isBehind else {
+            return connections[slot].silentSince(isStarved: intake.isStarved(slot))
+        }
+        guard connections[slot].pace.isRunning else { return nil }
+        look(atPaceOf: slot)
+        return connections[slot].pace.paidUntil
     }
 
     private mutating func kickIdle() {
@@ -139,8 +163,11 @@ extension Worker where Network: ~Copyable {
             idleCursor = idleCursor + 1 < slotsUsed ? idleCursor + 1 : 0
             let slot = idleCursor
             guard connections[slot].phase == .open,
-                elapsed(since: connections[slot].lastActive) > limit
+                elapsed(since: connections[slot].lastActive) > limit,
+                connections[slot].isAwaitingCommand
             else { continue }
+            let socket = Socket(descriptor: connections[slot].descriptor)
+            guard ring.heldByteCount(of: socket) == 0 else { continue }
             close(slot, .idleKicks)
         }
     }

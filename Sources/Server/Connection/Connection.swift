@@ -76,14 +76,16 @@ struct Connection: BitwiseCopyable {
     var isArmedOnce = false
     /// Whether that receive is being cancelled.
     var isCancelling = false
-    /// Whether a counted send is on its way.
-    var isSending = false
     /// Whether a receive straight into the store is on its way.
     var isFilling = false
     /// The peer sends no more, or we shall not listen any more.
     var hasEnded = false
     /// Closes once everything is sent; what else arrives is dropped.
     var isLeaving = false
+    /// It has waited longest for what came free, and may take some before others (WaitQueues).
+    var isNext = false
+    /// Requests that wait for read slots.
+    var readsWanted: UInt8 = 0
     /// Whether the input that is there ends inside a request.
     var isPartial = false
     /// The last value was sent from elsewhere: its line end comes first.
@@ -119,6 +121,8 @@ struct Connection: BitwiseCopyable {
     var changeOffset = -1
 
     // Replies that could not leave at once.
+    var sending = Sending()
+    var pace = Pace()
     var unsent = Chain()
     var unsentBytes = 0
     var largeSource = LargeSource.none
@@ -163,8 +167,6 @@ struct Connection: BitwiseCopyable {
     var armedSince: UInt64 = 0
     /// When it began to wait for what it now waits for; 0 if it does not.
     var waitingSince: UInt64 = 0
-    /// When its output last moved, while some is unsent.
-    var unsentSince: UInt64 = 0
 
     init(descriptor: Int32, generation: UInt32, parser: ClassicParser, now: UInt64) {
         self.descriptor = descriptor
@@ -207,6 +209,9 @@ struct Connection: BitwiseCopyable {
         !isBehind && !owesLineEnd && rollCursor < 0 && firstPart == nobody && wait == .nothing
     }
 
+    /// Whether it waits for a command, so that it may be idle.
+    var isAwaitingCommand: Bool { isSettled && stagingPhase == .none && swallow == 0 }
+
     /// Whether it may be closed: it is told to leave or has ended, and everything is said.
     /// A receive that is armed may still bring something.
     @inline(__always)
@@ -225,10 +230,11 @@ struct Connection: BitwiseCopyable {
     /// Bytes that a value on its way in lacks.
     var missingBytes: Int { (staging?.valueBytes ?? 0) - stagedBytes }
 
-    /// Since when its peer has neither taken nor sent what we wait for; nil while we wait for
-    /// something else, which is not the peer's fault: a starved one has no buffer to receive into.
-    func stalledSince(isStarved: Bool) -> UInt64? {
-        if isBehind { return unsentSince == 0 ? nil : unsentSince }
+    /// Since when its peer has not sent what we wait for; nil while we wait for something else,
+    /// which is not the peer's fault: a starved one has no buffer to receive into. (Whether it
+    /// takes what it is sent: `Pace`.)
+    func silentSince(isStarved: Bool) -> UInt64? {
+        guard !isBehind else { return nil }
         let isIncomplete =
             stagingPhase == .filling || stagingPhase == .lineEnd || isPartial && inputBytes > 0
         guard wait == .nothing, firstPart == nobody, isIncomplete, !isStarved else { return nil }
@@ -266,7 +272,7 @@ struct Connection: BitwiseCopyable {
     /// Since when anything about it last moved, whoever is to blame.
     var quietSince: UInt64 {
         var since = lastActive
-        if unsentSince != 0 { since = min(since, unsentSince) }
+        if isBehind, pace.isRunning { since = min(since, pace.paidUntil) }
         if waitingSince != 0 { since = min(since, waitingSince) }
         return since
     }

@@ -62,8 +62,12 @@ extension Worker where Network: ~Copyable {
     /// Keeps a connection from being served until what it waits for has come, or too long.
     mutating func beginWait(_ slot: Int, _ wait: Wait) {
         connections[slot].wait = wait
-        if connections[slot].waitingSince == 0 {
-            connections[slot].waitingSince = max(now.nanoseconds, 1)
+        connections[slot].isNext = false
+        let isRepeated = connections[slot].waitingSince != 0
+        if !isRepeated { connections[slot].waitingSince = max(now.nanoseconds, 1) }
+        if let queue = wait.queue {
+            // A request that was refused before keeps its place.
+            queues[queue].add(slot, connections, keepsPlace: isRepeated)
         }
         watch(slot)
         touch(slot)

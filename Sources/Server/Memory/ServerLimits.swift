@@ -26,6 +26,8 @@ enum ServerLimits {
     /// The longest reply to one request that is written in one go: a value that is copied, its
     /// line, its line end, and the END behind it.
     static let replyBytesMax = Door.copyBytesMax + 512
+    /// The longest value whose reply fits a small block of the pool, however long its key.
+    static let smallValueBytesMax = smallBlockBytes - 320
     /// Unparsed bytes of a connection beyond which it is no longer received from.
     static let inputBytesHigh = 32 << 10
     /// And at or below which it is received from again.
@@ -48,7 +50,9 @@ enum ServerLimits {
     /// Parts that one request can add to a connection's queue: a commit, a text, a read, a text.
     static let partsPerRequestMax = 4
     /// Lists of connections that a worker has.
-    static let connectionLists = 5
+    static let connectionLists = 5 + WaitQueues.count
+    /// Connections that are told to try again when frames or pins came free, in one turn.
+    static let tryersPerTurnMax = 16
     /// Longest key with room to align.
     static let keyBytes = 256
     /// How long a request waits for memory, for a disk or for others, before it is answered with
@@ -74,9 +78,19 @@ enum ServerLimits {
     /// And how long the eldest waits for a place before the slowest gives way in any case.
     static let placeNanosecondsMax: UInt64 = 2_000_000_000
     /// Connections that are closed for others in one such look, at most.
-    static let relievedPerAlarmMax = 8
+    static let relievedPerAlarmMax = 32
     /// A wish for memory that nobody has repeated for so long is over.
     static let wishNanosecondsMax: UInt64 = 300_000_000
+    /// Who takes so many bytes of a reply in a second is never closed for others: less than the
+    /// slowest of honest readers, 20 KB/s.
+    static let readBytesPerSecondMin = 16_000
+    /// How far ahead a peer can pay that takes much at once: as long as a system with a receive
+    /// buffer of 6 MB may leave its window closed at that rate.
+    static let pacePaidNanosecondsMax: UInt64 = 20_000_000_000
+    /// Between two looks at what a socket holds.
+    static let paceNanosecondsMin: UInt64 = 50_000_000
+    /// Replies with a longer pause between them are judged each by itself.
+    static let replyPauseNanosecondsMax: UInt64 = 100_000_000
     /// How long a peer may leave its replies unread before its connection is closed.
     static let unreadNanosecondsMax: UInt64 = 120_000_000_000
     /// How long a stopping worker goes on answering what has arrived.

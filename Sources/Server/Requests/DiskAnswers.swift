@@ -13,24 +13,8 @@ extension Worker where Network: ~Copyable {
         let number = Int(parts[part].read)
         connections[slot].readParts -= 1
         var writer = replyWriter(room)
-        guard let record = reads[number].record else {
-            if reads[number].endsKeys {
-                Reply.end(to: &writer)
-                keepReply(slot, count: writer.count, room)
-            }
-            freeRead(number)
-            return true
-        }
-        let key = Location(region: readBytes, offset: keyOffset(number))
-        writeValueLine(
-            key, Int(reads[number].keyBytes), flags: record.flags, bytes: record.valueBytes,
-            cas: reads[number].sendsCas ? record.cas : nil, to: &writer)
-        if record.valueBytes <= Door.copyBytesMax {
-            writer.append(
-                bytes(of: number).region, record.valueOffset, record.valueBytes)
-            Reply.lineEnd(to: &writer)
-            if reads[number].endsKeys { Reply.end(to: &writer) }
-        } else {
+        writeRead(number, to: &writer)
+        if let record = reads[number].record, record.valueBytes > Door.copyBytesMax {
             connections[slot].largeSource = .room
             connections[slot].largeOffset = record.valueOffset
             connections[slot].largeBytes = record.valueBytes
@@ -39,9 +23,45 @@ extension Worker where Network: ~Copyable {
             connections[slot].room = reads[number].room
             reads[number].room = nil
         }
-        keepReply(slot, count: writer.count, room)
+        if writer.count > 0 { keepReply(slot, count: writer.count, room) }
         freeRead(number)
         return true
+    }
+
+    /// Writes what a decided read came to; of a large value its line only.
+    private mutating func writeRead(_ number: Int, to writer: inout ByteWriter) {
+        guard let record = reads[number].record else {
+            if reads[number].endsKeys { Reply.end(to: &writer) }
+            return
+        }
+        let key = Location(region: readBytes, offset: keyOffset(number))
+        writeValueLine(
+            key, Int(reads[number].keyBytes), flags: record.flags, bytes: record.valueBytes,
+            cas: reads[number].sendsCas ? record.cas : nil, to: &writer)
+        guard record.valueBytes <= Door.copyBytesMax else { return }
+        writer.append(bytes(of: number).region, record.valueOffset, record.valueBytes)
+        Reply.lineEnd(to: &writer)
+        if reads[number].endsKeys { Reply.end(to: &writer) }
+    }
+
+    /// Others wait for read slots: what was read for connections that cannot be sent it now becomes
+    /// text of theirs, before the output holds replies. Large values stay where they are.
+    mutating func freeHeldReads() {
+        for number in 0..<readsUsed where reads[number].state == .decided {
+            let slot = Int(reads[number].connection)
+            let isLarge = reads[number].record.map { $0.valueBytes > Door.copyBytesMax } ?? false
+            let front = connections[slot].firstPart
+            guard !isLarge, front != nobody,
+                connections[slot].isBehind || parts[Int(front)].kind == .commit
+            else { continue }
+            guard hasRoom, let room = takeScratch() else {
+                _ = relievePool(sparing: -1)
+                return
+            }
+            var writer = replyWriter(room)
+            writeRead(number, to: &writer)
+            becomeText(number, slot, writer, room)
+        }
     }
 
     /// Looks again for keys whose reads brought another key, before the output holds replies.
@@ -101,6 +121,7 @@ extension Worker where Network: ~Copyable {
         if reads[number].endsKeys { Reply.end(to: &writer) }
         counters.add(.getHits)
         becomeText(number, slot, writer, room)
+        if connections[slot].phase == .open { readDecided(slot) }
     }
 
     /// Turns a read's part into the text at the end of the output; the slot is free again, or an
@@ -131,7 +152,6 @@ extension Worker where Network: ~Copyable {
             close(slot, copied < count ? .closedPoolDry : .closedByFault)
             return
         }
-        readDecided(slot)
     }
 
     /// Gets whose reads have taken too long are answered as misses, before the output holds
@@ -148,7 +168,9 @@ extension Worker where Network: ~Copyable {
             counters.add(.getMisses)
             var writer = replyWriter(room)
             if reads[number].endsKeys { Reply.end(to: &writer) }
-            becomeText(number, Int(reads[number].connection), writer, room)
+            let slot = Int(reads[number].connection)
+            becomeText(number, slot, writer, room)
+            if connections[slot].phase == .open { readDecided(slot) }
         }
     }
 }

@@ -120,20 +120,21 @@ extension Worker where Network: ~Copyable {
     private mutating func takeRead(
         _ slot: Int, _ place: Location, _ key: Slice, _ read: DiskRead
     ) -> Int? {
+        guard freeReadCount > 0, mayTake(slot, .readSlots) else {
+            counters.add(.waitsForReadSlot)
+            door.finish(read, nil, in: readBytes)
+            beginWait(slot, .readSlot)
+            return nil
+        }
         let number: Int
         if freeRead != nobody {
             number = Int(freeRead)
             freeRead = reads[number].next
-        } else if readsUsed < reads.count {
+        } else {
             number = readsUsed
             readsUsed += 1
-        } else {
-            counters.add(.waitsForReadSlot)
-            door.finish(read, nil, in: readBytes)
-            isReadSlotWanted = true
-            beginWait(slot, .readSlot)
-            return nil
         }
+        freeReadCount -= 1
         reads[number] = ReadSlot(generation: reads[number].generation &+ 1 & 0xFF_FFFF)
         reads[number].connection = UInt32(slot)
         reads[number].read = read
@@ -345,7 +346,7 @@ extension Worker where Network: ~Copyable {
         reads[number].state = .vacant
         reads[number].next = freeRead
         freeRead = UInt32(number)
-        isReadSlotFreed = isReadSlotWanted
+        freeReadCount += 1
     }
 
     /// Nobody waits for a read any more: it ends now, or when the kernel is done with it.

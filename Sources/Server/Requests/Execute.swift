@@ -149,7 +149,7 @@ extension Worker where Network: ~Copyable {
                 return .miss
             case .disk(let read): return .disk(read)
             case .memory(let found):
-                guard found.valueBytes <= Door.copyBytesMax, !found.isChained else {
+                guard found.valueBytes <= room.valueBytesMax, !found.isChained else {
                     return .large(found)
                 }
                 var writer = replyWriter(room)
@@ -249,6 +249,11 @@ extension Worker where Network: ~Copyable {
         _ index: Int, _ found: Found, _ room: consuming ReplyRoom
     ) -> Bool {
         let slot = Int(batch[index].slot)
+        if isCopied(found) {
+            door.release(found)
+            refuseRoom(slot)
+            return false
+        }
         if absolute(batch[index].request.expiry).isExpired {
             guard case .pinned(let pin) = pinLarge(index, found) else {
                 guard connections[slot].wait == .nothing else { return false }
@@ -272,6 +277,11 @@ extension Worker where Network: ~Copyable {
                 return answerNothing(index, room)
             }
             switch look(index, sendsCas: batch[index].request.verb == .gats, room) {
+            case .large(let found) where isCopied(found):
+                // Another value in between: all over again.
+                door.release(found)
+                refuseRoom(slot)
+                return false
             case .large(let found):
                 guard case .pinned(let pin) = pinLarge(index, found) else {
                     guard connections[slot].wait == .nothing else { return false }
@@ -333,6 +343,10 @@ extension Worker where Network: ~Copyable {
         }
         guard let room = takeRoom(for: slot) else {
             if connections[slot].wait == .nothing { markReady(slot) }
+            return
+        }
+        guard room.valueBytesMax == Door.copyBytesMax else {
+            refuseRoom(slot)
             return
         }
         let (text, next) = shared.rollText(

@@ -14,7 +14,7 @@ extension Worker where Network: ~Copyable {
         while let completion = ring.nextCompletion() {
             switch completion.token.operation {
             case .receive: settleReceive(completion)
-            case .receiveInto, .send, .cancel, .shutdown, .close: settleOperation(completion)
+            case .receiveInto, .send, .room, .cancel, .shutdown, .close: settleOperation(completion)
             case .read: settleRead(completion)
             case .wake: ring.armWake(token: completion.token)
             case .timeout where completion.token.slot == 0:
@@ -109,13 +109,16 @@ extension Worker where Network: ~Copyable {
         guard let slot = slot(of: completion.token) else { return }
         touch(slot)
         switch completion.token.operation {
-        case .send where !connections[slot].isSending:
+        case .send where connections[slot].sending.state != .handed:
             settleShortSend(slot, completion.result)
             return
         case .send:
-            connections[slot].isSending = false
             connections[slot].outstanding -= 1
             settleSend(slot, completion.result)
+        case .room:
+            connections[slot].sending.told(isArmed: completion.isArmed)
+            guard !completion.isArmed else { return }
+            connections[slot].outstanding -= 1
         case .receiveInto:
             connections[slot].isFilling = false
             connections[slot].outstanding -= 1
@@ -147,12 +150,16 @@ extension Worker where Network: ~Copyable {
         guard sent < total else { return }
         counters.add(.bytesWritten, UInt64(bitPattern: Int64(sent &- total)))
         let rest = Location(region: output, offset: connection[slot].replyOffset + sent)
+        connection[slot].sending.fill()
+        connection[slot].pace.begin(at: now.nanoseconds)
+        connection[slot].pace.add(sent: sent)
         keepUnsent(slot, rest, count: total - sent)
     }
 
     /// A counted send: goes on with the rest, or serves the connection again.
     private mutating func settleSend(_ slot: Int, _ result: Int32) {
         let connection = connections
+        connection[slot].sending.sent(max(Int(result), 0))
         guard connection[slot].phase == .open else { return }
         guard result > 0 || result == -EAGAIN || result == -EINTR else {
             close(slot, .closedByError)
@@ -160,11 +167,11 @@ extension Worker where Network: ~Copyable {
         }
         guard result > 0 else { return }
         counters.add(.bytesWritten, UInt64(result))
-        connection[slot].unsentSince = now.nanoseconds
+        connection[slot].pace.add(sent: Int(result))
         connection[slot].lastActive = now.nanoseconds
         advanceOutput(slot, by: Int(result))
         if !connection[slot].isBehind {
-            connection[slot].unsentSince = 0
+            connection[slot].pace.end(at: now.nanoseconds)
             markReady(slot)
         }
     }

@@ -90,6 +90,8 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
     var watched: ConnectionList
     /// Who waits for memory to receive into.
     var intake: Intake
+    /// Who waits for what others have to give back.
+    var queues: WaitQueues
 
     // Where the free lists begin.
     var vacantSlot = nobody
@@ -100,6 +102,7 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
     var freePartCount: Int
     var freeRead = nobody
     var readsUsed = 0
+    var freeReadCount = ServerLimits.readSlots
     var idleCursor = 0
 
     // This turn.
@@ -114,9 +117,6 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
     var replyQuota = ServerLimits.replyBytesPerTurnMax
     /// The output has no room for another reply: the turn ends early.
     var isOutputFull = false
-    /// Somebody waits for a read slot; and one became free since.
-    var isReadSlotWanted = false
-    var isReadSlotFreed = false
     /// Some reads brought another key's record.
     var hasReadsAgain = false
     /// A pin was given back.
@@ -125,6 +125,8 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
     // Who waits for whom (Pool.swift).
     /// Since when somebody waits for blocks or parts; 0 if nobody does.
     var blocksWantedSince: UInt64 = 0
+    /// Blocks that are left to those who wait for some: all of them, while anybody does.
+    var blocksSpared = 0
     /// The turn in which nobody was found who stands in the way.
     var searchedTurn = UInt64.max
     /// Large values on their way in, and pinned ones on their way out.
@@ -151,6 +153,7 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
         let tables = try WorkerTables(connectionsMax: slots)
         let (ready, touched) = try (ConnectionList(slots: slots), ConnectionList(slots: slots))
         let (watched, intake) = try (ConnectionList(slots: slots), Intake(slots: slots))
+        let queues = try WaitQueues(slots: slots)
         let blocks = try Blocks(
             received: ring.buffers, receivedCount: configuration.receiveBuffers,
             poolCount: configuration.poolBlocks)
@@ -161,6 +164,7 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
         self.touched = touched
         self.watched = watched
         self.intake = intake
+        self.queues = queues
         self.configuration = configuration
         self.mailbox = mailbox
         self.shared = shared
@@ -209,7 +213,8 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
 
     /// Whether it has nothing to do until something completes.
     public var isIdle: Bool {
-        ready.isEmpty && !isReadSlotFreed && !isPinFreed && !isRoomNews
+        ready.isEmpty && !isPinFreed && !isRoomNews && !queues.isTrying
+            && (freeReadCount == 0 || queues[.readSlots].isEmpty)
     }
 
     /// Traps if what the worker keeps contradicts itself. For tests, between turns: it costs what
@@ -223,6 +228,7 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
         let table = connections
         intake.check { table[$0].phase == .open }
         blocks.check()
+        queues.check(connections, watched)
     }
 
     /// One turn.
@@ -291,35 +297,20 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
     /// What the store has done since the last turn.
     private mutating func hearNews() {
         let latest = door.news()
-        guard latest != news || isReadSlotFreed || isPinFreed || isRoomNews else { return }
+        let isQueueing = !queues.isEmpty || blocksWantedSince != 0
+        guard latest != news || isQueueing || isPinFreed else { return }
         let before = news
         news = latest
-        let freed = isReadSlotFreed
-        if freed { isReadSlotWanted = false }
-        isReadSlotFreed = false
-        defer {
-            isPinFreed = false
-            if isRoomNews { blocksWantedSince = 0 }
-        }
         if before.frames != news.frames { resumeReads() }
-        if isRoomNews { wakeEldest() }
-        for slot in watched { hear(slot, before: before, freedReadSlot: freed) }
-    }
-
-    /// Whether the news is what a connection has waited for.
-    private mutating func hear(_ slot: Int, before: News, freedReadSlot: Bool) {
-        let isOver =
-            switch connections[slot].wait {
-            case .frames: before.frames != news.frames
-            case .pin: isPinFreed || before.frames != news.frames
-            case .loads: before.loads != news.loads
-            case .readSlot: freedReadSlot
-            case .blocks: isRoomNews
-            case .nothing, .reads, .parts, .change: false
-            }
-        if isOver { endWait(slot) }
-        if before.commits != news.commits || before.failedCommits != news.failedCommits {
-            hearCommit(slot)
+        callQueues(isFrameNews: before.frames != news.frames)
+        isPinFreed = false
+        let hasLoaded = before.loads != news.loads
+        let isCommitNews =
+            before.commits != news.commits || before.failedCommits != news.failedCommits
+        guard hasLoaded || isCommitNews else { return }
+        for slot in watched {
+            if hasLoaded, connections[slot].wait == .loads { endWait(slot) }
+            if isCommitNews { hearCommit(slot) }
         }
     }
 }

@@ -1,0 +1,149 @@
+// Sending: how the rest of replies leaves a connection, once its socket was full; and how fast.
+//
+// Two small machines without effects. `Sending` says what the worker has to do next; Output does
+// it. `Pace` says whether a peer takes its replies fast enough to be waited for while others wait.
+
+/// The sends of a connection that is behind: one at a time, and a wait for room when the socket is
+/// full.
+///
+/// ```text
+///              next: send              took all, or room meanwhile
+///   idle ──────────────────► handed ──────────────────────────────► idle
+///     ▲                        │ took less           an immediate send came short (from idle)
+///     │ told                   ▼                      │
+///   waiting ◄───────────────  full ◄──────────────────┘
+///              next: await
+/// ```
+struct Sending: BitwiseCopyable {
+    enum State: UInt8, BitwiseCopyable {
+        case idle
+        /// The kernel has a send, which completes in the next submit.
+        case handed
+        /// The socket took less than it was given.
+        case full
+        /// For room.
+        case waiting
+    }
+
+    /// What to do for a connection that is behind.
+    enum Step: BitwiseCopyable {
+        case nothing, send
+        case await(repeatedly: Bool)
+    }
+
+    private(set) var state = State.idle
+    /// Bytes of the send that the kernel has.
+    private var handedBytes = 0
+    /// The kernel owes word of room.
+    private(set) var isArmed = false
+    /// There was word of room since the send was handed over.
+    private var hasNews = false
+    /// And before it.
+    private var wasTold = false
+    /// Word of room came, and there was none: the peer sends no more, and a wait must be repeated.
+    private var isVain = false
+
+    /// The end of a turn. Who is to send says what it sends (`hand`).
+    mutating func next() -> Step {
+        switch state {
+        case .idle:
+            return .send
+        case .full:
+            state = .waiting
+            guard !isArmed else { return .nothing }
+            isArmed = true
+            return .await(repeatedly: isVain)
+        case .handed, .waiting:
+            return .nothing
+        }
+    }
+
+    /// So many bytes are handed to the kernel.
+    mutating func hand(_ bytes: Int) {
+        precondition(state == .idle && bytes > 0)
+        state = .handed
+        handedBytes = bytes
+        hasNews = false
+    }
+
+    /// An immediate send came short.
+    mutating func fill() {
+        precondition(state == .idle)
+        state = .full
+    }
+
+    /// The send is completed.
+    mutating func sent(_ bytes: Int) {
+        precondition(state == .handed && bytes <= handedBytes)
+        state = bytes == handedBytes || hasNews ? .idle : .full
+        isVain = bytes == 0 && wasTold
+        wasTold = false
+    }
+
+    /// Word of room, which may be vain; `isArmed`: more will come.
+    mutating func told(isArmed: Bool) {
+        self.isArmed = isArmed
+        switch state {
+        case .waiting, .full:
+            state = .idle
+            wasTold = true
+        case .handed:
+            hasNews = true
+        case .idle:
+            break
+        }
+    }
+}
+
+/// How fast a peer takes a reply: each byte that it has taken pays for some time, from the moment
+/// the reply began. Who has no time left is slow.
+///
+/// A peer may take much at once and then nothing for a while, because its system opens a closed
+/// window late; that is why it is not the last byte that counts.
+struct Pace: BitwiseCopyable {
+    /// Bytes that the socket took of what it had no room for at once.
+    private var sent = 0
+    /// Bytes of these that the peer is known to have taken.
+    private var taken = 0
+    private(set) var isRunning = false
+    private var endedAt: UInt64 = 0
+    private var lookedAt: UInt64 = 0
+    /// When it was last seen that the peer has taken something, in nanoseconds.
+    private(set) var takenAt: UInt64 = 0
+    /// Until when what was taken is fast enough.
+    private(set) var paidUntil: UInt64 = 0
+
+    /// The rest of a reply is to leave. What follows another without a pause is one with it.
+    mutating func begin(at now: UInt64) {
+        guard !isRunning else { return }
+        if now &- endedAt > ServerLimits.replyPauseNanosecondsMax { self = Pace() }
+        isRunning = true
+        takenAt = now
+        paidUntil = max(paidUntil, now)
+    }
+
+    /// All of it has left.
+    mutating func end(at now: UInt64) {
+        isRunning = false
+        endedAt = now
+    }
+
+    mutating func add(sent bytes: Int) { sent += bytes }
+
+    /// Whether a look at what the socket holds may tell something new.
+    func isDue(at now: UInt64) -> Bool {
+        isRunning && now &- lookedAt >= ServerLimits.paceNanosecondsMin
+    }
+
+    /// The socket holds so many bytes that the peer has not taken.
+    mutating func look(held: Int, at now: UInt64) {
+        // Less than none, if it holds some that was sent at once and not counted.
+        let fresh = sent - held - taken
+        lookedAt = now
+        taken += fresh
+        guard fresh > 0 else { return }
+        takenAt = now
+        let paid = UInt64(fresh) * 1_000_000_000 / UInt64(ServerLimits.readBytesPerSecondMin)
+        paidUntil = min(max(paidUntil, 1) &+ paid, now &+ ServerLimits.pacePaidNanosecondsMax)
+    }
+}
