@@ -71,6 +71,8 @@ extension SimulatedRing {
         var count = min(operation.count, network.links[operation.link].room)
         if count > 0, network.strikes(\.shortSends, "shortSends") {
             count = network.chance.below(count)
+            // A system that takes less than it was given says so when it takes more again.
+            network.links[operation.link].roomNews += 1
         }
         deliver(operation, count: count)
         guard count < operation.count || operation.kind == .send else { return }

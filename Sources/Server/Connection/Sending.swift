@@ -36,7 +36,7 @@ struct Sending: BitwiseCopyable {
     private var handedBytes = 0
     /// The kernel owes word of room.
     private(set) var isArmed = false
-    /// There was word of room since the send was handed over.
+    /// There was word of room since the send was handed over, or since there was nothing to send.
     private var hasNews = false
     /// And before it.
     private var wasTold = false
@@ -69,7 +69,9 @@ struct Sending: BitwiseCopyable {
     /// An immediate send came short.
     mutating func fill() {
         precondition(state == .idle)
-        state = .full
+        // Word that came meanwhile may be of room since then.
+        if !hasNews { state = .full }
+        hasNews = false
     }
 
     /// The send is completed.
@@ -87,10 +89,8 @@ struct Sending: BitwiseCopyable {
         case .waiting, .full:
             state = .idle
             wasTold = true
-        case .handed:
+        case .handed, .idle:
             hasNews = true
-        case .idle:
-            break
         }
     }
 }
