@@ -35,6 +35,7 @@ func report(_ seed: UInt64, _ found: PlayResult, isWhole: Bool) throws {
 }
 
 if let seed = option("replay") {
+    Player.watchedKey = option("key")
     let seed = UInt64(seed)
     let found = try Player.play(seed: seed)
     try report(seed, found, isWhole: CommandLine.arguments.contains("--all"))

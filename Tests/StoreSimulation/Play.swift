@@ -204,7 +204,9 @@ package final class Play: @unchecked Sendable {
         guard !isCommitting, let played else { return .nothing }
         isCommitting = true
         defer { isCommitting = false }
-        return played.stepCommitter(at: now)
+        let wait = played.stepCommitter(at: now)
+        if let key = Player.watchedKey, let trace { trace("    c \(describe(key: key))") }
+        return wait
     }
 
     func stepMaintenance() {
@@ -217,6 +219,7 @@ package final class Play: @unchecked Sendable {
         // It waits for a lock while the last run's segments are being sealed.
         guard let played, !isDead, !(isCommitting && home.isWriting) else { return }
         _ = played.stepRecovery(at: now)
+        if let key = Player.watchedKey, let trace { trace("    r \(describe(key: key))") }
         if isRecovering { isRecovering = (store?.statistics().isRecovering ?? 0) != 0 }
     }
 
@@ -275,7 +278,8 @@ package final class Play: @unchecked Sendable {
     // MARK: What is noted
 
     func didStarve(_ what: String) {
-        if home.plan.isHarmless, !wasTroubled, !isDamaged {
+        let isAlone = clients.count(where: \.isBusy) <= 1
+        if home.plan.isHarmless, !wasTroubled, !isDamaged, isAlone {
             fail("waited for \(what) through \(Self.patience) steps: \(describe())")
         }
     }
@@ -287,6 +291,11 @@ package final class Play: @unchecked Sendable {
     func didOperate(hit: Bool) {
         operations += 1
         if hit { hits += 1 }
+    }
+
+    /// What the store knows of a key.
+    func describe(key: Int) -> String {
+        played?.describe(Array("key:\(key)".utf8).span) ?? "no store"
     }
 
     func describe() -> String {

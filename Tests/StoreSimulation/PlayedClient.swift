@@ -112,7 +112,7 @@ final class PlayedClient {
                 }
             }
         }
-        play.fail("a get goes round in circles")
+        play.didStarve("the end of a get")
         return .stuck
     }
 
@@ -239,7 +239,7 @@ final class PlayedClient {
             }
         }
         settle(.stuck)
-        play.fail("a change goes round in circles")
+        play.didStarve("the end of a change")
     }
 
     private static func answer(_ outcome: Outcome) -> Answer? {

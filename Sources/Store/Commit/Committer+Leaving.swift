@@ -254,7 +254,7 @@ extension Committer {
             writer.appendTombstone($0, order: record.order)
         }
         guard let grave else { return false }
-        if log.recovering.loadRelaxed() != 0 { writer.rememberRemoval(hash, grave) }
+        if log.recovering.loadRelaxed() != 0 { writer.rememberCarried(hash, grave) }
         return true
     }
 
