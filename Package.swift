@@ -105,7 +105,7 @@ let package = Package(
             name: "StoreSimulation", dependencies: ["Store", "LMDB", "Primitives", "Support"],
             path: "Tests/StoreSimulation"),
         .executableTarget(
-            name: "store-simulate", dependencies: ["StoreSimulation", "Primitives"],
+            name: "store-simulate", dependencies: ["StoreSimulation", "Primitives", "Support"],
             path: "Tests/StoreSimulate"),
         .testTarget(name: "BrimTests", dependencies: ["brim", "Server", "Primitives", "Support"]),
         .testTarget(name: "ProcessTests", dependencies: ["brim", "brim-micro", "Support"]),

@@ -137,7 +137,7 @@ package enum Player {
         }
         if play.fault == nil { play.end() }
         outcome.fault = play.fault
-        play.bury()
+        play.close()
         outcome.lives = play.lives
         outcome.operations = play.operations
         outcome.hits = play.hits

@@ -72,7 +72,7 @@ package final class Play: @unchecked Sendable {
     private(set) var clients: [PlayedClient] = []
     private let buffers: [Region]
     private var depth = 0
-    private var isCommitting = false
+    private(set) var isCommitting = false
     /// Whether recovery, or a mended disk, may still be on its way.
     private var wasTroubled = false
     private(set) var isRecovering = false
@@ -93,6 +93,8 @@ package final class Play: @unchecked Sendable {
         self.trace = trace
         home = MemoryHome(seed: seed, ballast: casting.ballast)
         model = TruthModel(keys: casting.keys)
+        // Where no reservation could be written, it is the clock that keeps numbers apart.
+        model.comparesTokens = !casting.clockSteps
         chance = Chance(seed: seed)
         now = ClockReading(nanoseconds: 1 << 40, unixNanoseconds: 1_700_000_000_000_000_000)
         buffers = try (0..<3).map { _ in try Region.map(byteCount: 4 << 20) }
@@ -111,6 +113,8 @@ package final class Play: @unchecked Sendable {
     /// A start with flags that the chance picks.
     func start() throws {
         home.revive()
+        // A process takes its time to start.
+        pass(20_000_000 + UInt64(chance.below(500_000_000)))
         var configuration = StoreConfiguration(
             memoryBytes: casting.memories[chance.below(casting.memories.count)],
             workers: casting.clients,
@@ -163,6 +167,12 @@ package final class Play: @unchecked Sendable {
         played = nil
         store = nil
         model.die(completed: completed, isClean: isClean)
+    }
+
+    /// Nothing is played any more.
+    func close() {
+        bury()
+        for buffer in buffers { buffer.discardAll() }
     }
 
     /// SIGTERM.
