@@ -81,9 +81,6 @@ package final class Play: @unchecked Sendable {
     package private(set) var lives = 0
     package private(set) var operations = 0
     package private(set) var hits = 0
-    package private(set) var diskMisses = 0
-    package private(set) var starts = 0
-    private var flags = ""
     package var trace: ((String) -> Void)?
     private let events: EventLog
 
@@ -124,9 +121,8 @@ package final class Play: @unchecked Sendable {
             isAcknowledging: chance.below(2) == 0, flushIntervalMilliseconds: 5 + chance.below(200))
         configuration.itemBytesMax = min(
             configuration.itemBytesMax, (configuration.disk?.sizeBytes ?? 0) / 8)
-        flags = "-m \(configuration.memoryBytes >> 20) store \(configuration.disk?.sizeBytes ?? 0)"
-        trace?("  start \(flags)")
-        starts += 1
+        let mebibytes = (configuration.disk?.sizeBytes ?? 0) >> 20
+        trace?("  start -m \(configuration.memoryBytes >> 20) --store-size \(mebibytes)m")
         let store: TieredStore
         do {
             store = try TieredStore(
@@ -180,7 +176,7 @@ package final class Play: @unchecked Sendable {
         guard let played else { return }
         for client in clients { client.close() }
         clients = []
-        played.stop(deadline: now.nanoseconds + 3_000_000_000)
+        played.stop(deadline: now.nanoseconds + 4_500_000_000)
         var steps = 0
         while !isDead, !(stepCommitter() == .ended) {
             pass(1 + UInt64(chance.below(20_000_000)))

@@ -2,8 +2,8 @@
 //
 // A key has the states that it may be in at the start of this life (one, unless a crash left it
 // open which of several reached the disk), and the changes made since, each with the commit that
-// covers it. An answer must be the newest state, or a miss; after a crash, a state that is not older
-// than the last one that a completed commit covers. The model never waits for anything.
+// covers it. An answer must be the newest state, or a miss; after a crash, a state not older than
+// the last one that a completed commit covers. The model never waits for anything.
 
 /// A state of a key that is there.
 struct ValueState: Equatable {
