@@ -5,6 +5,7 @@
 #   make test    check the format, install what the tests need, build, run everything
 #   make format  format every Swift file in place
 #   make test-debug   the unit tests in the debug build, where all checks are on
+#   make simulate     play the store from seeds, on all cores: SECONDS=600 SEED=1
 #   make sanitize     the unit tests of what threads share, under the sanitizers
 #   make bench   build, compare Brim with the packaged memcached for two minutes, write a page
 #   make micro   count the instructions of the hot paths; UPDATE=1 accepts the counts of now
@@ -42,6 +43,11 @@ UNITS := ^(Primitives|Memcache|SegmentLog|Uring|LMDB|Store|Server)Tests\.
 SANITIZED := ^(Primitives|SegmentLog|Store|Server)Tests\.
 RUN := --skip-build --disable-xctest
 
+# How long `make simulate` plays, and from which seed on. One seed of `make test` is the commit's.
+SECONDS ?= 60
+SEED ?= 1
+export PLAY_SEED := $(shell printf '%d' 0x$$(git rev-parse --short=8 HEAD 2>/dev/null || echo 1))
+
 # What `make bench` compares Brim with, how Brim runs there, and where the page goes. A server that
 # is started by root is told to drop its privileges.
 MEMCACHED ?= memcached
@@ -49,7 +55,7 @@ BRIM_FLAGS ?= --store {folder}/store
 BENCH_FOLDER := .build/bench
 AS_USER := $(if $(filter 0,$(shell id -u)),-u nobody)
 
-.PHONY: run build test test-debug sanitize format check-format bench micro swift interpose clean
+.PHONY: run build test test-debug simulate sanitize format check-format bench micro swift interpose clean
 .PHONY: build-packages bench-packages micro-packages test-packages
 
 run: build
@@ -70,6 +76,10 @@ test: check-format test-packages build interpose
 test-debug: swift build-packages interpose
 	swift build --build-tests
 	swift test $(RUN) --no-parallel --filter '$(UNITS)'
+
+simulate: swift build-packages
+	swift build --configuration release --product store-simulate
+	.build/release/store-simulate --seconds $(SECONDS) --seed $(SEED)
 
 sanitize: swift build-packages
 	@status=0; set -x; \

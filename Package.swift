@@ -107,7 +107,7 @@ let package = Package(
             name: "StoreSimulation", dependencies: ["Store", "LMDB", "Primitives", "Support"],
             path: "Tests/StoreSimulation"),
         .executableTarget(
-            name: "store-simulate", dependencies: ["StoreSimulation", "Primitives"],
+            name: "store-simulate", dependencies: ["StoreSimulation", "Primitives", "Support"],
             path: "Tests/StoreSimulate"),
         .testTarget(
             name: "BrimTests",

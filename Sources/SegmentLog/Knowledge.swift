@@ -52,6 +52,26 @@ extension SegmentLog {
         }
     }
 
+    /// The same for a tombstone at `place` that is carried forward, with an order of the past: only
+    /// removals that are older go. False: memory knows something newer of the key, and the
+    /// tombstone is not worth remembering.
+    public func supersedeOlder(_ hash: UInt64, with place: Place) -> Bool {
+        let shard = index.shard(hash)
+        let frame = segments.frame(place.segment).loadAcquire()
+        guard frame != 0 else { return false }
+        let new = Record(frames.memory, at: frames.offset(Int(frame) - 1) + place.offset)
+        var walk = index.matches(hash)
+        while let (at, slot) = index.next(&walk) {
+            let frame = segments.frame(index.layout.segment(slot)).loadAcquire()
+            guard frame != 0, case let known = record(frame, slot), isSameKey(known, new) else {
+                continue
+            }
+            guard known.order < new.order else { return false }
+            if SlotLayout.isRemoval(slot) { index.remove(shard, at: at, isItem: false) }
+        }
+        return true
+    }
+
     /// The slot of a record on disk that was overtaken unread (its tag says that it is the key's;
     /// if it is another's, that one becomes a miss) is remembered. Shard locked.
     public func rememberUnread(_ shard: Int, _ at: SlotOffset, _ slot: UInt64) {

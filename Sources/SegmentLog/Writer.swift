@@ -272,6 +272,17 @@ public struct Writer: ~Copyable {
     /// older record comes back. `grave`: its tombstone, in memory. Shard locked.
     public mutating func rememberRemoval(_ hash: UInt64, _ grave: Place) {
         log.supersede(hash, with: grave)
+        insertRemoval(hash, grave)
+    }
+
+    /// The same for a tombstone of an order of the past, which is carried forward: what is known of
+    /// the key may be newer, and then stays. Shard locked.
+    public mutating func rememberCarried(_ hash: UInt64, _ grave: Place) {
+        guard log.supersedeOlder(hash, with: grave) else { return }
+        insertRemoval(hash, grave)
+    }
+
+    private mutating func insertRemoval(_ hash: UInt64, _ grave: Place) {
         let layout = log.index.layout
         let slot = layout.slot(tag: layout.tag(hash), grave) | SlotLayout.removalBit
         log.index.noteRemoval(log.index.shard(hash))

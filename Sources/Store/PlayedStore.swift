@@ -64,6 +64,29 @@ package final class PlayedStore {
         return nil
     }
 
+    /// What the index knows of a key, for a reader of a history.
+    package func describe(_ key: Span<UInt8>) -> String {
+        let log = store.log
+        let hash = log.hasher.hash(key)
+        let shard = log.index.shard(hash)
+        log.index.lock(shard)
+        defer { log.index.unlock(shard) }
+        var words: [String] = []
+        var walk = log.index.matches(hash)
+        while let (_, slot) = log.index.next(&walk) {
+            let place = log.index.layout.place(slot)
+            let segment = place.segment
+            words.append(
+                "\(SlotLayout.isRemoval(slot) ? "removal" : "record") in "
+                    + "\(log.segments.sequence(segment)):\(place.offset) (\(segment), "
+                    + "\(log.segments.state(segment)), \(log.segments.kind(segment)), "
+                    + "frame \(log.segments.frame(segment).loadRelaxed()))")
+        }
+        let isClosed = log.index.isClosed(shard) ? " closed" : ""
+        let hides = log.index.mayHide(shard) ? " hides" : ""
+        return words.joined(separator: ", ") + isClosed + hides
+    }
+
     /// Gives all memory back; nothing may be used any more.
     package func discardMemory() {
         committer.discardMemory()

@@ -1,18 +1,23 @@
-// store-simulate: plays seeds on all cores for some seconds, and prints what it finds: the seed, and
-// the history, shortened.
+// store-simulate: plays seeds on several cores for some seconds, and prints what it finds: the
+// seed, and the history, shortened.
 //
 //     store-simulate --seconds 60 [--seed 1] [--threads 2]    seeds from 1 on
-//     store-simulate --replay 17 [--all]                      one seed; --all: without shortening
+//     store-simulate --replay 17 [--all] [--key 3]            one seed; --all: without shortening,
+//                                                             --key: what the store knows of it
+//
+// Seeds are played in processes of their own, a hundred in each: a trap ends only one of these, and
+// memory is never unmapped.
 
 import Glibc
 import Primitives
 import StoreSimulation
+import Support
 import Synchronization
 
 /// A line at once, also into a pipe.
-func say(_ line: String) {
+func say(_ line: String, to descriptor: Int32 = 1) {
     let bytes = Array((line + "\n").utf8)
-    _ = write(1, bytes, bytes.count)
+    _ = write(descriptor, bytes, bytes.count)
 }
 
 func option(_ name: String) -> Int? {
@@ -22,63 +27,104 @@ func option(_ name: String) -> Int? {
     return Int(CommandLine.arguments[at + 1])
 }
 
-func report(_ seed: UInt64, _ found: PlayResult, isWhole: Bool) throws {
+func replay(_ seed: UInt64, isWhole: Bool) throws -> Bool {
+    Player.watchedKey = option("key")
+    let found = try Player.play(seed: seed)
     say("seed \(seed): \(found.fault ?? "nothing") (at act \(found.act))")
     if isWhole {
         _ = try Player.play(seed: seed) { say($0) }
-        return
+    } else if found.fault != nil {
+        let (acts, outcome) = try Player.shorten(seed: seed, found)
+        say("shortened to \(acts.count) acts: \(outcome.fault ?? "")")
+        _ = try Player.play(seed: seed, acts: acts) { say($0) }
     }
-    guard found.fault != nil else { return }
-    let (acts, outcome) = try Player.shorten(seed: seed, found)
-    say("shortened to \(acts.count) acts: \(outcome.fault ?? "")")
-    _ = try Player.play(seed: seed, acts: acts) { say($0) }
+    return found.fault == nil
 }
 
-if let seed = option("replay") {
-    let seed = UInt64(seed)
-    let found = try Player.play(seed: seed)
-    try report(seed, found, isWhole: CommandLine.arguments.contains("--all"))
-    exit(found.fault == nil ? 0 : 1)
+/// Numbers of a run, added up over processes.
+struct Sums: Sendable {
+    var seeds = 0
+    var lives = 0
+    var operations = 0
+    var hits = 0
+    var faults: [UInt64] = []
+
+    var line: String { "\(seeds) \(lives) \(operations) \(hits)" }
+    var words: String {
+        "\(seeds) seeds, \(lives) lives, \(operations) operations, \(hits) with effect, "
+            + "\(faults.count) faults"
+    }
 }
 
+/// Plays some seeds in this process; each fault is a line, and the last line has the sums.
+func playSome(from first: Int, count: Int) throws {
+    var sums = Sums()
+    for seed in first..<first + count {
+        say("\(seed)", to: 2)
+        let result = try Player.play(seed: UInt64(seed))
+        sums.seeds += 1
+        sums.lives += result.lives
+        sums.operations += result.operations
+        sums.hits += result.hits
+        if let fault = result.fault {
+            say("fault \(seed) act \(result.act): \(fault)")
+        }
+    }
+    say(sums.line)
+}
+
+let seedsPerProcess = 100
+let first = option("seed") ?? 1
 let end = Clock.monotonicNanoseconds() + UInt64(option("seconds") ?? 60) * 1_000_000_000
-let next = Atomic<Int>(option("seed") ?? 1)
-let sums = Mutex<(seeds: Int, lives: Int, operations: Int, hits: Int, faults: [UInt64])>(
-    (0, 0, 0, 0, []))
-let faultsMax = option("faults") ?? 1
+let next = Atomic<Int>(0)
+let sums = Mutex(Sums())
 
+/// Starts one process after the other until the time is over, or something was found.
 func work() {
-    while Clock.monotonicNanoseconds() < end, sums.withLock({ $0.faults.count }) < faultsMax {
-        let seed = UInt64(next.add(1, ordering: .relaxed).oldValue)
-        do {
-            let outcome = try Player.play(seed: seed)
-            sums.withLock { sums in
-                sums.seeds += 1
-                sums.lives += outcome.lives
-                sums.operations += outcome.operations
-                sums.hits += outcome.hits
-                if let fault = outcome.fault {
+    while Clock.monotonicNanoseconds() < end, sums.withLock({ $0.faults.isEmpty }) {
+        let number = next.add(1, ordering: .relaxed).oldValue
+        let from = first + number * seedsPerProcess
+        let arguments = ["--from", "\(from)"]
+        guard
+            let child = try? Child.run(
+                "/proc/self/exe", arguments, environment: [:], secondsMax: 600)
+        else { return say("no process could be started") }
+        sums.withLock { sums in
+            for line in child.output.split(separator: "\n") {
+                let words = line.split(separator: " ")
+                if words.first == "fault", words.count > 1, let seed = UInt64(words[1]) {
+                    say(String(line))
                     sums.faults.append(seed)
-                    say("seed \(seed) act \(outcome.act): \(fault)")
+                } else if words.count == 4 {
+                    sums.seeds += Int(words[0]) ?? 0
+                    sums.lives += Int(words[1]) ?? 0
+                    sums.operations += Int(words[2]) ?? 0
+                    sums.hits += Int(words[3]) ?? 0
                 }
             }
-        } catch {
-            say("seed \(seed): \(error)")
-            exit(2)
+            guard child.exitCode != 0 else { return }
+            let lines = child.errors.split(separator: "\n")
+            let last = lines.compactMap { UInt64($0) }.last ?? UInt64(from)
+            say("seed \(last) ended its process: \(lines.last ?? "")")
+            sums.faults.append(last)
         }
     }
 }
 
-var threads = ThreadBox()
-for _ in 0..<(option("threads") ?? 2) {
+if let seed = option("replay") {
+    let isWell = try replay(UInt64(seed), isWhole: CommandLine.arguments.contains("--all"))
+    exit(isWell ? 0 : 1)
+}
+if let from = option("from") {
+    try playSome(from: from, count: seedsPerProcess)
+    exit(0)
+}
+let threads = ThreadBox()
+for _ in 0..<(option("threads") ?? Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) {
     threads.append(try Thread(name: "play") { work() })
 }
 threads.joinAll()
-let (seeds, lives, operations, hits, faults) = sums.withLock { $0 }
-say(
-    "\(seeds) seeds, \(lives) lives, \(operations) operations, \(hits) with effect, "
-        + "\(faults.count) faults")
-if let seed = faults.min(), option("quiet") == nil {
-    try report(seed, try Player.play(seed: seed), isWhole: false)
-}
-exit(faults.isEmpty ? 0 : 1)
+let total = sums.withLock { $0 }
+say(total.words)
+if let seed = total.faults.min() { _ = try replay(seed, isWhole: false) }
+exit(total.faults.isEmpty ? 0 : 1)

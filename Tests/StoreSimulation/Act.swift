@@ -132,16 +132,20 @@ package enum Player {
             trace?("  \(number) \(act.kind)")
             outcome.act = number
             try act.execute(play)
+            if let key = watchedKey, let trace { trace("    = \(play.describe(key: key))") }
             if play.fault != nil { break }
         }
         if play.fault == nil { play.end() }
         outcome.fault = play.fault
-        play.bury()
+        play.close()
         outcome.lives = play.lives
         outcome.operations = play.operations
         outcome.hits = play.hits
         return outcome
     }
+
+    /// A key whose slots are traced.
+    nonisolated(unsafe) package static var watchedKey: Int?
 
     package static let actsPerSeed = 400
 

@@ -48,7 +48,6 @@ package final class MemoryHome: StoreHome, @unchecked Sendable {
     private var isPanicked = false
     private var markers = 0
     package private(set) var movedAside = 0
-    package private(set) var calls = 0
     private let secret: UInt64
     /// What something else than the store takes of the map, in pages.
     private let ballast: Int
@@ -125,7 +124,6 @@ package final class MemoryHome: StoreHome, @unchecked Sendable {
     /// One call: it may be the last.
     func call(_ rate: Int, _ error: LMDBError) throws(LMDBError) {
         guard !isDead else { throw .io(errno: EIO) }
-        calls += 1
         if chance.happens(perMille: plan.crashes) {
             isDead = true
             throw .io(errno: EIO)

@@ -72,7 +72,7 @@ package final class Play: @unchecked Sendable {
     private(set) var clients: [PlayedClient] = []
     private let buffers: [Region]
     private var depth = 0
-    private var isCommitting = false
+    private(set) var isCommitting = false
     /// Whether recovery, or a mended disk, may still be on its way.
     private var wasTroubled = false
     private(set) var isRecovering = false
@@ -81,9 +81,6 @@ package final class Play: @unchecked Sendable {
     package private(set) var lives = 0
     package private(set) var operations = 0
     package private(set) var hits = 0
-    package private(set) var diskMisses = 0
-    package private(set) var starts = 0
-    private var flags = ""
     package var trace: ((String) -> Void)?
     private let events: EventLog
 
@@ -93,6 +90,8 @@ package final class Play: @unchecked Sendable {
         self.trace = trace
         home = MemoryHome(seed: seed, ballast: casting.ballast)
         model = TruthModel(keys: casting.keys)
+        // Where no reservation could be written, it is the clock that keeps numbers apart.
+        model.comparesTokens = !casting.clockSteps
         chance = Chance(seed: seed)
         now = ClockReading(nanoseconds: 1 << 40, unixNanoseconds: 1_700_000_000_000_000_000)
         buffers = try (0..<3).map { _ in try Region.map(byteCount: 4 << 20) }
@@ -111,6 +110,8 @@ package final class Play: @unchecked Sendable {
     /// A start with flags that the chance picks.
     func start() throws {
         home.revive()
+        // A process takes its time to start.
+        pass(20_000_000 + UInt64(chance.below(500_000_000)))
         var configuration = StoreConfiguration(
             memoryBytes: casting.memories[chance.below(casting.memories.count)],
             workers: casting.clients,
@@ -120,9 +121,8 @@ package final class Play: @unchecked Sendable {
             isAcknowledging: chance.below(2) == 0, flushIntervalMilliseconds: 5 + chance.below(200))
         configuration.itemBytesMax = min(
             configuration.itemBytesMax, (configuration.disk?.sizeBytes ?? 0) / 8)
-        flags = "-m \(configuration.memoryBytes >> 20) store \(configuration.disk?.sizeBytes ?? 0)"
-        trace?("  start \(flags)")
-        starts += 1
+        let mebibytes = (configuration.disk?.sizeBytes ?? 0) >> 20
+        trace?("  start -m \(configuration.memoryBytes >> 20) --store-size \(mebibytes)m")
         let store: TieredStore
         do {
             store = try TieredStore(
@@ -165,12 +165,18 @@ package final class Play: @unchecked Sendable {
         model.die(completed: completed, isClean: isClean)
     }
 
+    /// Nothing is played any more.
+    func close() {
+        bury()
+        for buffer in buffers { buffer.discardAll() }
+    }
+
     /// SIGTERM.
     func stop() {
         guard let played else { return }
         for client in clients { client.close() }
         clients = []
-        played.stop(deadline: now.nanoseconds + 3_000_000_000)
+        played.stop(deadline: now.nanoseconds + 4_500_000_000)
         var steps = 0
         while !isDead, !(stepCommitter() == .ended) {
             pass(1 + UInt64(chance.below(20_000_000)))
@@ -204,7 +210,9 @@ package final class Play: @unchecked Sendable {
         guard !isCommitting, let played else { return .nothing }
         isCommitting = true
         defer { isCommitting = false }
-        return played.stepCommitter(at: now)
+        let wait = played.stepCommitter(at: now)
+        if let key = Player.watchedKey, let trace { trace("    c \(describe(key: key))") }
+        return wait
     }
 
     func stepMaintenance() {
@@ -217,6 +225,7 @@ package final class Play: @unchecked Sendable {
         // It waits for a lock while the last run's segments are being sealed.
         guard let played, !isDead, !(isCommitting && home.isWriting) else { return }
         _ = played.stepRecovery(at: now)
+        if let key = Player.watchedKey, let trace { trace("    r \(describe(key: key))") }
         if isRecovering { isRecovering = (store?.statistics().isRecovering ?? 0) != 0 }
     }
 
@@ -275,7 +284,8 @@ package final class Play: @unchecked Sendable {
     // MARK: What is noted
 
     func didStarve(_ what: String) {
-        if home.plan.isHarmless, !wasTroubled, !isDamaged {
+        let isAlone = clients.count(where: \.isBusy) <= 1
+        if home.plan.isHarmless, !wasTroubled, !isDamaged, isAlone {
             fail("waited for \(what) through \(Self.patience) steps: \(describe())")
         }
     }
@@ -287,6 +297,11 @@ package final class Play: @unchecked Sendable {
     func didOperate(hit: Bool) {
         operations += 1
         if hit { hits += 1 }
+    }
+
+    /// What the store knows of a key.
+    func describe(key: Int) -> String {
+        played?.describe(Array("key:\(key)".utf8).span) ?? "no store"
     }
 
     func describe() -> String {

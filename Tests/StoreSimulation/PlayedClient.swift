@@ -53,7 +53,8 @@ final class PlayedClient {
     /// Lets others go on until `condition` holds; false: it never did.
     private func wait(for what: String, until condition: () -> Bool) -> Bool {
         // Who executes a command around this one cannot go on before this one has ended.
-        let isAlone = !play.clients.contains { $0 !== self && $0.isBusy }
+        let isAlone =
+            !play.isCommitting && !play.clients.contains { $0 !== self && $0.isBusy }
         var patience = isAlone ? Play.patience : 200
         while !condition() {
             guard play.idle(self), patience > 0 else {
@@ -112,7 +113,7 @@ final class PlayedClient {
                 }
             }
         }
-        play.fail("a get goes round in circles")
+        play.didStarve("the end of a get")
         return .stuck
     }
 
@@ -239,7 +240,7 @@ final class PlayedClient {
             }
         }
         settle(.stuck)
-        play.fail("a change goes round in circles")
+        play.didStarve("the end of a change")
     }
 
     private static func answer(_ outcome: Outcome) -> Answer? {

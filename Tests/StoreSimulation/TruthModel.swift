@@ -2,8 +2,8 @@
 //
 // A key has the states that it may be in at the start of this life (one, unless a crash left it
 // open which of several reached the disk), and the changes made since, each with the commit that
-// covers it. An answer must be the newest state, or a miss; after a crash, a state that is not older
-// than the last one that a completed commit covers. The model never waits for anything.
+// covers it. An answer must be the newest state, or a miss; after a crash, a state not older than
+// the last one that a completed commit covers. The model never waits for anything.
 
 /// A state of a key that is there.
 struct ValueState: Equatable {
@@ -70,6 +70,8 @@ struct TruthModel {
     var flush = Register<UInt64>(base: [0])
     /// Gets under way: what each may answer, as the key changes meanwhile.
     private var watched: [(key: Int, states: [KeyState])?] = []
+    /// Whether a cas number must mean one value for ever.
+    var comparesTokens = true
     /// For each key, what each cas number stood for, and the highest that was seen.
     private var tokens: [[UInt64: Int]]
     private var highest: [UInt64]
@@ -134,7 +136,9 @@ struct TruthModel {
                     + Self.describe(watch.states))
         }
         if expiry != 0, expiry <= now { fail("key \(key) expired at \(expiry), it is \(now)") }
-        if let id = tokens[key][cas], id != value.id, !found.contains(where: { $0?.id == id }) {
+        if comparesTokens, let id = tokens[key][cas], id != value.id,
+            !found.contains(where: { $0?.id == id })
+        {
             fail("key \(key): cas \(cas) stood for another value")
         }
         if found.count == 1 { tokens[key][cas] = value.id }

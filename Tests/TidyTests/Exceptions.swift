@@ -8,7 +8,7 @@ enum Exceptions {
     static let manyFields = [
         "Server.Worker": 47,
         "Server.Connection": 53,
-        "Store.Committer": 31,
+        "Store.Committer": 34,
         // A line for each number that `stats` tells of the store.
         "Store.StoreStatistics": 57,
         "Load.RunWorker": 33,

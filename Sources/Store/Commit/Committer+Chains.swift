@@ -124,7 +124,7 @@ extension Committer {
     /// Records larger than this run's segments (the last one had more memory) get frames of their
     /// own, and with the next commit a segment each.
     private mutating func moveLarge(_ files: any StoreFiles, _ segment: Int) {
-        guard let count = readBack(files, log.segments.sequence(segment)) else {
+        guard let count = (try? readBack(files, log.segments.sequence(segment))) ?? nil else {
             return lose(segment)
         }
         let now = now.unixSeconds

@@ -15,13 +15,13 @@ extension Committer {
     /// record of one of its keys. `directory` holds the victim's, and another one afterwards.
     mutating func olderRecords(
         _ files: any StoreFiles, _ victim: Resident, _ count: Int
-    ) -> OrderTable {
+    ) throws(LMDBError) -> OrderTable {
         let overlap =
             log.segments.overlap(victim.segment).loadRelaxed() & ~Segments.returnedBit
-        noteUnreached(files)
+        try noteUnreached(files)
         var table = OrderTable()
         var others = condemned.map(\.resident.sequence)
-        others += onDisk(files, victim.sequence + 1..<max(overlap, victim.sequence + 1))
+        others += try onDisk(files, victim.sequence + 1..<max(overlap, victim.sequence + 1))
         others += returned
         others += unsealed.segments.map(\.sequence)
         others.removeAll { $0 == victim.sequence }
@@ -36,8 +36,8 @@ extension Committer {
         else { return table }
         for number in 0..<count { table.want(view[number].hash) }
         for segment in growing { addFromMemory(segment, to: &table) }
-        for sequence in Set(others) {
-            guard let count = readDirectory(files, sequence),
+        for sequence in Set(others).sorted() {
+            guard let count = try readDirectory(files, sequence),
                 let view = Directory.View(directory, byteCount: Directory.bytes(count: count))
             else { continue }
             for number in 0..<count { table.insert(view[number].hash, view[number].order) }
@@ -47,7 +47,7 @@ extension Committer {
 
     /// What is returned is known once recovery has reached it. Until then the heads
     /// of all directories of earlier runs are read, once.
-    private mutating func noteUnreached(_ files: any StoreFiles) {
+    private mutating func noteUnreached(_ files: any StoreFiles) throws(LMDBError) {
         guard !knowsReturned else { return }
         guard log.recovering.loadAcquire() != 0 else {
             // All have been reached, and lie in the queue at least.
@@ -65,6 +65,7 @@ extension Committer {
                 return true
             }
         } catch {
+            guard error.isDamage else { throw error }
             // What cannot be read here cannot come back, unless it can be read later: tried again.
             return
         }
@@ -74,15 +75,18 @@ extension Committer {
     }
 
     /// Segments on disk with such sequences, recovered already or not.
-    private func onDisk(_ files: any StoreFiles, _ range: Range<UInt64>) -> [UInt64] {
-        guard !range.isEmpty, let transaction = try? files.beginRead() else {
-            return []
-        }
+    private func onDisk(
+        _ files: any StoreFiles, _ range: Range<UInt64>
+    ) throws(LMDBError) -> [UInt64] {
+        guard !range.isEmpty else { return [] }
+        let transaction = try files.beginRead()
         var found: [UInt64] = []
-        try? transaction.forEach(.directories, from: range.lowerBound) { sequence, _ in
-            guard sequence < range.upperBound else { return false }
-            found.append(sequence)
-            return true
+        _ = try unlessDamaged { () throws(LMDBError) -> Void? in
+            try transaction.forEach(.directories, from: range.lowerBound) { sequence, _ in
+                guard sequence < range.upperBound else { return false }
+                found.append(sequence)
+                return true
+            }
         }
         return found
     }

@@ -20,18 +20,20 @@ extension Committer {
     ) -> Int? {
         let segment = victim.segment
         log.segments.setState(segment, .dying)
-        guard let files = disk.files(), let count = readDirectory(files, victim.sequence) else {
-            sweep(segment)
-            return nil
+        let found: (count: Int, bytes: Int, doubtful: OrderTable)?
+        do throws(LMDBError) {
+            guard let files = disk.files() else { throw .panic }
+            found = try look(files, victim)
+        } catch {
+            // The files have to be opened again, say: what it owes is found out later.
+            return first
         }
-        let doubtful = olderRecords(files, victim, count)
-        guard readDirectory(files, victim.sequence) == count,
+        guard let (count, bytes, doubtful) = found,
             let view = Directory.View(directory, byteCount: Directory.bytes(count: count))
         else {
             sweep(segment)
             return nil
         }
-        let bytes = readBack(files, victim.sequence) ?? 0
         let isChain = log.segments.kind(segment) == .chain
         var unpaid: Int?
         for number in min(first, count)..<count {
@@ -57,6 +59,17 @@ extension Committer {
             }
         }
         return unpaid
+    }
+
+    /// Reads what is to be known of a victim: its directory (the number of its entries), its bytes,
+    /// and which of its records are in doubt. Nil if it is damaged.
+    private mutating func look(
+        _ files: any StoreFiles, _ victim: Resident
+    ) throws(LMDBError) -> (count: Int, bytes: Int, doubtful: OrderTable)? {
+        guard let count = try readDirectory(files, victim.sequence) else { return nil }
+        let doubtful = try olderRecords(files, victim, count)
+        guard try readDirectory(files, victim.sequence) == count else { return nil }
+        return (count, try readBack(files, victim.sequence) ?? 0, doubtful)
     }
 
     /// What is owed lies in the open segment now, and maybe in the one that was open before. Either
@@ -102,7 +115,7 @@ extension Committer {
         let segment = victim.segment
         guard log.segments.kind(segment) == .chain, log.segments.state(segment) == .resting,
             mayMove(segment), let files = disk.files(),
-            let count = readDirectory(files, victim.sequence),
+            let count = (try? readDirectory(files, victim.sequence)) ?? nil,
             let view = Directory.View(directory, byteCount: Directory.bytes(count: count)),
             count == 1
         else { return false }
@@ -130,26 +143,30 @@ extension Committer {
     }
 
     /// Copies a key directory to `directory`; the number of its entries if it is sound.
-    func readDirectory(_ files: any StoreFiles, _ sequence: UInt64) -> Int? {
-        guard let transaction = try? files.beginRead() else { return nil }
+    func readDirectory(
+        _ files: any StoreFiles, _ sequence: UInt64
+    ) throws(LMDBError) -> Int? {
+        let transaction = try files.beginRead()
         if unsealed.segments.contains(where: { $0.sequence == sequence }) {
-            return makeDirectory(files, transaction, sequence)
+            return try makeDirectory(transaction, sequence)
         }
-        let found = try? transaction.get(.directories, key: sequence) { bytes -> Int? in
-            guard bytes.count <= directory.byteCount else { return nil }
-            directory.store(bytes, at: 0)
-            return Directory.View(directory, byteCount: bytes.count)?.count
+        return try unlessDamaged { () throws(LMDBError) -> Int? in
+            try transaction.get(.directories, key: sequence) { bytes -> Int? in
+                guard bytes.count <= directory.byteCount else { return nil }
+                directory.store(bytes, at: 0)
+                return Directory.View(directory, byteCount: bytes.count)?.count
+            } ?? nil
         }
-        return found ?? nil
     }
 
     /// The same for a segment that is not sealed yet, by way of `scratch`.
     private func makeDirectory(
-        _ files: any StoreFiles, _ transaction: any StoreReading, _ sequence: UInt64
-    ) -> Int? {
-        guard let end = try? Stretches.collect(transaction, sequence, into: scratch) else {
-            return nil
+        _ transaction: any StoreReading, _ sequence: UInt64
+    ) throws(LMDBError) -> Int? {
+        let end = try unlessDamaged { () throws(LMDBError) -> Int? in
+            try Stretches.collect(transaction, sequence, into: scratch)
         }
+        guard let end else { return nil }
         let sound = SegmentImage.soundBytes(scratch, count: end)
         return Directory.make(
             image: scratch, filled: sound.bytes,
@@ -204,14 +221,18 @@ extension Committer {
     }
 
     /// Copies a segment's bytes from the store to `scratch`; of a chain only the beginning.
-    func readBack(_ files: any StoreFiles, _ sequence: UInt64) -> Int? {
-        guard let transaction = try? files.beginRead() else { return nil }
+    func readBack(
+        _ files: any StoreFiles, _ sequence: UInt64
+    ) throws(LMDBError) -> Int? {
+        let transaction = try files.beginRead()
         let key = SegmentKey.make(sequence)
         let capacity = scratch.byteCount
-        return try? transaction.get(.segments, key: key) { bytes -> Int in
-            let count = min(bytes.count, capacity)
-            scratch.store(bytes.extracting(0..<count), at: 0)
-            return count
+        return try unlessDamaged { () throws(LMDBError) -> Int? in
+            try transaction.get(.segments, key: key) { bytes -> Int in
+                let count = min(bytes.count, capacity)
+                scratch.store(bytes.extracting(0..<count), at: 0)
+                return count
+            }
         }
     }
 
@@ -243,7 +264,7 @@ extension Committer {
             writer.appendTombstone($0, order: record.order)
         }
         guard let grave else { return false }
-        if log.recovering.loadRelaxed() != 0 { writer.rememberRemoval(hash, grave) }
+        if log.recovering.loadRelaxed() != 0 { writer.rememberCarried(hash, grave) }
         return true
     }
 

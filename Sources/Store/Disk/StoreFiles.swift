@@ -115,6 +115,28 @@ extension StoreWriting {
     }
 }
 
+extension LMDBError {
+    /// Whether what was asked for is damaged; if not, the same call may succeed later.
+    var isDamage: Bool {
+        switch self {
+        case .corrupted, .invalid, .versionMismatch, .notFound, .keyExists: true
+        // All but "too many readers", which end.
+        case .other(let code): code != -30790
+        case .mapFull, .panic, .noSpace, .io, .busy: false
+        }
+    }
+}
+
+/// Runs `body`; nil if it met damage. What may succeed later is thrown on.
+func unlessDamaged<R>(_ body: () throws(LMDBError) -> R?) throws(LMDBError) -> R? {
+    do throws(LMDBError) {
+        return try body()
+    } catch {
+        guard error.isDamage else { throw error }
+        return nil
+    }
+}
+
 /// Keys of the segments table.
 enum SegmentKey {
     /// Parts that a key has room for.

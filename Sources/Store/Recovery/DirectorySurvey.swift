@@ -33,7 +33,10 @@ struct DirectorySurvey {
     /// Reads some heads; false when all have been read.
     ///
     /// - Parameter directory: room for one of them.
-    mutating func step(_ files: any StoreFiles, below end: UInt64, _ directory: Region) -> Bool {
+    /// - Throws: nothing was read, and can be later.
+    mutating func step(
+        _ files: any StoreFiles, below end: UInt64, _ directory: Region
+    ) throws(LMDBError) -> Bool {
         var found: [Head] = []
         var sampled: [UInt64] = []
         do throws(LMDBError) {
@@ -55,6 +58,7 @@ struct DirectorySurvey {
                 return true
             }
         } catch {
+            guard error.isDamage else { throw error }
             // A page of the tree is damaged: of what lies behind it nothing is known, and it may
             // have overtaken everything.
             heads += found

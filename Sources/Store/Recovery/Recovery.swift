@@ -28,6 +28,8 @@ struct Recovery: ~Copyable {
     private var front = RecoveryFront()
     /// Shards that have been given their size.
     private var presized = 0
+    /// The directory that was taken from the front and could not be read yet.
+    private var unread: DirectorySurvey.Head?
     private var orphanScan = OrphanScan()
     private var counts = Counts()
 
@@ -64,11 +66,22 @@ struct Recovery: ~Copyable {
                 return .time(now.nanoseconds + 1_000_000)
             }
         }
-        guard let files = disk.files() else { return .time(now.nanoseconds + 20_000_000) }
+        do throws(LMDBError) {
+            guard let files = disk.files() else { throw .panic }
+            return try step(files, at: now)
+        } catch {
+            // The files have to be opened again, say. What cannot be read now is not damaged.
+            return .time(now.nanoseconds + 20_000_000)
+        }
+    }
+
+    private mutating func step(
+        _ files: any StoreFiles, at now: ClockReading
+    ) throws(LMDBError) -> Wait {
         switch phase {
-        case .survey: surveyNext(files)
+        case .survey: try surveyNext(files)
         case .presize: presize()
-        case .read: readNext(files, now: now.unixSeconds)
+        case .read: try readNext(files, now: now.unixSeconds)
         case .orphans:
             let found = orphanScan.step(files, below: store.signals.firstSequence.loadAcquire())
             guard let found else {
@@ -90,9 +103,9 @@ struct Recovery: ~Copyable {
     // MARK: Survey
 
     /// Reads the heads of all directories, and guesses how many keys they name.
-    private mutating func surveyNext(_ files: any StoreFiles) {
+    private mutating func surveyNext(_ files: any StoreFiles) throws(LMDBError) {
         let end = store.signals.firstSequence.loadAcquire()
-        if survey.step(files, below: end, directory) { return }
+        if try survey.step(files, below: end, directory) { return }
         let unsealed = store.unsealed.withLock { $0 }
         front.begin(survey.takeHeads(unsealed: unsealed, overlap: end))
         publishFloor()
@@ -116,20 +129,24 @@ struct Recovery: ~Copyable {
 
     // MARK: Reading
 
-    private mutating func readNext(_ files: any StoreFiles, now: UInt32) {
+    private mutating func readNext(_ files: any StoreFiles, now: UInt32) throws(LMDBError) {
         let wanted = store.signals.oldestWanted
-        if wanted.loadAcquire() > 0, let head = front.takeOldest() {
+        var isForCommitter = false
+        if unread == nil, wanted.loadAcquire() > 0, let head = front.takeOldest() {
             // The disk is full: what leaves it must be known first.
             wanted.subtract(1)
-            read(files, head, now: now)
-            publishFloor()
-            store.signals.committer.ring()
-        } else if let head = front.takeNewest() {
-            read(files, head, now: now)
-            publishFloor()
-        } else {
-            phase = .orphans
+            unread = head
+            isForCommitter = true
         }
+        guard let head = unread ?? front.takeNewest() else {
+            phase = .orphans
+            return
+        }
+        unread = head
+        try read(files, head, now: now)
+        unread = nil
+        publishFloor()
+        if isForCommitter { store.signals.committer.ring() }
     }
 
     /// Sequences below this have been read, or have left.
@@ -137,18 +154,21 @@ struct Recovery: ~Copyable {
         store.signals.recoveredUpTo.storeRelease(front.floor)
     }
 
-    private mutating func read(_ files: any StoreFiles, _ head: DirectorySurvey.Head, now: UInt32) {
+    private mutating func read(
+        _ files: any StoreFiles, _ head: DirectorySurvey.Head, now: UInt32
+    ) throws(LMDBError) {
         let refill = IndexRefill(log: log, files: files, now: now)
         // No segment is sealed while it is taken unsealed.
         let store = store
-        let isTaken = store.unsealed.withLock { unsealed in
+        let isTaken = try store.unsealed.withLock {
+            (unsealed: inout [UInt64]) throws(LMDBError) -> Bool in
             guard head.sequence != .max else { return false }
-            if let found = load(files, head.sequence) { return take(found, head, refill) }
+            if let found = try load(files, head.sequence) { return take(found, head, refill) }
             if unsealed.contains(head.sequence) {
-                guard let found = loadUnsealed(files, head.sequence) else { return false }
+                guard let found = try loadUnsealed(files, head.sequence) else { return false }
                 return take(found, head, refill)
             }
-            return isGone(files, head.sequence)
+            return try isGone(files, head.sequence)
         }
         if head.isDamaged || !isTaken { counts.damaged += 1 }
         if !isTaken {
@@ -168,47 +188,49 @@ struct Recovery: ~Copyable {
 
     /// Copies a directory, in a short transaction: a long one would pin the pages that commits
     /// free. Nil if it is not there, or cannot be read or made anew.
-    private func load(_ files: any StoreFiles, _ sequence: UInt64) -> Loaded? {
+    private func load(
+        _ files: any StoreFiles, _ sequence: UInt64
+    ) throws(LMDBError) -> Loaded? {
         let directory = directory
         let key = SegmentKey.make(sequence)
-        var loaded = Loaded(byteCount: 0)
-        do throws(LMDBError) {
-            let transaction = try files.beginRead()
-            let count = try transaction.get(.directories, key: sequence) { bytes -> Int in
+        let transaction = try files.beginRead()
+        let count = try unlessDamaged { () throws(LMDBError) -> Int? in
+            try transaction.get(.directories, key: sequence) { bytes -> Int in
                 let count = min(bytes.count, directory.byteCount)
                 directory.store(bytes.extracting(0..<count), at: 0)
                 return count
             }
-            guard let count else { return nil }
-            loaded.byteCount = count
-            do throws(LMDBError) {
-                loaded.segmentBytes = try transaction.get(.segments, key: key) { $0.count }
-                loaded.fileOffset = try transaction.fileOffset(segment: key)
-            } catch {
-                // Damaged in front of the value: this segment's values are lost, its keys not.
-                loaded.segmentBytes = nil
+        }
+        guard let count else { return nil }
+        var loaded = Loaded(byteCount: count)
+        // Damaged in front of the value: this segment's values are lost, its keys not.
+        loaded.segmentBytes = try unlessDamaged { () throws(LMDBError) -> Int? in
+            try transaction.get(.segments, key: key) { $0.count }
+        }
+        if loaded.segmentBytes != nil {
+            loaded.fileOffset = try unlessDamaged { () throws(LMDBError) -> UInt64? in
+                try transaction.fileOffset(segment: key)
             }
-        } catch {
-            return nil
         }
         if Directory.View(directory, byteCount: loaded.byteCount) == nil {
-            guard let count = rebuild(files, sequence) else { return nil }
+            guard let count = try rebuild(transaction, sequence) else { return nil }
             loaded.byteCount = count
         }
         return loaded
     }
 
     /// Makes the directory of a segment that the last run had open, from its stretches.
-    private func loadUnsealed(_ files: any StoreFiles, _ sequence: UInt64) -> Loaded? {
-        guard let image = try? Region.map(byteCount: Geometry.frameBytesMax),
-            let transaction = try? files.beginRead()
-        else { return nil }
+    private func loadUnsealed(
+        _ files: any StoreFiles, _ sequence: UInt64
+    ) throws(LMDBError) -> Loaded? {
+        guard let image = try? Region.map(byteCount: Geometry.frameBytesMax) else { return nil }
         defer { image.discard(0, image.byteCount) }
-        guard let end = try? Stretches.collect(transaction, sequence, into: image) else {
-            return nil
+        let transaction = try files.beginRead()
+        let end = try unlessDamaged { () throws(LMDBError) -> Int? in
+            try Stretches.collect(transaction, sequence, into: image)
         }
-        let sound = SegmentImage.soundBytes(image, count: end)
-        guard sound.isWhole else { return nil }
+        guard let end, case let sound = SegmentImage.soundBytes(image, count: end), sound.isWhole
+        else { return nil }
         let count = Directory.make(
             image: image, filled: sound.bytes,
             overlap: store.signals.firstSequence.loadAcquire(), log.hasher, into: directory)
@@ -218,31 +240,32 @@ struct Recovery: ~Copyable {
     }
 
     /// Whether a directory has left the disk since its head was read.
-    private func isGone(_ files: any StoreFiles, _ sequence: UInt64) -> Bool {
-        guard let transaction = try? files.beginRead() else { return false }
-        do throws(LMDBError) {
-            return try transaction.get(.directories, key: sequence) { _ in true } == nil
-        } catch {
-            return false
-        }
+    private func isGone(
+        _ files: any StoreFiles, _ sequence: UInt64
+    ) throws(LMDBError) -> Bool {
+        let transaction = try files.beginRead()
+        return try unlessDamaged { () throws(LMDBError) -> Bool? in
+            try transaction.get(.directories, key: sequence) { _ in true } == nil
+        } ?? false
     }
 
     /// Makes a damaged directory anew from the segment itself, if all of its records are sound;
     /// answers its bytes.
-    private func rebuild(_ files: any StoreFiles, _ sequence: UInt64) -> Int? {
-        guard let image = try? Region.map(byteCount: Geometry.frameBytesMax),
-            let transaction = try? files.beginRead()
-        else { return nil }
+    private func rebuild(
+        _ transaction: any StoreReading, _ sequence: UInt64
+    ) throws(LMDBError) -> Int? {
+        guard let image = try? Region.map(byteCount: Geometry.frameBytesMax) else { return nil }
         defer { image.discard(0, image.byteCount) }
-        let key = SegmentKey.make(sequence)
-        let found = try? transaction.get(.segments, key: key) { bytes -> Int in
-            let count = min(bytes.count, image.byteCount)
-            image.store(bytes.extracting(0..<count), at: 0)
-            return count
+        let found = try unlessDamaged { () throws(LMDBError) -> Int? in
+            try transaction.get(.segments, key: SegmentKey.make(sequence)) { bytes -> Int in
+                let count = min(bytes.count, image.byteCount)
+                image.store(bytes.extracting(0..<count), at: 0)
+                return count
+            }
         }
-        guard let found else { return nil }
-        let sound = SegmentImage.soundBytes(image, count: found)
-        guard sound.isWhole else { return nil }
+        guard let found, case let sound = SegmentImage.soundBytes(image, count: found),
+            sound.isWhole
+        else { return nil }
         let count = Directory.make(
             image: image, filled: sound.bytes,
             overlap: store.signals.firstSequence.loadAcquire(), log.hasher, into: directory)
