@@ -38,8 +38,9 @@ enum ServerLimits {
     static let partInlineBytes = 64
     /// Parts that one request can add to a connection's queue: a commit, a text, a read, a text.
     static let partsPerRequestMax = 4
-    /// Longest key with room to align.
-    static let keyBytes = 256
+    /// Longest key with room to align, and behind it the opaque token of a large meta set.
+    static let keyBytes = 288
+    static let opaqueOffset = 256
     /// How long a request waits for memory, for a disk or for others, before it is answered with
     /// an error or a miss.
     static let waitNanosecondsMax: UInt64 = 5_000_000_000
