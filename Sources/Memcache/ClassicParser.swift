@@ -4,8 +4,8 @@
 // little. It moves nothing and keeps no bytes: only that a retrieval line is being read, because
 // such a line is parsed key by key and may be longer than any buffer. The answer never depends on
 // how the bytes were cut on their way. Storage lines are in StorageLine.swift, lists of keys in
-// KeyLine.swift, meta commands in MetaLine.swift and MetaFlags.swift. Not here: what a request does,
-// replies (Reply.swift).
+// KeyLine.swift, meta commands in MetaLine.swift and MetaFlags.swift. Not here: what a request
+// does, replies (Reply.swift).
 
 import Primitives
 

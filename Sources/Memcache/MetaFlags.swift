@@ -1,8 +1,8 @@
 // MetaFlags: the flags of a meta command, from the words behind its key to values.
 //
-// Each flag is one letter, maybe with an argument, and may come once. Which of them are answered, and
-// in which order, is kept in one word, so that a reply can be written when the line is gone. What a
-// flag does to an item is the server's business; the lines of the errors are Reply's.
+// Each flag is one letter, maybe with an argument, and may come once. Which of them are answered,
+// and in which order, is kept in one word, so that a reply can be written when the line is gone.
+// What a flag does to an item is the server's business; the lines of the errors are Reply's.
 
 /// The flags of one meta command; a value that is read in one go.
 public struct MetaFlags: BitwiseCopyable, Sendable {

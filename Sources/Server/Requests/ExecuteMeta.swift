@@ -30,8 +30,7 @@ extension Worker where Network: ~Copyable {
         }
         let fault = metaFault(request.verb, flags)
         guard fault == nil, let key = metaKey(index, flags) else {
-            let kind = request.verb == .metaArithmetic ? .metaArithmeticFlags : Fault.Kind.metaKey
-            answerMetaFault(slot, fault ?? kind, room)
+            answerMetaFault(slot, fault ?? keyFault(request.verb), room)
             return true
         }
         switch request.verb {
@@ -40,6 +39,15 @@ extension Worker where Network: ~Copyable {
         case .metaDelete: return executeMetaDelete(index, flags, key, room)
         case .metaArithmetic: return executeMetaArithmetic(index, flags, key, room)
         default: return executeMetaDebug(index, flags, key, room)
+        }
+    }
+
+    /// What is said of a key that is no base 64.
+    private mutating func keyFault(_ verb: Verb) -> Fault.Kind {
+        switch verb {
+        case .metaArithmetic: .metaArithmeticFlags
+        case .metaDebug: .badFormat
+        default: .metaKey
         }
     }
 

@@ -239,7 +239,7 @@ extension Door {
 
     /// The item as memcached counts it: with a header of 48 bytes, a CAS, a zero, a line end, and
     /// flags if it has some.
-    private func itemBytes(_ old: Record, _ key: Span<UInt8>, valueBytes: Int) -> Int {
+    private mutating func itemBytes(_ old: Record, _ key: Span<UInt8>, valueBytes: Int) -> Int {
         valueBytes + key.count + 59 + (old.flags == 0 ? 0 : 4)
     }
 

@@ -69,7 +69,7 @@ extension Door {
             return .found(found(shard, slot, record, hash), facts)
         }
         facts.isChanged = true
-        if !isTouched, writer.room(over: slot, record, wanted: record.totalBytes) > 0 {
+        if !isTouched, writer.isUncut(slot) {
             record.setMarks(marks)
             return .found(found(shard, slot, record, hash), facts)
         }
@@ -118,7 +118,7 @@ extension Door {
     }
 
     /// Whether a value is sent from where it lies.
-    private func isLarge(_ slot: UInt64, _ record: Record) -> Bool {
+    private mutating func isLarge(_ slot: UInt64, _ record: Record) -> Bool {
         record.valueBytes > Self.copyBytesMax
             || log.segments.kind(log.index.layout.segment(slot)) == .chain
     }
@@ -136,7 +136,7 @@ extension Door {
     }
 
     /// Whether a get wins an item that is there.
-    private func wins(_ get: MetaGet, _ facts: MetaFacts) -> Bool {
+    private mutating func wins(_ get: MetaGet, _ facts: MetaFacts) -> Bool {
         guard !facts.wasSent else { return false }
         if facts.isStale { return true }
         guard let before = get.recacheBefore else { return false }

@@ -130,7 +130,7 @@ extension Door {
     }
 
     /// What a reply may tell after `publish`.
-    private func changed(_ outcome: Outcome) -> MetaChanged {
+    private mutating func changed(_ outcome: Outcome) -> MetaChanged {
         var changed = MetaChanged(outcome)
         if case .stored = outcome {
             changed.cas = lastCas

@@ -61,7 +61,7 @@ public struct Door: ~Copyable {
     }
 
     /// The marks of a record that is written in this second.
-    var freshMarks: UInt16 { accessMarks & ~Record.Mark.fetched }
+    @inline(__always) var freshMarks: UInt16 { accessMarks & ~Record.Mark.fetched }
 
     // MARK: Turns
 
