@@ -25,19 +25,19 @@ public struct MetaFlags: BitwiseCopyable, Sendable {
     public private(set) var order: UInt64 = 0
     /// The opaque token with its letter; an offset into the words that were read.
     public private(set) var opaque: Slice = .empty
-    /// `T`, `N`, `R`: seconds as sent, by the rules of `ExpiryRule`.
+    /// T, N, R: seconds as sent, by the rules of `ExpiryRule`.
     public private(set) var touch: Int64 = 0
     public private(set) var vivify: Int64 = 0
     public private(set) var recache: Int64 = 0
-    /// `F`.
+    /// F.
     public private(set) var clientFlags: UInt32 = 0
-    /// `C` and `E`.
+    /// C and E.
     public private(set) var compare: UInt64 = 0
     public private(set) var next: UInt64 = 0
-    /// `D` and `J`.
+    /// D and J.
     public private(set) var delta: UInt64 = 1
     public private(set) var initial: UInt64 = 0
-    /// The letter behind `M`; 0 if there is none.
+    /// The letter behind M; 0 if there is none.
     public private(set) var mode: UInt8 = 0
     /// What is wrong, if anything is.
     public private(set) var fault: Fault.Kind?
@@ -53,7 +53,7 @@ public struct MetaFlags: BitwiseCopyable, Sendable {
         letter >= 64 && letter < 128 && seen & (1 << UInt64(letter &- 64)) != 0
     }
 
-    /// Whether `T` stands before `R`.
+    /// Whether T stands before R.
     public var touchesBeforeRecache: Bool {
         var rest = order
         while let step = Self.nextStep(&rest) {

@@ -211,7 +211,8 @@ private let refused: [FaultCase] = [
             names == [
                 "listen", "unix-socket", "unix-mask", "memory-limit", "conn-limit", "threads",
                 "max-item-size", "listen-backlog", "max-reqs-per-event", "user", "pidfile",
-                "verbose", "disable-cas", "store", "store-size", "durability", "flush-interval",
+                "verbose", "disable-cas", "daemon", "enable-shutdown", "disable-flush-all",
+                "disable-dumping", "store", "store-size", "durability", "flush-interval",
                 "idle-timeout",
             ])
     }

@@ -190,7 +190,7 @@ extension Worker where Network: ~Copyable {
         }
     }
 
-    /// `C` with the item's own CAS: the client has the value.
+    /// C with the item's own CAS: the client has the value.
     private mutating func withoutValue(_ flags: MetaFlags, _ cas: UInt64) -> Bool {
         flags.has("C") && flags.compare == cas
     }
@@ -298,7 +298,7 @@ extension Worker where Network: ~Copyable {
         return true
     }
 
-    /// As memcached: with `T` it is a touch and no get.
+    /// As memcached: with T it is a touch and no get.
     private mutating func countMetaGet(_ flags: MetaFlags, isHit: Bool) {
         guard flags.has("T") else {
             counters.add(.getCommands)

@@ -14,15 +14,15 @@ public struct MetaExpiry: BitwiseCopyable {
 
 /// What a meta get does besides looking.
 public struct MetaGet: BitwiseCopyable {
-    /// `T`: the item's new expiry.
+    /// T: the item's new expiry.
     public var touch: MetaExpiry?
-    /// `N`: makes an empty item if there is none.
+    /// N: makes an empty item if there is none.
     public var vivify: MetaExpiry?
-    /// `R`: who comes when the item expires before this second wins it, if nobody has.
+    /// R: who comes when the item expires before this second wins it, if nobody has.
     public var recacheBefore: UInt32?
-    /// Whether `T` stands before `R`.
+    /// Whether T stands before R.
     public var touchesFirst = false
-    /// `E`: the CAS of an item that `N` makes; 0 for the next.
+    /// E: the CAS of an item that N makes; 0 for the next.
     public var next: UInt64 = 0
     /// Whether the look counts as an access.
     public var isAccess = true
@@ -72,13 +72,13 @@ public struct MetaSet: BitwiseCopyable {
     public var mode: StoreMode = .set
     public var flags: UInt32 = 0
     public var expiry = MetaExpiry(second: 0, isOver: false)
-    /// `C`: the item's CAS must be this.
+    /// C: the item's CAS must be this.
     public var compare: UInt64?
-    /// `E`: the CAS it gets; 0 for the next.
+    /// E: the CAS it gets; 0 for the next.
     public var next: UInt64 = 0
-    /// `I`: with an item that is newer than `compare`, the value is stored as stale.
+    /// I: with an item that is newer than `compare`, the value is stored as stale.
     public var allowsStale = false
-    /// `N`: append and prepend store a value where there is none.
+    /// N: append and prepend store a value where there is none.
     public var vivifies = false
     @inlinable public init() {}
 }
@@ -87,12 +87,12 @@ public struct MetaSet: BitwiseCopyable {
 public struct MetaDelete: BitwiseCopyable {
     public var compare: UInt64?
     public var next: UInt64 = 0
-    /// `I`: marks the item as stale instead.
+    /// I: marks the item as stale instead.
     public var marksStale = false
     /// `x`: takes the value away, and keeps the item.
     public var removesValue = false
     public var flags: UInt32 = 0
-    /// `T`.
+    /// T.
     public var expiry: MetaExpiry?
     @inlinable public init() {}
 }
@@ -104,7 +104,7 @@ public struct MetaArithmetic: BitwiseCopyable {
     public var compare: UInt64?
     public var next: UInt64 = 0
     public var touch: MetaExpiry?
-    /// `N`: makes an item with the number `initial`.
+    /// N: makes an item with the number `initial`.
     public var vivify: MetaExpiry?
     public var initial: UInt64 = 0
     @inlinable public init() {}
