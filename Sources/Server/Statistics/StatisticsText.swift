@@ -131,7 +131,10 @@ extension SharedState {
         addCommands(store, to: &lines)
         addNetwork(to: &lines)
         addMemory(store, to: &lines)
-        if settings.store != nil { addExtstore(store, to: &lines) }
+        if settings.store != nil {
+            addExtstore(store, to: &lines)
+            lines.add("brim_disk_reads", total(.diskReads))
+        }
         lines.add("brim_version", Version.number)
         let features = facts.current.ringFeatures
         lines.add("brim_ring_features", features.isEmpty ? "-" : features)
