@@ -20,7 +20,7 @@ enum Administration {
             case .slabs: slabs(words)
             case .lru: lru(words)
             case .lruCrawler: crawler(words)
-            case .watch: "CLIENT_ERROR watch commands not allowed\r\n" as StaticString
+            case .watch: watch(words)
             default: error
             }
         return isQuiet ? "" : answer
@@ -56,6 +56,12 @@ enum Administration {
         case ("metadump", 2), ("mgdump", 2): "CLIENT_ERROR lru crawler disabled\r\n"
         default: error
         }
+    }
+
+    private static func watch(_ words: [String]) -> StaticString {
+        let kinds = ["fetchers", "mutations", "evictions", "connevents", "deletions"]
+        return words.allSatisfy(kinds.contains)
+            ? "CLIENT_ERROR watch commands not allowed\r\n" : error
     }
 
     private static func isNumbers(_ words: ArraySlice<String>) -> Bool {
