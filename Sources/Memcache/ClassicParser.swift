@@ -1,10 +1,11 @@
-// ClassicParser: memcached's classic text protocol, from bytes to requests.
+// ClassicParser: memcached's text protocol, from bytes to requests.
 //
 // It looks at the start of some input and says what stands there: a request, a fault, or too
 // little. It moves nothing and keeps no bytes: only that a retrieval line is being read, because
 // such a line is parsed key by key and may be longer than any buffer. The answer never depends on
 // how the bytes were cut on their way. Storage lines are in StorageLine.swift, lists of keys in
-// KeyLine.swift. Not here: what a request does, replies (Reply.swift), the meta commands.
+// KeyLine.swift, meta commands in MetaLine.swift and MetaFlags.swift. Not here: what a request
+// does, replies (Reply.swift).
 
 import Primitives
 
@@ -71,10 +72,14 @@ public struct ClassicParser: BitwiseCopyable, Sendable {
             return nil
         }
         var words = Words(from: first, to: end)
-        guard case .classic(let verb) = Command(input, words.next(input).slice),
-            verb.carriesValue,
-            case .request(let request) = storageLine(input, verb, words, consumed)
-        else { return nil }
+        let line: StorageLine
+        switch Command(input, words.next(input).slice) {
+        case .classic(let verb) where verb.carriesValue:
+            line = storageLine(input, verb, words, consumed)
+        case .meta(.metaSet): line = metaSetLine(input, words, consumed)
+        default: return nil
+        }
+        guard case .request(let request) = line else { return nil }
         return (request, consumed: consumed)
     }
 
@@ -108,8 +113,10 @@ public struct ClassicParser: BitwiseCopyable, Sendable {
                 return storage(input, verb, words, consumed)
             case .classic(let verb):
                 return plainLine(input, verb, words, consumed)
-            case .metaSet:
+            case .meta(.metaSet):
                 return metaSet(input, words, consumed)
+            case .meta(let verb):
+                return metaLine(input, verb, words, consumed)
             case .unknown:
                 return unknown(input, name.slice, words, consumed)
             }

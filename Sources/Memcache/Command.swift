@@ -1,6 +1,6 @@
 // Command: the first word of a line, told apart by one comparison.
 //
-// A name of up to eight bytes is compared as one little-endian word; the three that are longer
+// A name of up to eight bytes is compared as one little-endian word; the four that are longer
 // begin with different bytes. It does not know what may follow a command.
 
 import Primitives
@@ -8,8 +8,7 @@ import Primitives
 /// What the first word of a line names.
 enum Command: BitwiseCopyable {
     case classic(Verb)
-    /// `ms` of the meta protocol: not served, but its value must be framed.
-    case metaSet
+    case meta(Verb)
     case unknown
 
     @inline(__always)
@@ -46,7 +45,14 @@ enum Command: BitwiseCopyable {
         case 0x6e6d: .classic(.noop)  // mn
         case 0x73_7461_7473: .classic(.stats)  // stats
         case 0x6e77_6f64_7475_6873: .classic(.shutdown)  // shutdown
-        case 0x736d: .metaSet  // ms
+        case 0x73_6261_6c73: .classic(.slabs)  // slabs
+        case 0x75_726c: .classic(.lru)  // lru
+        case 0x68_6374_6177: .classic(.watch)  // watch
+        case 0x676d: .meta(.metaGet)  // mg
+        case 0x736d: .meta(.metaSet)  // ms
+        case 0x646d: .meta(.metaDelete)  // md
+        case 0x616d: .meta(.metaArithmetic)  // ma
+        case 0x656d: .meta(.metaDebug)  // me
         default: .unknown
         }
     }
@@ -58,6 +64,9 @@ enum Command: BitwiseCopyable {
             return .classic(.flushAll)
         case (9, 0x7469_736f_6272_6576) where input[start &+ 8] == UInt8(ascii: "y"):
             return .classic(.verbosity)
+        case (11, 0x7761_7263_5f75_726c)
+        where ByteScan.word(in: input, at: start &+ 3) == 0x7265_6c77_6172_635f:
+            return .classic(.lruCrawler)  // "lru_craw" and "_crawler"
         case (14, 0x656d_5f65_6863_6163)
         where ByteScan.word(in: input, at: start &+ 6) == 0x7469_6d69_6c6d_656d:
             return .classic(.cacheMemlimit)  // "cache_me" and "memlimit"

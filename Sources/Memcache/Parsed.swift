@@ -35,6 +35,16 @@ public struct Fault: BitwiseCopyable, Equatable, Sendable {
         case badDataChunk
         /// `SERVER_ERROR object too large for cache`
         case tooLarge
+        /// What can be wrong with the flags of a meta command: `CLIENT_ERROR duplicate flag`,
+        /// `… invalid flag`, `… options flags are too long`, `… bad token in command line format`,
+        case metaTwice, metaUnknown, metaTooMany, metaToken
+        /// `… error decoding key`, `… opaque token too long`, `… incorrect length for M token`,
+        case metaKey, metaOpaque, metaMode
+        /// `… invalid numeric initial value`, `… invalid numeric delta value`,
+        case metaInitial, metaDelta
+        /// and for ms and ma: `… invalid mode for ms M token`, `… for ma M token`,
+        /// `… invalid or duplicate flag`.
+        case metaSetMode, metaArithmeticMode, metaArithmeticFlags
         /// No reply: a line without an end (closes).
         case lineTooLong
         /// No reply: a request of HTTP (closes).
@@ -51,6 +61,8 @@ public struct Fault: BitwiseCopyable, Equatable, Sendable {
     public var swallow: UInt64 = 0
     /// For `tooLarge` by `set`: the key whose old value must go. Empty otherwise.
     public var key: Slice = .empty
+    /// Whether `key` is in base 64.
+    public var isKeyEncoded: Bool = false
     /// Whether nothing is answered.
     public var isQuiet: Bool = false
     /// Whether the connection ends after the reply: what follows cannot be framed.

@@ -19,13 +19,14 @@ extension ClassicParser {
             return flushAll(input, words, consumed)
         case .verbosity, .cacheMemlimit:
             return setting(input, verb, words, consumed)
-        case .stats, .shutdown:
+        case .stats, .shutdown, .slabs, .lru, .lruCrawler, .watch:
             var request = Request(verb: verb)
             request.argument = words.rest(input)
             return .request(request, consumed: consumed)
         case .version, .quit, .noop:
             return .request(Request(verb: verb), consumed: consumed)
-        case .get, .gets, .gat, .gats, .keysEnd, .set, .add, .replace, .append, .prepend, .cas:
+        case .get, .gets, .gat, .gats, .keysEnd, .set, .add, .replace, .append, .prepend, .cas,
+            .metaGet, .metaSet, .metaDelete, .metaArithmetic, .metaDebug:
             return .fault(Fault(.unknownCommand, consumed: consumed))  // A get without a key.
         }
     }

@@ -145,6 +145,16 @@ public enum Reply {
         writer.append("CLIENT_ERROR cannot increment or decrement non-numeric value\r\n")
     }
 
+    /// flush_all is switched off.
+    public static func flushNotAllowed(to writer: inout ByteWriter) {
+        writer.append("CLIENT_ERROR flush_all not allowed\r\n")
+    }
+
+    /// shutdown is switched on, and given a word that it does not know.
+    public static func invalidShutdown(to writer: inout ByteWriter) {
+        writer.append("CLIENT_ERROR invalid shutdown mode\r\n")
+    }
+
     /// shutdown is switched off.
     public static func shutdownNotEnabled(to writer: inout ByteWriter) {
         writer.append("SERVER_ERROR: shutdown not enabled\r\n")
@@ -193,6 +203,28 @@ public enum Reply {
         case .badDataChunk: writer.append("CLIENT_ERROR bad data chunk\r\n")
         case .tooLarge: tooLarge(to: &writer)
         case .lineTooLong, .otherProtocol, .rest: break
+        default: metaFault(kind, to: &writer)
         }
+    }
+
+    private static func metaFault(_ kind: Fault.Kind, to writer: inout ByteWriter) {
+        writer.append("CLIENT_ERROR ")
+        let text: StaticString =
+            switch kind {
+            case .metaTwice: "duplicate flag"
+            case .metaTooMany: "options flags are too long"
+            case .metaToken: "bad token in command line format"
+            case .metaKey: "error decoding key"
+            case .metaOpaque: "opaque token too long"
+            case .metaMode: "incorrect length for M token"
+            case .metaInitial: "invalid numeric initial value"
+            case .metaDelta: "invalid numeric delta value"
+            case .metaSetMode: "invalid mode for ms M token"
+            case .metaArithmeticMode: "invalid mode for ma M token"
+            case .metaArithmeticFlags: "invalid or duplicate flag"
+            default: "invalid flag"
+            }
+        writer.append(text)
+        lineEnd(to: &writer)
     }
 }

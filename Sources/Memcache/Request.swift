@@ -46,6 +46,10 @@ public enum Verb: UInt8, BitwiseCopyable, Sendable {
     /// `mn`: answer MN.
     case noop
     case stats, cacheMemlimit, shutdown
+    /// Tuning of what memcached has; `argument` holds the words.
+    case slabs, lru, lruCrawler, watch
+    /// The meta commands; `argument` holds their flags (`MetaFlags`).
+    case metaGet, metaSet, metaDelete, metaArithmetic, metaDebug
 
     /// Whether a value follows the line.
     @inlinable public var carriesValue: Bool {
@@ -71,7 +75,8 @@ public struct Request: BitwiseCopyable, Equatable, Sendable {
     public var key: Slice = .empty
     /// The value of a storage command, without the line end that follows it.
     public var value: Slice = .empty
-    /// What follows `stats` or `shutdown`, without blanks around it.
+    /// What follows `stats`, `shutdown`, the tuning commands, and the key (and length) of a meta
+    /// command, without blanks around it.
     public var argument: Slice = .empty
     /// The client's flags of a storage command.
     public var flags: UInt32 = 0

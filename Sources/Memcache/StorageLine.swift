@@ -15,7 +15,7 @@ extension ClassicParser {
     }
 
     /// How long a value is, as its line says.
-    private enum Length: BitwiseCopyable {
+    enum Length: BitwiseCopyable {
         case bytes(UInt64)
         /// A number that no value has.
         case impossible
@@ -28,7 +28,17 @@ extension ClassicParser {
     func storage(
         _ input: Span<UInt8>, _ verb: Verb, _ words: Words, _ consumed: Int
     ) -> Parsed {
-        switch storageLine(input, verb, words, consumed) {
+        whole(input, storageLine(input, verb, words, consumed), consumed)
+    }
+
+    /// The same for `ms`.
+    func metaSet(_ input: Span<UInt8>, _ words: Words, _ consumed: Int) -> Parsed {
+        whole(input, metaSetLine(input, words, consumed), consumed)
+    }
+
+    @inline(__always)
+    private func whole(_ input: Span<UInt8>, _ line: StorageLine, _ consumed: Int) -> Parsed {
+        switch line {
         case .fault(let fault):
             return .fault(fault)
         case .request(var request):
@@ -89,15 +99,7 @@ extension ClassicParser {
         return .request(request)
     }
 
-    /// `ms` of the meta protocol: an unknown command that has a value to drop.
-    func metaSet(_ input: Span<UInt8>, _ words: Words, _ consumed: Int) -> Parsed {
-        var words = words
-        _ = words.next(input)
-        let length = length(input, words.next(input).slice)
-        return .fault(refused(.unknownCommand, length, consumed, isQuiet: false))
-    }
-
-    private func length(_ input: Span<UInt8>, _ word: Slice) -> Length {
+    func length(_ input: Span<UInt8>, _ word: Slice) -> Length {
         if let count = Decimal.signed(input, word), count >= 0,
             UInt64(count) <= Limits.declaredBytesMax
         {
@@ -106,7 +108,7 @@ extension ClassicParser {
         return Decimal.isNumber(input, word) ? .impossible : .unknown
     }
 
-    private func refused(
+    func refused(
         _ kind: Fault.Kind, _ length: Length, _ consumed: Int, isQuiet: Bool
     ) -> Fault {
         var fault = Fault(kind, consumed: consumed)

@@ -20,6 +20,13 @@ public struct Account: Sendable, Equatable {
         unsafe self.init(entry.pointee)
     }
 
+    /// The user with this number; nil if there is none. Not for use by two threads at once.
+    public init?(userID: UInt32) {
+        // SAFETY: as above.
+        guard let entry = unsafe getpwuid(userID) else { return nil }
+        unsafe self.init(entry.pointee)
+    }
+
     /// The user this process acts as; nil if it has no entry. Not for use by two threads at once.
     public static func current() -> Account? {
         // SAFETY: as above.

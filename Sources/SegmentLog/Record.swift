@@ -13,7 +13,8 @@ public import Primitives
 /// bytes  6       1   1   4     2   2   8      4       4         4
 /// ```
 /// k: key bytes. f: form, below. v: value bytes, unless `wide` (then four bytes hold them).
-/// z: reserved, zero; no code reads these two bytes, and the checksum leaves them out.
+/// z: marks, see `Mark`; they may change while the record stands, also where nothing else may, and
+/// the checksum leaves them out.
 /// A `?` field is there if its form bit says so. pad: to a multiple of 8. home: only in the
 /// promotion region, where the record lies on disk. All numbers little-endian. CRC-32C (RFC 3720)
 /// over bytes 0..<8, 12..<14 and from 16 to the end of the value, with the home bit cleared.
@@ -38,6 +39,26 @@ public struct Record: BitwiseCopyable {
         public static let tombstone: UInt64 = 16
         public static let filler: UInt64 = 32
         public static let home: UInt64 = 64
+    }
+
+    /// The bits of bytes 14 and 15: what the meta commands know of an item, and the second of its
+    /// last access, from bit 3 on.
+    public enum Mark {
+        public static let stale: UInt16 = 1
+        /// Some client was told to renew it.
+        public static let sent: UInt16 = 2
+        public static let fetched: UInt16 = 4
+        /// What an access leaves as it was.
+        public static let kept: UInt16 = 3
+
+        /// The marks of a record that is accessed in this second.
+        @inlinable public static func access(at now: UInt32) -> UInt16 {
+            UInt16(truncatingIfNeeded: now) &<< 3 | fetched
+        }
+        /// Seconds since the last access, as far as 13 bits tell.
+        @inlinable public static func age(_ marks: UInt16, at now: UInt32) -> UInt32 {
+            (now &- UInt32(marks &>> 3)) & 0x1FFF
+        }
     }
 
     public static let headerBytes = 16
@@ -91,6 +112,12 @@ public struct Record: BitwiseCopyable {
     /// rising, as orders are.
     @inlinable public func cas(_ hash: UInt64) -> UInt64 {
         form & Form.cas == 0 ? order &<< 16 | hash &>> 48 : region.uint64(at: at &+ 16)
+    }
+    @inlinable public var marks: UInt16 { region.uint16(at: at &+ 14) }
+    @inlinable public func setMarks(_ marks: UInt16) { region.store(marks, at: at &+ 14) }
+    /// Changes the expiry of a record that was written with one.
+    public func setExpiry(_ expiry: UInt32) {
+        if form & Form.expiry != 0 { region.store(expiry, at: expiryOffset) }
     }
     /// From the header to the end of the value.
     @inlinable public var contentBytes: Int {
@@ -189,13 +216,16 @@ public struct RecordFields: BitwiseCopyable {
     /// 0: the record's CAS follows from its order.
     public var cas: UInt64
     public var isTombstone: Bool
+    public var marks: UInt16
     @inlinable public init(
-        flags: UInt32 = 0, expiry: UInt32 = 0, cas: UInt64 = 0, isTombstone: Bool = false
+        flags: UInt32 = 0, expiry: UInt32 = 0, cas: UInt64 = 0, isTombstone: Bool = false,
+        marks: UInt16 = 0
     ) {
         self.flags = flags
         self.expiry = expiry
         self.cas = cas
         self.isTombstone = isTombstone
+        self.marks = marks
     }
 
     @inlinable public func form(valueBytes: Int) -> UInt64 {
@@ -219,7 +249,7 @@ extension Record {
         let form = fields.form(valueBytes: valueBytes)
         region.store(order | UInt64(keyBytes) << 48 | form << 56, at: at)
         let low = form & Form.wide == 0 ? UInt64(valueBytes) : 0
-        region.store(low << 32, at: at &+ 8)
+        region.store(low << 32 | UInt64(fields.marks) << 48, at: at &+ 8)
         var next = at &+ 16
         if form & Form.cas != 0 {
             region.store(fields.cas, at: next)

@@ -230,6 +230,14 @@ public struct Writer: ~Copyable {
         return wanted <= old ? old : grown(old, slot, record, wanted: wanted)
     }
 
+    /// Whether the disk has nothing of the record that a slot names, and takes nothing of it before
+    /// its shard is unlocked: what is marked in it now goes there with it.
+    @inlinable public mutating func isUncut(_ slot: UInt64) -> Bool {
+        guard log.geometry.hasDisk else { return true }
+        return log.index.layout.segment(slot) == main.segment
+            && log.index.layout.offset(slot) >= main.cut
+    }
+
     /// A record together with the hole behind it, which overwriting it has left: only its key's
     /// shard writes there.
     @usableFromInline

@@ -19,44 +19,56 @@ enum Arguments {
         case value(String)
         /// Not supported yet; the words say what it is for.
         case later(String)
-        /// Supported with this value only, which is what holds anyway.
-        case only(String, String)
-        /// Tuning of something Brim does not have: read, warned about, without effect.
+        /// Supported with these values only, which is what holds anyway.
+        case only([String], String)
+        /// Read, warned about, without effect; the words say why.
         case idle(String, hasValue: Bool)
+        /// A list of further options.
+        case extended
     }
 
     /// Spells `arguments` out: every short flag by its long name, every value behind `=`.
     static func expand(_ arguments: [String]) throws(UsageError) -> Expansion {
         var expansion = Expansion()
+        var extended = ExtendedOptions()
         var rest = arguments[...]
         while let argument = rest.popFirst() {
             if argument.hasPrefix("--") {
-                try long(argument, &rest, &expansion)
+                try long(argument, &rest, &expansion, &extended)
             } else if argument.hasPrefix("-"), argument.count > 1 {
-                try cluster(argument.dropFirst(), &rest, &expansion)
+                try cluster(argument.dropFirst(), &rest, &expansion, &extended)
             } else {
                 throw UsageError("'\(argument)' is not a flag (brim -h lists what there is)")
             }
         }
+        expansion.arguments += extended.arguments
+        expansion.warnings += extended.warnings
         return expansion
     }
 
     /// One argument of short flags; the first that takes a value ends it.
     private static func cluster(
-        _ letters: Substring, _ rest: inout ArraySlice<String>, _ expansion: inout Expansion
+        _ letters: Substring, _ rest: inout ArraySlice<String>, _ expansion: inout Expansion,
+        _ extended: inout ExtendedOptions
     ) throws(UsageError) {
         var letters = letters
         while let letter = letters.popFirst() {
             guard let meaning = shorts[letter] else {
                 throw UsageError("-\(letter) is not a flag (brim -h lists what there is)")
             }
-            let joined = letters.isEmpty ? nil : String(letters)
-            if try apply(meaning, as: "-\(letter)", joined, &rest, &expansion) { return }
+            // A blank may follow the letter within one argument ("-m 64", as container set-ups
+            // write it).
+            let value = letters.drop { $0 == " " }
+            let joined = letters.isEmpty ? nil : String(value)
+            if try apply(meaning, as: "-\(letter)", joined, &rest, &expansion, &extended) {
+                return
+            }
         }
     }
 
     private static func long(
-        _ argument: String, _ rest: inout ArraySlice<String>, _ expansion: inout Expansion
+        _ argument: String, _ rest: inout ArraySlice<String>, _ expansion: inout Expansion,
+        _ extended: inout ExtendedOptions
     ) throws(UsageError) {
         let parts = argument.dropFirst(2)
             .split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
@@ -66,7 +78,7 @@ enum Arguments {
         }
         let joined = parts.count == 2 ? String(parts[1]) : nil
         let spelling = "--\(name)"
-        if try !apply(meaning, as: spelling, joined, &rest, &expansion), joined != nil {
+        if try !apply(meaning, as: spelling, joined, &rest, &expansion, &extended), joined != nil {
             throw UsageError("\(spelling) takes no value")
         }
     }
@@ -74,7 +86,8 @@ enum Arguments {
     /// Adds what the flag means; says whether it took `joined` or the next argument.
     private static func apply(
         _ meaning: Meaning, as spelling: String, _ joined: String?,
-        _ rest: inout ArraySlice<String>, _ expansion: inout Expansion
+        _ rest: inout ArraySlice<String>, _ expansion: inout Expansion,
+        _ extended: inout ExtendedOptions
     ) throws(UsageError) -> Bool {
         switch meaning {
         case .plain(let name):
@@ -87,15 +100,19 @@ enum Arguments {
         case .later(let purpose):
             throw UsageError("\(spelling) (\(purpose)) is not supported yet")
         case .only(let allowed, let purpose):
-            guard try value(of: spelling, joined, &rest) == allowed else {
+            guard allowed.contains(try value(of: spelling, joined, &rest)) else {
                 throw UsageError(
-                    "\(spelling) (\(purpose)) other than \(allowed) is not supported yet")
+                    "\(spelling) (\(purpose)) other than \(allowed.joined(separator: " or "))"
+                        + " is not supported yet")
             }
             return true
         case .idle(let purpose, let hasValue):
             if hasValue { _ = try value(of: spelling, joined, &rest) }
-            expansion.warnings.append("\(spelling) (\(purpose)) has no effect: there are no slabs")
+            expansion.warnings.append("\(spelling) has no effect: \(purpose)")
             return hasValue
+        case .extended:
+            try extended.read(try value(of: spelling, joined, &rest))
+            return true
         }
     }
 
@@ -118,7 +135,8 @@ enum Arguments {
     private static let shorts: [Character: Meaning] = {
         var table: [Character: Meaning] = [
             "v": .plain("verbose"), "C": .plain("disable-cas"), "V": .plain("version"),
-            "h": .plain("help"),
+            "h": .plain("help"), "d": .plain("daemon"), "A": .plain("enable-shutdown"),
+            "F": .plain("disable-flush-all"), "X": .plain("disable-dumping"),
         ]
         for (letter, name) in letters { table[letter] = .value(name.rawValue) }
         for flag in foreign { table[flag.letter] = flag.meaning }
@@ -133,7 +151,9 @@ enum Arguments {
         for name in SettingName.allCases {
             table[name.rawValue] =
                 switch name {
-                case .verbose, .disableCas, .noStore: .plain(name.rawValue)
+                case .verbose, .disableCas, .noStore, .daemon, .enableShutdown, .disableFlushAll,
+                    .disableDumping:
+                    .plain(name.rawValue)
                 default: .value(name.rawValue)
                 }
         }
@@ -143,25 +163,27 @@ enum Arguments {
 
     /// What memcached has and Brim has not.
     private static let foreign: [(letter: Character, name: String, meaning: Meaning)] = [
-        ("A", "enable-shutdown", .later("the shutdown command")),
-        ("B", "protocol", .only("ascii", "protocol")),
+        ("B", "protocol", .only(["auto", "ascii"], "protocol")),
         ("D", "stat-prefix", .later("statistics by key prefix")),
-        ("F", "disable-flush-all", .later("disabling flush_all")),
-        ("L", "enable-largepages", .idle("large pages for slabs", hasValue: false)),
+        ("L", "enable-largepages", .idle("it is for slabs, and there are none", hasValue: false)),
         ("M", "disable-evictions", .later("errors instead of eviction")),
         ("N", "napi_ids", .later("NAPI ids")),
         ("S", "enable-sasl", .later("SASL authentication")),
         ("W", "disable-watch", .later("disabling watch")),
-        ("X", "disable-dumping", .later("disabling key dumps")),
         ("Y", "auth-file", .later("authentication")),
         ("Z", "enable-ssl", .later("TLS")),
-        ("d", "daemon", .later("going to the background")),
-        ("e", "memory-file", .later("a memory file; the store keeps items over a restart")),
-        ("f", "slab-growth-factor", .idle("slab growth factor", hasValue: true)),
+        ("e", "memory-file", .idle("the store keeps items over a restart", hasValue: true)),
+        ("f", "slab-growth-factor", .idle("it is for slabs, and there are none", hasValue: true)),
         ("i", "license", .later("printing the licence")),
-        ("k", "lock-memory", .later("locking memory")),
-        ("n", "slab-min-size", .idle("least slab chunk", hasValue: true)),
-        ("o", "extended", .later("extended options")),
-        ("r", "enable-coredumps", .later("core dumps")),
+        (
+            "k", "lock-memory",
+            .idle("what -m bounds is touched as it is needed; switch swap off", hasValue: false)
+        ),
+        ("n", "slab-min-size", .idle("it is for slabs, and there are none", hasValue: true)),
+        ("o", "extended", .extended),
+        (
+            "r", "enable-coredumps",
+            .idle("the limit of the system (ulimit -c) holds", hasValue: false)
+        ),
     ]
 }

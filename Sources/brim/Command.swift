@@ -1,6 +1,7 @@
 // Command: what `brim` does from its first argument to its exit code.
 
 internal import ArgumentParser
+internal import Glibc
 internal import Primitives
 internal import Server
 
@@ -57,6 +58,14 @@ enum Command {
     }
 
     private static func serve(_ plan: Plan) -> Int32 {
+        if plan.settings.isDaemon {
+            // Before there is any thread. As with memcached, what the log says is lost unless -v
+            // is given.
+            guard daemon(1, plan.settings.verbosity > 0 ? 1 : 0) == 0 else {
+                complain("-d: cannot go to the background: \(errorText(errno))")
+                return 71
+            }
+        }
         let events = EventLog.onStandardError(verbosity: plan.settings.verbosity)
         for warning in plan.warnings {
             events.warning(.settingsWarning, "text=\(quoted: warning)")

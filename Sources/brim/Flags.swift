@@ -93,6 +93,24 @@ struct Flags: ParsableCommand {
     @Flag(name: [.customShort("C"), .customLong("disable-cas")], help: "Keep no CAS.")
     var disableCas = false
 
+    @Flag(name: [.customShort("d"), .customLong("daemon")], help: "Go to the background.")
+    var daemon = false
+
+    @Flag(
+        name: [.customShort("A"), .customLong("enable-shutdown")],
+        help: "Obey the shutdown command.")
+    var enableShutdown = false
+
+    @Flag(
+        name: [.customShort("F"), .customLong("disable-flush-all")],
+        help: "Refuse the flush_all command.")
+    var disableFlushAll = false
+
+    @Flag(
+        name: [.customShort("X"), .customLong("disable-dumping")],
+        help: "Refuse commands that list keys.")
+    var disableDumping = false
+
     @Option(
         help: ArgumentHelp(
             "Directory of the store. (default: $STATE_DIRECTORY, else $XDG_STATE_HOME/brim, else"
@@ -148,6 +166,10 @@ struct Flags: ParsableCommand {
         texts[.udpPort] = udpPort
         texts[.verbose] = verbose > 0 ? "\(min(verbose, Settings.verbosityRange.upperBound))" : nil
         texts[.disableCas] = disableCas ? "true" : nil
+        texts[.daemon] = daemon ? "true" : nil
+        texts[.enableShutdown] = enableShutdown ? "true" : nil
+        texts[.disableFlushAll] = disableFlushAll ? "true" : nil
+        texts[.disableDumping] = disableDumping ? "true" : nil
         texts[.store] = store
         texts[.noStore] = noStore ? "true" : nil
         texts[.storeSize] = storeSize

@@ -107,6 +107,11 @@ extension SettingName {
         case .flags:
             if self == .verbose { return "-v" }
             if self == .disableCas { return "-C" }
+            let switches: [SettingName: String] = [
+                .daemon: "-d", .enableShutdown: "-A", .disableFlushAll: "-F",
+                .disableDumping: "-X",
+            ]
+            if let name = switches[self] { return name }
             let letter = Arguments.letters.first { $0.1 == self }?.0
             return letter.map { "-\($0)" } ?? "--\(rawValue)"
         case .environment:

@@ -82,6 +82,13 @@ struct Resolution {
             try count(.idleTimeout, Settings.idleTimeoutSecondsRange) ?? 0
         settings.verbosity = try count(.verbose, Settings.verbosityRange) ?? 0
         settings.isCasDisabled = try value(.disableCas, "true or false", Values.flag) ?? false
+        settings.isDaemon = try value(.daemon, "true or false", Values.flag) ?? false
+        settings.isShutdownEnabled =
+            try value(.enableShutdown, "true or false", Values.flag) ?? false
+        settings.isFlushDisabled =
+            try value(.disableFlushAll, "true or false", Values.flag) ?? false
+        settings.isDumpDisabled =
+            try value(.disableDumping, "true or false", Values.flag) ?? false
         settings.pidFile = try value(.pidfile, "a path") { $0.isEmpty ? nil : $0 }
     }
 
@@ -91,7 +98,13 @@ struct Resolution {
                 ? ["running as root: name another user with -u to give that up after binding"]
                 : []
         }
-        guard let account = Account(named: choice.text) else {
+        let number = Values.count(choice.text).flatMap { UInt32(exactly: $0) }
+        let found = Account(named: choice.text) ?? number.flatMap { Account(userID: $0) }
+        guard let account = found else {
+            // Container set-ups name users that exist in the image, and start as somebody else.
+            guard Account.isRoot else {
+                return ["user \(choice.text) ignored: not started as root"]
+            }
             throw fault(.user, choice, "a user of this system")
         }
         settings.user = account.name

@@ -22,6 +22,10 @@ extension Settings {
             "pidfile \(pidFile ?? "-")",
             "verbose \(verbosity)",
             "disable-cas \(isCasDisabled)",
+            "daemon \(isDaemon)",
+            "enable-shutdown \(isShutdownEnabled)",
+            "disable-flush-all \(isFlushDisabled)",
+            "disable-dumping \(isDumpDisabled)",
             "store \(store?.directory ?? "-")",
         ]
         if let store {

@@ -57,6 +57,7 @@ private let accepted: [FlagCase] = [
     FlagCase("-U 0", "listen", "127.0.0.1:11211"),
     FlagCase("-U0", "threads", "\(expectedThreads)"),
     FlagCase("-B ascii", "listen", "127.0.0.1:11211"),
+    FlagCase("-B auto", "listen", "127.0.0.1:11211"),
     // Memory and sizes.
     FlagCase("", "memory-limit", "268435456"),
     FlagCase("-m 64", "memory-limit", "67108864"),
@@ -92,8 +93,18 @@ private let accepted: [FlagCase] = [
     FlagCase("-Cvm 64", "memory-limit", "67108864"),
     FlagCase("-Cvm64", "verbose", "1"),
     FlagCase("-vCp 7", "listen", "127.0.0.1:7"),
+    FlagCase("", "daemon", "false"),
+    FlagCase("-d", "daemon", "true"),
+    FlagCase("-vd", "daemon", "true"),
+    FlagCase("-A", "enable-shutdown", "true"),
+    FlagCase("-F", "disable-flush-all", "true"),
+    FlagCase("-X", "disable-dumping", "true"),
+    FlagCase("-AFXvm 64", "memory-limit", "67108864"),
+    FlagCase("-o idle_timeout=30", "idle-timeout", "30"),
+    FlagCase("--extended=modern,idle_timeout=31,track_sizes", "idle-timeout", "31"),
     // Names.
     FlagCase("-u root", "user", "root"),
+    FlagCase("-u 0", "user", "root"),
     FlagCase("-P /run/b.pid", "pidfile", "/run/b.pid"),
     // The store.
     FlagCase("", "store", "/nonexistent/.local/state/brim"),
@@ -166,23 +177,15 @@ private let refused: [FaultCase] = [
     FaultCase("-S", "-S", "not supported yet"),
     FaultCase("-Y /etc/auth", "-Y", "not supported yet"),
     FaultCase("-Z", "-Z", "not supported yet"),
-    FaultCase("-o modern", "-o", "not supported yet"),
-    FaultCase("-omodern", "-o", "not supported yet"),
-    FaultCase("-A", "-A", "not supported yet"),
-    FaultCase("-F", "-F", "not supported yet"),
-    FaultCase("-X", "-X", "not supported yet"),
+    FaultCase("-o idle_timeout=x", "idle-timeout", "'x'"),
+    FaultCase("-o idle_timeout", "-o idle_timeout needs a value"),
+    FaultCase("-o ssl_key=/k", "-o ssl_key", "not supported yet"),
     FaultCase("-W", "-W", "not supported yet"),
-    FaultCase("-k", "-k", "not supported yet"),
-    FaultCase("-d", "-d", "not supported yet"),
-    FaultCase("-vd", "-d", "not supported yet"),
     FaultCase("-D :", "-D", "not supported yet"),
     FaultCase("-M", "-M", "not supported yet"),
     FaultCase("-N 4", "-N", "not supported yet"),
     FaultCase("-B binary", "-B", "ascii"),
-    FaultCase("-e /mnt/f", "-e", "not supported yet"),
-    FaultCase("-r", "-r", "not supported yet"),
     FaultCase("--enable-sasl", "--enable-sasl", "not supported yet"),
-    FaultCase("--extended=modern", "--extended", "not supported yet"),
 ]
 
 @Suite struct FlagTests {
@@ -208,7 +211,8 @@ private let refused: [FaultCase] = [
             names == [
                 "listen", "unix-socket", "unix-mask", "memory-limit", "conn-limit", "threads",
                 "max-item-size", "listen-backlog", "max-reqs-per-event", "user", "pidfile",
-                "verbose", "disable-cas", "store", "store-size", "durability", "flush-interval",
+                "verbose", "disable-cas", "daemon", "enable-shutdown", "disable-flush-all",
+                "disable-dumping", "store", "store-size", "durability", "flush-interval",
                 "idle-timeout",
             ])
     }
@@ -225,14 +229,43 @@ private let refused: [FaultCase] = [
         let run = try Brim.run([flag])
         #expect(run.exitCode == 0)
         #expect(run.errors.isEmpty)
-        for letter in "plsamctIbRuPvCUVh" { #expect(run.output.contains("-\(letter), --")) }
+        for letter in "plsamctIbRuPvCUVhdAFX" { #expect(run.output.contains("-\(letter), --")) }
         for name in ["store", "no-store", "store-size", "durability", "config"] {
             #expect(run.output.contains("--\(name)"))
         }
     }
 
-    @Test(arguments: ["-f 1.25", "-f1.25", "-n 48", "-L", "--slab-growth-factor=1.1"])
-    func tuningOfSlabsIsReadWithAWarning(_ line: String) throws {
+    @Test(arguments: [["-m 64"], ["-m", "64"], ["-m   64"], ["-m64"]])
+    func aValueMayFollowItsLetterBehindABlank(_ words: [String]) throws {
+        let run = try Brim.run(["--check-config", "-I 2m", "-c 99"] + words)
+        #expect(run.exitCode == 0)
+        #expect(run.settings["memory-limit"] == "67108864")
+        #expect(run.settings["max-item-size"] == "2097152")
+        #expect(run.settings["conn-limit"] == "99")
+    }
+
+    @Test(arguments: [
+        ("-o modern", "modern"), ("-o modern -o slab_reassign,slab_automove=1", "slab_reassign"),
+        ("--extended=track_sizes,lru_crawler,hashpower=20", "hashpower"),
+    ])
+    func optionsThatOnlyTuneGetOneWarning(_ line: String, _ name: String) throws {
+        let run = try Brim.check(line)
+        #expect(run.exitCode == 0)
+        #expect(run.complaints.count == 1)
+        #expect(run.errors.contains(name) && run.errors.contains("without effect"))
+    }
+
+    @Test func anUnknownOptionIsAWarning() throws {
+        let run = try Brim.check("-o modern,frobnicate=1")
+        #expect(run.exitCode == 0)
+        #expect(run.complaints.count == 2)
+        #expect(run.errors.contains("frobnicate ignored"))
+    }
+
+    @Test(arguments: [
+        "-f 1.25", "-f1.25", "-n 48", "-L", "--slab-growth-factor=1.1", "-k", "-r", "-e /mnt/f",
+    ])
+    func whatHasNoMeaningHereIsReadWithAWarning(_ line: String) throws {
         let run = try Brim.check(line + " -m 64")
         #expect(run.exitCode == 0)
         #expect(run.settings["memory-limit"] == "67108864")

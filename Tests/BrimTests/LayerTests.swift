@@ -28,6 +28,10 @@ private let whole = """
     pidfile: /run/b.pid
     verbose: 1
     disable-cas: true
+    daemon: true
+    enable-shutdown: true
+    disable-flush-all: true
+    disable-dumping: true
     udp-port: 0
     store: /var/b   # and a comment
     no-store: false
@@ -53,6 +57,10 @@ private let wholeReport = """
     pidfile /run/b.pid
     verbose 1
     disable-cas true
+    daemon true
+    enable-shutdown true
+    disable-flush-all true
+    disable-dumping true
     store /var/b
     store-size 1073741824
     durability ack

@@ -36,7 +36,7 @@ import Testing
         }
         #expect(
             run.errors.contains(
-                "Z warning settings.warning text=\"-n (least slab chunk) has no effect"))
+                "Z warning settings.warning text=\"-n has no effect: it is for slabs"))
         #expect(run.errors.contains("Z error server.failed exit_code=71 reason=\""))
     }
 

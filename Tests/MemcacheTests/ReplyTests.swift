@@ -49,6 +49,18 @@ private let key = Array("key".utf8)
         .badDelta: "CLIENT_ERROR invalid numeric delta argument\r\n",
         .badDataChunk: "CLIENT_ERROR bad data chunk\r\n",
         .tooLarge: "SERVER_ERROR object too large for cache\r\n",
+        .metaTwice: "CLIENT_ERROR duplicate flag\r\n",
+        .metaUnknown: "CLIENT_ERROR invalid flag\r\n",
+        .metaTooMany: "CLIENT_ERROR options flags are too long\r\n",
+        .metaToken: "CLIENT_ERROR bad token in command line format\r\n",
+        .metaKey: "CLIENT_ERROR error decoding key\r\n",
+        .metaOpaque: "CLIENT_ERROR opaque token too long\r\n",
+        .metaMode: "CLIENT_ERROR incorrect length for M token\r\n",
+        .metaInitial: "CLIENT_ERROR invalid numeric initial value\r\n",
+        .metaDelta: "CLIENT_ERROR invalid numeric delta value\r\n",
+        .metaSetMode: "CLIENT_ERROR invalid mode for ms M token\r\n",
+        .metaArithmeticMode: "CLIENT_ERROR invalid mode for ma M token\r\n",
+        .metaArithmeticFlags: "CLIENT_ERROR invalid or duplicate flag\r\n",
         .lineTooLong: "", .otherProtocol: "", .rest: "",
     ]
     for kind in Fault.Kind.allCases {

@@ -41,7 +41,10 @@ private func errorLines(_ expected: [UInt8]) -> [String] {
 }
 
 @Test func faultsAndClosesAreThoseOfTheTranscripts() {
-    for file in Transcript.all where file.name != "stats.txt" {
+    // What is wrong with the flags of a meta command is found when it is executed.
+    // That of tuning commands, too.
+    let others = ["stats.txt", "administration.txt"]
+    for file in Transcript.all where !others.contains(file.name) && !file.name.hasPrefix("meta/") {
         for section in file.sections {
             guard let expected = section.expected else { continue }
             var (lines, closes) = ([String](), false)
@@ -117,7 +120,8 @@ private func checkPrefixes(_ parser: ClassicParser, _ bytes: [UInt8], _ name: St
 
 private let dictionary: [String] = [
     "get ", "gets ", "gat ", "gats ", "set ", "add ", "cas ", "append ", "incr ", "decr ",
-    "touch ", "delete ", "flush_all", "verbosity ", "version", "quit", "mn", "ms ", "stats",
+    "touch ", "delete ", "flush_all", "verbosity ", "version", "quit", "mn", "ms ", "mg ", "md ",
+    "ma ", "me ", "stats", "slabs", "lru", "lru_crawler ", "watch ", " b", " T30", " k O1",
     "cache_memlimit", "shutdown", "noreply", " ", "  ", "\r\n", "\r\n", "\r\n", "\n", "\r", "0",
     "1", " 0 0 3\r\nabc\r\n", " 0 0 2\r\n", "-1", "4294967296", "18446744073709551616", "key",
     "HTTP/", "\t", "\0", "é", String(repeating: "k", count: 251),

@@ -16,12 +16,14 @@ struct Transcript {
     var name: String
     var sections: [Section] = []
 
-    static let all: [Transcript] = load()
+    static let all = load("classic") + load("meta")
 
-    static func load() -> [Transcript] {
+    /// The transcripts of a folder; of all but the classic ones its name is part of theirs.
+    static func load(_ place: String) -> [Transcript] {
         let folder =
             #filePath.split(separator: "/").dropLast(2).reduce("") { $0 + "/" + $1 }
-            + "/transcripts/classic"
+            + "/transcripts/" + place
+        let prefix = place == "classic" ? "" : place + "/"
         guard let directory = opendir(folder) else { return [] }
         defer { closedir(directory) }
         var names: [String] = []
@@ -31,7 +33,7 @@ struct Transcript {
             }
             if name.hasSuffix(".txt") { names.append(name) }
         }
-        return names.sorted().map { Transcript(name: $0, text: read(folder + "/" + $0)) }
+        return names.sorted().map { Transcript(name: prefix + $0, text: read(folder + "/" + $0)) }
     }
 
     static func read(_ path: String) -> [UInt8] {

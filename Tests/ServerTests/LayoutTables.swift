@@ -56,7 +56,7 @@ enum LayoutTables {
             ["part of a record", "bytes"],
             [
                 [
-                    "header: order, key length, form, checksum, value length, reserved",
+                    "header: order, key length, form, checksum, value length, marks",
                     text(plain - 16),
                 ],
                 [

@@ -72,10 +72,14 @@ struct Script {
     var name: String
     var sections: [Section]
 
-    static let all: [Script] = {
+    static let all = read("classic") + read("meta")
+
+    /// The transcripts of a folder; of all but the classic ones its name is part of theirs.
+    private static func read(_ place: String) -> [Script] {
         let folder =
             #filePath.split(separator: "/").dropLast(2).reduce("") { $0 + "/" + $1 }
-            + "/transcripts/classic"
+            + "/transcripts/" + place
+        let prefix = place == "classic" ? "" : place + "/"
         guard let directory = opendir(folder) else { return [] }
         defer { closedir(directory) }
         var names: [String] = []
@@ -85,8 +89,8 @@ struct Script {
             }
             if name.hasSuffix(".txt") { names.append(name) }
         }
-        return names.sorted().map { Script(name: $0, path: folder + "/" + $0) }
-    }()
+        return names.sorted().map { Script(name: prefix + $0, path: folder + "/" + $0) }
+    }
 
     private init(name: String, path: String) {
         self.name = name

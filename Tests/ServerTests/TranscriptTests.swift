@@ -170,13 +170,20 @@ import Uring
         return withoutNumbers(world.network.takeReceived(by: peer))
     }
 
-    /// The CAS at the end of a value's line differs from run to run.
+    /// The CAS at the end of a value's line, or behind a c, differs from run to run.
     private func withoutNumbers(_ bytes: [UInt8]) -> [UInt8] {
         var lines = bytes.split(separator: 10, omittingEmptySubsequences: false)
         for (index, line) in lines.enumerated() where line.starts(with: "VALUE ".utf8) {
             let words = line.split(separator: 32)
             guard words.count == 5 else { continue }
             lines[index] = ArraySlice(words.dropLast().joined(separator: [32]))
+        }
+        for (index, line) in lines.enumerated() {
+            guard ["HD ", "VA ", "ME "].contains(where: { line.starts(with: $0.utf8) }) else {
+                continue
+            }
+            let words = line.split(separator: 32).filter { $0.first != UInt8(ascii: "c") }
+            lines[index] = ArraySlice(words.joined(separator: [32]))
         }
         return Array(lines.joined(separator: [10]))
     }

@@ -198,7 +198,7 @@ final class Client {
 
     // MARK: Changing
 
-    private func change(
+    func change(
         _ key: [UInt8], _ body: (inout Door, UInt64, Differing) -> Outcome
     ) -> Result {
         let hash = door.hash(key.span)

@@ -139,6 +139,9 @@ extension Worker where Network: ~Copyable {
             beginWait(slot, .reads)
             return
         }
+        if request.verb == .metaSet {
+            return beginMetaStaging(slot, request, place, consumed)
+        }
         let expiry = absolute(request.expiry)
         let keyStart = place.offset + Int(request.key.offset)
         var staging: Staging?
@@ -203,12 +206,12 @@ extension Worker where Network: ~Copyable {
     }
 
     /// There was no memory in time: the value is dropped as it comes, and so is the old one.
-    private mutating func refuseStaging(_ slot: Int, _ room: consuming ReplyRoom) {
+    mutating func refuseStaging(_ slot: Int, _ room: consuming ReplyRoom) {
         let request = connections[slot].stagedRequest
         connections[slot].swallow = UInt64(request.valueBytes) + 2
         counters.add(.setCommands)
         counters.add(.storeNoMemory)
-        if request.verb == .set { forgetStagedKey(slot) }
+        if request.verb == .set || request.verb == .metaSet { forgetStagedKey(slot) }
         if !request.isQuiet {
             var writer = replyWriter(room)
             Reply.outOfMemory(to: &writer)
@@ -304,6 +307,7 @@ extension Worker where Network: ~Copyable {
             return
         }
         let request = connections[slot].stagedRequest
+        if request.verb == .metaSet { return storeMetaStaged(slot, staging, room) }
         let outcome = door.store(
             storeMode(request.verb), staging: staging,
             isExpired: absolute(request.expiry).isExpired, cas: request.cas,

@@ -158,6 +158,7 @@ struct Connection: BitwiseCopyable {
     var staging: Staging?
     var stagedBytes = 0
     var stagedRequest = Request(verb: .set)
+    var stagedMeta = StagedMeta()
 
     // Times, in nanoseconds of the monotonic clock.
     var lastActive: UInt64

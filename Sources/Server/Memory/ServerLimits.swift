@@ -53,8 +53,9 @@ enum ServerLimits {
     static let connectionLists = 5 + WaitQueues.count
     /// Connections that are told to try again when frames or pins came free, in one turn.
     static let tryersPerTurnMax = 16
-    /// Longest key with room to align.
-    static let keyBytes = 256
+    /// Longest key with room to align, and behind it the opaque token of a large meta set.
+    static let keyBytes = 288
+    static let opaqueOffset = 256
     /// How long a request waits for memory, for a disk or for others, before it is answered with
     /// an error or a miss.
     static let waitNanosecondsMax: UInt64 = 5_000_000_000

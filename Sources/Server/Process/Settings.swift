@@ -73,6 +73,14 @@ public struct Settings: Sendable, Equatable {
     public var verbosity = 0
     /// `-C`: no CAS is kept for anyone.
     public var isCasDisabled = false
+    /// `-d`: the command goes to the background before it serves.
+    public var isDaemon = false
+    /// `-A`: the shutdown command is obeyed.
+    public var isShutdownEnabled = false
+    /// `-F`: flush_all is refused.
+    public var isFlushDisabled = false
+    /// `-X`: commands that list keys are refused.
+    public var isDumpDisabled = false
     /// Nil serves from memory alone.
     public var store: StoreSettings?
     /// Seconds without a request after which a connection is closed; 0: never.
@@ -96,6 +104,10 @@ public enum SettingName: String, Sendable, CaseIterable {
     case maxReqsPerEvent = "max-reqs-per-event"
     case user, pidfile, verbose
     case disableCas = "disable-cas"
+    case daemon
+    case enableShutdown = "enable-shutdown"
+    case disableFlushAll = "disable-flush-all"
+    case disableDumping = "disable-dumping"
     case udpPort = "udp-port"
     case store
     case noStore = "no-store"

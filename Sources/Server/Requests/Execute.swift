@@ -50,7 +50,11 @@ extension Worker where Network: ~Copyable {
             connections[slot].isLeaving = true
             return true
         case .stats: return executeStatistics(index, room)
-        case .keysEnd, .version, .verbosity, .noop, .cacheMemlimit, .shutdown:
+        case .slabs, .lru, .lruCrawler, .watch: return executeAdministration(index, room)
+        case .shutdown: return executeShutdown(index, room)
+        case .metaGet, .metaSet, .metaDelete, .metaArithmetic, .metaDebug:
+            return executeMeta(index, room)
+        case .keysEnd, .version, .verbosity, .noop, .cacheMemlimit:
             var writer = replyWriter(room)
             writePlain(request, to: &writer)
             commitReply(slot, writer, room)
@@ -63,7 +67,6 @@ extension Worker where Network: ~Copyable {
         case .keysEnd: Reply.end(to: &writer)
         case .noop: Reply.noop(to: &writer)
         case .version: Reply.version(ProtocolLevel.version, to: &writer)
-        case .shutdown: Reply.shutdownNotEnabled(to: &writer)
         case .verbosity where !request.isQuiet: Reply.ok(to: &writer)
         case .cacheMemlimit where !request.isQuiet:
             if request.delta < 8 {
@@ -200,7 +203,7 @@ extension Worker where Network: ~Copyable {
     }
 
     @inline(__always)
-    private mutating func shownCas(_ cas: UInt64) -> UInt64 {
+    mutating func shownCas(_ cas: UInt64) -> UInt64 {
         configuration.isCasDisabled ? 0 : cas
     }
 

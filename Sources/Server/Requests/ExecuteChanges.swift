@@ -191,7 +191,7 @@ extension Worker where Network: ~Copyable {
         }
     }
 
-    private mutating func countCas(_ outcome: Outcome) {
+    mutating func countCas(_ outcome: Outcome) {
         switch outcome {
         case .stored: counters.add(.casHits)
         case .exists: counters.add(.casBadValues)
@@ -283,6 +283,12 @@ extension Worker where Network: ~Copyable {
             return false
         }
         let request = batch[index].request
+        guard !shared.settings.isFlushDisabled else {
+            var writer = replyWriter(room)
+            Reply.flushNotAllowed(to: &writer)
+            if !request.isQuiet { commitReply(slot, writer, room) }
+            return true
+        }
         counters.add(.flushCommands)
         switch ExpiryRule.flush(request.expiry, now: now.seconds) {
         case .at(let second): door.flushAll(at: second)
@@ -325,11 +331,17 @@ extension Worker where Network: ~Copyable {
             beginWait(slot, .reads)
             return false
         }
-        let place = batch[index].input
-        let outcome = place.region.withBytes(place.offset + Int(key.offset), Int(key.count)) {
-            door.remove($0, hash: batch[index].hash, except: connections[slot].differing)
+        var place = batch[index].input
+        place.offset += Int(key.offset)
+        var found = MetaKey(place: place, count: Int(key.count), hash: batch[index].hash)
+        if batch[index].fault.isKeyEncoded {
+            guard let decoded = decodedKey(slot, place, found.count) else { return true }
+            found = decoded
         }
-        if case .waits = settleChange(slot, place, key, outcome) { return false }
+        let outcome = found.place.region.withBytes(found.place.offset, found.count) {
+            door.remove($0, hash: found.hash, except: connections[slot].differing)
+        }
+        if case .waits = settleChange(slot, found.place, found.slice, outcome) { return false }
         return true
     }
 }

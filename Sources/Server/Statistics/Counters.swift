@@ -8,7 +8,7 @@ internal import Primitives
 /// What is counted. The order is of no meaning.
 enum Counter: Int, CaseIterable {
     case getCommands, getHits, getMisses, getExpired, getFlushed
-    case setCommands, flushCommands, touchCommands
+    case setCommands, flushCommands, touchCommands, metaCommands
     case deleteHits, deleteMisses
     case incrHits, incrMisses, decrHits, decrMisses
     case casHits, casMisses, casBadValues

@@ -162,7 +162,6 @@ extension SharedState {
     }
 
     private func addDisk(_ store: StoreStatistics, to lines: inout StatisticsLines) {
-        lines.add("brim_disk_reads", total(.diskReads))
         lines.add("brim_disk_loads", total(.diskLoads))
         lines.add("brim_disk_other_keys", total(.diskOthers))
         lines.add("brim_disk_damaged_reads", store.damagedReads)

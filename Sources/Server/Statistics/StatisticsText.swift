@@ -28,7 +28,7 @@ enum StatisticsRequest: Equatable {
         case "settings": self = .settings
         case "items": self = .items
         case "slabs": self = .slabs
-        case "sizes": self = .sizes
+        case "sizes", "sizes_enable", "sizes_disable": self = .sizes
         case "conns": self = .connections
         case "reset": self = .reset
         case "extstore": self = .store
@@ -131,7 +131,10 @@ extension SharedState {
         addCommands(store, to: &lines)
         addNetwork(to: &lines)
         addMemory(store, to: &lines)
-        if settings.store != nil { addExtstore(store, to: &lines) }
+        if settings.store != nil {
+            addExtstore(store, to: &lines)
+            lines.add("brim_disk_reads", total(.diskReads))
+        }
         lines.add("brim_version", Version.number)
         let features = facts.current.ringFeatures
         lines.add("brim_ring_features", features.isEmpty ? "-" : features)
@@ -171,7 +174,7 @@ extension SharedState {
         lines.add("cmd_set", total(.setCommands))
         lines.add("cmd_flush", total(.flushCommands))
         lines.add("cmd_touch", total(.touchCommands))
-        lines.add("cmd_meta", 0)
+        lines.add("cmd_meta", total(.metaCommands))
         lines.add("get_hits", total(.getHits))
         lines.add("get_misses", total(.getMisses))
         lines.add("get_expired", total(.getExpired))

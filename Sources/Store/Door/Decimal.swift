@@ -5,9 +5,9 @@ internal import SegmentLog
 
 /// Reads and writes unsigned 64-bit numbers in values.
 enum Decimal {
-    /// The number in a record's value, read as strtoull reads it: blanks first, a sign, digits, then
-    /// the end, a blank or a zero. Nil if it is none or above 2^64 - 1. A minus negates in 64 bits;
-    /// what then has the upper bit is refused.
+    /// The number in a record's value, read as strtoull reads it: blanks first, a sign, digits,
+    /// then the end, a blank or a zero. Nil if it is none or above 2^64 - 1. A minus negates in 64
+    /// bits; what then has the upper bit is refused.
     static func parse(_ record: Record) -> UInt64? {
         let end = record.valueOffset + record.valueBytes
         var position = record.valueOffset

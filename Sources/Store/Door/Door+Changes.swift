@@ -47,7 +47,7 @@ extension Door {
         if mode == .append || mode == .prepend {
             return join(mode, key, hash, .span, value, except)
         }
-        let fields = RecordFields(flags: flags, expiry: expiry)
+        let fields = RecordFields(flags: flags, expiry: expiry, marks: freshMarks)
         let total = fields.totalBytes(keyBytes: key.count, valueBytes: value.count)
         guard total <= log.geometry.sharedRecordBytesMax else {
             return storeThroughStaging(
@@ -244,7 +244,9 @@ extension Door {
             let origin = Origin(
                 order: record.order, value: valueExtent(slot, record),
                 valueBytes: record.valueBytes,
-                fields: RecordFields(flags: record.flags, expiry: expiry, cas: record.cas(hash)),
+                fields: RecordFields(
+                    flags: record.flags, expiry: expiry, cas: record.cas(hash),
+                    marks: record.marks & Record.Mark.kept | accessMarks),
                 newBytes: record.valueBytes)
             return settle(
                 draft, origin, isLast, key, .present(at, noted, record, isAlive: true), hash,
@@ -282,18 +284,25 @@ extension Door {
             let noted = writer.noteHit(at, slot)
             let sum =
                 isDecrement ? (number > delta ? number - delta : 0) : number &+ delta
+            let fields = RecordFields(
+                flags: record.flags, expiry: record.expiry, marks: record.marks)
             let isDone = storeNumber(
-                sum, .present(at, noted, record, isAlive: true), record, noted, key, hash, shard)
+                sum, .present(at, noted, record, isAlive: true), record, noted, key, hash, shard,
+                fields)
             return isDone ? .number(sum) : .wait
         }
     }
 
-    private mutating func storeNumber(
+    /// Writes a number in the place of another; as memcached, one that does not fit there begins
+    /// with fresh marks. Shard locked.
+    mutating func storeNumber(
         _ number: UInt64, _ subject: Subject, _ old: Record, _ slot: UInt64, _ key: Span<UInt8>,
-        _ hash: UInt64, _ shard: Int
+        _ hash: UInt64, _ shard: Int, _ wanted: RecordFields
     ) -> Bool {
+        let isLonger = Decimal.digits(number) > old.valueBytes
+        var fields = wanted
+        fields.marks = isLonger ? freshMarks : wanted.marks & 7 | freshMarks
         let digits = max(Decimal.digits(number), old.valueBytes)
-        let fields = RecordFields(flags: old.flags, expiry: old.expiry)
         let total = fields.totalBytes(keyBytes: key.count, valueBytes: digits)
         guard let order = writer.nextOrder(shard) else { return false }
         let before = old.totalBytes

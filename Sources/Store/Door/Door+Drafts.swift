@@ -90,6 +90,8 @@ extension Door {
         }
         draft.target.setOrder(order)
         log.index.setOrder(shard, order)
+        lastCas = draft.target.cas(hash)
+        lastValueBytes = draft.target.valueBytes
         point(subject, hash, shard, to: place)
         if draft.room != nil { writer.handOn(chain: place) }
         return true

@@ -68,10 +68,11 @@ extension Door {
     ) -> Staging? {
         precondition(valueBytes <= itemBytesMax)
         return openStaging(
-            key, hash, valueBytes, RecordFields(flags: flags, expiry: expiry))
+            key, hash, valueBytes,
+            RecordFields(flags: flags, expiry: expiry, marks: freshMarks))
     }
 
-    private mutating func openStaging(
+    mutating func openStaging(
         _ key: Span<UInt8>, _ hash: UInt64, _ valueBytes: Int, _ fields: RecordFields
     ) -> Staging? {
         let total = fields.totalBytes(keyBytes: key.count, valueBytes: valueBytes)
@@ -95,7 +96,7 @@ extension Door {
         return (offset, min(count, left))
     }
 
-    private mutating func valueExtent(_ staging: Staging) -> Extent {
+    mutating func valueExtent(_ staging: Staging) -> Extent {
         guard staging.isChained else {
             return .flat(log.frames.offset(staging.frame) + staging.valueStart)
         }
@@ -155,7 +156,7 @@ extension Door {
     }
 
     /// The staged record where it is to stay: a chain where it lies, a smaller one at the tail.
-    private mutating func draft(of staging: Staging, _ image: Record) -> Draft? {
+    mutating func draft(of staging: Staging, _ image: Record) -> Draft? {
         let total = Record.aligned(image.contentBytes)
         let expiry = image.expiry
         let value = valueExtent(staging)
@@ -193,14 +194,14 @@ extension Door {
     /// append and prepend: the old value and an addition become a new record.
     mutating func join(
         _ mode: StoreMode, _ key: Span<UInt8>, _ hash: UInt64, _ addition: Addition,
-        _ value: Span<UInt8>, _ except: Differing
+        _ value: Span<UInt8>, _ except: Differing, compare: UInt64? = nil
     ) -> Outcome {
         let shard = log.index.shard(hash)
         return renew(
             key, shard, success: .stored,
             look: { door, draft, isLast in
                 door.lookToJoin(
-                    mode, key, hash, shard, addition, value, except, draft, isLast)
+                    mode, key, hash, shard, addition, value, except, compare, draft, isLast)
             },
             fill: { door, origin, target in
                 door.writeJoined(mode, origin, addition, value, to: target)
@@ -210,12 +211,13 @@ extension Door {
     /// One look of a join. Shard locked.
     private mutating func lookToJoin(
         _ mode: StoreMode, _ key: Span<UInt8>, _ hash: UInt64, _ shard: Int,
-        _ addition: Addition, _ value: Span<UInt8>, _ except: Differing, _ draft: Draft?,
-        _ isLast: Bool
+        _ addition: Addition, _ value: Span<UInt8>, _ except: Differing, _ compare: UInt64?,
+        _ draft: Draft?, _ isLast: Bool
     ) -> Hold {
         let subject = subject(key, hash, except, mayTake: false)
         if let outcome = refusal(mode, subject, hash, 0) { return .done(outcome) }
         guard case .present(_, let slot, let old, _) = subject else { return .done(.notStored) }
+        if let compare, compare != 0, compare != old.cas(hash) { return .done(.exists) }
         let added: Int
         switch addition {
         case .span: added = value.count
@@ -226,7 +228,7 @@ extension Door {
         }
         let origin = Origin(
             order: old.order, value: valueExtent(slot, old), valueBytes: old.valueBytes,
-            fields: RecordFields(flags: old.flags, expiry: old.expiry),
+            fields: RecordFields(flags: old.flags, expiry: old.expiry, marks: freshMarks),
             newBytes: old.valueBytes + added)
         return settle(
             draft, origin, isLast, key, subject, hash, shard, success: .stored,
@@ -237,7 +239,7 @@ extension Door {
 
     /// The item as memcached counts it: with a header of 48 bytes, a CAS, a zero, a line end, and
     /// flags if it has some.
-    private func itemBytes(_ old: Record, _ key: Span<UInt8>, valueBytes: Int) -> Int {
+    private mutating func itemBytes(_ old: Record, _ key: Span<UInt8>, valueBytes: Int) -> Int {
         valueBytes + key.count + 59 + (old.flags == 0 ? 0 : 4)
     }
 

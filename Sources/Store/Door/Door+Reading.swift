@@ -22,6 +22,7 @@ extension Door {
                 return .dead(death)
             }
             writer.noteHit(at, slot)
+            noteAccess(record)
             return .memory(found(shard, slot, record, hash))
         case .disk(let at, let slot, _):
             let read = beginRead(hash, slot)
@@ -31,7 +32,15 @@ extension Door {
         }
     }
 
-    private mutating func found(
+    /// Notes in the record that it was fetched, and when.
+    @inline(__always)
+    mutating func noteAccess(_ record: Record) {
+        let marks = record.marks
+        guard marks & ~Record.Mark.kept != accessMarks else { return }
+        record.setMarks(marks & Record.Mark.kept | accessMarks)
+    }
+
+    mutating func found(
         _ shard: Int, _ slot: UInt64, _ record: Record, _ hash: UInt64
     ) -> Found {
         let segment = log.index.layout.segment(slot)
@@ -117,8 +126,9 @@ extension Door {
         guard let record else { return }
         // Wanted before, or nothing has to leave memory for it.
         guard SlotLayout.hits(read.slot) > 0 || log.frames.freeCount > 2 * pinsMax else { return }
-        _ = writer.promote(
-            read.hash, slot: read.slot, image: Record(region, at: record.recordOffset))
+        let image = Record(region, at: record.recordOffset)
+        noteAccess(image)
+        _ = writer.promote(read.hash, slot: read.slot, image: image)
     }
 
     /// Ends a read for a change: brings the record into memory. False: no room now, the read has

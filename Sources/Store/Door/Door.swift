@@ -19,6 +19,11 @@ public struct Door: ~Copyable {
     let loads: SlotQueue
     /// Unix seconds of this turn.
     @usableFromInline var now: UInt32 = 0
+    /// The marks of a record that is read in this second.
+    var accessMarks: UInt16 = 0
+    /// The CAS and the value's length of what `publish` published last.
+    var lastCas: UInt64 = 0
+    var lastValueBytes = 0
     let itemBytesMax: Int
     let pinsMax: Int
     private let freeFramesMin: Int
@@ -55,6 +60,9 @@ public struct Door: ~Copyable {
         sealedSegmentsMax = log.geometry.sealedSegmentsMax
     }
 
+    /// The marks of a record that is written in this second.
+    @inline(__always) var freshMarks: UInt16 { accessMarks & ~Record.Mark.fetched }
+
     // MARK: Turns
 
     /// The worker begins a turn; `now` is unix seconds.
@@ -66,6 +74,7 @@ public struct Door: ~Copyable {
     /// What holds from this second on does so before its first request.
     @usableFromInline mutating func beginSecond(_ now: UInt32) {
         self.now = now
+        accessMarks = Record.Mark.access(at: now)
         log.segments.tell(now)
         signals.flushIfDue(log, now: now)
     }

@@ -1,0 +1,351 @@
+// ExecuteMeta: the joint for the meta commands: flags become a call of the door, and what that came
+// to becomes a reply, its flags in the order of the request's.
+//
+// A meta get may change the item, so it waits where a change would. Values that arrive in pieces
+// are in ExecuteMetaStaged, the words of replies in MetaReplies.
+
+internal import Memcache
+internal import Primitives
+internal import Store
+
+/// Where the key of a meta command lies, decoded, and its hash.
+struct MetaKey: BitwiseCopyable {
+    var place: Location
+    var count: Int
+    var hash: UInt64
+    var slice: Slice { Slice(offset: 0, count: UInt32(truncatingIfNeeded: count)) }
+}
+
+extension Worker where Network: ~Copyable {
+    mutating func executeMeta(_ index: Int, _ room: consuming ReplyRoom) -> Bool {
+        let slot = Int(batch[index].slot)
+        guard connections[slot].openReads == 0 else {
+            beginWait(slot, .reads)
+            return false
+        }
+        let request = batch[index].request
+        let words = metaWords(index)
+        let flags = words.region.withBytes(words.offset, Int(request.argument.count)) {
+            MetaFlags($0)
+        }
+        let fault = metaFault(request.verb, flags)
+        guard fault == nil, let key = metaKey(index, flags) else {
+            answerMetaFault(slot, fault ?? keyFault(request.verb), room)
+            return true
+        }
+        switch request.verb {
+        case .metaGet: return executeMetaGet(index, flags, key, room)
+        case .metaSet: return executeMetaSet(index, flags, key, room)
+        case .metaDelete: return executeMetaDelete(index, flags, key, room)
+        case .metaArithmetic: return executeMetaArithmetic(index, flags, key, room)
+        default: return executeMetaDebug(index, flags, key, room)
+        }
+    }
+
+    /// What is said of a key that is no base 64.
+    private mutating func keyFault(_ verb: Verb) -> Fault.Kind {
+        switch verb {
+        case .metaArithmetic: .metaArithmeticFlags
+        case .metaDebug: .badFormat
+        default: .metaKey
+        }
+    }
+
+    /// Where the words behind the key begin.
+    mutating func metaWords(_ index: Int) -> Location {
+        var place = batch[index].input
+        place.offset &+= Int(batch[index].request.argument.offset)
+        return place
+    }
+
+    /// What is wrong with the flags, in the words of the command.
+    mutating func metaFault(_ verb: Verb, _ flags: MetaFlags) -> Fault.Kind? {
+        if let kind = flags.fault { return verb == .metaArithmetic ? .metaArithmeticFlags : kind }
+        switch verb {
+        case .metaSet:
+            return flags.mode == 0 || storeMode(flags) != nil ? nil : .metaSetMode
+        case .metaArithmetic:
+            return flags.mode == 0 || isDecrement(flags) != nil ? nil : .metaArithmeticMode
+        default: return nil
+        }
+    }
+
+    mutating func storeMode(_ flags: MetaFlags) -> StoreMode? {
+        switch flags.mode {
+        case UInt8(ascii: "E"): .add
+        case UInt8(ascii: "A"): .append
+        case UInt8(ascii: "P"): .prepend
+        case UInt8(ascii: "R"): .replace
+        case 0, UInt8(ascii: "S"): .set
+        default: nil
+        }
+    }
+
+    private mutating func isDecrement(_ flags: MetaFlags) -> Bool? {
+        switch flags.mode {
+        case 0, UInt8(ascii: "I"), UInt8(ascii: "+"): false
+        case UInt8(ascii: "D"), UInt8(ascii: "-"): true
+        default: nil
+        }
+    }
+
+    /// The key as the store knows it; nil if it cannot be decoded.
+    private mutating func metaKey(_ index: Int, _ flags: MetaFlags) -> MetaKey? {
+        let key = batch[index].request.key
+        var place = batch[index].input
+        place.offset &+= Int(key.offset)
+        guard flags.has("b") else {
+            return MetaKey(place: place, count: Int(key.count), hash: batch[index].hash)
+        }
+        return decodedKey(Int(batch[index].slot), place, Int(key.count))
+    }
+
+    /// Decodes a key to the connection's room for one.
+    mutating func decodedKey(_ slot: Int, _ place: Location, _ count: Int) -> MetaKey? {
+        let start = slot * ServerLimits.keyBytes
+        let keys = keys
+        let decoded = place.region.withBytes(place.offset, count) {
+            Base64.decode($0, to: keys, at: start)
+        }
+        guard let decoded else { return nil }
+        let hash = keys.withBytes(start, decoded) { door.hash($0) }
+        return MetaKey(
+            place: Location(region: keys, offset: start), count: decoded, hash: hash)
+    }
+
+    private mutating func answerMetaFault(
+        _ slot: Int, _ kind: Fault.Kind, _ room: consuming ReplyRoom
+    ) {
+        var writer = replyWriter(room)
+        Reply.fault(kind, to: &writer)
+        commitReply(slot, writer, room)
+    }
+
+    mutating func metaExpiry(_ sent: Int64) -> MetaExpiry {
+        let expiry = absolute(sent)
+        return MetaExpiry(second: expiry.second, isOver: expiry.isExpired)
+    }
+
+    // MARK: Getting
+
+    private mutating func metaGet(_ flags: MetaFlags) -> MetaGet {
+        var get = MetaGet()
+        if flags.has("T") { get.touch = metaExpiry(flags.touch) }
+        if flags.has("N") { get.vivify = metaExpiry(flags.vivify) }
+        if flags.has("R") {
+            let before = metaExpiry(flags.recache)
+            get.recacheBefore = before.isOver ? 0 : before.second
+            get.touchesFirst = flags.touchesBeforeRecache
+        }
+        get.next = flags.next
+        get.isAccess = !flags.has("u")
+        get.wantsValue = flags.has("v")
+        return get
+    }
+
+    private mutating func executeMetaGet(
+        _ index: Int, _ flags: MetaFlags, _ key: MetaKey, _ room: consuming ReplyRoom
+    ) -> Bool {
+        let slot = Int(batch[index].slot)
+        let get = metaGet(flags)
+        let lookup = look(get, slot, key)
+        switch lookup {
+        case .found(let found, let facts):
+            let isLarge = found.valueBytes > Door.copyBytesMax || found.isChained
+            guard get.wantsValue, isLarge, !withoutValue(flags, found.cas) else {
+                connections[slot].differing = Differing()
+                writeMetaHit(index, flags, key, found, facts, room)
+                return true
+            }
+            guard case .pinned(let pin) = pinLarge(index, found) else {
+                guard connections[slot].wait == .nothing else { return false }
+                return answerMetaMiss(index, flags, key, room)
+            }
+            sendMetaLarge(index, flags, key, found, facts, pin, room)
+            return true
+        case .large(let found):
+            return executeMetaLarge(index, flags, key, get, found, room)
+        case .made(let facts, let cas):
+            countMetaGet(flags, isHit: true)
+            var writer = replyWriter(room)
+            writeMetaHead(index, flags, key, MetaShown(facts: facts, cas: cas), to: &writer)
+            if get.wantsValue { Reply.lineEnd(to: &writer) }
+            commitChange(slot, writer, room)
+            return true
+        case .miss:
+            connections[slot].differing = Differing()
+            return answerMetaMiss(index, flags, key, room)
+        case .wait:
+            guard settleMeta(slot, key, .wait) else { return false }
+            return answerMetaMiss(index, flags, key, room)
+        case .read(let read):
+            guard settleMeta(slot, key, .read(read)) else { return false }
+            return answerMetaMiss(index, flags, key, room)
+        }
+    }
+
+    private mutating func look(_ get: MetaGet, _ slot: Int, _ key: MetaKey) -> MetaLookup {
+        key.place.region.withBytes(key.place.offset, key.count) {
+            door.metaGet(get, key: $0, hash: key.hash, except: connections[slot].differing)
+        }
+    }
+
+    /// C with the item's own CAS: the client has the value.
+    private mutating func withoutValue(_ flags: MetaFlags, _ cas: UInt64) -> Bool {
+        flags.has("C") && flags.compare == cas
+    }
+
+    private mutating func writeMetaHit(
+        _ index: Int, _ flags: MetaFlags, _ key: MetaKey, _ found: Found, _ facts: MetaFacts,
+        _ room: consuming ReplyRoom
+    ) {
+        countMetaGet(flags, isHit: true)
+        let hasValue = flags.has("v") && !withoutValue(flags, found.cas)
+        var writer = replyWriter(room)
+        let shown = MetaShown(found: found, facts: facts, hasValue: hasValue)
+        writeMetaHead(index, flags, key, shown, to: &writer)
+        if hasValue {
+            writer.append(door.memory, found.valueOffset, found.valueBytes)
+            Reply.lineEnd(to: &writer)
+        }
+        door.release(found)
+        let slot = Int(batch[index].slot)
+        if facts.isChanged {
+            commitChange(slot, writer, room)
+        } else {
+            commitReply(slot, writer, room)
+        }
+    }
+
+    /// A large value that the get changes: its memory is pinned before, so that nobody wins an
+    /// item and then waits.
+    private mutating func executeMetaLarge(
+        _ index: Int, _ flags: MetaFlags, _ key: MetaKey, _ get: MetaGet, _ found: Found,
+        _ room: consuming ReplyRoom
+    ) -> Bool {
+        let slot = Int(batch[index].slot)
+        guard case .pinned(let pin) = pinLarge(index, found) else {
+            guard connections[slot].wait == .nothing else { return false }
+            return answerMetaMiss(index, flags, key, room)
+        }
+        var again = get
+        again.isPinned = true
+        switch look(again, slot, key) {
+        case .found(let second, let facts) where second.cas == found.cas:
+            door.release(second)
+            connections[slot].differing = Differing()
+            sendMetaLarge(index, flags, key, second, facts, pin, room)
+            if facts.isChanged, door.isAcknowledging {
+                connections[slot].largeBarrier = door.barrier()
+            }
+            return true
+        case .found(let second, let facts):
+            // Another value came between; it is not pinned, and this one is nobody's any more.
+            door.release(second)
+            door.unpin(pin)
+            countMetaGet(flags, isHit: true)
+            var writer = replyWriter(room)
+            let shown = MetaShown(found: second, facts: facts, hasValue: false)
+            writeMetaHead(index, flags, key, shown, to: &writer)
+            commitChange(slot, writer, room)
+            return true
+        case .wait:
+            door.unpin(pin)
+            guard settleMeta(slot, key, .wait) else { return false }
+            return answerMetaMiss(index, flags, key, room)
+        case .read(let read):
+            door.unpin(pin)
+            guard settleMeta(slot, key, .read(read)) else { return false }
+            return answerMetaMiss(index, flags, key, room)
+        case .large(let second):
+            door.release(second)
+            door.unpin(pin)
+            return answerMetaMiss(index, flags, key, room)
+        case .miss, .made:
+            door.unpin(pin)
+            return answerMetaMiss(index, flags, key, room)
+        }
+    }
+
+    private mutating func sendMetaLarge(
+        _ index: Int, _ flags: MetaFlags, _ key: MetaKey, _ found: Found, _ facts: MetaFacts,
+        _ pin: Pin, _ room: consuming ReplyRoom
+    ) {
+        countMetaGet(flags, isHit: true)
+        let slot = Int(batch[index].slot)
+        var writer = replyWriter(room)
+        let shown = MetaShown(found: found, facts: facts, hasValue: true)
+        writeMetaHead(index, flags, key, shown, to: &writer)
+        keepReply(slot, count: writer.count, room)
+        connections[slot].pin = pin
+        pinCount += 1
+        connections[slot].largeSource = .pin
+        connections[slot].largeIndex = 0
+        connections[slot].largeBytes = found.valueBytes
+        connections[slot].owesEnd = false
+        watch(slot)
+    }
+
+    private mutating func answerMetaMiss(
+        _ index: Int, _ flags: MetaFlags, _ key: MetaKey, _ room: consuming ReplyRoom
+    ) -> Bool {
+        countMetaGet(flags, isHit: false)
+        guard !flags.has("q") else { return true }
+        var writer = replyWriter(room)
+        writer.append("EN")
+        writeMetaEcho(metaEcho(index, flags, key), to: &writer)
+        commitReply(Int(batch[index].slot), writer, room)
+        return true
+    }
+
+    /// As memcached: with T it is a touch and no get.
+    private mutating func countMetaGet(_ flags: MetaFlags, isHit: Bool) {
+        guard flags.has("T") else {
+            counters.add(.getCommands)
+            counters.add(isHit ? .getHits : .getMisses)
+            return
+        }
+        counters.add(.touchCommands)
+        counters.add(isHit ? .touchHits : .touchMisses)
+    }
+
+    /// The connection waits: false. It has waited too long: true.
+    mutating func settleMeta(_ slot: Int, _ key: MetaKey, _ outcome: Outcome) -> Bool {
+        if case .refused = settleChange(slot, key.place, key.slice, outcome) {
+            counters.add(.waitsExpired)
+            return true
+        }
+        return false
+    }
+
+    // MARK: Debugging
+
+    private mutating func executeMetaDebug(
+        _ index: Int, _ flags: MetaFlags, _ key: MetaKey, _ room: consuming ReplyRoom
+    ) -> Bool {
+        let slot = Int(batch[index].slot)
+        var get = MetaGet()
+        get.isAccess = false
+        get.mayWin = false
+        let lookup = look(get, slot, key)
+        switch lookup {
+        case .found(let found, let facts):
+            door.release(found)
+            counters.add(.metaCommands)
+            connections[slot].differing = Differing()
+            var writer = replyWriter(room)
+            writeMetaDebug(index, flags, key, found, facts, to: &writer)
+            commitReply(slot, writer, room)
+            return true
+        case .read(let read):
+            guard settleMeta(slot, key, .read(read)) else { return false }
+        default:
+            connections[slot].differing = Differing()
+        }
+        counters.add(.metaCommands)
+        var writer = replyWriter(room)
+        writer.append("EN\r\n")
+        commitReply(slot, writer, room)
+        return true
+    }
+}

@@ -1,0 +1,174 @@
+// ExecuteMetaChanges: the joint for ms, md and ma.
+
+internal import Memcache
+internal import Primitives
+internal import Store
+
+extension Worker where Network: ~Copyable {
+    // MARK: Storing
+
+    /// What the flags of `ms` ask for.
+    mutating func metaSet(_ flags: MetaFlags) -> MetaSet {
+        var set = MetaSet()
+        set.mode = storeMode(flags) ?? .set
+        set.flags = flags.clientFlags
+        set.vivifies = flags.has("N") && (set.mode == .append || set.mode == .prepend)
+        set.expiry = metaExpiry(set.vivifies ? flags.vivify : flags.touch)
+        if flags.has("C") { set.compare = flags.compare }
+        set.next = flags.next
+        set.allowsStale = flags.has("I")
+        return set
+    }
+
+    mutating func executeMetaSet(
+        _ index: Int, _ flags: MetaFlags, _ key: MetaKey, _ room: consuming ReplyRoom
+    ) -> Bool {
+        let slot = Int(batch[index].slot)
+        let place = batch[index].input
+        let value = batch[index].request.value
+        let set = metaSet(flags)
+        let changed = key.place.region.withBytes(key.place.offset, key.count) { key1 in
+            place.region.withBytes(place.offset &+ Int(value.offset), Int(value.count)) { value in
+                door.metaStore(
+                    set, key: key1, hash: key.hash, value: value,
+                    except: connections[slot].differing)
+            }
+        }
+        switch settleChange(slot, key.place, key.slice, changed.outcome) {
+        case .waits:
+            return false
+        case .refused:
+            counters.add(.setCommands)
+            answerOutOfMemory(slot, isQuiet: false, room)
+        case .done:
+            answerMetaSet(
+                slot, metaEcho(index, flags, key), set, changed, bytes: Int(value.count), room)
+        }
+        return true
+    }
+
+    /// Counts and answers an `ms`.
+    mutating func answerMetaSet(
+        _ slot: Int, _ echo: MetaEcho, _ set: MetaSet, _ changed: MetaChanged, bytes: Int,
+        _ room: consuming ReplyRoom
+    ) {
+        counters.add(.setCommands)
+        if set.compare != nil, set.mode == .set || set.mode == .replace {
+            countCas(changed.outcome)
+        }
+        var writer = replyWriter(room)
+        var isStored = false
+        switch changed.outcome {
+        case .stored:
+            isStored = true
+            writer.append("HD")
+        case .exists: writer.append("EX")
+        case .notFound: writer.append("NF")
+        default: writer.append("NS")
+        }
+        guard !isStored || !echo.isQuiet else { return }
+        writeMetaEcho(
+            echo, cas: changed.cas, bytes: isStored ? max(changed.valueBytes, bytes) : bytes,
+            to: &writer)
+        if isStored { commitChange(slot, writer, room) } else { commitReply(slot, writer, room) }
+    }
+
+    // MARK: Deleting
+
+    mutating func executeMetaDelete(
+        _ index: Int, _ flags: MetaFlags, _ key: MetaKey, _ room: consuming ReplyRoom
+    ) -> Bool {
+        let slot = Int(batch[index].slot)
+        var delete = MetaDelete()
+        if flags.has("C") { delete.compare = flags.compare }
+        delete.next = flags.next
+        delete.marksStale = flags.has("I")
+        delete.removesValue = flags.has("x")
+        delete.flags = flags.clientFlags
+        if flags.has("T") { delete.expiry = metaExpiry(flags.touch) }
+        let outcome = key.place.region.withBytes(key.place.offset, key.count) {
+            door.metaDelete(
+                delete, key: $0, hash: key.hash, except: connections[slot].differing)
+        }
+        switch settleChange(slot, key.place, key.slice, outcome) {
+        case .waits:
+            return false
+        case .refused:
+            answerOutOfMemory(slot, isQuiet: false, room)
+            return true
+        case .done:
+            break
+        }
+        var writer = replyWriter(room)
+        switch outcome {
+        case .deleted:
+            counters.add(.deleteHits)
+            guard !flags.has("q") else { return true }
+            writer.append("HD")
+        case .exists:
+            counters.add(.deleteMisses)
+            writer.append("EX")
+        default:
+            counters.add(.deleteMisses)
+            writer.append("NF")
+        }
+        writeMetaEcho(metaEcho(index, flags, key), to: &writer)
+        // Also NF may have left a tombstone that is to last.
+        commitChange(slot, writer, room)
+        return true
+    }
+
+    // MARK: Counting
+
+    mutating func executeMetaArithmetic(
+        _ index: Int, _ flags: MetaFlags, _ key: MetaKey, _ room: consuming ReplyRoom
+    ) -> Bool {
+        let slot = Int(batch[index].slot)
+        var add = MetaArithmetic()
+        add.delta = flags.delta
+        add.isDecrement = flags.mode == UInt8(ascii: "D") || flags.mode == UInt8(ascii: "-")
+        if flags.has("C") { add.compare = flags.compare }
+        add.next = flags.next
+        if flags.has("T") { add.touch = metaExpiry(flags.touch) }
+        if flags.has("N") { add.vivify = metaExpiry(flags.vivify) }
+        add.initial = flags.initial
+        let changed = key.place.region.withBytes(key.place.offset, key.count) {
+            door.metaAdd(add, key: $0, hash: key.hash, except: connections[slot].differing)
+        }
+        switch settleChange(slot, key.place, key.slice, changed.outcome) {
+        case .waits:
+            return false
+        case .refused:
+            answerOutOfMemory(slot, isQuiet: false, room)
+        case .done:
+            answerMetaArithmetic(index, flags, key, add, changed, room)
+        }
+        return true
+    }
+
+    private mutating func answerMetaArithmetic(
+        _ index: Int, _ flags: MetaFlags, _ key: MetaKey, _ add: MetaArithmetic,
+        _ changed: MetaChanged, _ room: consuming ReplyRoom
+    ) {
+        let slot = Int(batch[index].slot)
+        var writer = replyWriter(room)
+        switch changed.outcome {
+        case .number(let number):
+            counters.add(add.isDecrement ? .decrHits : .incrHits)
+            guard !flags.has("q") else { return }
+            writeMetaNumber(index, flags, key, changed, number, to: &writer)
+            commitChange(slot, writer, room)
+            return
+        case .notNumeric:
+            Reply.nonNumeric(to: &writer)
+        case .exists:
+            writer.append("EX")
+            writeMetaEcho(metaEcho(index, flags, key), to: &writer)
+        default:
+            counters.add(add.isDecrement ? .decrMisses : .incrMisses)
+            writer.append("NF")
+            writeMetaEcho(metaEcho(index, flags, key), to: &writer)
+        }
+        commitReply(slot, writer, room)
+    }
+}

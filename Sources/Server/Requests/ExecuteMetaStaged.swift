@@ -1,0 +1,138 @@
+// ExecuteMetaStaged: ms with a value that does not fit a buffer and is received into the store.
+//
+// The line is gone when the value is complete, so what the command asks for, and what its reply
+// repeats, is kept with the connection. The way of the value is in LargeValues.
+
+internal import Memcache
+internal import Primitives
+internal import Store
+
+/// What is kept of an `ms` whose value arrives in pieces.
+struct StagedMeta: BitwiseCopyable {
+    var set = MetaSet()
+    var order: UInt64 = 0
+    var opaqueBytes: UInt8 = 0
+    var isEncoded = false
+    var isQuiet = false
+}
+
+extension Worker where Network: ~Copyable {
+    /// An `ms` at the cursor, which lies at `place`.
+    mutating func beginMetaStaging(
+        _ slot: Int, _ request: Request, _ place: Location, _ consumed: Int
+    ) {
+        var words = place
+        words.offset += Int(request.argument.offset)
+        let flags = words.region.withBytes(words.offset, Int(request.argument.count)) {
+            MetaFlags($0)
+        }
+        guard let key = keepMetaKey(slot, request, flags, place) else {
+            return refuseMetaLine(slot, request, metaFault(.metaSet, flags) ?? .metaKey, consumed)
+        }
+        if let kind = metaFault(.metaSet, flags) {
+            return refuseMetaLine(slot, request, kind, consumed)
+        }
+        let set = metaSet(flags)
+        let staging = key.place.region.withBytes(key.place.offset, key.count) {
+            door.openStaging(
+                set, key: $0, hash: key.hash, valueBytes: Int(request.valueBytes))
+        }
+        guard staging != nil || hasWaitedTooLong(slot) else {
+            counters.add(.waitsForMemory)
+            beginWait(slot, .frames)
+            want(.staging)
+            _ = relieve(.staging, sparing: slot)
+            return
+        }
+        var kept = request
+        kept.key = key.slice
+        guard let staging else {
+            guard let room = takeRoom(for: slot) else { return }
+            takeMetaLine(slot, kept, consumed)
+            counters.add(.waitsExpired)
+            refuseStaging(slot, room)
+            return
+        }
+        keys.copy(
+            from: words.region, at: words.offset + Int(flags.opaque.offset),
+            to: slot * ServerLimits.keyBytes + ServerLimits.opaqueOffset,
+            count: Int(flags.opaque.count))
+        connections[slot].stagedMeta = StagedMeta(
+            set: set, order: flags.order,
+            opaqueBytes: UInt8(truncatingIfNeeded: flags.opaque.count),
+            isEncoded: flags.has("b"), isQuiet: flags.has("q"))
+        takeMetaLine(slot, kept, consumed)
+        connections[slot].staging = staging
+        connections[slot].stagedBytes = 0
+        connections[slot].stagingPhase = .filling
+        stagingCount += 1
+        watch(slot)
+        goOnStaging(slot)
+    }
+
+    /// The key in the connection's room for one, decoded.
+    private mutating func keepMetaKey(
+        _ slot: Int, _ request: Request, _ flags: MetaFlags, _ place: Location
+    ) -> MetaKey? {
+        var source = place
+        source.offset += Int(request.key.offset)
+        let count = Int(request.key.count)
+        if flags.has("b") { return decodedKey(slot, source, count) }
+        let start = slot * ServerLimits.keyBytes
+        keys.copy(from: source.region, at: source.offset, to: start, count: count)
+        let hash = keys.withBytes(start, count) { door.hash($0) }
+        return MetaKey(place: Location(region: keys, offset: start), count: count, hash: hash)
+    }
+
+    /// The command at the cursor is taken: its line is behind the cursor.
+    private mutating func takeMetaLine(_ slot: Int, _ request: Request, _ consumed: Int) {
+        connections[slot].stagedRequest = request
+        connections[slot].position += UInt32(consumed)
+        connections[slot].inputBytes -= consumed
+        connections[slot].waitingSince = 0
+    }
+
+    /// Something is wrong with the line: its value is dropped as it comes.
+    private mutating func refuseMetaLine(
+        _ slot: Int, _ request: Request, _ kind: Fault.Kind, _ consumed: Int
+    ) {
+        // Without room for the reply, the command is looked at again.
+        guard let room = takeRoom(for: slot) else { return }
+        takeMetaLine(slot, request, consumed)
+        connections[slot].swallow = UInt64(request.valueBytes) + 2
+        var writer = replyWriter(room)
+        Reply.fault(kind, to: &writer)
+        commitReply(slot, writer, room)
+        dropInput(slot)
+    }
+
+    /// Executes an `ms` whose value is complete.
+    mutating func storeMetaStaged(
+        _ slot: Int, _ staging: Staging, _ room: consuming ReplyRoom
+    ) {
+        let meta = connections[slot].stagedMeta
+        let key = connections[slot].stagedRequest.key
+        let changed = door.metaStore(
+            meta.set, staging: staging, except: connections[slot].differing)
+        let place = Location(region: keys, offset: slot * ServerLimits.keyBytes)
+        switch settleChange(slot, place, key, changed.outcome) {
+        case .waits:
+            return
+        case .refused:
+            door.abandon(staging)
+            endStaging(slot)
+            answerOutOfMemory(slot, isQuiet: false, room)
+        case .done:
+            endStaging(slot)
+            connections[slot].waitingSince = 0
+            let opaque = Location(
+                region: keys,
+                offset: slot * ServerLimits.keyBytes + ServerLimits.opaqueOffset)
+            let echo = MetaEcho(
+                order: meta.order, key: place, keyBytes: Int(key.count), opaque: opaque,
+                opaqueBytes: Int(meta.opaqueBytes), isEncoded: meta.isEncoded,
+                isQuiet: meta.isQuiet)
+            answerMetaSet(slot, echo, meta.set, changed, bytes: staging.valueBytes, room)
+        }
+    }
+}

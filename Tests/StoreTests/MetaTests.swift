@@ -1,0 +1,136 @@
+// MetaTests: of all who come for a stale item exactly one wins, wherever the item is.
+
+import Primitives
+import Store
+import Synchronization
+import Testing
+
+extension Client {
+    /// A meta get of a key; nil if there is none. Counts the looks that needed the disk.
+    func metaGet(_ key: String, _ get: MetaGet, reads: inout Int) -> MetaFacts? {
+        let key = text(key)
+        var facts: MetaFacts?
+        var looks = 0
+        let result = change(key) { door, hash, except in
+            switch door.metaGet(get, key: key.span, hash: hash, except: except) {
+            case .miss: return .notFound
+            case .made(let made, _):
+                facts = made
+                return .touched
+            case .found(let found, let learned):
+                door.release(found)
+                facts = learned
+                return .touched
+            case .large(let found):
+                door.release(found)
+                return .notStored
+            case .wait: return .wait
+            case .read(let read):
+                looks += 1
+                return .read(read)
+            }
+        }
+        #expect(result == .touched || result == .notFound)
+        reads += looks
+        return facts
+    }
+
+    func markStale(_ key: String) -> Result {
+        let key = text(key)
+        var delete = MetaDelete()
+        delete.marksStale = true
+        return change(key) { door, hash, except in
+            door.metaDelete(delete, key: key.span, hash: hash, except: except)
+        }
+    }
+}
+
+@Suite struct MetaTests {
+    private func fill(_ client: Client, _ prefix: String) {
+        for number in 0..<700 {
+            let value = pattern(UInt64(number), 16_000)
+            #expect(client.store(.set, text("\(prefix)\(number)"), value) == .stored)
+        }
+        #expect(client.commit())
+    }
+
+    @Test func aStaleItemIsWonOnceInMemoryOnDiskAndAfterACrash() throws {
+        let lives = try Lives(memory: 6 << 20)
+        var reads = 0
+        lives.client.set("a", "value")
+        #expect(lives.client.markStale("a") == .deleted)
+        fill(lives.client, "first")
+        let first = try #require(lives.client.metaGet("a", MetaGet(), reads: &reads))
+        #expect(reads == 1, "the item was to be on disk only")
+        #expect(first.isStale && first.isWon && !first.wasSent)
+        let second = try #require(lives.client.metaGet("a", MetaGet(), reads: &reads))
+        #expect(second.isStale && !second.isWon && second.wasSent)
+        fill(lives.client, "second")
+        let third = try #require(lives.client.metaGet("a", MetaGet(), reads: &reads))
+        #expect(!third.isWon && third.wasSent)
+        try lives.crash()
+        let fourth = try #require(lives.client.metaGet("a", MetaGet(), reads: &reads))
+        #expect(fourth.isStale && !fourth.isWon && fourth.wasSent)
+        // Who renews it ends that; the next time there is a winner again.
+        lives.client.set("a", "new")
+        let fifth = try #require(lives.client.metaGet("a", MetaGet(), reads: &reads))
+        #expect(!fifth.isStale && !fifth.isWon && !fifth.wasSent)
+        #expect(lives.client.markStale("a") == .deleted)
+        let sixth = try #require(lives.client.metaGet("a", MetaGet(), reads: &reads))
+        #expect(sixth.isWon)
+        lives.world.stop()
+    }
+
+    @Test func anItemThatIsMadeIsMadeOnce() throws {
+        let lives = try Lives(memory: 6 << 20)
+        var reads = 0
+        var get = MetaGet()
+        get.vivify = MetaExpiry(second: lives.client.now + 100_000, isOver: false)
+        let first = try #require(lives.client.metaGet("a", get, reads: &reads))
+        #expect(first.isMade && first.isWon)
+        fill(lives.client, "k")
+        let second = try #require(lives.client.metaGet("a", get, reads: &reads))
+        #expect(!second.isMade && !second.isWon && second.wasSent)
+        try lives.crash()
+        let third = try #require(lives.client.metaGet("a", get, reads: &reads))
+        #expect(!third.isMade && !third.isWon && third.wasSent)
+        lives.world.stop()
+    }
+
+    @Test func ofManyWorkersOneWins() throws {
+        let workers = 4
+        let keys = 400
+        let now = World.unixNow
+        let store = try TieredStore(
+            configuration: StoreConfiguration(
+                memoryBytes: 24 << 20, workers: workers, itemBytesMax: 1 << 20),
+            events: .silent, now: now)
+        try store.start(wake: { _ in })
+        let winners = Mutex([Int](repeating: 0, count: keys))
+        let misses = Mutex(0)
+        let preparing = Client(store, worker: 0, now: now)
+        for number in 0..<keys {
+            preparing.set("k\(number)", "value")
+            #expect(preparing.markStale("k\(number)") == .deleted)
+        }
+        preparing.close()
+        let threads = ThreadBox()
+        for worker in 1..<workers {
+            threads.append(
+                try Thread(name: "client", stackBytes: 4 << 20) {
+                    let client = Client(store, worker: worker, now: now)
+                    var reads = 0
+                    for number in 0..<keys {
+                        let facts = client.metaGet("k\(number)", MetaGet(), reads: &reads)
+                        if facts == nil { misses.withLock { $0 += 1 } }
+                        if facts?.isWon == true { winners.withLock { $0[number] += 1 } }
+                    }
+                    client.close()
+                })
+        }
+        threads.joinAll()
+        store.stop(deadlineNanoseconds: Clock.monotonicNanoseconds() + 10_000_000_000)
+        #expect(misses.withLock { $0 } == 0)
+        #expect(winners.withLock { $0 } == [Int](repeating: 1, count: keys))
+    }
+}
