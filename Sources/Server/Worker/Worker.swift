@@ -218,7 +218,7 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
         ready.check()
         touched.check()
         watched.check()
-        precondition(touched.isEmpty && outputRuns <= openCount)
+        precondition(touched.isEmpty)
         for slot in watched { precondition(connections[slot].phase == .open) }
         let table = connections
         intake.check { table[$0].phase == .open }
