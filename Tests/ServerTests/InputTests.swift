@@ -93,7 +93,7 @@ import Uring
     /// at once.
     @Test func tricklersOfLargeValuesGiveWay() throws {
         let world = try smallWorld()
-        let peers = (0..<60).map { _ in world.connect() }
+        let peers = (0..<20).map { _ in world.connect() }
         for peer in peers {
             world.network.send("set t 0 0 1000000\r\n\(value(100))", from: peer)
         }

@@ -221,7 +221,7 @@ enum LayoutTables {
                     text(Sizes.readSlots * Sizes.readSlotBytes),
                 ],
                 ["a receive buffer", text(buffer + Sizes.ringBufferEntryBytes)],
-                ["a block of the pool", text(buffer)],
+                ["a block of the pool", text(Sizes.blockBytes + Sizes.poolEntryBytes)],
             ])
     }
 

@@ -205,6 +205,9 @@ struct Blocks: ~Copyable {
     /// who hold nothing, whatever beginnings of requests there are.
     private var reserveCount: Int { poolCount / 8 }
 
+    /// Whether there is a large block to join the parts of a request in.
+    var hasJoiner: Bool { freeCount > outCount }
+
     /// Whether the pool has room for the whole of a request that would better lie elsewhere.
     var isRoomy: Bool { freeCount &- outCount > largeCount / 2 }
 

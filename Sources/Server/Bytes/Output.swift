@@ -66,8 +66,11 @@ extension Worker where Network: ~Copyable {
 
     /// Looks at every connection that something happened to in this turn.
     mutating func flush() {
-        while let slot = touched.removeFirst() { finishTurn(slot) }
-        lendWithheld()
+        repeat {
+            while let slot = touched.removeFirst() { finishTurn(slot) }
+            lendWithheld()
+            // Who has given way there ends in this turn.
+        } while !touched.isEmpty
         armAlarm()
     }
 

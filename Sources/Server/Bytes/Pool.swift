@@ -8,7 +8,6 @@
 
 internal import Memcache
 internal import Primitives
-internal import Store
 internal import Uring
 
 /// Memory of the store that connections occupy for longer than a turn, and that has a limit.
@@ -160,7 +159,7 @@ extension Worker where Network: ~Copyable {
     /// A large block to join the halves of a request in, in place of `id`; nil: not now.
     mutating func takeBlock(inPlaceOf id: UInt32) -> UInt32? {
         // A large or a provided one comes back for it.
-        guard !blocks.isSmall(id) || blocks.availableCount > 0 else { return nil }
+        guard !blocks.isSmall(id) || blocks.hasJoiner else { return nil }
         return blocks.take()
     }
 
@@ -175,15 +174,15 @@ extension Worker where Network: ~Copyable {
             return true
         }
         // Everyone moves, and nothing comes of it: the slowest gives way.
-        let since = blocksWantedSince != 0 ? blocksWantedSince : intake.stuckSince
+        let since = blocksWantedSince
         guard since != 0, elapsed(since: since) > ServerLimits.dryPoolNanosecondsMax else {
             return false
         }
-        if blocksWantedSince != 0 { blocksWantedSince = max(now.nanoseconds, 1) }
+        blocksWantedSince = max(now.nanoseconds, 1)
         return closeQuietest(sparing: slot)
     }
 
-    private mutating func closeStalled(sparing slot: Int, longerThan limit: UInt64) -> Bool {
+    mutating func closeStalled(sparing slot: Int, longerThan limit: UInt64) -> Bool {
         // One look at everybody a turn is enough if it finds nobody.
         guard limit == 0 || searchedTurn != turnNumber else { return false }
         let victim = (0..<slotsUsed).eldest(
@@ -220,107 +219,6 @@ extension Worker where Network: ~Copyable {
             || !connections[slot].deferred.isEmpty
     }
 
-    // MARK: Receive buffers
-
-    /// The ring has no buffer to receive into: the connection stands in line.
-    mutating func starve(_ slot: Int) {
-        guard connections[slot].phase == .open else { return }
-        let hadItsTurn = connections[slot].isArmedOnce
-        connections[slot].isArmedOnce = false
-        guard intake.standInLine(slot, inFront: hadItsTurn, at: now.nanoseconds) else { return }
-        counters.add(.receivesStarved)
-    }
-
-    /// The end of a turn: withheld buffers go to the ring if the pool has recovered, and of those
-    /// who stand in line, as many as there are buffers are received from, in order. If none can be
-    /// lent for the beginnings of others' requests, these give way.
-    mutating func lendWithheld() {
-        lendMore()
-        guard intake.isAnyoneStarved else { return }
-        var closed = 0
-        while blocks.lentCount == 0, blocks.heldCount == 0,
-            closed < ServerLimits.givingWayPerTurnMax, giveWay(sparing: -1)
-        {
-            closed += 1
-            lendMore()
-        }
-        var left = min(blocks.lentCount, intake.starvedCount)
-        while left > 0, let slot = intake.takeStarved(at: now.nanoseconds) {
-            let connection = connections[slot]
-            guard connection.shouldReceive, !connection.isArmed, !connection.isCancelling,
-                !connection.isFilling
-            else { continue }
-            armReceive(slot)
-            left -= 1
-        }
-    }
-
-    private mutating func lendMore() {
-        while let id = blocks.takeWithheld(pledged: pledged) {
-            ring.lendBuffer(UInt16(truncatingIfNeeded: id))
-        }
-    }
-
-    // MARK: Giving way
-
-    /// Closes the connection whose request makes the least progress, of those who keep blocks
-    /// occupied with the beginning of one. False: there is none, nor a reader who has stalled.
-    private mutating func giveWay(sparing slot: Int) -> Bool {
-        let table = connections
-        let victim = (0..<slotsUsed).eldest(
-            where: { $0 != slot && table[$0].holdsBeginning },
-            by: { .max - table[$0].requestDue(at: now.nanoseconds) })
-        guard let victim else {
-            return closeStalled(
-                sparing: slot, longerThan: ServerLimits.wantedBlocksNanosecondsMax)
-        }
-        close(victim, .closedPoolDry)
-        return true
-    }
-
-    /// Closes those who hold the places of values that would take too long to come, until there is
-    /// room for all who wait for one.
-    mutating func givePlaces() {
-        guard stagingCount > 0, let first = intake.firstPlaceless else { return }
-        let table = connections
-        var wanted = 0
-        for slot in intake.line where table[slot].wait == .frames {
-            wanted += Int(table[slot].stagedRequest.valueBytes)
-        }
-        let waited = elapsed(since: table[first].waitingSince)
-        let isLong = waited > ServerLimits.placeNanosecondsMax
-        var closed = 0
-        while wanted > 0, closed < ServerLimits.givingWayPerTurnMax,
-            let victim = slowestStaging(isLong ? 0 : ServerLimits.patienceNanoseconds)
-        {
-            wanted -= table[victim].staging?.valueBytes ?? wanted
-            close(victim, .closedStalledForOthers)
-            closed += 1
-            if isLong { break }
-        }
-    }
-
-    /// The same for a place that another worker's connection waits for.
-    private mutating func giveOthersPlaces() {
-        guard !intake.isAnyonePlaceless,
-            let victim = slowestStaging(ServerLimits.patienceNanoseconds)
-        else { return }
-        close(victim, .closedStalledForOthers)
-    }
-
-    /// Of those whose value arrives into a place of its own, the one that will need longest, if
-    /// that is more than `patience`.
-    private mutating func slowestStaging(_ patience: UInt64) -> Int? {
-        let table = connections
-        let moment = now.nanoseconds
-        return watched.eldest(
-            where: { table[$0].isStagingJudged(at: moment) },
-            by: {
-                let due = table[$0].requestDue(at: moment)
-                return due > patience ? .max - due : nil
-            })
-    }
-
     // MARK: The alarm
 
     /// Sees to it that the worker wakes soon, while somebody may be in the way of others.
@@ -351,7 +249,7 @@ extension Worker where Network: ~Copyable {
             wantsPins = !queues[.pins].isEmpty
             if wantsPins { shared.want(.pins, at: now.nanoseconds) }
         }
-        if isWanted(.staging) { giveOthersPlaces() }
+        if isWanted(.staging) { givePlacesToOthers() }
         if isWanted(.pins) { _ = relieve(.pins, sparing: -1) }
         if !queues.isEmpty { callAgain() }
         if !queues[.readSlots].isEmpty, freeReadCount == 0 { relieveReads() }

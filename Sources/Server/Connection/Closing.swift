@@ -128,6 +128,7 @@ extension Worker where Network: ~Copyable {
         }
         let isStaging =
             table[slot].wait == .nothing
+            && Int(table[slot].stagedRequest.valueBytes) > ServerLimits.blockBytes
             && (table[slot].stagingPhase == .filling || table[slot].stagingPhase == .lineEnd)
         if isStaging, elapsed(since: table[slot].lastActive) > ServerLimits.stallNanosecondsMax {
             close(slot, .closedStalledInput)

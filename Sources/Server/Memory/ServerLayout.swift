@@ -15,10 +15,13 @@ public enum ServerLayout {
     /// A part of a deferred reply, and the text that needs no block.
     public static let partBytes = MemoryLayout<Part>.stride
     public static let partTextBytes = ServerLimits.partInlineBytes
-    public static let partsPerConnection = 2
+    public static let partsPerConnection = ServerLimits.partsPerConnection
     /// A receive buffer or a block of the pool, and what is known of it.
     public static let blockBytes = ServerLimits.blockBytes
     public static let blockEntryBytes = MemoryLayout<Block>.stride
+    /// The same of a pool's block and of the small ones it may be cut into.
+    public static let poolEntryBytes =
+        Blocks.entries(receivedCount: 0, poolCount: 1) * MemoryLayout<Block>.stride
     /// What the kernel is told of a lent receive buffer.
     public static let ringBufferEntryBytes = 16
     public static let outputBytes = ServerLimits.outputBytes

@@ -47,6 +47,8 @@ enum ServerLimits {
     static let readSlots = 64
     /// Bytes of a deferred reply that need no block of the pool.
     static let partInlineBytes = 64
+    /// Parts of deferred replies that a worker has for each connection.
+    static let partsPerConnection = 4
     /// Parts that one request can add to a connection's queue: a commit, a text, a read, a text.
     static let partsPerRequestMax = 4
     /// Lists of connections that a worker has.
@@ -72,8 +74,8 @@ enum ServerLimits {
     static let drainStallNanosecondsMax: UInt64 = 300_000_000
     /// Between two looks at those who are in the way of others.
     static let alarmNanoseconds: UInt64 = 100_000_000
-    /// How long a request may be on its way before it is judged by how fast it comes.
-    static let judgedNanosecondsMin: UInt64 = 400_000_000
+    /// How long a value may have had its place before it is judged by how fast it comes.
+    static let judgedNanosecondsMin: UInt64 = 200_000_000
     /// A value that will have arrived in this time, at its pace, is waited for.
     static let patienceNanoseconds: UInt64 = 5_000_000_000
     /// And how long the eldest waits for a place before the slowest gives way in any case.
@@ -104,6 +106,6 @@ enum ServerLimits {
     /// Parts of deferred replies that a worker has: a commit and a text for every connection and
     /// for both commits that can be under way, and some around each read.
     static func partCount(connectionsMax: Int) -> Int {
-        4 * connectionsMax + partsPerRequestMax * readSlots
+        partsPerConnection * connectionsMax + partsPerRequestMax * readSlots
     }
 }

@@ -4,8 +4,8 @@
 // memory is taken at start. It knows the ring by its protocol only, so tests run this very loop.
 // Worker+Settle: completions. Worker+Serve: parsing, batches. Execute, ExecuteChanges: the joint
 // to the store. Output, Deferral: replies. DiskReads, DiskAnswers, LargeValues: what takes several
-// turns. Pool: who may use the blocks. Closing: ends and deadlines. WorkerLists: who enters which
-// list of connections (ConnectionList).
+// turns. Pool, Intake, Scarcity: who may use the memory. Closing: ends, deadlines. WorkerLists: who
+// enters which list of connections (ConnectionList).
 
 internal import Memcache
 public import Primitives
@@ -223,7 +223,7 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
         ready.check()
         touched.check()
         watched.check()
-        precondition(touched.isEmpty && outputRuns <= openCount)
+        precondition(touched.isEmpty)
         for slot in watched { precondition(connections[slot].phase == .open) }
         let table = connections
         intake.check { table[$0].phase == .open }

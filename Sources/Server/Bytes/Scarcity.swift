@@ -1,0 +1,126 @@
+// Scarcity: whose turn it is when receive buffers or places for values are short, and who gives way.
+//
+// Nobody gives way while there is enough. Then it is whoever would keep what others wait for the
+// longest, at the pace at which the request has come since it began: one byte now and then is not
+// progress. Replies that are not read are Pool's business.
+
+internal import Memcache
+internal import Primitives
+internal import Store
+internal import Uring
+
+extension Worker where Network: ~Copyable {
+    // MARK: Receive buffers
+
+    /// The ring has no buffer to receive into: the connection stands in line.
+    mutating func starve(_ slot: Int) {
+        guard connections[slot].phase == .open else { return }
+        let hadItsTurn = connections[slot].isArmedOnce
+        connections[slot].isArmedOnce = false
+        guard intake.standInLine(slot, inFront: hadItsTurn, at: now.nanoseconds) else { return }
+        counters.add(.receivesStarved)
+    }
+
+    /// The end of a turn: withheld buffers go to the ring if the pool has recovered, and of those
+    /// who stand in line, as many as there are buffers are received from, in order. If none can be
+    /// lent for the beginnings of others' requests, these give way.
+    mutating func lendWithheld() {
+        lendMore()
+        guard intake.isAnyoneStarved else { return }
+        var closed = 0
+        while blocks.lentCount == 0, blocks.heldCount == 0,
+            closed < ServerLimits.givingWayPerTurnMax, giveWay(sparing: -1)
+        {
+            closed += 1
+            lendMore()
+        }
+        if blocks.lentCount == 0, blocks.heldCount == 0 { refuseEldest() }
+        var left = min(blocks.lentCount, intake.starvedCount)
+        while left > 0, let slot = intake.takeStarved(at: now.nanoseconds) {
+            let connection = connections[slot]
+            guard connection.shouldReceive, !connection.isArmed, !connection.isCancelling,
+                !connection.isFilling
+            else { continue }
+            armReceive(slot)
+            left -= 1
+        }
+    }
+
+    private mutating func lendMore() {
+        while let id = blocks.takeWithheld(pledged: pledged) {
+            ring.lendBuffer(UInt16(truncatingIfNeeded: id))
+        }
+    }
+
+    // MARK: Giving way
+
+    /// Closes the connection whose request makes the least progress, of those who keep blocks
+    /// occupied with the beginning of one. False: there is none, nor a reader who has stalled.
+    mutating func giveWay(sparing slot: Int) -> Bool {
+        let table = connections
+        let victim = (0..<slotsUsed).eldest(
+            where: { $0 != slot && table[$0].holdsBeginning },
+            by: { .max - table[$0].requestDue(at: now.nanoseconds) })
+        guard let victim else {
+            return closeStalled(
+                sparing: slot, longerThan: ServerLimits.wantedBlocksNanosecondsMax)
+        }
+        close(victim, .closedPoolDry)
+        return true
+    }
+
+    /// Input that waits for the store fills the pool, and nobody gives way: the change that has
+    /// waited longest is answered with an error, as it would be in the end.
+    private mutating func refuseEldest() {
+        let table = connections
+        let eldest = watched.eldest(
+            where: { table[$0].wait == .frames }, by: { table[$0].waitingSince })
+        guard let eldest else { return }
+        let limit = ServerLimits.waitNanosecondsMax
+        table[eldest].waitingSince = now.nanoseconds > limit ? now.nanoseconds - limit : 1
+        endWait(eldest)
+    }
+
+    /// Closes those who hold the places of values that would take too long to come, until there is
+    /// room for all who wait for one.
+    mutating func givePlaces() {
+        guard stagingCount > 0, let first = intake.firstPlaceless else { return }
+        let table = connections
+        var wanted = 0
+        for slot in intake.line where table[slot].wait == .frames {
+            wanted += Int(table[slot].stagedRequest.valueBytes)
+        }
+        let waited = elapsed(since: table[first].waitingSince)
+        let isLong = waited > ServerLimits.placeNanosecondsMax
+        var closed = 0
+        while wanted > 0, closed < ServerLimits.givingWayPerTurnMax,
+            let victim = slowestStaging(isLong ? 0 : ServerLimits.patienceNanoseconds)
+        {
+            wanted -= table[victim].staging?.valueBytes ?? wanted
+            close(victim, .closedStalledForOthers)
+            closed += 1
+            if isLong { break }
+        }
+    }
+
+    /// The same for a place that another worker's connection waits for.
+    mutating func givePlacesToOthers() {
+        guard !intake.isAnyonePlaceless,
+            let victim = slowestStaging(ServerLimits.patienceNanoseconds)
+        else { return }
+        close(victim, .closedStalledForOthers)
+    }
+
+    /// Of those whose value arrives into a place of its own, the one that will need longest, if
+    /// that is more than `patience`.
+    private mutating func slowestStaging(_ patience: UInt64) -> Int? {
+        let table = connections
+        let moment = now.nanoseconds
+        return watched.eldest(
+            where: { table[$0].isStagingJudged(at: moment) },
+            by: {
+                let due = table[$0].requestDue(at: moment)
+                return due > patience ? .max - due : nil
+            })
+    }
+}
