@@ -153,7 +153,8 @@ extension Worker where Network: ~Copyable {
             counters.add(.waitsForMemory)
             beginWait(slot, .frames)
             want(.staging)
-            _ = relieve(.staging, sparing: slot)
+            want(.pins)
+            if !relieve(.staging, sparing: slot) { _ = relieve(.pins, sparing: slot) }
             return
         }
         guard let staging else {
