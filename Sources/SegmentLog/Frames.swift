@@ -156,30 +156,33 @@ public struct Frames: BitwiseCopyable, Sendable {
 
     func pins(_ frame: Int) -> UInt32 { table.atomic32(at: frame << 4).loadAcquire() }
 
-    /// Keeps a frame, and the chain behind it, from being used again. False when so many pins are
-    /// out that it is refused.
-    public func pin(_ first: Int, pinsMax: Int) -> Bool {
-        let pinned = table.atomic64(at: common)
-        guard pinned.add(1) < UInt64(pinsMax) else {
-            pinned.subtract(1)
-            return false
-        }
+    /// Keeps a frame, and the chain behind it, from being used again. False, and nothing is pinned,
+    /// if more than `framesMax` frames were, all threads together; one chain may be, however long.
+    public func pin(_ first: Int, framesMax: Int) -> Bool {
+        var fresh: UInt64 = 0
         var frame: Int? = first
         while let here = frame {
-            table.atomic32(at: here << 4).add(1)
+            if table.atomic32(at: here << 4).add(1) == 0 { fresh += 1 }
             frame = next(here)
         }
-        return true
+        // What is pinned already costs nothing more.
+        guard fresh > 0 else { return true }
+        let before = table.atomic64(at: common).add(fresh)
+        guard before > 0, before + fresh > UInt64(framesMax) else { return true }
+        unpin(first)
+        return false
     }
     public func unpin(_ first: Int) {
+        var freed: UInt64 = 0
         var frame: Int? = first
         while let here = frame {
             frame = next(here)
-            table.atomic32(at: here << 4).subtract(1)
+            if table.atomic32(at: here << 4).subtract(1) == 1 { freed += 1 }
         }
-        table.atomic64(at: common).subtract(1)
+        table.atomic64(at: common).subtract(freed)
     }
-    public var pinCount: Int { Int(table.atomic64(at: common).loadRelaxed()) }
+    /// Frames that are pinned, however often.
+    public var pinnedCount: Int { Int(table.atomic64(at: common).loadRelaxed()) }
 
     // MARK: Staging
 

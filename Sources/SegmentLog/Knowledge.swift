@@ -57,15 +57,13 @@ extension SegmentLog {
     /// tombstone is not worth remembering.
     public func supersedeOlder(_ hash: UInt64, with place: Place) -> Bool {
         let shard = index.shard(hash)
-        let frame = segments.frame(place.segment).loadAcquire()
-        guard frame != 0 else { return false }
-        let new = Record(frames.memory, at: frames.offset(Int(frame) - 1) + place.offset)
+        guard let frame = segments.frame(place.segment) else { return false }
+        let new = Record(frames.memory, at: frames.offset(frame) + place.offset)
         var walk = index.matches(hash)
         while let (at, slot) = index.next(&walk) {
-            let frame = segments.frame(index.layout.segment(slot)).loadAcquire()
-            guard frame != 0, case let known = record(frame, slot), isSameKey(known, new) else {
-                continue
-            }
+            guard let frame = segments.frame(index.layout.segment(slot)),
+                case let known = record(frame, slot), isSameKey(known, new)
+            else { continue }
             guard known.order < new.order else { return false }
             if SlotLayout.isRemoval(slot) { index.remove(shard, at: at, isItem: false) }
         }

@@ -76,11 +76,11 @@ package final class PlayedStore {
         while let (_, slot) = log.index.next(&walk) {
             let place = log.index.layout.place(slot)
             let segment = place.segment
+            let what = SlotLayout.isRemoval(slot) ? "removal" : "record"
+            let frame = log.segments.frame(segment).map { "frame \($0)" } ?? "no frame"
             words.append(
-                "\(SlotLayout.isRemoval(slot) ? "removal" : "record") in "
-                    + "\(log.segments.sequence(segment)):\(place.offset) (\(segment), "
-                    + "\(log.segments.state(segment)), \(log.segments.kind(segment)), "
-                    + "frame \(log.segments.frame(segment).loadRelaxed()))")
+                "\(what) in \(log.segments.sequence(segment)):\(place.offset) (\(segment), "
+                    + "\(log.segments.state(segment)), \(log.segments.kind(segment)), \(frame))")
         }
         let isClosed = log.index.isClosed(shard) ? " closed" : ""
         let hides = log.index.mayHide(shard) ? " hides" : ""

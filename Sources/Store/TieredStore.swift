@@ -191,7 +191,7 @@ public final class TieredStore: Sendable {
         sum.framesLog = UInt64(log.logRegion.count)
         sum.framesPromotion = UInt64(log.promotionRegion.count)
         sum.framesDirty = UInt64(log.sealed.count)
-        sum.framesPinned = UInt64(frames.pinCount)
+        sum.framesPinned = UInt64(frames.pinnedCount)
         sum.indexBytes = UInt64(log.index.touchedBytes())
         sum.indexFilledPercent = UInt64(log.index.filledPercent())
         sum.indexDisplaced = log.index.displacedCount()

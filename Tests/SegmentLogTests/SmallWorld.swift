@@ -312,6 +312,6 @@ final class SmallWorld {
             rounds += 1
         }
         return log.frames.freeCount == Self.frames && log.segments.freeCount == numbersFree
-            && log.index.itemCount() == 0 && log.frames.pinCount == 0
+            && log.index.itemCount() == 0 && log.frames.pinnedCount == 0
     }
 }

@@ -21,8 +21,8 @@ final class World {
     init(
         seed: UInt64 = 1, faults: FaultPlan = .none, memoryBytes: Int = 16 << 20,
         receiveBuffers: Int = 16, poolBlocks: Int = 64, valueBytesMax: Int = 1 << 20,
-        connections: Int = 64, idleTimeoutSeconds: Int = 0, disk: DiskConfiguration? = nil,
-        storeWorkers: Int = 1
+        connections: Int = 64, idleTimeoutSeconds: Int = 0, requestsPerTurnMax: Int = 64,
+        disk: DiskConfiguration? = nil, storeWorkers: Int = 1
     ) throws {
         network = SimulatedNetwork(seed: seed, faults: faults)
         moment = Moment(nanoseconds: 1_000_000_000, seconds: 1_800_000_000)
@@ -59,7 +59,7 @@ final class World {
             configuration: WorkerConfiguration(
                 connectionsMax: connections, receiveBuffers: receiveBuffers,
                 poolBlocks: poolBlocks, itemBytesMax: valueBytesMax,
-                idleTimeoutSeconds: idleTimeoutSeconds),
+                requestsPerTurnMax: requestsPerTurnMax, idleTimeoutSeconds: idleTimeoutSeconds),
             mailbox: shared.mailboxes[0], shared: shared, number: 0, clock: clock)
     }
 

@@ -49,21 +49,8 @@ import Testing
             for staging in stagings { client.door.abandon(staging) }
             client.door.endTurn()
         }
-        var pins: [Pin] = []
-        while pins.count < 1000 {
-            let key = text("pinned")
-            client.door.beginTurn(now: client.now)
-            defer { client.door.endTurn() }
-            guard
-                case .memory(let found) = client.door.find(
-                    key.span, hash: client.door.hash(key.span))
-            else { break }
-            let pin = client.door.pin(found)
-            client.door.release(found)
-            guard let pin else { break }
-            pins.append(pin)
-        }
-        #expect(pins.count >= 2 && pins.count < 1000, "pins are bounded")
+        let pins = (0..<1000).compactMap { _ in pin("pinned", client) }
+        #expect(pins.count == 1000, "a pin of what is pinned costs nothing")
         // What is pinned stays readable when its key is gone.
         #expect(client.delete("pinned") == .deleted)
         for number in 0..<2000 { _ = client.store(.set, text("x\(number)"), pattern(2, 9000)) }
@@ -82,6 +69,38 @@ import Testing
             return Int(now.frames) - Int(held)
         }
         #expect(client.pump { missing() <= 8 }, "\(missing()) frames are nowhere")
+        world.stop()
+    }
+
+    private func pin(_ name: String, _ client: Client) -> Pin? {
+        let key = text(name)
+        client.door.beginTurn(now: client.now)
+        defer { client.door.endTurn() }
+        guard
+            case .memory(let found) = client.door.find(
+                key.span, hash: client.door.hash(key.span))
+        else { return nil }
+        defer { client.door.release(found) }
+        return client.door.pin(found)
+    }
+
+    @Test(arguments: [false, true]) func pinnedFramesAreBounded(hasDisk: Bool) throws {
+        let scratch = Scratch()
+        let world = try World(memory: 16 << 20, directory: hasDisk ? scratch.path : nil)
+        let client = world.client
+        var pins: [Pin] = []
+        while pins.count < 1000 {
+            let name = "k\(pins.count)"
+            #expect(client.store(.set, text(name), pattern(1, 200_000)) == .stored)
+            guard let one = pin(name, client) else { break }
+            pins.append(one)
+        }
+        #expect(pins.count > 1 && pins.count < 1000)
+        let statistics = world.store.statistics()
+        #expect(statistics.framesPinned > statistics.frames / 4)
+        #expect(statistics.framesPinned <= statistics.frames / 2)
+        for one in pins { client.door.unpin(one) }
+        #expect(world.store.statistics().framesPinned == 0)
         world.stop()
     }
 }

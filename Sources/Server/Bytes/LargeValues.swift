@@ -177,7 +177,7 @@ extension Worker where Network: ~Copyable {
 
     /// There is no place for the value of the command at the cursor. A short one may come into a
     /// block meanwhile, while there are many.
-    private mutating func waitForPlace(_ slot: Int, _ request: Request, _ consumed: Int) {
+    mutating func waitForPlace(_ slot: Int, _ request: Request, _ consumed: Int) {
         let bytes = consumed + Int(request.valueBytes) + 2
         guard bytes > ServerLimits.blockBytes || !blocks.isRoomy else {
             connections[slot].isPartial = true
@@ -188,7 +188,9 @@ extension Worker where Network: ~Copyable {
         intake.waitForPlace(slot)
         beginWait(slot, .frames)
         want(.staging)
+        want(.pins)
         givePlaces()
+        _ = relieve(.pins, sparing: slot)
     }
 
     /// The command at the cursor is taken: its key is kept, and its line is behind the cursor.

@@ -246,11 +246,16 @@ extension Worker where Network: ~Copyable {
             givePlaces()
         }
         if wantsPins {
-            wantsPins = !queues[.pins].isEmpty
+            // Pinned frames are missing to those who wait for frames as well.
+            wantsPins = !queues[.pins].isEmpty || !queues[.frames].isEmpty
             if wantsPins { shared.want(.pins, at: now.nanoseconds) }
         }
         if isWanted(.staging) { givePlacesToOthers() }
-        if isWanted(.pins) { _ = relieve(.pins, sparing: -1) }
+        for _ in 0..<ServerLimits.relievedFramesPerAlarmMax {
+            let hasStaging = isWanted(.staging) && relieve(.staging, sparing: -1)
+            let hasPins = isWanted(.pins) && relieve(.pins, sparing: -1)
+            guard hasStaging || hasPins else { break }
+        }
         if !queues.isEmpty { callAgain() }
         if !queues[.readSlots].isEmpty, freeReadCount == 0 { relieveReads() }
         if isDraining { endUnwilling() }
@@ -283,11 +288,11 @@ extension Worker where Network: ~Copyable {
     /// Closes the connection that occupies such memory and has stood still longest, if that is
     /// long. False: there is none.
     mutating func relieve(_ memory: SharedMemory, sparing slot: Int) -> Bool {
-        guard memory == .staging ? stagingCount > 0 : pinCount > 0 else { return false }
         let table = connections
         let victim = watched.eldest(
             where: {
-                let holds = memory == .staging ? table[$0].staging != nil : table[$0].pin != nil
+                // Who sends a value is judged by its pace: `givePlaces`.
+                let holds = memory == .pins ? table[$0].pin != nil : table[$0].room != nil
                 return $0 != slot && table[$0].phase == .open && holds
             },
             by: { stalledSince($0, longerThan: ServerLimits.wantedStallNanosecondsMax) })

@@ -14,8 +14,8 @@ enum ServerLimits {
     static let smallBlockBytes = 1 << 10
     /// Requests parsed before they are executed: enough to hide the memory's latency.
     static let batchEntriesMax = 64
-    /// Requests of one connection in a turn, at least.
-    static let requestsPerTurnMin = 64
+    /// Requests of one connection in a turn while no other is ready, if -R allows fewer.
+    static let requestsPerTurnAlone = 64
     /// Reply bytes of one connection in a turn, after which it yields; also its deferred reply
     /// bytes, beyond which it is no longer served. Less when the pool runs low.
     static let replyBytesPerTurnMax = 64 << 10
@@ -82,6 +82,11 @@ enum ServerLimits {
     static let placeNanosecondsMax: UInt64 = 2_000_000_000
     /// Connections that are closed for others in one such look, at most.
     static let relievedPerAlarmMax = 32
+    /// And of those that occupy frames, each of which frees more.
+    static let relievedFramesPerAlarmMax = 8
+    /// Bytes of large values that touch, append and prepend may copy in a turn, all together, after
+    /// which it ends: some tenths of a millisecond.
+    static let draftedBytesPerTurnMax = 512 << 10
     /// A wish for memory that nobody has repeated for so long is over.
     static let wishNanosecondsMax: UInt64 = 300_000_000
     /// Who takes so many bytes of a reply in a second is never closed for others: less than the

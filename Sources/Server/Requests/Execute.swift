@@ -40,11 +40,12 @@ extension Worker where Network: ~Copyable {
         let request = batch[index].request
         switch request.verb {
         case .get, .gets: return executeGet(index, room)
-        case .gat, .gats: return executeTouchedGet(index, room)
-        case .set, .add, .replace, .append, .prepend, .cas: return executeStore(index, room)
+        case .gat, .gats: return endingLongTurn(executeTouchedGet(index, room))
+        case .set, .add, .replace, .cas: return executeStore(index, room)
+        case .append, .prepend: return endingLongTurn(executeStore(index, room))
         case .delete: return executeDelete(index, room)
         case .incr, .decr: return executeArithmetic(index, room)
-        case .touch: return executeTouch(index, room)
+        case .touch: return endingLongTurn(executeTouch(index, room))
         case .flushAll: return executeFlush(index, room)
         case .quit:
             connections[slot].isLeaving = true
@@ -60,6 +61,15 @@ extension Worker where Network: ~Copyable {
             commitReply(slot, writer, room)
             return true
         }
+    }
+
+    /// Passes on whether a request is done, and ends the turn if requests like it have copied much:
+    /// others may have waited for that long enough.
+    private mutating func endingLongTurn(_ isDone: Bool) -> Bool {
+        if door.draftedBytes &- draftedBefore >= ServerLimits.draftedBytesPerTurnMax {
+            isOutputFull = true
+        }
+        return isDone
     }
 
     private mutating func writePlain(_ request: Request, to writer: inout ByteWriter) {

@@ -83,6 +83,7 @@ extension Worker where Network: ~Copyable {
         }
         counters.add(.waitsForMemory)
         beginWait(slot, .frames)
+        want(.pins)
         return true
     }
 

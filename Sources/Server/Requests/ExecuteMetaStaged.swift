@@ -33,15 +33,15 @@ extension Worker where Network: ~Copyable {
             return refuseMetaLine(slot, request, kind, consumed)
         }
         let set = metaSet(flags)
-        let staging = key.place.region.withBytes(key.place.offset, key.count) {
-            door.openStaging(
-                set, key: $0, hash: key.hash, valueBytes: Int(request.valueBytes))
+        var staging: Staging?
+        if mayTake(slot, .frames) || hasWaitedTooLong(slot) {
+            staging = key.place.region.withBytes(key.place.offset, key.count) {
+                door.openStaging(
+                    set, key: $0, hash: key.hash, valueBytes: Int(request.valueBytes))
+            }
         }
         guard staging != nil || hasWaitedTooLong(slot) else {
-            counters.add(.waitsForMemory)
-            beginWait(slot, .frames)
-            want(.staging)
-            _ = relieve(.staging, sparing: slot)
+            waitForPlace(slot, request, consumed)
             return
         }
         var kept = request
@@ -64,6 +64,8 @@ extension Worker where Network: ~Copyable {
         takeMetaLine(slot, kept, consumed)
         connections[slot].staging = staging
         connections[slot].stagedBytes = 0
+        // What could not come while it waited is not its fault.
+        connections[slot].requestSince = now.nanoseconds
         connections[slot].stagingPhase = .filling
         stagingCount += 1
         watch(slot)
@@ -86,6 +88,7 @@ extension Worker where Network: ~Copyable {
 
     /// The command at the cursor is taken: its line is behind the cursor.
     private mutating func takeMetaLine(_ slot: Int, _ request: Request, _ consumed: Int) {
+        intake.endWaitForPlace(slot)
         connections[slot].stagedRequest = request
         connections[slot].position += UInt32(consumed)
         connections[slot].inputBytes -= consumed

@@ -23,6 +23,10 @@ extension Worker where Network: ~Copyable {
     /// Visits every connection that was ready when the phase began.
     mutating func serve() {
         isOutputFull = false
+        draftedBefore = door.draftedBytes
+        // -R, so that others come soon; who is alone need not yield.
+        requestsMax = configuration.requestsPerTurnMax
+        if ready.count <= 1 { requestsMax = max(requestsMax, ServerLimits.requestsPerTurnAlone) }
         if hasReadsAgain { readAgain() }
         var visits = ready.count
         while visits > 0, !isOutputFull, let slot = ready.removeFirst() {
@@ -104,7 +108,7 @@ extension Worker where Network: ~Copyable {
     private mutating func parse(_ slot: Int) -> Pause {
         let table = connections
         var hasEntries = false
-        while table[slot].requests < requestsPerTurnMax {
+        while table[slot].requests < requestsMax {
             let id = table[slot].cursor
             guard id != nobody else { return .idle }
             let block = blocks[id]
@@ -140,10 +144,6 @@ extension Worker where Network: ~Copyable {
         }
         counters.add(.connectionYields)
         return .idle
-    }
-
-    var requestsPerTurnMax: Int {
-        max(configuration.requestsPerTurnMax, ServerLimits.requestsPerTurnMin)
     }
 
     @inline(__always)

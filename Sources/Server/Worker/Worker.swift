@@ -22,7 +22,7 @@ public struct WorkerConfiguration: BitwiseCopyable, Sendable {
     public var poolBlocks: Int
     /// Largest value it accepts, in bytes.
     public var itemBytesMax: Int
-    /// Requests of one connection in a turn (-R); values below 64 count as 64.
+    /// Requests of one connection in a turn while others are ready (-R).
     public var requestsPerTurnMax: Int
     /// Seconds without a request after which a connection is closed; 0 for never.
     public var idleTimeoutSeconds: Int
@@ -115,7 +115,11 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
     var outputRuns = 0
     /// Reply bytes that one connection may have in this turn.
     var replyQuota = ServerLimits.replyBytesPerTurnMax
-    /// The output has no room for another reply: the turn ends early.
+    /// Requests that one connection may have in this turn.
+    var requestsMax = 0
+    /// What the door had copied of large values when the turn began.
+    var draftedBefore = 0
+    /// The output has no room for another reply, or enough was copied: the turn ends early.
     var isOutputFull = false
     /// Some reads brought another key's record.
     var hasReadsAgain = false

@@ -122,6 +122,7 @@ extension Door {
                 closeDraft(draft)
                 guard let fresh = openDraft(key, origin) else { return .wait }
                 fill(&self, origin, fresh.value)
+                draftedBytes &+= origin.newBytes
                 draft = fresh
                 attempts += 1
             }

@@ -58,7 +58,7 @@ extension Door {
     /// Nil when too much is pinned already: release, and try again in a later turn.
     public mutating func pin(_ found: Found) -> Pin? {
         let frame = found.recordOffset / log.geometry.frameBytes
-        guard log.frames.pin(frame, pinsMax: pinsMax) else { return nil }
+        guard log.frames.pin(frame, framesMax: pinnedFramesMax) else { return nil }
         return Pin(
             valueBytes: found.valueBytes, frame: frame,
             start: found.valueOffset - frame * log.geometry.frameBytes)
@@ -125,7 +125,7 @@ extension Door {
         defer { endRead(read) }
         guard let record else { return }
         // Wanted before, or nothing has to leave memory for it.
-        guard SlotLayout.hits(read.slot) > 0 || log.frames.freeCount > 2 * pinsMax else { return }
+        guard SlotLayout.hits(read.slot) > 0 || log.frames.freeCount > plentyFrames else { return }
         let image = Record(region, at: record.recordOffset)
         noteAccess(image)
         _ = writer.promote(read.hash, slot: read.slot, image: image)

@@ -17,6 +17,8 @@ public struct Door: ~Copyable {
     @usableFromInline let worker: Int
     let signals: Signals
     let loads: SlotQueue
+    /// Bytes of large records that were copied under way to a new version of theirs.
+    public internal(set) var draftedBytes = 0
     /// Unix seconds of this turn.
     @usableFromInline var now: UInt32 = 0
     /// The marks of a record that is read in this second.
@@ -25,7 +27,11 @@ public struct Door: ~Copyable {
     var lastCas: UInt64 = 0
     var lastValueBytes = 0
     let itemBytesMax: Int
-    let pinsMax: Int
+    /// Frames that large values on their way out may pin: half of all, so that what is written
+    /// and received has the rest.
+    let pinnedFramesMax: Int
+    /// With more frames free, what is read from disk is kept in memory also if it is wanted once.
+    let plentyFrames: Int
     private let freeFramesMin: Int
     private let sealedSegmentsMax: Int
 
@@ -55,7 +61,8 @@ public struct Door: ~Copyable {
         writer = Writer(log, number: worker)
         if log.geometry.hasDisk { writer.keepReadingFrame() }
         memory = log.frames.memory
-        pinsMax = max(log.geometry.frameCount / 8, 2)
+        pinnedFramesMax = max(log.geometry.frameCount / 2, 2)
+        plentyFrames = max(log.geometry.frameCount / 4, 4)
         freeFramesMin = log.geometry.freeFramesMin
         sealedSegmentsMax = log.geometry.sealedSegmentsMax
     }

@@ -1,0 +1,104 @@
+// FairTurnTests: what one connection may do before the others have their turn, and what stalled
+// readers of large values may keep from them.
+
+import Simulation
+import Testing
+import Uring
+
+@Suite struct FairTurnTests {
+    private func value(_ count: Int) -> String { String(repeating: "v", count: count) }
+
+    @Test func aTurnHasSoManyRequestsOfEachConnectionAsTheOptionSays() throws {
+        let world = try World(requestsPerTurnMax: 20)
+        let peers = (0..<3).map { _ in world.connect() }
+        try world.settle()
+        for peer in peers {
+            world.network.send(String(repeating: "mn\r\n", count: 100), from: peer)
+        }
+        var most = 0
+        for _ in 0..<40 {
+            let before = peers.map { world.network.receivedCount(by: $0) / 4 }
+            try world.turn()
+            let now = peers.map { world.network.receivedCount(by: $0) / 4 }
+            let isContested = now.allSatisfy { $0 < 80 }
+            if isContested { most = max(most, zip(now, before).map { $0 - $1 }.max() ?? 0) }
+        }
+        #expect(most == 20)
+        #expect(peers.allSatisfy { world.network.receivedCount(by: $0) == 400 })
+    }
+
+    @Test(arguments: ["touch big 100\r\n", "gat 100 big\r\n", "append big 0 0 1\r\nx\r\n"])
+    func changesThatCopyMuchLeaveTheTurnToOthers(_ request: String) throws {
+        let world = try World(memoryBytes: 64 << 20)
+        let peer = world.connect()
+        let other = world.connect()
+        let stored = try world.ask("set big 0 0 900000\r\n\(value(900_000))\r\n", peer)
+        #expect(stored == "STORED\r\n")
+        // A touch to the same second copies nothing.
+        let requests = (0..<30).map {
+            request.replacing("100", with: "\(100 + $0)")
+        }
+        world.network.send(requests.joined(), from: peer)
+        try world.turn(3)
+        world.network.send("get none\r\n", from: other)
+        var turns = 0
+        let before = world.network.receivedCount(by: peer)
+        while world.network.receivedCount(by: other) == 0, turns < 50 {
+            try world.turn()
+            turns += 1
+        }
+        #expect(world.received(other) == "END\r\n")
+        let between = world.network.receivedCount(by: peer) - before
+        #expect(between < 12 * 8 || request.hasPrefix("gat"), "\(between) bytes of replies")
+        #expect(turns < 12, "\(turns) turns")
+        try world.settle()
+        #expect(world.shared.connectionCount == 2)
+    }
+
+    /// Readers that take nothing of values of their own.
+    private func stalledReaders(_ count: Int, _ world: World) throws -> [SimulatedNetwork.Peer] {
+        let readers = (0..<count).map { _ in world.connect() }
+        for (number, peer) in readers.enumerated() {
+            let set = "set big\(number) 0 0 900000\r\n\(value(900_000))\r\n"
+            #expect(try world.ask(set, peer) == "STORED\r\n")
+            world.network.setAppetite(0, of: peer)
+            world.network.send("get big\(number)\r\n", from: peer)
+            try world.settle()
+        }
+        return readers
+    }
+
+    @Test func readersOfLargeValuesPinHalfOfTheFramesAndThoseWhoStandStillGiveWay() throws {
+        let world = try World(memoryBytes: 64 << 20, connections: 128)
+        let readers = try stalledReaders(45, world)
+        let statistics = world.store.statistics()
+        #expect(statistics.framesPinned > statistics.frames / 4)
+        #expect(statistics.framesPinned <= statistics.frames / 2)
+        #expect(world.shared.total("waitsForPin") ?? 0 > 0)
+        #expect(world.shared.total("closedStalledForOthers") == 0)
+        try world.pass(milliseconds: 2000)
+        #expect(world.shared.total("closedStalledForOthers") ?? 0 > 0)
+        // Who reads gets all of it.
+        let last = try #require(readers.last)
+        world.network.setAppetite(.max, of: last)
+        try world.settle()
+        #expect(world.received(last).hasSuffix("\r\nEND\r\n"))
+    }
+
+    @Test func whoWaitsForFramesIsNotKeptFromThemByReadersThatStandStill() throws {
+        let world = try World(memoryBytes: 64 << 20, connections: 128)
+        let readers = try stalledReaders(10, world)
+        let other = world.connect()
+        var number = 0
+        while world.shared.total("waitsForMemory") == 0, number < 100 {
+            let set = "set s\(number) 0 0 900000\r\n\(value(900_000))\r\n"
+            _ = try world.ask(set, other)
+            number += 1
+        }
+        #expect(number < 100)
+        #expect(world.shared.total("closedStalledForOthers") == 0)
+        try world.pass(milliseconds: 2000)
+        #expect(readers.allSatisfy { world.network.isClosed($0) })
+        #expect(world.store.statistics().framesPinned == 0)
+    }
+}
