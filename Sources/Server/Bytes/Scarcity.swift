@@ -75,9 +75,10 @@ extension Worker where Network: ~Copyable {
         let table = connections
         let eldest = watched.eldest(
             where: { table[$0].wait == .frames }, by: { table[$0].waitingSince })
-        guard let eldest else { return }
         let limit = ServerLimits.waitNanosecondsMax
-        table[eldest].waitingSince = now.nanoseconds > limit ? now.nanoseconds - limit : 1
+        // Before that nothing has waited for long.
+        guard let eldest, now.nanoseconds > limit else { return }
+        table[eldest].waitingSince = now.nanoseconds - limit
         endWait(eldest)
     }
 
