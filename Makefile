@@ -55,7 +55,8 @@ BRIM_FLAGS ?= --store {folder}/store
 BENCH_FOLDER := .build/bench
 AS_USER := $(if $(filter 0,$(shell id -u)),-u nobody)
 
-.PHONY: run build test test-debug simulate sanitize format check-format bench micro swift interpose clean
+.PHONY: run build test test-debug simulate sanitize format check-format bench micro swift
+.PHONY: interpose clean
 .PHONY: build-packages bench-packages micro-packages test-packages
 
 run: build

@@ -5,8 +5,7 @@
 //     store-simulate --replay 17 [--all] [--key 3]            one seed; --all: without shortening,
 //                                                             --key: what the store knows of it
 //
-// Seeds are played in processes of their own, a hundred in each: a trap ends only one of these, and
-// memory is never unmapped.
+// Seeds are played in processes of their own, a hundred in each: a trap ends only one of these.
 
 import Glibc
 import Primitives

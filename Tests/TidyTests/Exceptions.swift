@@ -6,8 +6,8 @@
 enum Exceptions {
     /// Types with more stored fields than one can hold in mind. They wait to be cut into parts.
     static let manyFields = [
-        "Server.Worker": 47,
-        "Server.Connection": 54,
+        "Server.Worker": 49,
+        "Server.Connection": 58,
         "Store.Committer": 34,
         // A line for each number that `stats` tells of the store.
         "Store.StoreStatistics": 57,

@@ -1,4 +1,5 @@
-// FullSocketTests: what the kernel's ring says of sockets that are full, and of peers that send no more.
+// FullSocketTests: what the kernel's ring says of sockets that are full, and of peers that send no
+// more.
 
 import Glibc
 import Primitives

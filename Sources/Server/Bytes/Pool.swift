@@ -8,6 +8,7 @@
 
 internal import Memcache
 internal import Primitives
+internal import Store
 internal import Uring
 
 /// Memory of the store that connections occupy for longer than a turn, and that has a limit.

@@ -1,4 +1,5 @@
-// Scarcity: whose turn it is when receive buffers or places for values are short, and who gives way.
+// Scarcity: whose turn it is when receive buffers or places for values are short, and who gives
+// way.
 //
 // Nobody gives way while there is enough. Then it is whoever would keep what others wait for the
 // longest, at the pace at which the request has come since it began: one byte now and then is not

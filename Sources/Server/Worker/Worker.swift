@@ -83,8 +83,8 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
     private let tables: WorkerTables
     var blocks: Blocks
 
-    // Who is to be visited, to be looked at when the turn ends, and waits for the store or the clock,
-    // in the order in which they came to be.
+    // Who is to be visited, to be looked at when the turn ends, and waits for the store or the
+    // clock, in the order in which they came to be.
     var ready: ConnectionList
     var touched: ConnectionList
     var watched: ConnectionList
