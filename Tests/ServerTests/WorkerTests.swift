@@ -12,7 +12,7 @@ import Uring
     @Test func valuesOfEverySizeComeBack() throws {
         let world = try World()
         let peer = world.connect()
-        for size in [0, 1, 100, 4096, 16_300, 16_384, 16_385, 20_000, 100_000, 1 << 20] {
+        for size in [0, 1, 100, 4096, 16_300, 16_384, 16_385, 20_000, 100_000, (1 << 20) - 64] {
             #expect(try world.ask("set k 7 0 \(size)\r\n\(value(size))\r\n", peer) == "STORED\r\n")
             let reply = try world.ask("get k\r\n", peer)
             let isWhole = reply == "VALUE k 7 \(size)\r\n\(value(size))\r\nEND\r\n"

@@ -261,15 +261,28 @@ final class StoreModel {
         entries[number]?.expiry = expiry
     }
 
+    /// What strtoull reads, up to a blank, a zero or the end.
+    private static func number(_ value: [UInt8]) -> UInt64? {
+        let blanks: Set<UInt8> = [9, 10, 11, 12, 13, 32]
+        var rest = value.drop { blanks.contains($0) }
+        let isNegative = rest.first == UInt8(ascii: "-")
+        if isNegative || rest.first == UInt8(ascii: "+") { rest = rest.dropFirst() }
+        let digits = rest.prefix { (48...57).contains($0) }
+        if let next = rest.dropFirst(digits.count).first, next != 0, !blanks.contains(next) {
+            return nil
+        }
+        guard let magnitude = UInt64(String(decoding: digits, as: UTF8.self)) else { return nil }
+        guard isNegative else { return magnitude }
+        // Negated in 64 bits, of which the highest must be clear then.
+        let negated = 0 &- magnitude
+        return negated >> 63 == 0 ? negated : nil
+    }
+
     private func add(_ number: Int, _ delta: UInt64, _ isDecrement: Bool) {
         let result = client.add(delta, isDecrement: isDecrement, to: key(number))
         if result == .notFound { return missed(number, "incr") }
         guard let entry = alive(number) else { return fail("incr found \(number)") }
-        var digits = String(decoding: entry.value, as: UTF8.self)
-        while digits.hasSuffix(" ") { digits.removeLast() }
-        guard entry.value.count <= 20, !digits.isEmpty, let old = UInt64(digits),
-            !digits.hasPrefix("+")
-        else {
+        guard let old = Self.number(entry.value) else {
             return expect(result, .notNumeric, "incr of \(number)")
         }
         let sum = isDecrement ? (old > delta ? old - delta : 0) : old &+ delta

@@ -166,7 +166,8 @@ def a_large_set_always_finds_room():
                         client.send(b"set s%d-%d 0 0 %d noreply\r\n%s\r\n" % (
                             turn, number, len(value), value))
                     if turn % 10 == 0:
-                        size = chance.choice((1, 16 << 10, 600_000, 1 << 20, 3 << 20, 8 << 20))
+                        size = chance.choice(
+                            (1, 16 << 10, 600_000, 1 << 20, 3 << 20, (8 << 20) - 200))
                         value = (_noise * 4)[:size]
                         line = client.set(b"large", value)
                         assert line == b"STORED", (turn, size, line)

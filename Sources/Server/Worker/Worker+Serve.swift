@@ -221,12 +221,23 @@ extension Worker where Network: ~Copyable {
         if table[slot].requests > 0 { table[slot].requestSince = now.nanoseconds }
         if atLeast > ServerLimits.blockBytes { return .large }
         guard next != nobody else {
-            if atLeast > ServerLimits.partialBytesMax { return .large }
+            if atLeast > ServerLimits.partialBytesMax, bringsValue(slot) { return .large }
             table[slot].isPartial = true
             return .idle
         }
         if hasEntries || batchCount > 0 { return .execute }
         return join(slot, atLeast: atLeast) ? nil : .idle
+    }
+
+    /// Whether a whole storage line stands at the cursor. A long line may be a list of keys, too.
+    private mutating func bringsValue(_ slot: Int) -> Bool {
+        let table = connections
+        let id = table[slot].cursor
+        let place = blocks.place(id)
+        let start = Int(table[slot].position)
+        return place.region.withBytes(place.offset + start, Int(blocks[id].end) - start) {
+            table[slot].parser.storageHeader($0) != nil
+        }
     }
 
     /// Brings the bytes at the cursor and some that follow into one block. False: there is no
