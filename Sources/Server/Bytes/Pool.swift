@@ -257,6 +257,7 @@ extension Worker where Network: ~Copyable {
             let hasPins = isWanted(.pins) && relieve(.pins, sparing: -1)
             guard hasStaging || hasPins else { break }
         }
+        relievePinsAtLast()
         if !queues.isEmpty { callAgain() }
         if !queues[.readSlots].isEmpty, freeReadCount == 0 { relieveReads() }
         if isDraining { endUnwilling() }
@@ -302,13 +303,41 @@ extension Worker where Network: ~Copyable {
         return true
     }
 
+    /// Everyone who pins memory has taken enough, and others have waited long all the same: of those
+    /// who take nothing now, the one who has longest gives way.
+    private mutating func relievePinsAtLast() {
+        guard isWanted(.pins) else {
+            pinsWantedSince = 0
+            return
+        }
+        if pinsWantedSince == 0 { pinsWantedSince = max(now.nanoseconds, 1) }
+        guard elapsed(since: pinsWantedSince) > ServerLimits.pinNanosecondsMax else { return }
+        let table = connections
+        let victim = watched.eldest(
+            where: { table[$0].phase == .open && table[$0].pin != nil },
+            by: { quietSince($0, longerThan: ServerLimits.wantedStallNanosecondsMax) })
+        if let victim { close(victim, .closedStalledForOthers) }
+    }
+
     /// While stopping: a peer that takes nothing, or sends half a value, is not waited for.
     private mutating func endUnwilling() {
         for slot in 0..<slotsUsed where connections[slot].phase == .open {
-            guard stalledSince(slot, longerThan: ServerLimits.drainStallNanosecondsMax) != nil
+            guard quietSince(slot, longerThan: ServerLimits.drainStallNanosecondsMax) != nil
             else { continue }
             close(slot, .closedDraining)
         }
+    }
+
+    /// Since when a peer has done nothing that we wait for, however fast it was before, if that is
+    /// more than `limit` ago.
+    private mutating func quietSince(_ slot: Int, longerThan limit: UInt64) -> UInt64? {
+        guard stalledSince(slot) != nil else { return nil }
+        let since =
+            connections[slot].isBehind
+            ? connections[slot].pace.takenAt
+            : connections[slot].silentSince(isStarved: intake.isStarved(slot))
+        guard let since, elapsed(since: since) > limit else { return nil }
+        return since
     }
 
     mutating func elapsed(since moment: UInt64) -> UInt64 {

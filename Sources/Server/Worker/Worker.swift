@@ -129,6 +129,8 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
     // Who waits for whom (Pool.swift).
     /// Since when somebody waits for blocks or parts; 0 if nobody does.
     var blocksWantedSince: UInt64 = 0
+    /// Since when somebody, here or in another worker, waits for a pin; 0 if nobody does.
+    var pinsWantedSince: UInt64 = 0
     /// Blocks that are left to those who wait for some: all of them, while anybody does.
     var blocksSpared = 0
     /// The turn in which nobody was found who stands in the way.
