@@ -303,8 +303,8 @@ extension Worker where Network: ~Copyable {
         return true
     }
 
-    /// Everyone who pins memory has taken enough, and others have waited long all the same: of those
-    /// who take nothing now, the one who has longest gives way.
+    /// Everyone who pins memory has taken enough, and others have waited long all the same: of
+    /// those who take nothing now, the one who has longest gives way.
     private mutating func relievePinsAtLast() {
         guard isWanted(.pins) else {
             pinsWantedSince = 0

@@ -80,8 +80,8 @@ enum ServerLimits {
     static let patienceNanoseconds: UInt64 = 5_000_000_000
     /// And how long the eldest waits for a place before the slowest gives way in any case.
     static let placeNanosecondsMax: UInt64 = 2_000_000_000
-    /// How long somebody waits for a pin before one gives way who has taken enough, and takes nothing
-    /// now.
+    /// How long somebody waits for a pin before one gives way who has taken enough, and takes
+    /// nothing now.
     static let pinNanosecondsMax: UInt64 = 1_000_000_000
     /// Connections that are closed for others in one such look, at most.
     static let relievedPerAlarmMax = 32
