@@ -103,6 +103,8 @@ extension SharedState {
             lines.add("brim_network_bytes", memory.networkBytes)
             lines.add("brim_store_bytes", memory.storeBytes)
         }
+        let features = known.ringFeatures
+        lines.add("brim_ring_features", features.isEmpty ? "-" : features)
         addLoop(to: &lines)
         addRest(store, to: &lines)
         lines.add("brim_frames", store.frames)
@@ -165,7 +167,6 @@ extension SharedState {
         lines.add("brim_disk_loads", total(.diskLoads))
         lines.add("brim_disk_other_keys", total(.diskOthers))
         lines.add("brim_disk_damaged_reads", store.damagedReads)
-        lines.add("brim_disk_failing", store.isDiskFailing == 1)
         lines.add("brim_disk_segments_given_up", store.segmentsGivenUp)
         lines.add("brim_disk_records_given_up", store.recordsGivenUp)
         lines.add("brim_disk_orphan_parts", store.orphanParts)
@@ -175,7 +176,6 @@ extension SharedState {
         lines.add("brim_commit_microseconds", store.commitNanoseconds / 1000)
         lines.add("brim_commit_microseconds_max", store.commitNanosecondsMax / 1000)
         lines.add("brim_last_commit_began_us", store.completedCommitBegan / 1000)
-        lines.add("brim_recovering", store.isRecovering == 1)
         lines.add("brim_recovered_items", store.recoveredItems)
         lines.add("brim_recovered_segments", store.recoveredSegments)
         lines.add("brim_damaged_segments", store.damagedSegments)

@@ -134,10 +134,11 @@ extension SharedState {
         if settings.store != nil {
             addExtstore(store, to: &lines)
             lines.add("brim_disk_reads", total(.diskReads))
+            // Whoever waits for a start, or watches the disk, asks for these.
+            lines.add("brim_recovering", store.isRecovering == 1)
+            lines.add("brim_disk_failing", store.isDiskFailing == 1)
         }
         lines.add("brim_version", Version.number)
-        let features = facts.current.ringFeatures
-        lines.add("brim_ring_features", features.isEmpty ? "-" : features)
     }
 
     private func addProcess(to lines: inout StatisticsLines, at now: Moment) {
