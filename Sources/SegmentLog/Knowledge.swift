@@ -26,7 +26,7 @@ extension SegmentLog {
             }
             place = home.place
         }
-        bury(slot)
+        noteDead(slot)
         index.storeRemoval(index.layout.moved(slot, to: place), at: at, in: shard)
         index.addItems(shard, -1)
         return true
@@ -73,7 +73,7 @@ extension SegmentLog {
     /// The slot of a record on disk that was overtaken unread (its tag says that it is the key's;
     /// if it is another's, that one becomes a miss) is remembered. Shard locked.
     public func rememberUnread(_ shard: Int, _ at: SlotOffset, _ slot: UInt64) {
-        bury(slot)
+        noteDead(slot)
         index.storeRemoval(slot, at: at, in: shard)
         index.addItems(shard, -1)
     }

@@ -304,7 +304,7 @@ public struct Reclaimer: ~Copyable {
                 }
             }
             if !log.rememberDead(shard, at, slot) {
-                log.bury(slot)
+                log.noteDead(slot)
                 log.index.remove(shard, at: at)
             }
             log.countDead(slot)

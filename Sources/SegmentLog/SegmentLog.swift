@@ -140,14 +140,14 @@ public struct SegmentLog: BitwiseCopyable, Sendable {
 
     /// Notes that a slot no longer names its record (and its home, if it was promoted). The
     /// shard is locked.
-    @inlinable @inline(__always) public func bury(_ slot: UInt64) {
+    @inlinable @inline(__always) public func noteDead(_ slot: UInt64) {
         let segment = index.layout.segment(slot)
         guard let frame = segments.frame(segment) else { return segments.noteDeadUnread(segment) }
         let record = record(frame, slot)
         segments.noteDead(segment, bytes: record.totalBytes)
-        if segments.kind(segment) == .promotion { buryHome(record) }
+        if segments.kind(segment) == .promotion { noteDeadHome(record) }
     }
-    @usableFromInline func buryHome(_ record: Record) {
+    @usableFromInline func noteDeadHome(_ record: Record) {
         let home = record.home
         guard segments.stands(home) else { return }
         segments.noteDead(home.place.segment, bytes: record.totalBytes - Record.homeBytes)

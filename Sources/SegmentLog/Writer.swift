@@ -317,7 +317,7 @@ public struct Writer: ~Copyable {
     @inlinable public mutating func replace(
         _ at: SlotOffset, _ slot: UInt64, with place: Place, hits: UInt64 = 0
     ) {
-        bury(slot)
+        noteDead(slot)
         log.index.store(log.index.layout.moved(slot, to: place, hits: hits), at: at)
         if hits != 0 { log.segments.hits(place.segment).add(1) }
     }
@@ -326,18 +326,20 @@ public struct Writer: ~Copyable {
     @inlinable public mutating func insert(_ hash: UInt64, _ place: Place, hits: UInt64 = 0) {
         let layout = log.index.layout
         let slot = layout.slot(tag: layout.tag(hash), place, hits: hits)
-        if let displaced = log.index.insert(hash, slot) { bury(displaced) }
+        if let displaced = log.index.insert(hash, slot) { noteDead(displaced) }
         if hits != 0 { log.segments.hits(place.segment).add(1) }
     }
 
     /// Takes a key's slot away. Shard locked.
     @inlinable public mutating func remove(_ hash: UInt64, _ at: SlotOffset, _ slot: UInt64) {
-        bury(slot)
+        noteDead(slot)
         log.index.remove(hash, at: at)
     }
 
     /// Notes that a slot no longer names its record.
-    @inlinable @inline(__always) public mutating func bury(_ slot: UInt64) { log.bury(slot) }
+    @inlinable @inline(__always) public mutating func noteDead(_ slot: UInt64) {
+        log.noteDead(slot)
+    }
 
     // MARK: Sealing
 

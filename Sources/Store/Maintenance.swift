@@ -37,7 +37,7 @@ struct Maintenance: ~Copyable {
         tellWaiting()
         if reclaimer.isNeeded, !didWork, store.log.geometry.hasDisk {
             // What is left is not on disk yet.
-            signals.committer.ring()
+            signals.committer.wake()
         }
         if isCrawling || reading.nanoseconds >= nextCrawl
             || store.log.earliestExpiry.loadRelaxed() == 0

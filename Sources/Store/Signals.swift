@@ -77,23 +77,23 @@ struct Signals: BitwiseCopyable, Sendable {
         _ = flushAt.replace(due, with: 0)
         changes.add(1)
         flushedAt.storeRelease(due)
-        maintenance.ring()
+        maintenance.wake()
     }
 }
 
-/// Wakes one sleeping thread; rings that come while it is awake are not lost.
+/// Wakes one sleeping thread; a call that comes while it is awake is not lost.
 struct Bell: BitwiseCopyable, Sendable {
-    // 0 awake, 1 asleep, 2 rung.
+    // 0 awake, 1 asleep, 2 woken.
     private let word: AtomicWord32
     init(_ region: Region, at offset: Int) { word = region.atomic32(at: offset) }
 
     /// From any thread.
-    func ring() {
+    func wake() {
         if word.loadRelaxed() == 2 { return }
         if word.exchange(2) == 1 { word.wake(1) }
     }
 
-    /// From the owner: sleeps until rung, at most so long.
+    /// From the owner: sleeps until woken, at most so long.
     func wait(nanoseconds: Int64) {
         if word.replace(0, with: 1) {
             word.wait(while: 1, nanoseconds: nanoseconds)

@@ -170,8 +170,8 @@ public final class TieredStore: Sendable {
     public func stop(deadlineNanoseconds: UInt64) -> Bool {
         signals.deadline.storeRelease(deadlineNanoseconds)
         signals.stopping.storeRelease(1)
-        signals.maintenance.ring()
-        signals.committer.ring()
+        signals.maintenance.wake()
+        signals.committer.wake()
         threads.joinAll()
         disk?.close()
         return signals.uncommitted.loadAcquire() == 0

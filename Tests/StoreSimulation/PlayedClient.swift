@@ -173,7 +173,7 @@ final class PlayedClient {
             switch examined {
             case .other:
                 except.exclude(read)
-                door.finish(read, nil, in: buffer)
+                door.abandon(read)
             case .dead: door.drop(read, isDamaged: false)
             case .damaged:
                 play.didMeetDamage()
@@ -261,7 +261,7 @@ final class PlayedClient {
     private func bring(_ read: DiskRead, _ record: DiskRecord) -> Bool {
         begin()
         let isDone = door.bring(read, record, in: buffer)
-        if !isDone { door.finish(read, nil, in: buffer) }
+        if !isDone { door.abandon(read) }
         door.endTurn()
         if isDone { return true }
         let frames = door.news().frames

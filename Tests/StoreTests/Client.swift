@@ -169,7 +169,7 @@ final class Client {
                 count = fetch(read, total)
             case .other:
                 except.exclude(read)
-                door.finish(read, nil, in: buffer)
+                door.abandon(read)
                 return .again
             case .dead:
                 door.drop(read, isDamaged: false)

@@ -145,23 +145,23 @@ extension Worker where Network: ~Copyable {
     mutating func emit(_ slot: Int) {
         let table = connections
         if table[slot].owesLineEnd {
-            guard let room = takeRoomToLeave() else {
+            guard let space = takeSpaceToLeave() else {
                 markReady(slot)
                 return
             }
-            payLineEnd(slot, room)
+            payLineEnd(slot, space)
         }
         var hasMoved = false
         while isFrontReady(slot), !table[slot].isBehind {
-            guard table[slot].replyBytes < replyQuota, let room = takeRoomToLeave() else {
+            guard table[slot].replyBytes < replyQuota, let space = takeSpaceToLeave() else {
                 markReady(slot)
                 break
             }
             let index = Int(table[slot].firstPart)
             let isGone =
                 switch parts[index].kind {
-                case .text: emitText(slot, index, room)
-                case .read: emitRead(slot, index, room)
+                case .text: emitText(slot, index, space)
+                case .read: emitRead(slot, index, space)
                 case .commit: true
                 }
             if isGone { removeFront(slot) }
@@ -170,18 +170,18 @@ extension Worker where Network: ~Copyable {
         if hasMoved, table[slot].wait == .parts { endWait(slot) }
     }
 
-    private mutating func payLineEnd(_ slot: Int, _ room: consuming ReplyRoom) {
-        var writer = replyWriter(room)
+    private mutating func payLineEnd(_ slot: Int, _ space: consuming ReplySpace) {
+        var writer = replyWriter(space)
         Reply.lineEnd(to: &writer)
         if connections[slot].owesEnd { Reply.end(to: &writer) }
         connections[slot].owesLineEnd = false
         connections[slot].owesEnd = false
-        keepReply(slot, count: writer.count, room)
+        keepReply(slot, count: writer.count, space)
     }
 
     /// Writes some text; true if that was the last of it.
     private mutating func emitText(
-        _ slot: Int, _ index: Int, _ room: consuming ReplyRoom
+        _ slot: Int, _ index: Int, _ space: consuming ReplySpace
     ) -> Bool {
         let gone = Int(parts[index].inlineGone)
         let rest = Int(parts[index].inlineCount) - gone
@@ -205,7 +205,7 @@ extension Worker where Network: ~Copyable {
         }
         if count > 0 {
             connections[slot].partBytes -= count
-            keepReply(slot, count: count, room)
+            keepReply(slot, count: count, space)
         }
         return parts[index].chain.isEmpty && parts[index].sharedBytes == 0
     }
@@ -263,7 +263,7 @@ extension Worker where Network: ~Copyable {
         }
         if barrier != 0, barrier <= news.commits {
             connections[slot].largeBarrier = 0
-            touch(slot)
+            markTouched(slot)
         }
         guard connections[slot].firstPart != nobody else { return }
         var index = connections[slot].firstPart

@@ -26,7 +26,7 @@ extension Worker where Network: ~Copyable {
     /// Answers a get with a value that is sent from where it lies; `found` is released. False:
     /// not now, the connection waits.
     mutating func beginLarge(
-        _ index: Int, _ found: Found, _ room: consuming ReplyRoom
+        _ index: Int, _ found: Found, _ space: consuming ReplySpace
     ) -> Bool {
         if isCopied(found) {
             door.release(found)
@@ -35,12 +35,12 @@ extension Worker where Network: ~Copyable {
         }
         switch pinLarge(index, found) {
         case .pinned(let pin):
-            sendLarge(index, found, pin, room)
+            sendLarge(index, found, pin, space)
             return true
         case .waits:
             return false
         case .refused:
-            return answerMiss(index, room)
+            return answerMiss(index, space)
         }
     }
 
@@ -74,17 +74,17 @@ extension Worker where Network: ~Copyable {
 
     /// Writes a pinned value's line; the value follows by itself.
     mutating func sendLarge(
-        _ index: Int, _ found: Found, _ pin: Pin, _ room: consuming ReplyRoom
+        _ index: Int, _ found: Found, _ pin: Pin, _ space: consuming ReplySpace
     ) {
         let slot = Int(batch[index].slot)
         let request = batch[index].request
         var key = batch[index].input
         key.offset += Int(request.key.offset)
-        var writer = replyWriter(room)
+        var writer = replyWriter(space)
         writeValueLine(
             key, Int(request.key.count), flags: found.flags, bytes: found.valueBytes,
             cas: request.verb == .gets || request.verb == .gats ? found.cas : nil, to: &writer)
-        keepReply(slot, count: writer.count, room)
+        keepReply(slot, count: writer.count, space)
         connections[slot].pin = pin
         pinCount += 1
         connections[slot].largeSource = .pin
@@ -111,9 +111,9 @@ extension Worker where Network: ~Copyable {
             isPinFreed = true
             connections[slot].pin = nil
         }
-        if let room = connections[slot].room {
-            door.closeReadRoom(room)
-            connections[slot].room = nil
+        if let place = connections[slot].readPlace {
+            door.closeReadRoom(place)
+            connections[slot].readPlace = nil
         }
         connections[slot].largeSource = .none
         connections[slot].largeBarrier = 0
@@ -158,10 +158,10 @@ extension Worker where Network: ~Copyable {
         }
         guard let staging else {
             // Without room for the reply, the command is looked at again.
-            guard let room = takeRoom(for: slot) else { return }
+            guard let space = takeSpace(for: slot) else { return }
             acceptStorage(slot, request, key: place, keyStart, consumed)
             counters.add(.waitsExpired)
-            refuseStaging(slot, room)
+            refuseStaging(slot, space)
             return
         }
         acceptStorage(slot, request, key: place, keyStart, consumed)
@@ -208,16 +208,16 @@ extension Worker where Network: ~Copyable {
     }
 
     /// There was no memory in time: the value is dropped as it comes, and so is the old one.
-    mutating func refuseStaging(_ slot: Int, _ room: consuming ReplyRoom) {
+    mutating func refuseStaging(_ slot: Int, _ space: consuming ReplySpace) {
         let request = connections[slot].stagedRequest
         connections[slot].swallow = UInt64(request.valueBytes) + 2
         counters.add(.setCommands)
         counters.add(.storeNoMemory)
         if request.verb == .set || request.verb == .metaSet { forgetStagedKey(slot) }
         if !request.isQuiet {
-            var writer = replyWriter(room)
+            var writer = replyWriter(space)
             Reply.outOfMemory(to: &writer)
-            commitReply(slot, writer, room)
+            addReply(slot, writer, space)
         }
         dropInput(slot)
     }
@@ -229,7 +229,7 @@ extension Worker where Network: ~Copyable {
         let outcome = keys.withBytes(start, count) { key in
             door.remove(key, hash: door.hash(key), except: Differing())
         }
-        if case .read(let read) = outcome { door.finish(read, nil, in: readBytes) }
+        if case .read(let read) = outcome { door.abandon(read) }
     }
 
     /// Takes what has arrived of a large value, then its line end, then executes the command.
@@ -246,7 +246,7 @@ extension Worker where Network: ~Copyable {
             connections[slot].stagingPhase == .lineEnd && connections[slot].inputBytes >= 2
         guard hasLineEnd || connections[slot].stagingPhase == .storing else { return }
         // From here on there is an answer.
-        guard let room = takeRoom(for: slot) else {
+        guard let space = takeSpace(for: slot) else {
             if connections[slot].wait == .nothing { markReady(slot) }
             return
         }
@@ -254,12 +254,12 @@ extension Worker where Network: ~Copyable {
             let first = takeByte(slot)
             let second = takeByte(slot)
             guard first == UInt8(ascii: "\r"), second == UInt8(ascii: "\n") else {
-                refuseStaged(slot, staging, room)
+                refuseStaged(slot, staging, space)
                 return
             }
             connections[slot].stagingPhase = .storing
         }
-        storeStaged(slot, staging, room)
+        storeStaged(slot, staging, space)
     }
 
     private mutating func takeStaged(_ slot: Int, _ staging: Staging) {
@@ -291,25 +291,25 @@ extension Worker where Network: ~Copyable {
 
     /// No line end where the value should end.
     private mutating func refuseStaged(
-        _ slot: Int, _ staging: Staging, _ room: consuming ReplyRoom
+        _ slot: Int, _ staging: Staging, _ space: consuming ReplySpace
     ) {
         door.abandon(staging)
         endStaging(slot)
         guard !connections[slot].stagedRequest.isQuiet else { return }
-        var writer = replyWriter(room)
+        var writer = replyWriter(space)
         Reply.fault(.badDataChunk, to: &writer)
-        commitReply(slot, writer, room)
+        addReply(slot, writer, space)
     }
 
     private mutating func storeStaged(
-        _ slot: Int, _ staging: Staging, _ room: consuming ReplyRoom
+        _ slot: Int, _ staging: Staging, _ space: consuming ReplySpace
     ) {
         guard connections[slot].openReads == 0 else {
             beginWait(slot, .reads)
             return
         }
         let request = connections[slot].stagedRequest
-        if request.verb == .metaSet { return storeMetaStaged(slot, staging, room) }
+        if request.verb == .metaSet { return storeMetaStaged(slot, staging, space) }
         let outcome = door.store(
             storeMode(request.verb), staging: staging,
             isExpired: absolute(request.expiry).isExpired, cas: request.cas,
@@ -322,12 +322,12 @@ extension Worker where Network: ~Copyable {
         case .refused:
             door.abandon(staging)
             endStaging(slot)
-            answerOutOfMemory(slot, isQuiet: request.isQuiet, room)
+            answerOutOfMemory(slot, isQuiet: request.isQuiet, space)
         case .done(let outcome):
             endStaging(slot)
             connections[slot].waitingSince = 0
             connections[slot].differing = Differing()
-            answerStore(slot, request, outcome, room)
+            answerStore(slot, request, outcome, space)
         }
     }
 
@@ -355,7 +355,7 @@ extension Worker where Network: ~Copyable {
     }
 
     /// Some of a large value has arrived in its place.
-    mutating func settleFilling(_ slot: Int, _ result: Int32) {
+    mutating func takeFilling(_ slot: Int, _ result: Int32) {
         let table = connections
         guard table[slot].phase == .open, let staging = table[slot].staging else { return }
         switch result {

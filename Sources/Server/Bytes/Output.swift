@@ -1,7 +1,7 @@
 // Output: replies become bytes, bytes become sends, and what cannot leave yet is kept.
 //
 // A turn's replies lie in the worker's output, side by side for each connection, and leave with
-// one immediate send each. Who writes one has taken its room before (`ReplyRoom`). What the socket
+// one immediate send each. Who writes one has taken its room before (`ReplySpace`). What the socket
 // does not take moves to blocks of the pool (`unsent`) and goes out with one counted send at a
 // time; until then the connection is not served.
 
@@ -16,14 +16,14 @@ extension Worker where Network: ~Copyable {
 
     /// A writer over what is left of the output, which has room for the longest reply.
     @inline(__always)
-    mutating func replyWriter(_ room: borrowing ReplyRoom) -> ByteWriter {
+    mutating func replyWriter(_ space: borrowing ReplySpace) -> ByteWriter {
         ByteWriter(
             output, at: outputFilled, capacity: ServerLimits.outputBytes &- outputFilled)
     }
 
     /// Makes what was written at the end of the output the connection's next reply.
     @inline(__always)
-    mutating func commitReply(_ slot: Int, _ writer: ByteWriter, _ room: consuming ReplyRoom) {
+    mutating func addReply(_ slot: Int, _ writer: ByteWriter, _ space: consuming ReplySpace) {
         guard !writer.overflowed else {
             close(slot, .closedByFault)
             return
@@ -32,12 +32,12 @@ extension Worker where Network: ~Copyable {
             deferText(slot, Location(region: output, offset: outputFilled), count: writer.count)
             return
         }
-        keepReply(slot, count: writer.count, room)
+        keepReply(slot, count: writer.count, space)
     }
 
     /// The same for a reply that leaves before all parts.
     @inline(__always)
-    mutating func keepReply(_ slot: Int, count: Int, _ room: consuming ReplyRoom) {
+    mutating func keepReply(_ slot: Int, count: Int, _ space: consuming ReplySpace) {
         if connections[slot].replyBytes == 0 {
             connections[slot].replyOffset = outputFilled
             outputRuns &+= 1
@@ -50,7 +50,7 @@ extension Worker where Network: ~Copyable {
 
     /// Replies to a change: with `ack`, it leaves after the commit.
     @inline(__always)
-    mutating func commitChange(_ slot: Int, _ writer: ByteWriter, _ room: consuming ReplyRoom) {
+    mutating func addChangeReply(_ slot: Int, _ writer: ByteWriter, _ space: consuming ReplySpace) {
         if door.isAcknowledging, writer.count > 0 {
             if connections[slot].firstPart != nobody {
                 deferBarrier(slot)
@@ -59,7 +59,7 @@ extension Worker where Network: ~Copyable {
                 connections[slot].changeOffset = connections[slot].replyBytes
             }
         }
-        commitReply(slot, writer, room)
+        addReply(slot, writer, space)
     }
 
     // MARK: The end of a turn
@@ -76,18 +76,18 @@ extension Worker where Network: ~Copyable {
 
     private mutating func finishTurn(_ slot: Int) {
         guard connections[slot].phase == .open else {
-            endIfQuiet(slot)
-            vacateIfEnded(slot)
+            closeDescriptorIfQuiet(slot)
+            giveSlotIfEnded(slot)
             return
         }
-        beginTurn(slot)
+        resetForTurn(slot)
         if connections[slot].changeOffset >= 0 { deferChanges(slot) }
         send(slot)
         trimInput(slot)
         if connections[slot].isLeaving || connections[slot].swallow > 0 { dropInput(slot) }
         stash(slot)
         guard connections[slot].phase == .open else {
-            endIfQuiet(slot)
+            closeDescriptorIfQuiet(slot)
             return
         }
         if connections[slot].shouldClose {

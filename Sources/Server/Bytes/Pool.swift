@@ -23,7 +23,7 @@ enum SharedMemory: Int, BitwiseCopyable {
 /// reply is kept. Only the functions below hand it out.
 ///
 /// Take one for each reply, and no other before that reply is written or given up.
-struct ReplyRoom: ~Copyable {
+struct ReplySpace: ~Copyable {
     /// The longest value that the reply may hold: as much as is copied at all, or little while the
     /// pool has room for short replies only.
     let valueBytesMax: Int
@@ -37,22 +37,22 @@ extension Worker where Network: ~Copyable {
     /// Room for a reply to a connection. Nil: the turn is over (`isOutputFull`), or the connection
     /// waits until others have given blocks back.
     @inline(__always)
-    mutating func takeRoom(for slot: Int) -> ReplyRoom? {
+    mutating func takeSpace(for slot: Int) -> ReplySpace? {
         guard hasRoom(sparing: blocksSpared) else { return findRoom(for: slot) }
-        return ReplyRoom()
+        return ReplySpace()
     }
 
     /// Room for what a connection is owed from an earlier turn. Nil: not in this turn. The turn's
     /// first may leave in any case: only so a dry pool fills again.
-    mutating func takeRoomToLeave() -> ReplyRoom? {
+    mutating func takeSpaceToLeave() -> ReplySpace? {
         guard hasRoom || outputFilled == 0 else { return nil }
-        return ReplyRoom()
+        return ReplySpace()
     }
 
     /// Room to put text together that is copied elsewhere. Nil: the output holds replies.
-    mutating func takeScratch() -> ReplyRoom? {
+    mutating func takeScratch() -> ReplySpace? {
         guard outputFilled == 0 else { return nil }
-        return ReplyRoom()
+        return ReplySpace()
     }
 
     /// Whether one more reply of any length has room: in the output, and in the pool if no socket
@@ -79,11 +79,11 @@ extension Worker where Network: ~Copyable {
 
     /// Called when there is no room for a reply of any length. Nil: the turn is over, or the
     /// connection waits until others have given blocks back.
-    private mutating func findRoom(for slot: Int) -> ReplyRoom? {
+    private mutating func findRoom(for slot: Int) -> ReplySpace? {
         let isNext = mayTake(slot, .blocks)
-        if isNext, hasRoom { return ReplyRoom() }
+        if isNext, hasRoom { return ReplySpace() }
         if hasSmallRoom(for: slot) {
-            return ReplyRoom(valueBytesMax: ServerLimits.smallValueBytesMax)
+            return ReplySpace(valueBytesMax: ServerLimits.smallValueBytesMax)
         }
         guard isNext else {
             refuseRoom(slot)
@@ -93,7 +93,7 @@ extension Worker where Network: ~Copyable {
             isOutputFull = true
             return nil
         }
-        if relievePool(sparing: slot), hasRoom { return ReplyRoom() }
+        if relievePool(sparing: slot), hasRoom { return ReplySpace() }
         refuseRoom(slot)
         return nil
     }
@@ -294,7 +294,7 @@ extension Worker where Network: ~Copyable {
         let victim = watched.eldest(
             where: {
                 // Who sends a value is judged by its pace: `givePlaces`.
-                let holds = memory == .pins ? table[$0].pin != nil : table[$0].room != nil
+                let holds = memory == .pins ? table[$0].pin != nil : table[$0].readPlace != nil
                 return $0 != slot && table[$0].phase == .open && holds
             },
             by: { stalledSince($0, longerThan: ServerLimits.wantedStallNanosecondsMax) })

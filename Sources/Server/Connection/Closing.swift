@@ -19,7 +19,7 @@ extension Worker where Network: ~Copyable {
         table[slot].wait = .nothing
         intake.forget(slot)
         queues.remove(slot)
-        touch(slot)
+        markTouched(slot)
         while table[slot].input.head != nobody {
             let id = table[slot].input.head
             table[slot].input.head = blocks[id].next
@@ -48,7 +48,7 @@ extension Worker where Network: ~Copyable {
     }
 
     /// Closes the descriptor once the kernel owes the connection nothing.
-    mutating func endIfQuiet(_ slot: Int) {
+    mutating func closeDescriptorIfQuiet(_ slot: Int) {
         let table = connections
         guard table[slot].phase == .closing, table[slot].outstanding == 0 else { return }
         freeStaging(slot)
@@ -59,14 +59,14 @@ extension Worker where Network: ~Copyable {
     }
 
     /// The descriptor is closed.
-    mutating func vacate(_ slot: Int) {
+    mutating func didClose(_ slot: Int) {
         guard connections[slot].phase == .closed else { return }
         connections[slot].phase = .ended
-        touch(slot)
+        markTouched(slot)
     }
 
     /// Makes the slot of an ended connection vacant, as soon as no list holds it.
-    mutating func vacateIfEnded(_ slot: Int) {
+    mutating func giveSlotIfEnded(_ slot: Int) {
         guard connections[slot].phase == .ended, !ready.contains(slot) else { return }
         precondition(!touched.contains(slot) && !watched.contains(slot))
         roll.closed(slot)
@@ -181,7 +181,7 @@ extension Worker where Network: ~Copyable {
         drainDeadline = now.nanoseconds &+ ServerLimits.drainNanosecondsMax
         for slot in 0..<slotsUsed where connections[slot].phase == .open {
             connections[slot].hasEnded = true
-            touch(slot)
+            markTouched(slot)
         }
     }
 }

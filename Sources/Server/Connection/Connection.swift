@@ -3,7 +3,7 @@
 // A connection is a small machine: what it owes the kernel (`outstanding`), what it has received
 // and not yet parsed (`input`), what it answered and could not send (`unsent`, `large`), what it
 // answered but must not send yet (`parts`), and what it waits for (`wait`). Methods here decide;
-// the worker's files perform: Worker+Settle (completions), Worker+Serve (requests), Output
+// the worker's files perform: Worker+Completions (completions), Worker+Serve (requests), Output
 // (replies), Deferral (replies in waiting), LargeValues, Closing.
 
 internal import Memcache
@@ -14,7 +14,7 @@ enum Wait: UInt8, BitwiseCopyable {
     case nothing
     /// Memory of the store: `News.frames`.
     case frames
-    /// A value that spans segments: `News.loads`.
+    /// A value that the store's own thread must load: `News.loads`.
     case loads
     /// A slot to read from disk with.
     case readSlot
@@ -36,7 +36,7 @@ enum LargeSource: UInt8, BitwiseCopyable {
     /// Pinned memory.
     case pin
     /// The memory that a large record was read into.
-    case room
+    case place
 }
 
 /// How far a large value on its way in has come.
@@ -128,10 +128,10 @@ struct Connection: BitwiseCopyable {
     var largeSource = LargeSource.none
     var largeIndex = 0
     var largeBytes = 0
-    /// Where the value begins in the store's memory (`room` only).
+    /// Where the value begins in the store's memory (`readPlace` only).
     var largeOffset = 0
     var pin: Pin?
-    var room: Staging?
+    var readPlace: Staging?
     /// The commit that a large value waits for; 0 if it may be sent.
     var largeBarrier: UInt64 = 0
 

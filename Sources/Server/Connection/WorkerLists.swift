@@ -41,7 +41,7 @@ extension Worker where Network: ~Copyable {
 
     /// To be looked at when the turn ends.
     @inline(__always)
-    mutating func touch(_ slot: Int) { touched.append(slot) }
+    mutating func markTouched(_ slot: Int) { touched.append(slot) }
 
     /// Waits for the store or the clock.
     mutating func watch(_ slot: Int) { watched.append(slot) }
@@ -70,13 +70,13 @@ extension Worker where Network: ~Copyable {
             queues[queue].add(slot, connections, keepsPlace: isRepeated)
         }
         watch(slot)
-        touch(slot)
+        markTouched(slot)
     }
 
     mutating func endWait(_ slot: Int) {
         connections[slot].wait = .nothing
         markReady(slot)
-        touch(slot)
+        markTouched(slot)
     }
 
     /// Whether the request that waits has waited too long.

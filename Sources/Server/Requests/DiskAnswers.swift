@@ -9,21 +9,21 @@ internal import Store
 
 extension Worker where Network: ~Copyable {
     /// Writes the answer of a decided read; true, as it leaves whole.
-    mutating func emitRead(_ slot: Int, _ part: Int, _ room: consuming ReplyRoom) -> Bool {
+    mutating func emitRead(_ slot: Int, _ part: Int, _ space: consuming ReplySpace) -> Bool {
         let number = Int(parts[part].read)
         connections[slot].readParts -= 1
-        var writer = replyWriter(room)
+        var writer = replyWriter(space)
         writeRead(number, to: &writer)
         if let record = reads[number].record, record.valueBytes > Door.copyBytesMax {
-            connections[slot].largeSource = .room
+            connections[slot].largeSource = .place
             connections[slot].largeOffset = record.valueOffset
             connections[slot].largeBytes = record.valueBytes
             connections[slot].largeIndex = 0
             connections[slot].owesEnd = reads[number].endsKeys
-            connections[slot].room = reads[number].room
-            reads[number].room = nil
+            connections[slot].readPlace = reads[number].readPlace
+            reads[number].readPlace = nil
         }
-        if writer.count > 0 { keepReply(slot, count: writer.count, room) }
+        if writer.count > 0 { keepReply(slot, count: writer.count, space) }
         freeRead(number)
         return true
     }
@@ -54,13 +54,13 @@ extension Worker where Network: ~Copyable {
             guard !isLarge, front != nobody,
                 connections[slot].isBehind || parts[Int(front)].kind == .commit
             else { continue }
-            guard hasRoom, let room = takeScratch() else {
+            guard hasRoom, let space = takeScratch() else {
                 _ = relievePool(sparing: -1)
                 return
             }
-            var writer = replyWriter(room)
+            var writer = replyWriter(space)
             writeRead(number, to: &writer)
-            becomeText(number, slot, writer, room)
+            becomeText(number, slot, writer, space)
         }
     }
 
@@ -68,7 +68,7 @@ extension Worker where Network: ~Copyable {
     mutating func readAgain() {
         hasReadsAgain = false
         for number in 0..<readsUsed where reads[number].state == .again {
-            guard let room = takeScratch() else {
+            guard let space = takeScratch() else {
                 hasReadsAgain = true
                 return
             }
@@ -86,7 +86,7 @@ extension Worker where Network: ~Copyable {
                 reads[number].read = read
                 startRead(number)
             case .disk(let read):
-                door.finish(read, nil, in: readBytes)
+                door.abandon(read)
                 decide(number)
             case .dead(let death):
                 countDeath(death)
@@ -94,14 +94,14 @@ extension Worker where Network: ~Copyable {
             case .miss:
                 decide(number)
             case .memory(let found):
-                answerFromMemory(number, slot, found, room)
+                answerFromMemory(number, slot, found, space)
             }
         }
     }
 
     /// A get that was to be read turns out to be in memory: its part becomes text.
     private mutating func answerFromMemory(
-        _ number: Int, _ slot: Int, _ found: Found, _ room: consuming ReplyRoom
+        _ number: Int, _ slot: Int, _ found: Found, _ space: consuming ReplySpace
     ) {
         guard found.valueBytes <= Door.copyBytesMax, !found.isChained, hasRoom else {
             // Twice unlikely: a miss is allowed, and cheaper than another way to answer, or than
@@ -110,7 +110,7 @@ extension Worker where Network: ~Copyable {
             decide(number)
             return
         }
-        var writer = replyWriter(room)
+        var writer = replyWriter(space)
         writeValueLine(
             Location(region: readBytes, offset: keyOffset(number)), Int(reads[number].keyBytes),
             flags: found.flags, bytes: found.valueBytes,
@@ -120,14 +120,14 @@ extension Worker where Network: ~Copyable {
         Reply.lineEnd(to: &writer)
         if reads[number].endsKeys { Reply.end(to: &writer) }
         counters.add(.getHits)
-        becomeText(number, slot, writer, room)
+        becomeText(number, slot, writer, space)
         if connections[slot].phase == .open { readDecided(slot) }
     }
 
     /// Turns a read's part into the text at the end of the output; the slot is free again, or an
     /// orphan if the kernel still has it. A short text needs no block of the pool.
     private mutating func becomeText(
-        _ number: Int, _ slot: Int, _ writer: ByteWriter, _ room: consuming ReplyRoom
+        _ number: Int, _ slot: Int, _ writer: ByteWriter, _ space: consuming ReplySpace
     ) {
         let part = Int(reads[number].part)
         let count = writer.count
@@ -163,13 +163,13 @@ extension Worker where Network: ~Copyable {
                 !reads[number].isChange,
                 now.nanoseconds &- reads[number].startedAt >= ServerLimits.waitNanosecondsMax
             else { continue }
-            guard let room = takeScratch() else { return }
+            guard let space = takeScratch() else { return }
             counters.add(.waitsExpired)
             counters.add(.getMisses)
-            var writer = replyWriter(room)
+            var writer = replyWriter(space)
             if reads[number].endsKeys { Reply.end(to: &writer) }
             let slot = Int(reads[number].connection)
-            becomeText(number, slot, writer, room)
+            becomeText(number, slot, writer, space)
             if connections[slot].phase == .open { readDecided(slot) }
         }
     }

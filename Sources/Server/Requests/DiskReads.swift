@@ -48,7 +48,7 @@ struct ReadSlot: BitwiseCopyable {
     var read: DiskRead?
     var differing = Differing()
     var record: DiskRecord?
-    var room: Staging?
+    var readPlace: Staging?
     /// Bytes that were asked for, or that are needed.
     var wantedBytes = 0
     var startedAt: UInt64 = 0
@@ -65,7 +65,7 @@ extension Worker where Network: ~Copyable {
     mutating func beginRead(_ index: Int, _ read: DiskRead) -> Bool {
         let slot = Int(batch[index].slot)
         guard connections[slot].readParts < ServerLimits.readsPerConnectionMax else {
-            door.finish(read, nil, in: readBytes)
+            door.abandon(read)
             beginWait(slot, .parts)
             return false
         }
@@ -75,7 +75,7 @@ extension Worker where Network: ~Copyable {
         }
         if connections[slot].changeOffset >= 0 { deferChanges(slot) }
         guard connections[slot].phase == .open, let part = addPart(slot, .read) else {
-            door.finish(read, nil, in: readBytes)
+            door.abandon(read)
             freeRead(number)
             if connections[slot].phase == .open { waitForBlocks(slot) }
             return false
@@ -108,7 +108,7 @@ extension Worker where Network: ~Copyable {
         startRead(number)
     }
 
-    /// Asks for a value that spans segments; the connection waits for it.
+    /// Asks for a value that only the store's own thread can load; the connection waits for it.
     mutating func requestLoad(_ slot: Int, _ read: DiskRead) {
         counters.add(.diskLoads)
         counters.add(.waitsForLoad)
@@ -122,7 +122,7 @@ extension Worker where Network: ~Copyable {
     ) -> Int? {
         guard freeReadCount > 0, mayTake(slot, .readSlots) else {
             counters.add(.waitsForReadSlot)
-            door.finish(read, nil, in: readBytes)
+            door.abandon(read)
             beginWait(slot, .readSlot)
             return nil
         }
@@ -169,17 +169,17 @@ extension Worker where Network: ~Copyable {
     /// Reads a longer record into memory of the store, as soon as there is some.
     private mutating func startLongRead(_ number: Int) {
         guard let read = reads[number].read else { return }
-        if reads[number].room == nil {
-            reads[number].room = door.openReadRoom(bytes: reads[number].wantedBytes)
+        if reads[number].readPlace == nil {
+            reads[number].readPlace = door.openReadRoom(bytes: reads[number].wantedBytes)
         }
-        guard let room = reads[number].room else {
+        guard let place = reads[number].readPlace else {
             reads[number].state = .waitingForRoom
             return
         }
         reads[number].state = .reading
         ring.read(
             door.diskDescriptor, at: read.fileOffset, into: door.memory,
-            at: door.readRoomOffset(room), count: reads[number].wantedBytes,
+            at: door.readRoomOffset(place), count: reads[number].wantedBytes,
             token: readToken(number))
     }
 
@@ -204,7 +204,7 @@ extension Worker where Network: ~Copyable {
 
     /// A read that was interrupted says nothing about the disk: it is asked for again.
     private mutating func readOn(_ number: Int) {
-        if reads[number].room == nil {
+        if reads[number].readPlace == nil {
             let since = reads[number].startedAt
             startRead(number)
             reads[number].startedAt = since
@@ -215,8 +215,8 @@ extension Worker where Network: ~Copyable {
 
     /// Where the read's bytes are.
     mutating func bytes(of number: Int) -> Location {
-        if let room = reads[number].room {
-            return Location(region: door.memory, offset: door.readRoomOffset(room))
+        if let place = reads[number].readPlace {
+            return Location(region: door.memory, offset: door.readRoomOffset(place))
         }
         return Location(region: readBytes, offset: number * ReadSlot.memoryBytes)
     }
@@ -316,7 +316,7 @@ extension Worker where Network: ~Copyable {
     }
 
     mutating func readDecided(_ slot: Int) {
-        touch(slot)
+        markTouched(slot)
         connections[slot].openReads -= 1
         if connections[slot].openReads == 0, connections[slot].wait == .reads { endWait(slot) }
         if isFrontReady(slot) { markReady(slot) }
@@ -333,15 +333,19 @@ extension Worker where Network: ~Copyable {
     /// Ends a begun read with the store.
     private mutating func endRead(_ number: Int, _ record: DiskRecord?) {
         guard let read = reads[number].read else { return }
-        door.finish(read, record, in: bytes(of: number).region)
+        if let record {
+            door.finish(read, record, in: bytes(of: number).region)
+        } else {
+            door.abandon(read)
+        }
         reads[number].read = nil
     }
 
     /// Makes a slot vacant; its read has ended.
     mutating func freeRead(_ number: Int) {
-        if let room = reads[number].room {
-            door.closeReadRoom(room)
-            reads[number].room = nil
+        if let place = reads[number].readPlace {
+            door.closeReadRoom(place)
+            reads[number].readPlace = nil
         }
         reads[number].state = .vacant
         reads[number].next = freeRead

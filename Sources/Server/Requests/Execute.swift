@@ -20,7 +20,7 @@ private enum Got: BitwiseCopyable {
 extension Worker where Network: ~Copyable {
     /// Executes one entry of the batch. False: not now.
     @inline(__always)
-    mutating func execute(_ index: Int, _ room: consuming ReplyRoom) -> Bool {
+    mutating func execute(_ index: Int, _ space: consuming ReplySpace) -> Bool {
         let slot = Int(batch[index].slot)
         if connections[slot].firstPart != nobody,
             connections[slot].partBytes > replyQuota
@@ -29,36 +29,36 @@ extension Worker where Network: ~Copyable {
             return false
         }
         if !batch[index].isFault, batch[index].request.verb.rawValue <= Verb.gets.rawValue {
-            return executeGet(index, room)
+            return executeGet(index, space)
         }
-        return executeOther(index, room)
+        return executeOther(index, space)
     }
 
-    private mutating func executeOther(_ index: Int, _ room: consuming ReplyRoom) -> Bool {
-        if batch[index].isFault { return executeFault(index, room) }
+    private mutating func executeOther(_ index: Int, _ space: consuming ReplySpace) -> Bool {
+        if batch[index].isFault { return executeFault(index, space) }
         let slot = Int(batch[index].slot)
         let request = batch[index].request
         switch request.verb {
-        case .get, .gets: return executeGet(index, room)
-        case .gat, .gats: return endingLongTurn(executeTouchedGet(index, room))
-        case .set, .add, .replace, .cas: return executeStore(index, room)
-        case .append, .prepend: return endingLongTurn(executeStore(index, room))
-        case .delete: return executeDelete(index, room)
-        case .incr, .decr: return executeArithmetic(index, room)
-        case .touch: return endingLongTurn(executeTouch(index, room))
-        case .flushAll: return executeFlush(index, room)
+        case .get, .gets: return executeGet(index, space)
+        case .gat, .gats: return endingLongTurn(executeTouchedGet(index, space))
+        case .set, .add, .replace, .cas: return executeStore(index, space)
+        case .append, .prepend: return endingLongTurn(executeStore(index, space))
+        case .delete: return executeDelete(index, space)
+        case .incr, .decr: return executeArithmetic(index, space)
+        case .touch: return endingLongTurn(executeTouch(index, space))
+        case .flushAll: return executeFlush(index, space)
         case .quit:
             connections[slot].isLeaving = true
             return true
-        case .stats: return executeStatistics(index, room)
-        case .slabs, .lru, .lruCrawler, .watch: return executeAdministration(index, room)
-        case .shutdown: return executeShutdown(index, room)
+        case .stats: return executeStatistics(index, space)
+        case .slabs, .lru, .lruCrawler, .watch: return executeAdministration(index, space)
+        case .shutdown: return executeShutdown(index, space)
         case .metaGet, .metaSet, .metaDelete, .metaArithmetic, .metaDebug:
-            return executeMeta(index, room)
+            return executeMeta(index, space)
         case .keysEnd, .version, .verbosity, .noop, .cacheMemlimit:
-            var writer = replyWriter(room)
+            var writer = replyWriter(space)
             writePlain(request, to: &writer)
-            commitReply(slot, writer, room)
+            addReply(slot, writer, space)
             return true
         }
     }
@@ -93,24 +93,24 @@ extension Worker where Network: ~Copyable {
     // MARK: Getting
 
     @inline(__always)
-    private mutating func executeGet(_ index: Int, _ room: consuming ReplyRoom) -> Bool {
+    private mutating func executeGet(_ index: Int, _ space: consuming ReplySpace) -> Bool {
         counters.add(.getCommands)
         let sendsCas = batch[index].request.verb == .gets
-        switch look(index, sendsCas: sendsCas, room) {
+        switch look(index, sendsCas: sendsCas, space) {
         case .written(let writer):
             counters.add(.getHits)
-            commitReply(Int(batch[index].slot), writer, room)
+            addReply(Int(batch[index].slot), writer, space)
             return true
         case .miss:
-            return answerMiss(index, room)
+            return answerMiss(index, space)
         case .large(let found):
-            if beginLarge(index, found, room) {
+            if beginLarge(index, found, space) {
                 counters.add(.getHits)
                 return true
             }
             return undo(.getCommands)
         case .disk(let read):
-            return getFromDisk(index, read, room) || undo(.getCommands)
+            return getFromDisk(index, read, space) || undo(.getCommands)
         }
     }
 
@@ -130,16 +130,16 @@ extension Worker where Network: ~Copyable {
     }
 
     /// A get that finds nothing.
-    mutating func answerMiss(_ index: Int, _ room: consuming ReplyRoom) -> Bool {
+    mutating func answerMiss(_ index: Int, _ space: consuming ReplySpace) -> Bool {
         counters.add(.getMisses)
-        return answerNothing(index, room)
+        return answerNothing(index, space)
     }
 
-    mutating func answerNothing(_ index: Int, _ room: consuming ReplyRoom) -> Bool {
+    mutating func answerNothing(_ index: Int, _ space: consuming ReplySpace) -> Bool {
         if batch[index].endsKeys {
-            var writer = replyWriter(room)
+            var writer = replyWriter(space)
             Reply.end(to: &writer)
-            commitReply(Int(batch[index].slot), writer, room)
+            addReply(Int(batch[index].slot), writer, space)
         }
         return true
     }
@@ -147,7 +147,7 @@ extension Worker where Network: ~Copyable {
     /// Looks the key up, and writes the reply if the value is at hand.
     @inline(__always)
     private mutating func look(
-        _ index: Int, sendsCas: Bool, _ room: borrowing ReplyRoom
+        _ index: Int, sendsCas: Bool, _ space: borrowing ReplySpace
     ) -> Got {
         let slot = Int(batch[index].slot)
         let place = batch[index].input
@@ -162,10 +162,10 @@ extension Worker where Network: ~Copyable {
                 return .miss
             case .disk(let read): return .disk(read)
             case .memory(let found):
-                guard found.valueBytes <= room.valueBytesMax, !found.isChained else {
+                guard found.valueBytes <= space.valueBytesMax, !found.isChained else {
                     return .large(found)
                 }
-                var writer = replyWriter(room)
+                var writer = replyWriter(space)
                 if sendsCas {
                     Reply.value(
                         key, flags: found.flags, bytes: found.valueBytes,
@@ -183,13 +183,13 @@ extension Worker where Network: ~Copyable {
     }
 
     private mutating func getFromDisk(
-        _ index: Int, _ read: DiskRead, _ room: consuming ReplyRoom
+        _ index: Int, _ read: DiskRead, _ space: consuming ReplySpace
     ) -> Bool {
         let slot = Int(batch[index].slot)
         guard !hasWaitedTooLong(slot) else {
             counters.add(.waitsExpired)
-            door.finish(read, nil, in: readBytes)
-            return answerMiss(index, room)
+            door.abandon(read)
+            return answerMiss(index, space)
         }
         if read.isLoad {
             requestLoad(slot, read)
@@ -218,34 +218,34 @@ extension Worker where Network: ~Copyable {
     }
 
     /// gat and gats: the value as it is, then a touch, which may be the end of it.
-    private mutating func executeTouchedGet(_ index: Int, _ room: consuming ReplyRoom) -> Bool {
+    private mutating func executeTouchedGet(_ index: Int, _ space: consuming ReplySpace) -> Bool {
         let slot = Int(batch[index].slot)
         let sendsCas = batch[index].request.verb == .gats
-        switch look(index, sendsCas: sendsCas, room) {
+        switch look(index, sendsCas: sendsCas, space) {
         case .written(let writer):
             switch touchKey(index) {
             case .waits: return false
             case .done(.touched):
-                commitChange(slot, writer, room)
+                addChangeReply(slot, writer, space)
                 countTouchedGet(isHit: true)
                 return true
             case .done, .refused: break
             }
         case .large(let found):
-            return executeTouchedLarge(index, found, room)
+            return executeTouchedLarge(index, found, space)
         case .disk(let read):
             // The touch asks for a read of its own, and brings the record into memory.
-            door.finish(read, nil, in: readBytes)
+            door.abandon(read)
             switch touchKey(index) {
             case .waits: return false
-            case .done(.touched): return executeTouchedGet(index, room)
+            case .done(.touched): return executeTouchedGet(index, space)
             case .done, .refused: break
             }
         case .miss:
             break
         }
         countTouchedGet(isHit: false)
-        return answerNothing(index, room)
+        return answerNothing(index, space)
     }
 
     mutating func touchKey(_ index: Int) -> ChangeResult {
@@ -259,7 +259,7 @@ extension Worker where Network: ~Copyable {
     /// A value that is pinned first if the touch ends it, and touched first if not. With `ack`
     /// the line goes out at once, and the value when the touch is on disk.
     private mutating func executeTouchedLarge(
-        _ index: Int, _ found: Found, _ room: consuming ReplyRoom
+        _ index: Int, _ found: Found, _ space: consuming ReplySpace
     ) -> Bool {
         let slot = Int(batch[index].slot)
         if isCopied(found) {
@@ -271,25 +271,25 @@ extension Worker where Network: ~Copyable {
             guard case .pinned(let pin) = pinLarge(index, found) else {
                 guard connections[slot].wait == .nothing else { return false }
                 countTouchedGet(isHit: false)
-                return answerNothing(index, room)
+                return answerNothing(index, space)
             }
             let result = touchKey(index)
             guard case .done(.touched) = result else {
                 door.unpin(pin)
                 if case .waits = result { return false }
                 countTouchedGet(isHit: false)
-                return answerNothing(index, room)
+                return answerNothing(index, space)
             }
-            sendLarge(index, found, pin, room)
+            sendLarge(index, found, pin, space)
         } else {
             door.release(found)
             let result = touchKey(index)
             guard case .done(.touched) = result else {
                 if case .waits = result { return false }
                 countTouchedGet(isHit: false)
-                return answerNothing(index, room)
+                return answerNothing(index, space)
             }
-            switch look(index, sendsCas: batch[index].request.verb == .gats, room) {
+            switch look(index, sendsCas: batch[index].request.verb == .gats, space) {
             case .large(let found) where isCopied(found):
                 // Another value in between: all over again.
                 door.release(found)
@@ -299,16 +299,16 @@ extension Worker where Network: ~Copyable {
                 guard case .pinned(let pin) = pinLarge(index, found) else {
                     guard connections[slot].wait == .nothing else { return false }
                     countTouchedGet(isHit: false)
-                    return answerNothing(index, room)
+                    return answerNothing(index, space)
                 }
-                sendLarge(index, found, pin, room)
+                sendLarge(index, found, pin, space)
             case .disk(let read):
                 // Its memory went in between: all over again.
-                door.finish(read, nil, in: readBytes)
-                return executeTouchedGet(index, room)
+                door.abandon(read)
+                return executeTouchedGet(index, space)
             case .written, .miss:
                 countTouchedGet(isHit: false)
-                return answerNothing(index, room)
+                return answerNothing(index, space)
             }
         }
         if door.isAcknowledging { connections[slot].largeBarrier = door.barrier() }
@@ -324,7 +324,7 @@ extension Worker where Network: ~Copyable {
 
     // MARK: Statistics
 
-    private mutating func executeStatistics(_ index: Int, _ room: consuming ReplyRoom) -> Bool {
+    private mutating func executeStatistics(_ index: Int, _ space: consuming ReplySpace) -> Bool {
         let slot = Int(batch[index].slot)
         let place = batch[index].input
         let slice = batch[index].request.argument
@@ -337,14 +337,14 @@ extension Worker where Network: ~Copyable {
             return true
         }
         let text = shared.text(argument, at: now)
-        var writer = replyWriter(room)
+        var writer = replyWriter(space)
         writer.append(text.span)
         guard !writer.overflowed || outputFilled == 0 else {
             // It may be longer than other replies: it has the next turn's output.
             isOutputFull = true
             return false
         }
-        commitReply(slot, writer, room)
+        addReply(slot, writer, space)
         return true
     }
 
@@ -354,21 +354,21 @@ extension Worker where Network: ~Copyable {
             beginWait(slot, .parts)
             return
         }
-        guard let room = takeRoom(for: slot) else {
+        guard let space = takeSpace(for: slot) else {
             if connections[slot].wait == .nothing { markReady(slot) }
             return
         }
-        guard room.valueBytesMax == Door.copyBytesMax else {
+        guard space.valueBytesMax == Door.copyBytesMax else {
             refuseRoom(slot)
             return
         }
         let (text, next) = shared.rollText(
             from: connections[slot].rollCursor, bytesMax: ServerLimits.blockBytes, at: now)
-        var writer = replyWriter(room)
+        var writer = replyWriter(space)
         writer.append(text.span)
         if next == nil { Reply.end(to: &writer) }
         connections[slot].rollCursor = next ?? -1
-        commitReply(slot, writer, room)
+        addReply(slot, writer, space)
         markReady(slot)
     }
 }

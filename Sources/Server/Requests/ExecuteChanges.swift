@@ -92,7 +92,7 @@ extension Worker where Network: ~Copyable {
         _ slot: Int, _ place: Location, _ key: Slice, _ read: DiskRead
     ) -> Bool {
         guard !hasWaitedTooLong(slot) else {
-            door.finish(read, nil, in: readBytes)
+            door.abandon(read)
             connections[slot].differing = Differing()
             return false
         }
@@ -102,22 +102,22 @@ extension Worker where Network: ~Copyable {
 
     /// No memory, or no disk, in time.
     mutating func answerOutOfMemory(
-        _ slot: Int, isQuiet: Bool, _ room: consuming ReplyRoom
+        _ slot: Int, isQuiet: Bool, _ space: consuming ReplySpace
     ) {
         counters.add(.waitsExpired)
         counters.add(.storeNoMemory)
         guard !isQuiet else { return }
-        var writer = replyWriter(room)
+        var writer = replyWriter(space)
         Reply.outOfMemory(to: &writer)
-        commitReply(slot, writer, room)
+        addReply(slot, writer, space)
     }
 
     /// The end of a change that is not done: an error if it is refused. False: it waits.
     private mutating func answerUndone(
-        _ slot: Int, _ result: ChangeResult, isQuiet: Bool, _ room: consuming ReplyRoom
+        _ slot: Int, _ result: ChangeResult, isQuiet: Bool, _ space: consuming ReplySpace
     ) -> Bool {
         guard case .refused = result else { return false }
-        answerOutOfMemory(slot, isQuiet: isQuiet, room)
+        answerOutOfMemory(slot, isQuiet: isQuiet, space)
         return true
     }
 
@@ -134,7 +134,7 @@ extension Worker where Network: ~Copyable {
         }
     }
 
-    mutating func executeStore(_ index: Int, _ room: consuming ReplyRoom) -> Bool {
+    mutating func executeStore(_ index: Int, _ space: consuming ReplySpace) -> Bool {
         let slot = Int(batch[index].slot)
         let place = batch[index].input
         let result = change(index) { door, key, hash, except, request, expiry in
@@ -161,22 +161,22 @@ extension Worker where Network: ~Copyable {
             return false
         case .refused:
             counters.add(.setCommands)
-            answerOutOfMemory(slot, isQuiet: batch[index].request.isQuiet, room)
+            answerOutOfMemory(slot, isQuiet: batch[index].request.isQuiet, space)
         case .done(let outcome):
-            answerStore(slot, batch[index].request, outcome, room)
+            answerStore(slot, batch[index].request, outcome, space)
         }
         return true
     }
 
     /// Counts and answers a storage command.
     mutating func answerStore(
-        _ slot: Int, _ request: Request, _ outcome: Outcome, _ room: consuming ReplyRoom
+        _ slot: Int, _ request: Request, _ outcome: Outcome, _ space: consuming ReplySpace
     ) {
         counters.add(.setCommands)
         if request.verb == .cas { countCas(outcome) }
         if case .tooLarge = outcome { counters.add(.storeTooLarge) }
         guard !request.isQuiet else { return }
-        var writer = replyWriter(room)
+        var writer = replyWriter(space)
         switch outcome {
         case .stored: Reply.stored(to: &writer)
         case .exists: Reply.exists(to: &writer)
@@ -186,9 +186,9 @@ extension Worker where Network: ~Copyable {
         default: Reply.notStored(to: &writer)
         }
         if case .stored = outcome {
-            commitChange(slot, writer, room)
+            addChangeReply(slot, writer, space)
         } else {
-            commitReply(slot, writer, room)
+            addReply(slot, writer, space)
         }
     }
 
@@ -203,16 +203,16 @@ extension Worker where Network: ~Copyable {
 
     // MARK: The other changes
 
-    mutating func executeDelete(_ index: Int, _ room: consuming ReplyRoom) -> Bool {
+    mutating func executeDelete(_ index: Int, _ space: consuming ReplySpace) -> Bool {
         let result = change(index) { door, key, hash, except, _, _ in
             door.remove(key, hash: hash, except: except)
         }
         let slot = Int(batch[index].slot)
         let isQuiet = batch[index].request.isQuiet
         guard case .done(let outcome) = result else {
-            return answerUndone(slot, result, isQuiet: isQuiet, room)
+            return answerUndone(slot, result, isQuiet: isQuiet, space)
         }
-        var writer = replyWriter(room)
+        var writer = replyWriter(space)
         if case .deleted = outcome {
             counters.add(.deleteHits)
             Reply.deleted(to: &writer)
@@ -221,11 +221,11 @@ extension Worker where Network: ~Copyable {
             Reply.notFound(to: &writer)
         }
         // Also NOT_FOUND may have left a tombstone that is to last.
-        if !isQuiet { commitChange(slot, writer, room) }
+        if !isQuiet { addChangeReply(slot, writer, space) }
         return true
     }
 
-    mutating func executeArithmetic(_ index: Int, _ room: consuming ReplyRoom) -> Bool {
+    mutating func executeArithmetic(_ index: Int, _ space: consuming ReplySpace) -> Bool {
         let result = change(index) { door, key, hash, except, request, _ in
             door.add(
                 request.delta, isDecrement: request.verb == .decr, key: key, hash: hash,
@@ -234,14 +234,14 @@ extension Worker where Network: ~Copyable {
         let slot = Int(batch[index].slot)
         let request = batch[index].request
         guard case .done(let outcome) = result else {
-            return answerUndone(slot, result, isQuiet: request.isQuiet, room)
+            return answerUndone(slot, result, isQuiet: request.isQuiet, space)
         }
-        var writer = replyWriter(room)
+        var writer = replyWriter(space)
         switch outcome {
         case .number(let number):
             counters.add(request.verb == .decr ? .decrHits : .incrHits)
             Reply.number(number, to: &writer)
-            if !request.isQuiet { commitChange(slot, writer, room) }
+            if !request.isQuiet { addChangeReply(slot, writer, space) }
             return true
         case .notNumeric:
             Reply.nonNumeric(to: &writer)
@@ -251,33 +251,33 @@ extension Worker where Network: ~Copyable {
             counters.add(request.verb == .decr ? .decrMisses : .incrMisses)
             Reply.notFound(to: &writer)
         }
-        if !request.isQuiet { commitReply(slot, writer, room) }
+        if !request.isQuiet { addReply(slot, writer, space) }
         return true
     }
 
-    mutating func executeTouch(_ index: Int, _ room: consuming ReplyRoom) -> Bool {
+    mutating func executeTouch(_ index: Int, _ space: consuming ReplySpace) -> Bool {
         let result = touchKey(index)
         let slot = Int(batch[index].slot)
         let isQuiet = batch[index].request.isQuiet
         guard case .done(let outcome) = result else {
             if case .refused = result { counters.add(.touchCommands) }
-            return answerUndone(slot, result, isQuiet: isQuiet, room)
+            return answerUndone(slot, result, isQuiet: isQuiet, space)
         }
         counters.add(.touchCommands)
-        var writer = replyWriter(room)
+        var writer = replyWriter(space)
         if case .touched = outcome {
             counters.add(.touchHits)
             Reply.touched(to: &writer)
-            if !isQuiet { commitChange(slot, writer, room) }
+            if !isQuiet { addChangeReply(slot, writer, space) }
         } else {
             counters.add(.touchMisses)
             Reply.notFound(to: &writer)
-            if !isQuiet { commitReply(slot, writer, room) }
+            if !isQuiet { addReply(slot, writer, space) }
         }
         return true
     }
 
-    mutating func executeFlush(_ index: Int, _ room: consuming ReplyRoom) -> Bool {
+    mutating func executeFlush(_ index: Int, _ space: consuming ReplySpace) -> Bool {
         let slot = Int(batch[index].slot)
         guard connections[slot].openReads == 0 else {
             beginWait(slot, .reads)
@@ -285,9 +285,9 @@ extension Worker where Network: ~Copyable {
         }
         let request = batch[index].request
         guard !shared.settings.isFlushDisabled else {
-            var writer = replyWriter(room)
+            var writer = replyWriter(space)
             Reply.flushNotAllowed(to: &writer)
-            if !request.isQuiet { commitReply(slot, writer, room) }
+            if !request.isQuiet { addReply(slot, writer, space) }
             return true
         }
         counters.add(.flushCommands)
@@ -296,16 +296,16 @@ extension Worker where Network: ~Copyable {
         case .past, .never: door.flushAll(at: nil)
         }
         guard !request.isQuiet else { return true }
-        var writer = replyWriter(room)
+        var writer = replyWriter(space)
         Reply.ok(to: &writer)
-        commitChange(slot, writer, room)
+        addChangeReply(slot, writer, space)
         return true
     }
 
     // MARK: Faults
 
     /// The peer's mistake: its reply, and how the connection gets back in step.
-    mutating func executeFault(_ index: Int, _ room: consuming ReplyRoom) -> Bool {
+    mutating func executeFault(_ index: Int, _ space: consuming ReplySpace) -> Bool {
         let slot = Int(batch[index].slot)
         let fault = batch[index].fault
         if fault.kind == .tooLarge {
@@ -314,9 +314,9 @@ extension Worker where Network: ~Copyable {
             counters.add(.storeTooLarge)
         }
         if !fault.isQuiet {
-            var writer = replyWriter(room)
+            var writer = replyWriter(space)
             Reply.fault(fault.kind, to: &writer)
-            commitReply(slot, writer, room)
+            addReply(slot, writer, space)
         }
         connections[slot].swallow = fault.swallow
         if fault.closes {

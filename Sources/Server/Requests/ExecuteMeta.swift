@@ -17,7 +17,7 @@ struct MetaKey: BitwiseCopyable {
 }
 
 extension Worker where Network: ~Copyable {
-    mutating func executeMeta(_ index: Int, _ room: consuming ReplyRoom) -> Bool {
+    mutating func executeMeta(_ index: Int, _ space: consuming ReplySpace) -> Bool {
         let slot = Int(batch[index].slot)
         guard connections[slot].openReads == 0 else {
             beginWait(slot, .reads)
@@ -30,15 +30,15 @@ extension Worker where Network: ~Copyable {
         }
         let fault = metaFault(request.verb, flags)
         guard fault == nil, let key = metaKey(index, flags) else {
-            answerMetaFault(slot, fault ?? keyFault(request.verb), room)
+            answerMetaFault(slot, fault ?? keyFault(request.verb), space)
             return true
         }
         switch request.verb {
-        case .metaGet: return executeMetaGet(index, flags, key, room)
-        case .metaSet: return executeMetaSet(index, flags, key, room)
-        case .metaDelete: return executeMetaDelete(index, flags, key, room)
-        case .metaArithmetic: return executeMetaArithmetic(index, flags, key, room)
-        default: return executeMetaDebug(index, flags, key, room)
+        case .metaGet: return executeMetaGet(index, flags, key, space)
+        case .metaSet: return executeMetaSet(index, flags, key, space)
+        case .metaDelete: return executeMetaDelete(index, flags, key, space)
+        case .metaArithmetic: return executeMetaArithmetic(index, flags, key, space)
+        default: return executeMetaDebug(index, flags, key, space)
         }
     }
 
@@ -114,11 +114,11 @@ extension Worker where Network: ~Copyable {
     }
 
     private mutating func answerMetaFault(
-        _ slot: Int, _ kind: Fault.Kind, _ room: consuming ReplyRoom
+        _ slot: Int, _ kind: Fault.Kind, _ space: consuming ReplySpace
     ) {
-        var writer = replyWriter(room)
+        var writer = replyWriter(space)
         Reply.fault(kind, to: &writer)
-        commitReply(slot, writer, room)
+        addReply(slot, writer, space)
     }
 
     mutating func metaExpiry(_ sent: Int64) -> MetaExpiry {
@@ -144,7 +144,7 @@ extension Worker where Network: ~Copyable {
     }
 
     private mutating func executeMetaGet(
-        _ index: Int, _ flags: MetaFlags, _ key: MetaKey, _ room: consuming ReplyRoom
+        _ index: Int, _ flags: MetaFlags, _ key: MetaKey, _ space: consuming ReplySpace
     ) -> Bool {
         let slot = Int(batch[index].slot)
         let get = metaGet(flags)
@@ -154,33 +154,33 @@ extension Worker where Network: ~Copyable {
             let isLarge = found.valueBytes > Door.copyBytesMax || found.isChained
             guard get.wantsValue, isLarge, !withoutValue(flags, found.cas) else {
                 connections[slot].differing = Differing()
-                writeMetaHit(index, flags, key, found, facts, room)
+                writeMetaHit(index, flags, key, found, facts, space)
                 return true
             }
             guard case .pinned(let pin) = pinLarge(index, found) else {
                 guard connections[slot].wait == .nothing else { return false }
-                return answerMetaMiss(index, flags, key, room)
+                return answerMetaMiss(index, flags, key, space)
             }
-            sendMetaLarge(index, flags, key, found, facts, pin, room)
+            sendMetaLarge(index, flags, key, found, facts, pin, space)
             return true
         case .large(let found):
-            return executeMetaLarge(index, flags, key, get, found, room)
+            return executeMetaLarge(index, flags, key, get, found, space)
         case .made(let facts, let cas):
             countMetaGet(flags, isHit: true)
-            var writer = replyWriter(room)
+            var writer = replyWriter(space)
             writeMetaHead(index, flags, key, MetaShown(facts: facts, cas: cas), to: &writer)
             if get.wantsValue { Reply.lineEnd(to: &writer) }
-            commitChange(slot, writer, room)
+            addChangeReply(slot, writer, space)
             return true
         case .miss:
             connections[slot].differing = Differing()
-            return answerMetaMiss(index, flags, key, room)
+            return answerMetaMiss(index, flags, key, space)
         case .wait:
             guard settleMeta(slot, key, .wait) else { return false }
-            return answerMetaMiss(index, flags, key, room)
+            return answerMetaMiss(index, flags, key, space)
         case .read(let read):
             guard settleMeta(slot, key, .read(read)) else { return false }
-            return answerMetaMiss(index, flags, key, room)
+            return answerMetaMiss(index, flags, key, space)
         }
     }
 
@@ -197,11 +197,11 @@ extension Worker where Network: ~Copyable {
 
     private mutating func writeMetaHit(
         _ index: Int, _ flags: MetaFlags, _ key: MetaKey, _ found: Found, _ facts: MetaFacts,
-        _ room: consuming ReplyRoom
+        _ space: consuming ReplySpace
     ) {
         countMetaGet(flags, isHit: true)
         let hasValue = flags.has("v") && !withoutValue(flags, found.cas)
-        var writer = replyWriter(room)
+        var writer = replyWriter(space)
         let shown = MetaShown(found: found, facts: facts, hasValue: hasValue)
         writeMetaHead(index, flags, key, shown, to: &writer)
         if hasValue {
@@ -211,9 +211,9 @@ extension Worker where Network: ~Copyable {
         door.release(found)
         let slot = Int(batch[index].slot)
         if facts.isChanged {
-            commitChange(slot, writer, room)
+            addChangeReply(slot, writer, space)
         } else {
-            commitReply(slot, writer, room)
+            addReply(slot, writer, space)
         }
     }
 
@@ -221,12 +221,12 @@ extension Worker where Network: ~Copyable {
     /// item and then waits.
     private mutating func executeMetaLarge(
         _ index: Int, _ flags: MetaFlags, _ key: MetaKey, _ get: MetaGet, _ found: Found,
-        _ room: consuming ReplyRoom
+        _ space: consuming ReplySpace
     ) -> Bool {
         let slot = Int(batch[index].slot)
         guard case .pinned(let pin) = pinLarge(index, found) else {
             guard connections[slot].wait == .nothing else { return false }
-            return answerMetaMiss(index, flags, key, room)
+            return answerMetaMiss(index, flags, key, space)
         }
         var again = get
         again.isPinned = true
@@ -234,7 +234,7 @@ extension Worker where Network: ~Copyable {
         case .found(let second, let facts) where second.cas == found.cas:
             door.release(second)
             connections[slot].differing = Differing()
-            sendMetaLarge(index, flags, key, second, facts, pin, room)
+            sendMetaLarge(index, flags, key, second, facts, pin, space)
             if facts.isChanged, door.isAcknowledging {
                 connections[slot].largeBarrier = door.barrier()
             }
@@ -244,39 +244,39 @@ extension Worker where Network: ~Copyable {
             door.release(second)
             door.unpin(pin)
             countMetaGet(flags, isHit: true)
-            var writer = replyWriter(room)
+            var writer = replyWriter(space)
             let shown = MetaShown(found: second, facts: facts, hasValue: false)
             writeMetaHead(index, flags, key, shown, to: &writer)
-            commitChange(slot, writer, room)
+            addChangeReply(slot, writer, space)
             return true
         case .wait:
             door.unpin(pin)
             guard settleMeta(slot, key, .wait) else { return false }
-            return answerMetaMiss(index, flags, key, room)
+            return answerMetaMiss(index, flags, key, space)
         case .read(let read):
             door.unpin(pin)
             guard settleMeta(slot, key, .read(read)) else { return false }
-            return answerMetaMiss(index, flags, key, room)
+            return answerMetaMiss(index, flags, key, space)
         case .large(let second):
             door.release(second)
             door.unpin(pin)
-            return answerMetaMiss(index, flags, key, room)
+            return answerMetaMiss(index, flags, key, space)
         case .miss, .made:
             door.unpin(pin)
-            return answerMetaMiss(index, flags, key, room)
+            return answerMetaMiss(index, flags, key, space)
         }
     }
 
     private mutating func sendMetaLarge(
         _ index: Int, _ flags: MetaFlags, _ key: MetaKey, _ found: Found, _ facts: MetaFacts,
-        _ pin: Pin, _ room: consuming ReplyRoom
+        _ pin: Pin, _ space: consuming ReplySpace
     ) {
         countMetaGet(flags, isHit: true)
         let slot = Int(batch[index].slot)
-        var writer = replyWriter(room)
+        var writer = replyWriter(space)
         let shown = MetaShown(found: found, facts: facts, hasValue: true)
         writeMetaHead(index, flags, key, shown, to: &writer)
-        keepReply(slot, count: writer.count, room)
+        keepReply(slot, count: writer.count, space)
         connections[slot].pin = pin
         pinCount += 1
         connections[slot].largeSource = .pin
@@ -287,14 +287,14 @@ extension Worker where Network: ~Copyable {
     }
 
     private mutating func answerMetaMiss(
-        _ index: Int, _ flags: MetaFlags, _ key: MetaKey, _ room: consuming ReplyRoom
+        _ index: Int, _ flags: MetaFlags, _ key: MetaKey, _ space: consuming ReplySpace
     ) -> Bool {
         countMetaGet(flags, isHit: false)
         guard !flags.has("q") else { return true }
-        var writer = replyWriter(room)
+        var writer = replyWriter(space)
         writer.append("EN")
         writeMetaEcho(metaEcho(index, flags, key), to: &writer)
-        commitReply(Int(batch[index].slot), writer, room)
+        addReply(Int(batch[index].slot), writer, space)
         return true
     }
 
@@ -321,7 +321,7 @@ extension Worker where Network: ~Copyable {
     // MARK: Debugging
 
     private mutating func executeMetaDebug(
-        _ index: Int, _ flags: MetaFlags, _ key: MetaKey, _ room: consuming ReplyRoom
+        _ index: Int, _ flags: MetaFlags, _ key: MetaKey, _ space: consuming ReplySpace
     ) -> Bool {
         let slot = Int(batch[index].slot)
         var get = MetaGet()
@@ -333,9 +333,9 @@ extension Worker where Network: ~Copyable {
             door.release(found)
             counters.add(.metaCommands)
             connections[slot].differing = Differing()
-            var writer = replyWriter(room)
+            var writer = replyWriter(space)
             writeMetaDebug(index, flags, key, found, facts, to: &writer)
-            commitReply(slot, writer, room)
+            addReply(slot, writer, space)
             return true
         case .read(let read):
             guard settleMeta(slot, key, .read(read)) else { return false }
@@ -343,9 +343,9 @@ extension Worker where Network: ~Copyable {
             connections[slot].differing = Differing()
         }
         counters.add(.metaCommands)
-        var writer = replyWriter(room)
+        var writer = replyWriter(space)
         writer.append("EN\r\n")
-        commitReply(slot, writer, room)
+        addReply(slot, writer, space)
         return true
     }
 }

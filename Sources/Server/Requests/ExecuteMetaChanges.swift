@@ -21,7 +21,7 @@ extension Worker where Network: ~Copyable {
     }
 
     mutating func executeMetaSet(
-        _ index: Int, _ flags: MetaFlags, _ key: MetaKey, _ room: consuming ReplyRoom
+        _ index: Int, _ flags: MetaFlags, _ key: MetaKey, _ space: consuming ReplySpace
     ) -> Bool {
         let slot = Int(batch[index].slot)
         let place = batch[index].input
@@ -39,10 +39,10 @@ extension Worker where Network: ~Copyable {
             return false
         case .refused:
             counters.add(.setCommands)
-            answerOutOfMemory(slot, isQuiet: false, room)
+            answerOutOfMemory(slot, isQuiet: false, space)
         case .done:
             answerMetaSet(
-                slot, metaEcho(index, flags, key), set, changed, bytes: Int(value.count), room)
+                slot, metaEcho(index, flags, key), set, changed, bytes: Int(value.count), space)
         }
         return true
     }
@@ -50,13 +50,13 @@ extension Worker where Network: ~Copyable {
     /// Counts and answers an `ms`.
     mutating func answerMetaSet(
         _ slot: Int, _ echo: MetaEcho, _ set: MetaSet, _ changed: MetaChanged, bytes: Int,
-        _ room: consuming ReplyRoom
+        _ space: consuming ReplySpace
     ) {
         counters.add(.setCommands)
         if set.compare != nil, set.mode == .set || set.mode == .replace {
             countCas(changed.outcome)
         }
-        var writer = replyWriter(room)
+        var writer = replyWriter(space)
         var isStored = false
         switch changed.outcome {
         case .stored:
@@ -70,13 +70,13 @@ extension Worker where Network: ~Copyable {
         writeMetaEcho(
             echo, cas: changed.cas, bytes: isStored ? max(changed.valueBytes, bytes) : bytes,
             to: &writer)
-        if isStored { commitChange(slot, writer, room) } else { commitReply(slot, writer, room) }
+        if isStored { addChangeReply(slot, writer, space) } else { addReply(slot, writer, space) }
     }
 
     // MARK: Deleting
 
     mutating func executeMetaDelete(
-        _ index: Int, _ flags: MetaFlags, _ key: MetaKey, _ room: consuming ReplyRoom
+        _ index: Int, _ flags: MetaFlags, _ key: MetaKey, _ space: consuming ReplySpace
     ) -> Bool {
         let slot = Int(batch[index].slot)
         var delete = MetaDelete()
@@ -94,12 +94,12 @@ extension Worker where Network: ~Copyable {
         case .waits:
             return false
         case .refused:
-            answerOutOfMemory(slot, isQuiet: false, room)
+            answerOutOfMemory(slot, isQuiet: false, space)
             return true
         case .done:
             break
         }
-        var writer = replyWriter(room)
+        var writer = replyWriter(space)
         switch outcome {
         case .deleted:
             counters.add(.deleteHits)
@@ -114,14 +114,14 @@ extension Worker where Network: ~Copyable {
         }
         writeMetaEcho(metaEcho(index, flags, key), to: &writer)
         // Also NF may have left a tombstone that is to last.
-        commitChange(slot, writer, room)
+        addChangeReply(slot, writer, space)
         return true
     }
 
     // MARK: Counting
 
     mutating func executeMetaArithmetic(
-        _ index: Int, _ flags: MetaFlags, _ key: MetaKey, _ room: consuming ReplyRoom
+        _ index: Int, _ flags: MetaFlags, _ key: MetaKey, _ space: consuming ReplySpace
     ) -> Bool {
         let slot = Int(batch[index].slot)
         var add = MetaArithmetic()
@@ -139,25 +139,25 @@ extension Worker where Network: ~Copyable {
         case .waits:
             return false
         case .refused:
-            answerOutOfMemory(slot, isQuiet: false, room)
+            answerOutOfMemory(slot, isQuiet: false, space)
         case .done:
-            answerMetaArithmetic(index, flags, key, add, changed, room)
+            answerMetaArithmetic(index, flags, key, add, changed, space)
         }
         return true
     }
 
     private mutating func answerMetaArithmetic(
         _ index: Int, _ flags: MetaFlags, _ key: MetaKey, _ add: MetaArithmetic,
-        _ changed: MetaChanged, _ room: consuming ReplyRoom
+        _ changed: MetaChanged, _ space: consuming ReplySpace
     ) {
         let slot = Int(batch[index].slot)
-        var writer = replyWriter(room)
+        var writer = replyWriter(space)
         switch changed.outcome {
         case .number(let number):
             counters.add(add.isDecrement ? .decrHits : .incrHits)
             guard !flags.has("q") else { return }
             writeMetaNumber(index, flags, key, changed, number, to: &writer)
-            commitChange(slot, writer, room)
+            addChangeReply(slot, writer, space)
             return
         case .notNumeric:
             Reply.nonNumeric(to: &writer)
@@ -169,6 +169,6 @@ extension Worker where Network: ~Copyable {
             writer.append("NF")
             writeMetaEcho(metaEcho(index, flags, key), to: &writer)
         }
-        commitReply(slot, writer, room)
+        addReply(slot, writer, space)
     }
 }

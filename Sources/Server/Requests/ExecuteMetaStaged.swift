@@ -47,10 +47,10 @@ extension Worker where Network: ~Copyable {
         var kept = request
         kept.key = key.slice
         guard let staging else {
-            guard let room = takeRoom(for: slot) else { return }
+            guard let space = takeSpace(for: slot) else { return }
             takeMetaLine(slot, kept, consumed)
             counters.add(.waitsExpired)
-            refuseStaging(slot, room)
+            refuseStaging(slot, space)
             return
         }
         keys.copy(
@@ -100,18 +100,18 @@ extension Worker where Network: ~Copyable {
         _ slot: Int, _ request: Request, _ kind: Fault.Kind, _ consumed: Int
     ) {
         // Without room for the reply, the command is looked at again.
-        guard let room = takeRoom(for: slot) else { return }
+        guard let space = takeSpace(for: slot) else { return }
         takeMetaLine(slot, request, consumed)
         connections[slot].swallow = UInt64(request.valueBytes) + 2
-        var writer = replyWriter(room)
+        var writer = replyWriter(space)
         Reply.fault(kind, to: &writer)
-        commitReply(slot, writer, room)
+        addReply(slot, writer, space)
         dropInput(slot)
     }
 
     /// Executes an `ms` whose value is complete.
     mutating func storeMetaStaged(
-        _ slot: Int, _ staging: Staging, _ room: consuming ReplyRoom
+        _ slot: Int, _ staging: Staging, _ space: consuming ReplySpace
     ) {
         let meta = connections[slot].stagedMeta
         let key = connections[slot].stagedRequest.key
@@ -124,7 +124,7 @@ extension Worker where Network: ~Copyable {
         case .refused:
             door.abandon(staging)
             endStaging(slot)
-            answerOutOfMemory(slot, isQuiet: false, room)
+            answerOutOfMemory(slot, isQuiet: false, space)
         case .done:
             endStaging(slot)
             connections[slot].waitingSince = 0
@@ -135,7 +135,7 @@ extension Worker where Network: ~Copyable {
                 order: meta.order, key: place, keyBytes: Int(key.count), opaque: opaque,
                 opaqueBytes: Int(meta.opaqueBytes), isEncoded: meta.isEncoded,
                 isQuiet: meta.isQuiet)
-            answerMetaSet(slot, echo, meta.set, changed, bytes: staging.valueBytes, room)
+            answerMetaSet(slot, echo, meta.set, changed, bytes: staging.valueBytes, space)
         }
     }
 }

@@ -37,8 +37,8 @@ extension Worker where Network: ~Copyable {
     }
 
     private mutating func visit(_ slot: Int) {
-        touch(slot)
-        beginTurn(slot)
+        markTouched(slot)
+        resetForTurn(slot)
         guard connections[slot].phase == .open, resume(slot) else { return }
         while true {
             switch parse(slot) {
@@ -58,7 +58,7 @@ extension Worker where Network: ~Copyable {
 
     /// Resets what counts per turn.
     @inline(__always)
-    mutating func beginTurn(_ slot: Int) {
+    mutating func resetForTurn(_ slot: Int) {
         guard connections[slot].turn != turnNumber else { return }
         connections[slot].turn = turnNumber
         connections[slot].requests = 0
@@ -308,8 +308,8 @@ extension Worker where Network: ~Copyable {
             guard
                 connections[slot].mayServe,
                 connections[slot].replyBytes < replyQuota,
-                let room = takeRoom(for: slot),
-                execute(index, room)
+                let space = takeSpace(for: slot),
+                execute(index, space)
             else {
                 index = takeBackAll(of: slot, from: index)
                 continue

@@ -2,7 +2,7 @@
 //
 // A worker owns a ring, a door into the store, and the connections that were handed to it; its
 // memory is taken at start. It knows the ring by its protocol only, so tests run this very loop.
-// Worker+Settle: completions. Worker+Serve: parsing, batches. Execute, ExecuteChanges: the joint
+// Worker+Completions: completions. Worker+Serve: parsing, batches. Execute, ExecuteChanges: the joint
 // to the store. Output, Deferral: replies. DiskReads, DiskAnswers, LargeValues: what takes several
 // turns. Pool, Intake, Scarcity: who may use the memory. Closing: ends, deadlines. WorkerLists: who
 // enters which list of connections (ConnectionList).
@@ -240,7 +240,7 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
     /// One turn.
     public mutating func turn() throws(RingError) {
         try enter()  // 1. hand over last turn's work, take what finished
-        settle()  // 2. completions become connection states
+        takeCompletions()  // 2. completions become connection states
         listen()  // 3. what other threads have for us: sockets, news, time
         serve()  // 4. requests become replies, in place
         flush()  // 5. replies become sends, rests move out of the ring's buffers
@@ -297,7 +297,7 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
         openCount += 1
         counters.add(.totalConnections)
         roll.opened(slot, descriptor: socket.descriptor, at: now.seconds)
-        touch(slot)
+        markTouched(slot)
     }
 
     /// What the store has done since the last turn.

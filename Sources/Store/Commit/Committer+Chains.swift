@@ -72,7 +72,7 @@ extension Committer {
         // Memory may have become too small for it.
         guard log.geometry.canHold(filled) else { return lose(segment) }
         guard let room = writer.openChain(filled) else {
-            signals.maintenance.ring()
+            signals.maintenance.wake()
             return
         }
         do throws(LMDBError) {
@@ -93,7 +93,7 @@ extension Committer {
     private mutating func loadShared(_ files: any StoreFiles, _ segment: Int, _ filled: Int) {
         guard filled <= log.geometry.segmentBytes else { return lose(segment) }
         guard let frame = writer.takeFrame() else {
-            signals.maintenance.ring()
+            signals.maintenance.wake()
             return
         }
         let key = SegmentKey.make(log.segments.sequence(segment))
@@ -133,7 +133,7 @@ extension Committer {
             guard !record.isTombstone, log.isBeyond(record) else { continue }
             let place = Place(segment: segment, offset: offset)
             guard moveLarge(record, place, now: now) else {
-                signals.maintenance.ring()
+                signals.maintenance.wake()
                 return
             }
         }

@@ -62,7 +62,7 @@ extension Committer {
             giveUp(segment)
         }
         pending = kept
-        signals.maintenance.ring()
+        signals.maintenance.wake()
     }
 
     private mutating func freeGivenUp() {

@@ -289,7 +289,7 @@ extension Committer {
         guard let frame = log.segments.frame(segment),
             let place = writer.appendCopy(log.record(frame, slot))
         else { return false }
-        log.bury(slot)
+        log.noteDead(slot)
         log.index.store(log.index.layout.moved(slot, to: place, hits: 1), at: at)
         log.segments.hits(place.segment).add(1)
         log.count(.rescues)

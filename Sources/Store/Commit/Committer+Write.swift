@@ -12,7 +12,7 @@ extension Committer {
     /// Writes what is pending in as many transactions as its size asks for. The first carries the
     /// metadata and the open segments' stretches.
     mutating func write(_ files: any StoreFiles, open: [Int]) throws(LMDBError) {
-        try sealLastRun(files)
+        try rebuildLastRun(files)
         let changes = signals.changes.loadAcquire()
         var isFirst = true
         while isFirst || !pending.isEmpty {

@@ -55,7 +55,8 @@ public struct DiskRead: BitwiseCopyable {
     public var fileOffset: UInt64
     /// How many bytes to read first, at most `Door.firstReadBytes`.
     public var firstBytes: Int
-    /// The value spans segments: call `Door.requestLoad` instead of reading, and execute the
+    /// Its segment has no known place in the file, so nobody but the store's own thread can read
+    /// the record: call `Door.requestLoad` instead of reading, and execute the
     /// command again when `News.loads` has changed.
     public var isLoad: Bool
     public var hash: UInt64

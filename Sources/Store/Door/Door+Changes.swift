@@ -198,7 +198,7 @@ extension Door {
         } else {
             _ = log.flushAll()
             signals.flushAt.storeRelease(0)
-            signals.maintenance.ring()
+            signals.maintenance.wake()
         }
         signals.changes.add(1)
     }

@@ -77,7 +77,7 @@ extension Door {
     ) -> Staging? {
         let total = fields.totalBytes(keyBytes: key.count, valueBytes: valueBytes)
         guard let room = writer.openRoom(total) else {
-            signals.maintenance.ring()
+            signals.maintenance.wake()
             return nil
         }
         let record = Record(memory, at: log.frames.offset(room.frame) + room.start)

@@ -120,10 +120,12 @@ extension Door {
                 recordOffset: offset, recordBytes: content))
     }
 
+    /// Ends a read that nobody needs any more.
+    public mutating func abandon(_ read: DiskRead) { endRead(read) }
+
     /// Ends a read for a get: the record may be promoted, if its slot is unchanged.
-    public mutating func finish(_ read: DiskRead, _ record: DiskRecord?, in region: Region) {
+    public mutating func finish(_ read: DiskRead, _ record: DiskRecord, in region: Region) {
         defer { endRead(read) }
-        guard let record else { return }
         // Wanted before, or nothing has to leave memory for it.
         guard SlotLayout.hits(read.slot) > 0 || log.frames.freeCount > plentyFrames else { return }
         let image = Record(region, at: record.recordOffset)
@@ -132,7 +134,7 @@ extension Door {
     }
 
     /// Ends a read for a change: brings the record into memory. False: no room now, the read has
-    /// not ended; call again when `News.frames` has changed, or `finish` it.
+    /// not ended; call again when `News.frames` has changed, or `abandon` it.
     public mutating func bring(
         _ read: DiskRead, _ record: DiskRecord, in region: Region
     ) -> Bool {
@@ -166,13 +168,12 @@ extension Door {
         endRead(read)
     }
 
-    /// Asks for a value that spans segments to be loaded into memory in the background; ends
-    /// the read.
+    /// Asks the store's own thread to load the segment of a read that `isLoad`; ends the read.
     public mutating func requestLoad(_ read: DiskRead) {
         let segment = UInt32(log.index.layout.segment(read.slot))
         if loads.count < loads.capacity / 2 { loads.push(segment) }
         endRead(read)
-        signals.committer.ring()
+        signals.committer.wake()
     }
 
     /// Contiguous memory (of `memory`) for reading a record of more than `firstReadBytes`.

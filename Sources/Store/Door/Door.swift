@@ -91,15 +91,15 @@ public struct Door: ~Copyable {
         writer.answerCut()
         log.frames.endTurn(worker)
         if log.frames.freeCount < freeFramesMin || log.frames.wanted.loadRelaxed() != 0 {
-            signals.maintenance.ring()
+            signals.maintenance.wake()
         }
-        if log.geometry.hasDisk, log.sealed.count >= sealedSegmentsMax { signals.committer.ring() }
+        if log.geometry.hasDisk, log.sealed.count >= sealedSegmentsMax { signals.committer.wake() }
     }
 
     /// The worker ends: what it has written will be committed. Call it last, outside a turn.
     public mutating func close() {
         writer.close()
-        signals.committer.ring()
+        signals.committer.wake()
     }
 
     /// What has happened that a waiting connection may care about.
@@ -120,7 +120,7 @@ public struct Door: ~Copyable {
             if seen >= barrier { return barrier }
             if signals.awaited.replace(seen, with: barrier) { break }
         }
-        signals.committer.ring()
+        signals.committer.wake()
         return barrier
     }
 

@@ -100,11 +100,11 @@ extension Committer {
 
     /// Writes what the last run had open as whole segments, and deletes the stretches; as much at
     /// a time as a transaction carries.
-    mutating func sealLastRun(_ files: any StoreFiles) throws(LMDBError) {
+    mutating func rebuildLastRun(_ files: any StoreFiles) throws(LMDBError) {
         while !unsealed.segments.isEmpty {
             let store = store
             try store.unsealed.withLock { (sequences: inout [UInt64]) throws(LMDBError) in
-                let sealed = try sealSome(files)
+                let sealed = try rebuildSome(files)
                 sequences.removeAll { sealed.contains($0) }
             }
         }
@@ -121,7 +121,7 @@ extension Committer {
     }
 
     /// One transaction's worth; returns the sequences.
-    private mutating func sealSome(_ files: any StoreFiles) throws(LMDBError) -> [UInt64] {
+    private mutating func rebuildSome(_ files: any StoreFiles) throws(LMDBError) -> [UInt64] {
         let transaction = try files.beginWrite()
         var bytes = 0
         var sealed: [UInt64] = []
@@ -136,13 +136,15 @@ extension Committer {
         for sequence in sealed {
             lastKey = max(lastKey, SegmentKey.make(sequence))
             // Recovery may know it already, from its stretches.
-            if let segment = log.segments.find(sequence: sequence) { publishSealed(files, segment) }
+            if let segment = log.segments.find(sequence: sequence) {
+                publishRebuilt(files, segment)
+            }
         }
         return sealed
     }
 
     /// A segment that was known without a place in the file has one.
-    private mutating func publishSealed(_ files: any StoreFiles, _ segment: Int) {
+    private mutating func publishRebuilt(_ files: any StoreFiles, _ segment: Int) {
         let key = SegmentKey.make(log.segments.sequence(segment))
         var place: UInt64?
         if let transaction = try? files.beginRead() {

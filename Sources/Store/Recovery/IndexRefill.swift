@@ -79,7 +79,7 @@ struct IndexRefill {
         _ shard: Int, _ at: SlotOffset, _ old: UInt64, _ place: Place, isDead: Bool
     ) {
         let wasRemoval = SlotLayout.isRemoval(old)
-        if !wasRemoval { log.bury(old) }
+        if !wasRemoval { log.noteDead(old) }
         let slot = log.index.layout.moved(old, to: place)
         if isDead {
             log.index.storeRemoval(slot, at: at, in: shard)

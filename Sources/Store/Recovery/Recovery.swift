@@ -15,7 +15,7 @@ internal import Synchronization
 /// One pass over the directories, step by step. Reads no clock and never sleeps: its thread, or a
 /// test, does. Used by one thread.
 struct Recovery: ~Copyable {
-    private enum Phase { case survey, presize, read, orphans, report, seal }
+    private enum Phase { case survey, presize, read, orphans, report, awaitRebuild }
 
     private let store: TieredStore
     private let log: SegmentLog
@@ -91,8 +91,8 @@ struct Recovery: ~Copyable {
             store.orphans.withLock { $0 += found }
         case .report:
             report(at: now.nanoseconds)
-            phase = .seal
-        case .seal:
+            phase = .awaitRebuild
+        case .awaitRebuild:
             guard front.waiting == 0 || isSealed else { return .time(now.nanoseconds + 50_000_000) }
             finish()
             return .ended
@@ -146,7 +146,7 @@ struct Recovery: ~Copyable {
         try read(files, head, now: now)
         unread = nil
         publishFloor()
-        if isForCommitter { store.signals.committer.ring() }
+        if isForCommitter { store.signals.committer.wake() }
     }
 
     /// Sequences below this have been read, or have left.
@@ -306,7 +306,7 @@ struct Recovery: ~Copyable {
         front.add(
             segment, head.sequence, isWhole: isWhole,
             isReturned: view.overlap & Segments.returnedBit != 0,
-            waitsForSeal: loaded.isUnsealed && view.filled > log.geometry.segmentBytes)
+            waitsForRebuild: loaded.isUnsealed && view.filled > log.geometry.segmentBytes)
         return true
     }
 
@@ -347,7 +347,7 @@ struct Recovery: ~Copyable {
                 + "unsealed=\(front.waiting) milliseconds=\(milliseconds)")
         // Whoever sees that recovery is over may look at what it has counted and said.
         store.signals.recoveryShown.storeRelease(0)
-        store.signals.committer.ring()
+        store.signals.committer.wake()
     }
 
     /// Nothing that is on disk is unknown or without a place: no removal need be remembered.
@@ -356,7 +356,7 @@ struct Recovery: ~Copyable {
         settle(isLast: true, isSealed: true)
         log.recovering.storeRelease(0)
         sweep()
-        store.signals.committer.ring()
+        store.signals.committer.wake()
     }
 
     /// No older record can come any more: the remembered removals go.

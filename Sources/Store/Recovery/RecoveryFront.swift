@@ -17,7 +17,7 @@ struct RecoveryFront {
         /// Brought back by an earlier release: its records are older than its place says.
         var isReturned: Bool
         /// Too large for a frame of this run, and without a place in the file before it is sealed.
-        var waitsForSeal: Bool
+        var waitsForRebuild: Bool
     }
 
     /// Unread heads, ascending; those before `oldest` were taken from the bottom.
@@ -66,19 +66,19 @@ struct RecoveryFront {
     }
 
     mutating func add(
-        _ segment: Int, _ sequence: UInt64, isWhole: Bool, isReturned: Bool, waitsForSeal: Bool
+        _ segment: Int, _ sequence: UInt64, isWhole: Bool, isReturned: Bool, waitsForRebuild: Bool
     ) {
         unsettled.append(
             Unsettled(
                 segment: segment, sequence: sequence, isWhole: isWhole, isReturned: isReturned,
-                waitsForSeal: waitsForSeal))
+                waitsForRebuild: waitsForRebuild))
     }
 
     /// Calls `body` for every segment that may answer from now on.
     ///
     /// - Parameters:
     ///   - isLast: everything has been read.
-    ///   - isSealed: nothing waits to be sealed any more.
+    ///   - isSealed: nothing of the last run waits to be rebuilt any more.
     mutating func settle(
         isLast: Bool, isSealed: Bool, _ body: (_ segment: Int, _ isWhole: Bool) -> Void
     ) {
@@ -87,7 +87,7 @@ struct RecoveryFront {
         settledFrom = from
         unsettled.removeAll { entry in
             let isNewest = entry.isReturned ? isLast && failedLimit == 0 : entry.sequence >= from
-            guard isNewest, isSealed || !entry.waitsForSeal else { return false }
+            guard isNewest, isSealed || !entry.waitsForRebuild else { return false }
             body(entry.segment, entry.isWhole)
             return true
         }
@@ -99,13 +99,13 @@ struct RecoveryFront {
         let before = unsettled.count
         let from = settledFrom
         unsettled.removeAll { entry in
-            if entry.waitsForSeal, entry.sequence >= from { return false }
+            if entry.waitsForRebuild, entry.sequence >= from { return false }
             body(entry.segment)
             return true
         }
         return before - unsettled.count
     }
 
-    /// Segments that wait to be sealed.
+    /// Segments that wait until the committer has rebuilt what the last run had open.
     var waiting: Int { unsettled.count }
 }

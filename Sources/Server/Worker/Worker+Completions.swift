@@ -1,4 +1,4 @@
-// Worker+Settle: completions become connection states. Nothing is answered here.
+// Worker+Completions: completions become connection states. Nothing is answered here.
 //
 // A completion names the slot and the life of the slot it belongs to. One of an earlier life is
 // ignored, but a buffer that came with it is lent back.
@@ -10,11 +10,11 @@ internal import Uring
 
 extension Worker where Network: ~Copyable {
     /// Takes every completion there is.
-    mutating func settle() {
+    mutating func takeCompletions() {
         while let completion = ring.nextCompletion() {
             switch completion.token.operation {
-            case .receive: settleReceive(completion)
-            case .receiveInto, .send, .room, .cancel, .shutdown, .close: settleOperation(completion)
+            case .receive: takeReceived(completion)
+            case .receiveInto, .send, .room, .cancel, .shutdown, .close: takeOperation(completion)
             case .read: settleRead(completion)
             case .wake: ring.armWake(token: completion.token)
             case .timeout where completion.token.slot == 0:
@@ -37,12 +37,12 @@ extension Worker where Network: ~Copyable {
         return slot
     }
 
-    private mutating func settleReceive(_ completion: Completion) {
+    private mutating func takeReceived(_ completion: Completion) {
         guard let slot = slot(of: completion.token) else {
             if let buffer = completion.buffer { ring.lendBuffer(buffer) }
             return
         }
-        touch(slot)
+        markTouched(slot)
         let connection = connections
         if !completion.isArmed, connection[slot].isArmed {
             connection[slot].isArmed = false
@@ -87,7 +87,7 @@ extension Worker where Network: ~Copyable {
     /// A receive that brought no bytes.
     private mutating func endOfStream(_ slot: Int, _ result: Int32) {
         guard connections[slot].phase == .open else {
-            endIfQuiet(slot)
+            closeDescriptorIfQuiet(slot)
             return
         }
         switch result {
@@ -105,12 +105,12 @@ extension Worker where Network: ~Copyable {
     }
 
     /// Completions that come once for each operation.
-    private mutating func settleOperation(_ completion: Completion) {
+    private mutating func takeOperation(_ completion: Completion) {
         guard let slot = slot(of: completion.token) else { return }
-        touch(slot)
+        markTouched(slot)
         switch completion.token.operation {
         case .send where connections[slot].sending.state != .handed:
-            settleShortSend(slot, completion.result)
+            takeShortSend(slot, completion.result)
             return
         case .send:
             connections[slot].outstanding -= 1
@@ -122,22 +122,22 @@ extension Worker where Network: ~Copyable {
         case .receiveInto:
             connections[slot].isFilling = false
             connections[slot].outstanding -= 1
-            settleFilling(slot, completion.result)
+            takeFilling(slot, completion.result)
         case .cancel:
             connections[slot].isCancelling = false
             connections[slot].outstanding -= 1
         case .close:
             connections[slot].outstanding -= 1
-            vacate(slot)
+            didClose(slot)
             return
         default:
             connections[slot].outstanding -= 1
         }
-        endIfQuiet(slot)
+        closeDescriptorIfQuiet(slot)
     }
 
     /// An immediate send that did not take everything: the rest moves to the pool.
-    private mutating func settleShortSend(_ slot: Int, _ result: Int32) {
+    private mutating func takeShortSend(_ slot: Int, _ result: Int32) {
         let connection = connections
         guard connection[slot].phase == .open else { return }
         counters.add(.shortSends)
