@@ -11,6 +11,11 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("InternalImportsByDefault"),
 ]
 
+/// Tests that only drive what they test are not optimised: compiling them so takes a minute each,
+/// and what they test is. Those of generic code, which is compiled where it is used, and those
+/// that play millions of steps are.
+let driving: [SwiftSetting] = [.unsafeFlags(["-Onone"])]
+
 let package = Package(
     name: "brim",
     products: [
@@ -87,7 +92,8 @@ let package = Package(
                 "Yardstick", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Bench/brim-yardstick", swiftSettings: strict),
-        .testTarget(name: "YardstickTests", dependencies: ["Yardstick"]),
+        .testTarget(
+            name: "YardstickTests", dependencies: ["Yardstick"], swiftSettings: driving),
         .testTarget(name: "MemcacheTests", dependencies: ["Memcache", "Primitives", "Support"]),
         .testTarget(name: "PrimitivesTests", dependencies: ["Primitives"]),
         .target(
@@ -98,10 +104,13 @@ let package = Package(
             name: "UringTests", dependencies: ["Uring", "Simulation", "Primitives", "Support"]),
         .executableTarget(
             name: "lmdb-probe", dependencies: ["LMDB", "Support"], path: "Tests/LMDBProbe"),
-        .testTarget(name: "LMDBTests", dependencies: ["LMDB", "lmdb-probe", "Support"]),
+        .testTarget(
+            name: "LMDBTests", dependencies: ["LMDB", "lmdb-probe", "Support"],
+            swiftSettings: driving),
         .testTarget(
             name: "LoadTests",
-            dependencies: ["Load", "Report", "brim-bench", "Primitives", "Uring"]),
+            dependencies: ["Load", "Report", "brim-bench", "Primitives", "Uring"],
+            swiftSettings: driving),
         .target(name: "Support", path: "Tests/Support"),
         .target(
             name: "StoreSimulation", dependencies: ["Store", "LMDB", "Primitives", "Support"],
@@ -114,8 +123,11 @@ let package = Package(
             dependencies: [
                 "brim", "Server", "Primitives", "Support",
                 .product(name: "Yams", package: "Yams"),
-            ]),
-        .testTarget(name: "ProcessTests", dependencies: ["brim", "brim-micro", "Support"]),
+            ],
+            swiftSettings: driving),
+        .testTarget(
+            name: "ProcessTests", dependencies: ["brim", "brim-micro", "Support"],
+            swiftSettings: driving),
         .testTarget(
             name: "ServerTests",
             dependencies: [
@@ -128,6 +140,6 @@ let package = Package(
             dependencies: [
                 "Store", "StoreSimulation", "SegmentLog", "LMDB", "Primitives", "Support",
             ]),
-        .testTarget(name: "TidyTests"),
+        .testTarget(name: "TidyTests", swiftSettings: driving),
     ]
 )
