@@ -109,13 +109,18 @@ public struct SegmentLog: BitwiseCopyable, Sendable {
         flushSequence.storeRelaxed(segments.sequenceLimit())
         let mark = highestOrder()
         raiseOrders(above: mark)
+        raiseFlushMark(to: mark)
+        // What is dead now is to be taken back, and counted, soon.
+        earliestExpiry.storeRelaxed(0)
+        return mark
+    }
+
+    /// Records up to this order are dead; the mark never falls.
+    public func raiseFlushMark(to mark: UInt64) {
         while true {
             let seen = flushMark.loadRelaxed()
             if seen >= mark || flushMark.replace(seen, with: mark) { break }
         }
-        // What is dead now is to be taken back, and counted, soon.
-        earliestExpiry.storeRelaxed(0)
-        return mark
     }
 
     /// Whether everything in a segment is dead, because it was sealed, and others were opened,

@@ -95,8 +95,9 @@ package struct Act: Sendable {
 
     private static func plan(_ chance: inout Chance) -> FaultPlan {
         var plan = FaultPlan()
-        switch chance.below(6) {
+        switch chance.below(7) {
         case 0: plan.isFull = true
+        case 5: plan.readFails = 1 + chance.below(100)
         case 1: plan.writeFails = 200 + chance.below(800)
         case 2: plan.syncFails = 200 + chance.below(800)
         case 3: plan.metaFails = 200 + chance.below(500)

@@ -23,6 +23,8 @@ package struct Casting: Sendable {
     var ballast = 0
     /// Nothing is ever short and nothing fails but the process: misses are faults too.
     package var isRoomy = false
+    /// The number of workers may be another one after a start.
+    var changesWorkers = false
     var mayDamage = false
     var clockSteps = false
 
@@ -51,6 +53,7 @@ package struct Casting: Sendable {
         }
         mayDamage = !isRoomy && chance.below(5) == 0
         clockSteps = chance.below(4) == 0
+        changesWorkers = chance.below(2) == 0
         weights = Act.weights(&chance, isRoomy: isRoomy)
     }
 }
@@ -110,11 +113,16 @@ package final class Play: @unchecked Sendable {
     /// A start with flags that the chance picks.
     func start() throws {
         home.revive()
+        // What cannot be looked at before the first request is not looked at later.
+        let readFails = home.plan.readFails
+        home.plan.readFails = 0
+        defer { home.plan.readFails = readFails }
         // A process takes its time to start.
         pass(20_000_000 + UInt64(chance.below(500_000_000)))
+        let workers = casting.changesWorkers ? 1 + chance.below(3) : casting.clients
         var configuration = StoreConfiguration(
             memoryBytes: casting.memories[chance.below(casting.memories.count)],
-            workers: casting.clients,
+            workers: workers,
             itemBytesMax: casting.itemMaxima[chance.below(casting.itemMaxima.count)])
         configuration.disk = DiskConfiguration(
             directory: "memory", sizeBytes: casting.stores[chance.below(casting.stores.count)],
@@ -122,7 +130,9 @@ package final class Play: @unchecked Sendable {
         configuration.itemBytesMax = min(
             configuration.itemBytesMax, (configuration.disk?.sizeBytes ?? 0) / 8)
         let mebibytes = (configuration.disk?.sizeBytes ?? 0) >> 20
-        trace?("  start -m \(configuration.memoryBytes >> 20) --store-size \(mebibytes)m")
+        trace?(
+            "  start -m \(configuration.memoryBytes >> 20) -t \(workers) --store-size \(mebibytes)m"
+        )
         let store: TieredStore
         do {
             store = try TieredStore(
@@ -143,7 +153,7 @@ package final class Play: @unchecked Sendable {
             return
         }
         if home.isDead { return }
-        clients = (0..<casting.clients).map {
+        clients = (0..<workers).map {
             PlayedClient(store, number: $0, self, buffer: buffers[$0])
         }
         isRecovering = store.statistics().isRecovering != 0

@@ -156,7 +156,7 @@ extension Committer {
             guard let files = disk.files() else { throw .panic }
             do throws(LMDBError) {
                 if isBroke { throw .mapFull }
-                try delete(files, victims, isUrgent: isUrgent)
+                victims = try delete(files, victims, isUrgent: isUrgent)
             } catch {
                 guard isUrgent, error == .mapFull else { throw error }
                 try deleteUnderMark(files, victims)
@@ -209,9 +209,10 @@ extension Committer {
             || log.segments.fileOffset(name.segment).loadAcquire() != 0
     }
 
+    /// Answers which victims it took; all, unless a page is damaged.
     private mutating func delete(
         _ files: any StoreFiles, _ victims: [Condemned], isUrgent: Bool
-    ) throws(LMDBError) {
+    ) throws(LMDBError) -> [Condemned] {
         writer.cutNow()
         var own: [Int] = []
         for name in victims.flatMap(\.owed) where !isOnDisk(name) && !own.contains(name.segment) {
@@ -219,13 +220,28 @@ extension Committer {
         }
         let open = writer.main.segment
         if open != 0, !own.contains(open) { own.append(open) }
-        let transaction = try files.beginWrite()
-        let fresh = try writeStretches(
-            files, transaction, own, pieceBytes: isUrgent ? Self.pageValueBytes : .max)
-        try delete(files, transaction, victims)
-        try transaction.commit()
-        note(fresh)
+        let pieceBytes = isUrgent ? Self.pageValueBytes : Int.max
+        do throws(LMDBError) {
+            let transaction = try files.beginWrite()
+            let fresh = try writeStretches(files, transaction, own, pieceBytes: pieceBytes)
+            try delete(files, transaction, victims)
+            try transaction.commit()
+            note(fresh)
+            return victims
+        } catch {
+            guard error.isDamage else { throw error }
+            let transaction = try files.beginWrite()
+            let fresh = try writeStretches(files, transaction, own, pieceBytes: pieceBytes)
+            try transaction.commit()
+            note(fresh)
+            let few = Array(victims.prefix(Self.victimsSinglyMax))
+            try deleteSingly(files, few)
+            return few
+        }
     }
+
+    /// As many are deleted at a time where every value has a transaction of its own.
+    private static let victimsSinglyMax = 4
 
     /// What fits a page of its own behind the header.
     private static let pageValueBytes = 4096 - 16
@@ -259,18 +275,46 @@ extension Committer {
         for victim in victims.map(\.resident) {
             let isChain = log.segments.kind(victim.segment) == .chain
             _ = try transaction.delete(.directories, key: victim.sequence)
-            do throws(LMDBError) {
-                var part = 0
-                repeat {
-                    let key = SegmentKey.make(victim.sequence, part: part)
-                    guard try transaction.delete(.segments, key: key) else { break }
-                    part += 1
-                } while isChain && part < SegmentKey.partsMax
-            } catch {
-                // A damaged page: its value stays in the file, unknown to anybody.
-                guard error == .corrupted else { throw error }
-                disk.counters.add(.damagedSegments, 1)
+            var part = 0
+            repeat {
+                let key = SegmentKey.make(victim.sequence, part: part)
+                guard try transaction.delete(.segments, key: key) else { break }
+                part += 1
+            } while isChain && part < SegmentKey.partsMax
+        }
+    }
+
+    /// The same where a page is damaged: each value in a transaction of its own, so that only what
+    /// lies on that page stays in the file, unknown to anybody.
+    private func deleteSingly(
+        _ files: any StoreFiles, _ victims: [Condemned]
+    ) throws(LMDBError) {
+        for victim in victims.map(\.resident) {
+            let isChain = log.segments.kind(victim.segment) == .chain
+            var isDamaged = try !deleteOne(files, .directories, key: victim.sequence).isSound
+            var part = 0
+            while part < (isChain ? SegmentKey.partsMax : 1) {
+                let key = SegmentKey.make(victim.sequence, part: part)
+                let (isThere, isSound) = try deleteOne(files, .segments, key: key)
+                if !isSound { isDamaged = true }
+                if !isThere, isSound { break }
+                part += 1
             }
+            if isDamaged { disk.counters.add(.damagedSegments, 1) }
+        }
+    }
+
+    private func deleteOne(
+        _ files: any StoreFiles, _ table: StoreTable, key: UInt64
+    ) throws(LMDBError) -> (isThere: Bool, isSound: Bool) {
+        do throws(LMDBError) {
+            let transaction = try files.beginWrite()
+            let isThere = try transaction.delete(table, key: key)
+            try transaction.commit()
+            return (isThere, true)
+        } catch {
+            guard error.isDamage else { throw error }
+            return (false, false)
         }
     }
 
@@ -307,7 +351,7 @@ extension Committer {
         guard let files = disk.files() else { return }
         if condemned.isEmpty, !distrusted.damaged.isEmpty { orphans += damagedKeys(files) }
         guard !orphans.isEmpty else { return }
-        let batch = orphans.suffix(Self.orphansPerTransactionMax)
+        var batch = orphans.suffix(Self.orphansPerTransactionMax)
         var count = 0
         do throws(LMDBError) {
             let transaction = try files.beginWrite()
@@ -317,8 +361,20 @@ extension Committer {
             }
             try transaction.commit()
         } catch {
-            // A damaged page keeps what lies on it.
-            if error != .corrupted { return }
+            // A damaged page keeps what lies on it, and only that.
+            guard error.isDamage else { return }
+            batch = batch.suffix(Self.victimsSinglyMax)
+            count = 0
+            putOff.isWaiting = true
+            do throws(LMDBError) {
+                for key in batch {
+                    let sequence = SegmentKey.sequence(key)
+                    _ = try deleteOne(files, .directories, key: sequence)
+                    if try deleteOne(files, .segments, key: key).isThere { count += 1 }
+                }
+            } catch {
+                return
+            }
         }
         disk.counters.add(.orphanParts, count)
         orphans.removeLast(batch.count)

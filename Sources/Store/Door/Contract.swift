@@ -150,6 +150,20 @@ public enum Lookup: BitwiseCopyable {
     case disk(DiskRead)
 }
 
+/// What looking for a value and touching it, in one step, came to.
+public enum TouchedLookup: BitwiseCopyable {
+    case miss
+    /// A miss whose record is still in memory.
+    case dead(Death)
+    /// The value, touched. The shard is locked until `Door.release`.
+    case found(Found)
+    /// A value that is not copied under the lock; it is not touched yet. The shard is locked: pin
+    /// the value, release it, and `touch` it if it still has this cas.
+    case large(Found)
+    case wait
+    case read(DiskRead)
+}
+
 /// Which of memcached's storage commands.
 public enum StoreMode: UInt8, BitwiseCopyable, Sendable {
     case set, add, replace, append, prepend, cas

@@ -180,10 +180,10 @@ extension Committer {
         _ files: any StoreFiles, _ transaction: any StoreWriting, _ sequence: UInt64
     ) throws(LMDBError) {
         disk.counters.add(.damagedSegments, 1)
-        let mark = max(disk.meta.orders, written.flushMark)
+        // A mark that was set since the start, or that a commit which failed had raised, stays.
+        let mark = max(disk.meta.orders, written.flushMark, log.flushMark.loadAcquire())
         try transaction.put(.flushMark, mark)
-        log.flushMark.storeRelease(mark)
-        written.flushMark = mark
+        log.raiseFlushMark(to: mark)
         store.events.error(.lastRunDamaged, "sequence=\(sequence) order=\(mark)")
     }
 

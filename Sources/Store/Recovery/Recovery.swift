@@ -83,12 +83,14 @@ struct Recovery: ~Copyable {
         case .presize: presize()
         case .read: try readNext(files, now: now.unixSeconds)
         case .orphans:
-            let found = orphanScan.step(files, below: store.signals.firstSequence.loadAcquire())
+            let found = try orphanScan.step(
+                files, below: store.signals.firstSequence.loadAcquire())
             guard let found else {
                 phase = .report
                 return .nothing
             }
-            store.orphans.withLock { $0 += found }
+            store.orphans.withLock { $0 += found.orphans }
+            front.didNotFind(found.unreadable)
         case .report:
             report(at: now.nanoseconds)
             phase = .awaitRebuild
