@@ -152,6 +152,12 @@ public struct SegmentLog: BitwiseCopyable, Sendable {
         segments.noteDead(segment, bytes: record.totalBytes)
         if segments.kind(segment) == .promotion { noteDeadHome(record) }
     }
+    /// The same where the record that the slot names is at hand, in memory.
+    @inlinable @inline(__always) public func noteDead(_ slot: UInt64, _ record: Record) {
+        let segment = index.layout.segment(slot)
+        segments.noteDead(segment, bytes: record.totalBytes)
+        if segments.kind(segment) == .promotion { noteDeadHome(record) }
+    }
     @usableFromInline func noteDeadHome(_ record: Record) {
         let home = record.home
         guard segments.stands(home) else { return }

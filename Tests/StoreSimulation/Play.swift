@@ -54,7 +54,13 @@ package struct Casting: Sendable {
         mayDamage = !isRoomy && chance.below(5) == 0
         clockSteps = chance.below(4) == 0
         changesWorkers = chance.below(2) == 0
-        weights = Act.weights(&chance, isRoomy: isRoomy)
+        // More keys than the index of the smaller memory has room for.
+        let isCrowded = !isRoomy && chance.below(30) == 0
+        if isCrowded {
+            memories = [12 << 20, 24 << 20]
+            stores = [64 << 20]
+        }
+        weights = Act.weights(&chance, isRoomy: isRoomy, isCrowded: isCrowded)
     }
 }
 
@@ -79,6 +85,8 @@ package final class Play: @unchecked Sendable {
     /// Whether recovery, or a mended disk, may still be on its way.
     private var wasTroubled = false
     private(set) var isRecovering = false
+    /// In this life looks or reads have failed.
+    private var hadFailingReads = false
     /// Damage was done: what cannot be read is no fault.
     var isDamaged = false
     package private(set) var lives = 0
@@ -117,6 +125,7 @@ package final class Play: @unchecked Sendable {
         let readFails = home.plan.readFails
         home.plan.readFails = 0
         defer { home.plan.readFails = readFails }
+        hadFailingReads = readFails > 0
         // A process takes its time to start.
         pass(20_000_000 + UInt64(chance.below(500_000_000)))
         let workers = casting.changesWorkers ? 1 + chance.below(3) : casting.clients
@@ -186,7 +195,7 @@ package final class Play: @unchecked Sendable {
         guard let played else { return }
         for client in clients { client.close() }
         clients = []
-        played.stop(deadline: now.nanoseconds + 4_500_000_000)
+        played.stop(deadline: now.nanoseconds + 3_000_000_000)
         var steps = 0
         while !isDead, !(stepCommitter() == .ended) {
             pass(1 + UInt64(chance.below(20_000_000)))
@@ -221,6 +230,7 @@ package final class Play: @unchecked Sendable {
         isCommitting = true
         defer { isCommitting = false }
         let wait = played.stepCommitter(at: now)
+        if !isDead, let what = played.checkCommitter() { fail("after a step: \(what)") }
         if let key = Player.watchedKey, let trace { trace("    c \(describe(key: key))") }
         return wait
     }
@@ -236,12 +246,19 @@ package final class Play: @unchecked Sendable {
         guard let played, !isDead, !(isCommitting && home.isWriting) else { return }
         _ = played.stepRecovery(at: now)
         if let key = Player.watchedKey, let trace { trace("    r \(describe(key: key))") }
+        if isRecovering, let key = (0..<model.keys.count).first(where: { slots(of: $0) > 8 }) {
+            fail("key \(key) has \(slots(of: key)) slots")
+        }
         if isRecovering { isRecovering = (store?.statistics().isRecovering ?? 0) != 0 }
     }
 
     /// A delayed flush_all may just have taken effect.
-    func didBeginTurn() {
-        guard let played, model.flush.possible != [0], played.flushAt == 0 else { return }
+    func didBeginTurn(now: UInt32 = 0) {
+        guard let played else { return }
+        if played.flushAt != 0, played.flushAt <= UInt64(now) {
+            fail("a flush_all at \(played.flushAt) is not done at \(now)")
+        }
+        guard model.flush.possible != [0], played.flushAt == 0 else { return }
         let isCertain = !model.flush.possible.contains(0)
         let commits = commits
         model.flushAll(
@@ -309,6 +326,11 @@ package final class Play: @unchecked Sendable {
         if hit { hits += 1 }
     }
 
+    /// Slots of the index that may be the key's.
+    private func slots(of key: Int) -> Int {
+        played?.slotCount(Array("key:\(key)".utf8).span) ?? 0
+    }
+
     /// What the store knows of a key.
     func describe(key: Int) -> String {
         played?.describe(Array("key:\(key)".utf8).span) ?? "no store"
@@ -340,6 +362,9 @@ package final class Play: @unchecked Sendable {
         guard !isDead else { return }
         if !isDone, !isDamaged { return fail("no commit succeeds: \(describe())") }
         let statistics = store?.statistics() ?? StoreStatistics()
+        if statistics.damagedReads != 0, !isDamaged, !hadFailingReads {
+            fail("\(statistics.damagedReads) records could not be read back")
+        }
         if statistics.framesPinned != 0 { fail("\(statistics.framesPinned) pins were kept") }
         if let what = played?.check() { fail(what) }
     }
@@ -347,6 +372,7 @@ package final class Play: @unchecked Sendable {
     func trouble(_ plan: FaultPlan) {
         home.plan = plan
         wasTroubled = true
+        if plan.readFails > 0 { hadFailingReads = true }
     }
 
     /// Something may take as long as it likes: the disk is not well, or was not.

@@ -3,6 +3,7 @@
 
 import Primitives
 import Store
+import Support
 
 /// What a change came to; `stuck`: it was given up after many steps, and nothing has changed.
 enum Answer: Equatable {
@@ -41,7 +42,7 @@ final class PlayedClient {
     func begin() {
         lastTurn = play.now.unixSeconds
         door.beginTurn(now: lastTurn)
-        play.didBeginTurn()
+        play.didBeginTurn(now: lastTurn)
     }
 
     func turn() {
@@ -372,6 +373,19 @@ final class PlayedClient {
         if isDone { return true }
         let frames = door.news().frames
         return wait(for: "memory to read into", until: { door.news().frames != frames })
+    }
+
+    /// Sets some of many keys, in one turn, as far as there is memory for them.
+    func crowd(_ chance: inout Chance, keys: Int, count: Int) {
+        begin()
+        for _ in 0..<count {
+            let name = Array("crowd:\(chance.below(keys))".utf8)
+            let outcome = door.store(
+                .set, key: name.span, hash: door.hash(name.span), value: name.span, flags: 0,
+                expiry: 0, isExpired: false, cas: 0)
+            if case .wait = outcome { break }
+        }
+        door.endTurn()
     }
 
     /// Room for a value that arrives in pieces, while others go on; nil: there was none.

@@ -178,6 +178,7 @@ public enum Outcome: BitwiseCopyable {
     /// The combined value of an append is too large, or would never fit.
     case tooLarge
     /// Memory is full of what is not yet on disk: execute again when `News.frames` has changed.
+    /// (Orders do not run out: the committer reserves more when three quarters are used.)
     case wait
     /// The record must be seen first: read it, `bring` (or `drop`, or exclude) it, execute again.
     case read(DiskRead)

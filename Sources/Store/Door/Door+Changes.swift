@@ -114,9 +114,9 @@ extension Door {
         _ subject: Subject, _ hash: UInt64, _ shard: Int, to place: Place
     ) {
         switch subject {
-        case .present(let at, let slot, _, _):
+        case .present(let at, let slot, let old, _):
             // What was wanted stays wanted: one hit of the old record's is kept.
-            writer.replace(at, slot, with: place, hits: min(SlotLayout.hits(slot), 1))
+            writer.replace(at, slot, old, with: place, hits: min(SlotLayout.hits(slot), 1))
         case .unread(let at, let slot):
             log.index.setMayHide(shard)
             log.count(.takenUnread)
@@ -219,7 +219,9 @@ extension Door {
         switch subject {
         case .unread(let at, let slot) where isRecovering:
             log.rememberUnread(shard, at, slot)
-        case .present(let at, let slot, _, _), .unread(let at, let slot):
+        case .present(let at, let slot, let record, _):
+            writer.remove(hash, at, slot, record)
+        case .unread(let at, let slot):
             writer.remove(hash, at, slot)
         case .absent, .mustRead: break
         }

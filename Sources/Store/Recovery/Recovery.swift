@@ -316,7 +316,7 @@ struct Recovery: ~Copyable {
     private mutating func settle(isLast: Bool = false, isSealed: Bool = false) {
         let log = log
         front.settle(isLast: isLast, isSealed: isSealed) { segment, isWhole in
-            log.segments.advance(segment, from: .unsettled, to: isWhole ? .resting : .dying)
+            log.segments.advanceIf(segment, from: .unsettled, to: isWhole ? .resting : .dying)
         }
     }
 
@@ -329,7 +329,7 @@ struct Recovery: ~Copyable {
         // before that directory does.
         let log = log
         counts.distrusted = front.distrust { segment in
-            log.segments.advance(segment, from: .unsettled, to: .dying)
+            log.segments.advanceIf(segment, from: .unsettled, to: .dying)
         }
         let failed = front.failedSequences
         store.damaged.withLock { $0 += failed }
