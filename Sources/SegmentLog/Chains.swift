@@ -83,7 +83,7 @@ extension Writer {
     /// A segment that rests on disk is in memory again, in this frame.
     public func adopt(_ frame: Int, as segment: Int) {
         log.segments.setFrame(segment, frame)
-        log.segments.setState(segment, .clean)
+        log.segments.advance(segment, from: .resting, to: .clean)
     }
 
     /// The same for a record in a chain.

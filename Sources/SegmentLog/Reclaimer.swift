@@ -65,7 +65,7 @@ public struct Reclaimer: ~Copyable {
     private mutating func reclaimWithoutDisk(_ missing: Int, now: UInt32) -> Bool {
         var chosen: [(UInt32, Bool)] = []
         while chosen.count < min(missing, Self.victimsMax), let victim = chooseVictim() {
-            log.segments.setState(Int(victim.0), .leaving)
+            log.segments.advance(Int(victim.0), from: .clean, to: .leaving)
             chosen.append(victim)
         }
         guard !chosen.isEmpty else { return false }
@@ -193,7 +193,7 @@ public struct Reclaimer: ~Copyable {
         if isLive, log.segments.hits(segment).exchange(0) > 0 {
             let isKept = clearHits(segment)
             if isKept {
-                log.segments.setState(segment, .clean)
+                log.segments.advanceIf(segment, from: .leaving, to: .clean)
                 log.promotionRegion.push(UInt32(segment))
                 return
             }
@@ -226,8 +226,9 @@ public struct Reclaimer: ~Copyable {
     /// The segment's memory is quarantined; with a disk the segment rests there.
     private func takeFrame(_ segment: Int) {
         let frame = log.segments.takeFrame(segment)
-        if log.geometry.hasDisk, log.segments.state(segment) == .clean {
-            log.segments.setState(segment, .resting)
+        if log.geometry.hasDisk, log.segments.kind(segment) != .promotion {
+            // The committer may have taken it off the disk meanwhile.
+            log.segments.advanceIf(segment, from: .clean, to: .resting)
         }
         if let frame { log.frames.retire(frame) }
     }

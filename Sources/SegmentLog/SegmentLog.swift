@@ -109,13 +109,18 @@ public struct SegmentLog: BitwiseCopyable, Sendable {
         flushSequence.storeRelaxed(segments.sequenceLimit())
         let mark = highestOrder()
         raiseOrders(above: mark)
+        raiseFlushMark(to: mark)
+        // What is dead now is to be taken back, and counted, soon.
+        earliestExpiry.storeRelaxed(0)
+        return mark
+    }
+
+    /// Records up to this order are dead; the mark never falls.
+    public func raiseFlushMark(to mark: UInt64) {
         while true {
             let seen = flushMark.loadRelaxed()
             if seen >= mark || flushMark.replace(seen, with: mark) { break }
         }
-        // What is dead now is to be taken back, and counted, soon.
-        earliestExpiry.storeRelaxed(0)
-        return mark
     }
 
     /// Whether everything in a segment is dead, because it was sealed, and others were opened,
@@ -144,6 +149,12 @@ public struct SegmentLog: BitwiseCopyable, Sendable {
         let segment = index.layout.segment(slot)
         guard let frame = segments.frame(segment) else { return segments.noteDeadUnread(segment) }
         let record = record(frame, slot)
+        segments.noteDead(segment, bytes: record.totalBytes)
+        if segments.kind(segment) == .promotion { noteDeadHome(record) }
+    }
+    /// The same where the record that the slot names is at hand, in memory.
+    @inlinable @inline(__always) public func noteDead(_ slot: UInt64, _ record: Record) {
+        let segment = index.layout.segment(slot)
         segments.noteDead(segment, bytes: record.totalBytes)
         if segments.kind(segment) == .promotion { noteDeadHome(record) }
     }

@@ -24,6 +24,22 @@ public enum SegmentState: UInt32, BitwiseCopyable, Sendable {
     /// newer: its slots are known, for comparison, but they answer nothing.
     case unsettled
 
+    /// Whether a segment may go from this state to that one. The whole of its life is here, and
+    /// drawn in docs/architecture.md.
+    public func mayBecome(_ next: SegmentState) -> Bool {
+        switch (self, next) {
+        case (.free, .open), (.free, .unsettled): true
+        case (.open, .sealed), (.open, .clean): true
+        case (.sealed, .clean), (.sealed, .dying): true
+        case (.clean, .resting), (.clean, .leaving), (.clean, .dying), (.clean, .free): true
+        case (.resting, .clean), (.resting, .dying): true
+        case (.leaving, .clean), (.leaving, .free): true
+        case (.unsettled, .resting), (.unsettled, .dying): true
+        case (.dying, .free): true
+        default: false
+        }
+    }
+
     /// Whether slots of a segment in this state that is not in memory answer nothing.
     @inlinable var isSilent: Bool { rawValue >= SegmentState.dying.rawValue }
 }
@@ -53,7 +69,7 @@ public struct Segments: BitwiseCopyable, Sendable {
     // 32 records, 36 dead, 40 hits, 44 reads, 48 earliest expiry, 52 latest expiry,
     // 56 overlap: the next sequence when this segment was sealed; segments from it on were opened
     // later, only lower ones may have been open at the same time.
-    // Behind the entries: 0 next sequence, 8 the clock.
+    // Behind the entries: 0 next sequence, 8 the clock, 16 moves that could not be.
 
     init(_ geometry: Geometry) throws(MemoryError) {
         count = geometry.segmentCount
@@ -75,7 +91,9 @@ public struct Segments: BitwiseCopyable, Sendable {
     // MARK: Numbers and sequences
 
     /// Takes a free number and the next sequence.
-    func open(_ kind: SegmentKind, sequence: UInt64? = nil) -> Int? {
+    func open(
+        _ kind: SegmentKind, sequence: UInt64? = nil, as state: SegmentState = .open
+    ) -> Int? {
         guard let number = freeNumbers.pop() else { return nil }
         let segment = Int(number)
         table.zero(segment * 64, 64)
@@ -83,7 +101,8 @@ public struct Segments: BitwiseCopyable, Sendable {
         table.store(kind.rawValue, at: segment * 64 + 4)
         table.store(sequence ?? nextSequence.add(1), at: segment * 64 + 8)
         openedWords.atomic32(at: segment * 4).storeRelaxed(clock.loadRelaxed())
-        setState(segment, .open)
+        // On disk already, it is told of by whoever fills in what is known of it.
+        if state == .open { advance(segment, from: .free, to: .open) }
         return segment
     }
 
@@ -99,7 +118,7 @@ public struct Segments: BitwiseCopyable, Sendable {
     }
 
     func free(_ segment: Int) {
-        setState(segment, .free)
+        advance(segment, from: state(segment), to: .free)
         frameWord(segment).storeRelease(0)
         freeNumbers.push(UInt32(segment))
     }
@@ -112,7 +131,7 @@ public struct Segments: BitwiseCopyable, Sendable {
         _ kind: SegmentKind, sequence: UInt64, filled: Int, records: Int, overlap: UInt64,
         earliest: UInt32, latest: UInt32, fileOffset: UInt64?
     ) -> Int? {
-        guard let segment = open(kind, sequence: sequence) else { return nil }
+        guard let segment = open(kind, sequence: sequence, as: .unsettled) else { return nil }
         self.filled(segment).storeRelaxed(UInt32(filled))
         cut(segment).storeRelaxed(UInt32(filled))
         self.records(segment).storeRelaxed(UInt32(records))
@@ -120,15 +139,41 @@ public struct Segments: BitwiseCopyable, Sendable {
         earliestExpiry(segment).storeRelaxed(earliest)
         latestExpiry(segment).storeRelaxed(latest)
         self.fileOffset(segment).storeRelease(fileOffset ?? Self.noFileOffset)
-        setState(segment, .unsettled)
+        advance(segment, from: .free, to: .unsettled)
         return segment
+    }
+
+    /// Moves a segment on, from a state that it is in for certain. If it is not, that is counted,
+    /// and the segment stays as it is: a mistake in here, which no bytes on disk can make, ends
+    /// debug builds and plays, but no server.
+    public func advance(_ segment: Int, from: SegmentState, to: SegmentState) {
+        if !advanceIf(segment, from: from, to: to) { noteStray(segment, to) }
     }
 
     /// Moves a segment on if it is in the state `from`; answers whether it was. For states that
     /// two threads may leave at the same time.
     @discardableResult
-    public func advance(_ segment: Int, from: SegmentState, to: SegmentState) -> Bool {
-        word32(segment, 0).replace(from.rawValue, with: to.rawValue)
+    public func advanceIf(_ segment: Int, from: SegmentState, to: SegmentState) -> Bool {
+        guard from.mayBecome(to) else {
+            noteStray(segment, to)
+            return false
+        }
+        return word32(segment, 0).replace(from.rawValue, with: to.rawValue)
+    }
+
+    /// Whatever it is, nothing of the segment answers any more, and no read begins in it.
+    public func end(_ segment: Int) {
+        while case let now = state(segment), now != .dying {
+            guard now.mayBecome(.dying) else { return noteStray(segment, .dying) }
+            if advanceIf(segment, from: now, to: .dying) { return }
+        }
+    }
+
+    /// Moves that were asked for and could not be.
+    public var strayMoves: AtomicWord64 { table.atomic64(at: count * 64 + 16) }
+    private func noteStray(_ segment: Int, _ to: SegmentState) {
+        strayMoves.add(1)
+        assertionFailure("segment \(segment) is \(state(segment)), and was to become \(to)")
     }
 
     /// In `overlap`: written by an earlier release, which appended anew what the run before it
@@ -186,9 +231,6 @@ public struct Segments: BitwiseCopyable, Sendable {
     }
     @inlinable public func state(_ segment: Int) -> SegmentState {
         SegmentState(rawValue: word32(segment, 0).loadAcquire()) ?? .free
-    }
-    @inlinable public func setState(_ segment: Int, _ state: SegmentState) {
-        word32(segment, 0).storeRelease(state.rawValue)
     }
     @inlinable public func kind(_ segment: Int) -> SegmentKind {
         SegmentKind(rawValue: table.uint32(at: segment &<< 6 &+ 4)) ?? .log

@@ -322,6 +322,15 @@ public struct Writer: ~Copyable {
         if hits != 0 { log.segments.hits(place.segment).add(1) }
     }
 
+    /// The same for a slot whose record `old` is at hand, in memory.
+    @inlinable public mutating func replace(
+        _ at: SlotOffset, _ slot: UInt64, _ old: Record, with place: Place, hits: UInt64 = 0
+    ) {
+        log.noteDead(slot, old)
+        log.index.store(log.index.layout.moved(slot, to: place, hits: hits), at: at)
+        if hits != 0 { log.segments.hits(place.segment).add(1) }
+    }
+
     /// Adds a slot for a key that has none. Shard locked.
     @inlinable public mutating func insert(_ hash: UInt64, _ place: Place, hits: UInt64 = 0) {
         let layout = log.index.layout
@@ -333,6 +342,14 @@ public struct Writer: ~Copyable {
     /// Takes a key's slot away. Shard locked.
     @inlinable public mutating func remove(_ hash: UInt64, _ at: SlotOffset, _ slot: UInt64) {
         noteDead(slot)
+        log.index.remove(hash, at: at)
+    }
+
+    /// The same for a slot whose record is at hand, in memory.
+    @inlinable public mutating func remove(
+        _ hash: UInt64, _ at: SlotOffset, _ slot: UInt64, _ record: Record
+    ) {
+        log.noteDead(slot, record)
         log.index.remove(hash, at: at)
     }
 
@@ -363,10 +380,10 @@ public struct Writer: ~Copyable {
 
     mutating func handOn(_ segment: Int) {
         if log.geometry.hasDisk {
-            log.segments.setState(segment, .sealed)
+            log.segments.advance(segment, from: .open, to: .sealed)
             log.sealed.push(UInt32(segment))
         } else {
-            log.segments.setState(segment, .clean)
+            log.segments.advance(segment, from: .open, to: .clean)
             log.logRegion.push(UInt32(segment))
         }
     }
@@ -376,7 +393,7 @@ public struct Writer: ~Copyable {
         guard segment != 0 else { return }
         finish(promotion)
         promotion = OpenSegment()
-        log.segments.setState(segment, .clean)
+        log.segments.advance(segment, from: .open, to: .clean)
         log.promotionRegion.push(UInt32(segment))
     }
 

@@ -54,14 +54,32 @@ package final class PlayedStore {
     /// Second of a delayed flush_all that is still to come; 0: there is none.
     package var flushAt: UInt64 { store.signals.flushAt.loadAcquire() }
 
+    /// What the committer's parts hold to between two steps; a sentence if one does not.
+    package func checkCommitter() -> String? { committer.check() }
+
     /// What must hold while no command runs; a sentence if it does not.
     package func check() -> String? {
         let segments = store.log.segments
+        let strays = segments.strayMoves.loadAcquire()
+        if strays != 0 { return "\(strays) moves of segments could not be" }
         for segment in 1..<segments.count where segments.state(segment) != .free {
             let reads = segments.reads(segment).loadAcquire()
             if reads != 0 { return "segment \(segment) has \(reads) reads that nobody makes" }
         }
         return nil
+    }
+
+    /// Slots of the index that may be a key's, removals among them.
+    package func slotCount(_ key: Span<UInt8>) -> Int {
+        let log = store.log
+        let hash = log.hasher.hash(key)
+        let shard = log.index.shard(hash)
+        log.index.lock(shard)
+        defer { log.index.unlock(shard) }
+        var count = 0
+        var walk = log.index.matches(hash)
+        while log.index.next(&walk) != nil { count += 1 }
+        return count
     }
 
     /// What the index knows of a key, for a reader of a history.

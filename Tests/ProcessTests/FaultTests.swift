@@ -17,6 +17,10 @@ extension ProcessTests {
             try Scenario.run("faults.\(scenario)")
         }
 
+        @Test func whatIsLostAtAStopIsSaid() throws {
+            try Scenario.run("faults.stop_while_the_disk_takes_nothing")
+        }
+
         @Test(arguments: ["damaged_file", "damaged_values"])
         func noDamageIsEverServed(_ scenario: String) throws {
             try Scenario.run("faults.\(scenario)")

@@ -202,7 +202,7 @@ final class SmallWorld {
                 from: log.frames.memory, at: log.frames.offset(frame), to: segment * 4096,
                 count: Int(log.segments.filled(segment).loadRelaxed()))
             log.segments.fileOffset(segment).storeRelease(UInt64(segment) * 4096)
-            log.segments.setState(segment, .clean)
+            log.segments.advance(segment, from: .sealed, to: .clean)
             log.logRegion.push(number)
             committed.append(segment)
         }
@@ -246,7 +246,8 @@ final class SmallWorld {
             }
             position += record.totalBytes
         }
-        log.segments.free(number: segment)
+        segments.end(segment)
+        segments.free(number: segment)
     }
 
     // MARK: Checking

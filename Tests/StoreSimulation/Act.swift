@@ -7,19 +7,22 @@ import Support
 package struct Act: Sendable {
     enum Kind: Int, CaseIterable {
         case commands, commit, housekeeping, recovery, time
-        case kill, stop, trouble, well, heal, damage, clock
+        case kill, stop, trouble, well, heal, damage, clock, crowd
     }
 
     let kind: Kind
     let seed: UInt64
 
     /// How often each kind comes, for one seed: some kinds are left out.
-    static func weights(_ chance: inout Chance, isRoomy: Bool) -> [Int] {
+    static func weights(
+        _ chance: inout Chance, isRoomy: Bool, isCrowded: Bool
+    ) -> [Int] {
         var weights = [600, 60, 40, 40, 20, 3, 3, 4, 4, 3, 1, 2]
         for kind in [1, 2, 3, 4] where chance.below(4) == 0 { weights[kind] /= 8 }
         for kind in 5..<12 where chance.below(3) == 0 { weights[kind] = 0 }
         for kind in 5..<7 where chance.below(3) == 0 { weights[kind] *= 6 }
         if isRoomy { for kind in [7, 10] { weights[kind] = 0 } }
+        weights.append(isCrowded ? 12 : 0)
         return weights
     }
 
@@ -64,6 +67,7 @@ package struct Act: Sendable {
             play.isDamaged = true
             play.bury()
             if let what = play.home.damage() { play.trace?("    damaged: \(what)") }
+        case .crowd: crowd(play)
         case .clock:
             guard play.casting.clockSteps else { break }
             play.setClock(by: play.chance.below(200) - 100)
@@ -75,6 +79,19 @@ package struct Act: Sendable {
         guard play.isRunning else { return }
         let client = play.clients[play.chance.below(play.clients.count)]
         Command(&play.chance, play.casting).execute(play, client)
+    }
+
+    /// Many small values that nobody asks for again: they fill the index.
+    private func crowd(_ play: Play) {
+        for _ in 0..<600 {
+            guard play.isRunning, let client = play.clients.first, !client.isBusy else { return }
+            client.crowd(&play.chance, keys: 400_000, count: 64)
+            play.pass(100_000)
+            play.stepCommitter()
+            if play.chance.below(4) == 0 { play.stepMaintenance() }
+            if play.chance.below(8) == 0 { play.stepRecovery() }
+            for other in play.clients where !other.isBusy { other.turn() }
+        }
     }
 
     /// The process dies: at once, or at one of the next calls of the files.
@@ -95,8 +112,9 @@ package struct Act: Sendable {
 
     private static func plan(_ chance: inout Chance) -> FaultPlan {
         var plan = FaultPlan()
-        switch chance.below(6) {
+        switch chance.below(7) {
         case 0: plan.isFull = true
+        case 5: plan.readFails = 1 + chance.below(100)
         case 1: plan.writeFails = 200 + chance.below(800)
         case 2: plan.syncFails = 200 + chance.below(800)
         case 3: plan.metaFails = 200 + chance.below(500)

@@ -11,7 +11,7 @@ struct Command {
         case store(StoreMode)
         case cas(isRight: Bool)
         case number
-        case delete, touch
+        case delete, touch, gat
         case add(UInt64, isDecrement: Bool)
         case flush(after: UInt32)
     }
@@ -43,7 +43,8 @@ struct Command {
         case 75..<78: kind = .number
         case 78..<84: kind = .add(UInt64(chance.below(500)), isDecrement: chance.below(3) == 0)
         case 84..<93: kind = .delete
-        case 93..<99: kind = .touch
+        case 93..<96: kind = .touch
+        case 96..<99: kind = .gat
         default:
             kind =
                 chance.below(6) > 0
@@ -163,6 +164,10 @@ struct Command {
                     return new
                 }
             }
+        case .gat:
+            client.gat(name, expiry: expiry, isExpired: isExpired) { item in
+                judgeTouched(play, client, item, expiry, isExpired)
+            }
         case .add(let delta, let isDecrement): add(play, client, name, delta, isDecrement, id)
         case .get, .flush: break
         }
@@ -176,13 +181,20 @@ struct Command {
             judgeStore(play, client, answer, mode, value, id, expiry, isExpired, cas)
         }
         guard isStaged else {
-            return client.change(
+            var wasStuck = false
+            client.change(
                 name,
                 { door, hash, except in
                     door.store(
                         mode, key: name.span, hash: hash, value: value.span, flags: flags,
                         expiry: expiry, isExpired: isExpired, cas: cas, except: except)
-                }, settle: settle)
+                },
+                settle: { answer in
+                    wasStuck = answer == .stuck
+                    settle(answer)
+                })
+            if wasStuck, mode == .set { forget(play, client) }
+            return
         }
         guard value.count <= play.itemBytesMax else { return }
         guard let staging = client.stage(name, value, flags: flags, expiry: expiry) else { return }
@@ -197,7 +209,9 @@ struct Command {
                 wasStuck = answer == .stuck
                 settle(answer)
             })
-        if wasStuck, !play.isDead { client.door.abandon(staging) }
+        guard wasStuck, !play.isDead else { return }
+        client.door.abandon(staging)
+        if mode == .set { forget(play, client) }
     }
 
     // MARK: Judging
@@ -227,6 +241,44 @@ struct Command {
                 key, Register.join([alive.map { next($0) }]), commit: commits.begun + 1,
                 completed: commits.completed)
         }
+    }
+
+    private func judgeTouched(
+        _ play: Play, _ client: PlayedClient, _ item: PlayedItem?, _ expiry: UInt32,
+        _ isExpired: Bool
+    ) {
+        guard !play.isDead, let item else { return }
+        let isSame: (ValueState) -> Bool = { $0.bytes == item.bytes && $0.flags == item.flags }
+        guard play.model.alive(key, client.lastTurn).contains(where: isSame) else {
+            return play.fail(
+                "gat of \(key) answered \(TruthModel.describe(item.bytes)); it may be "
+                    + TruthModel.describe(play.model.alive(key, client.lastTurn).map { $0 }))
+        }
+        play.model.narrow(key, isSame)
+        judge(play, client, .touched, [.touched]) { old in
+            guard !isExpired else { return nil }
+            var new = old
+            new?.expiry = expiry
+            return new
+        }
+    }
+
+    /// A set that has failed for want of memory: the value that it was to replace goes.
+    private func forget(_ play: Play, _ client: PlayedClient) {
+        guard !play.isDead else { return }
+        client.begin()
+        let lasts = client.door.forget(name.span, hash: client.door.hash(name.span))
+        let commits = play.commits
+        let old = play.model.possible(key)
+        play.trace?("      \(client.number) forgot \(key), lasts: \(lasts)")
+        play.model.change(
+            key, lasts ? [nil] : Register.join([[nil], old]), commit: commits.begun + 1,
+            completed: commits.completed)
+        if case .miss = client.look(name) {
+        } else {
+            play.fail("key \(key) outlived a set that failed")
+        }
+        client.door.endTurn()
     }
 
     private func judgeStore(
@@ -307,9 +359,10 @@ struct Command {
     }
 
     private static func sum(_ bytes: [UInt8], _ delta: UInt64, _ isDecrement: Bool) -> UInt64? {
-        var digits = bytes[...]
-        while digits.last == 32 { digits.removeLast() }
-        guard !digits.isEmpty, digits.count <= 20, digits.allSatisfy({ $0 >= 48 && $0 <= 57 }),
+        // As strtoull: what follows a blank does not count.
+        let digits = bytes.prefix { $0 >= 48 && $0 <= 57 }
+        guard !digits.isEmpty, digits.count <= 20,
+            digits.count == bytes.count || bytes[digits.count] == 32,
             let number = UInt64(String(decoding: digits, as: UTF8.self))
         else { return nil }
         return isDecrement ? (number > delta ? number - delta : 0) : number &+ delta

@@ -37,6 +37,10 @@ struct StoredTable {
     private(set) var entries: [(key: TableKey, value: StoredValue)] = []
     /// Bytes of small values, with their keys.
     private(set) var smallBytes = 0
+    /// These keys lie on a page of the tree that is damaged.
+    var damaged: ClosedRange<TableKey>?
+
+    func isDamaged(_ key: TableKey) -> Bool { damaged?.contains(key) ?? false }
 
     /// Where `key` is or would be.
     func position(_ key: TableKey) -> Int {

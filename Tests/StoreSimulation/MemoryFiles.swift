@@ -20,6 +20,7 @@ package struct FaultPlan {
     /// The meta page: it is not known which of two states a start will find.
     package var metaFails = 0
     package var reopenFails = 0
+    /// The begin of a look, and a worker's read through its ring.
     package var readFails = 0
     /// The process dies, before the call or behind it.
     package var crashes = 0
@@ -80,6 +81,7 @@ package final class MemoryHome: StoreHome, @unchecked Sendable {
 
     /// Damages a value; answers which.
     package func damage() -> String? {
+        if chance.below(4) == 0 { return damagePage() }
         let table = [0, 1, 2, 2][chance.below(4)]
         let entries = durable.tables[table].entries
         guard !entries.isEmpty else { return nil }
@@ -88,6 +90,18 @@ package final class MemoryHome: StoreHome, @unchecked Sendable {
         let at = chance.below(value.bytes.count)
         value.bytes[at] ^= UInt8(1 + chance.below(255))
         return "byte \(at) of \(key.first >> (table == 0 ? 10 : 0)) in table \(table)"
+    }
+
+    /// Damages a page of the tree of directories or segments, with all keys on it.
+    private func damagePage() -> String? {
+        let table = [0, 2][chance.below(2)]
+        let entries = durable.tables[table].entries
+        guard !entries.isEmpty else { return nil }
+        let first = chance.below(entries.count)
+        let last = min(first + chance.below(6), entries.count - 1)
+        let keys = entries[first].key...entries[last].key
+        durable.tables[table].damaged = keys
+        return "the page of \(keys.lowerBound.first)...\(keys.upperBound.first) in table \(table)"
     }
 
     // MARK: StoreHome
@@ -191,29 +205,33 @@ class MemoryReading: StoreReading {
         self.state = state
     }
 
+    func find(_ table: StoreTable, _ key: TableKey) throws(LMDBError) -> StoredValue? {
+        let stored = state.tables[table.rawValue]
+        if stored.isDamaged(key) { throw .corrupted }
+        return stored.find(key)
+    }
+
     func get<R>(
         _ table: StoreTable, key: UInt64, _ body: (Span<UInt8>) throws(LMDBError) -> R
     ) throws(LMDBError) -> R? {
-        try home.call(home.plan.readFails, .corrupted)
-        guard let value = state.tables[table.rawValue].find(TableKey(first: key)) else {
-            return nil
-        }
+        try home.call(0, .corrupted)
+        guard let value = try find(table, TableKey(first: key)) else { return nil }
         return try body(value.bytes.span)
     }
 
     func fileOffset(segment key: UInt64) throws(LMDBError) -> UInt64? {
-        try home.call(home.plan.readFails, .corrupted)
-        let value = state.tables[StoreTable.segments.rawValue].find(TableKey(first: key))
+        try home.call(0, .corrupted)
+        let value = try find(.segments, TableKey(first: key))
         return value?.page.map { UInt64($0) * 4096 + 16 }
     }
 
     func firstKey(_ table: StoreTable) throws(LMDBError) -> UInt64? {
-        try home.call(home.plan.readFails, .corrupted)
+        try home.call(0, .corrupted)
         return state.tables[table.rawValue].entries.first?.key.first
     }
 
     func lastKey(_ table: StoreTable) throws(LMDBError) -> UInt64? {
-        try home.call(home.plan.readFails, .corrupted)
+        try home.call(0, .corrupted)
         return state.tables[table.rawValue].entries.last?.key.first
     }
 
@@ -225,10 +243,11 @@ class MemoryReading: StoreReading {
         _ table: StoreTable, from start: UInt64,
         _ body: (UInt64, Span<UInt8>) throws(LMDBError) -> Bool
     ) throws(LMDBError) {
-        try home.call(home.plan.readFails, .corrupted)
+        try home.call(0, .corrupted)
         let stored = state.tables[table.rawValue]
         for at in stored.position(TableKey(first: start))..<stored.entries.count {
             let (key, value) = stored.entries[at]
+            if stored.isDamaged(key) { throw .corrupted }
             guard try body(key.first, value.bytes.span) else { return }
         }
     }
@@ -236,7 +255,7 @@ class MemoryReading: StoreReading {
     func forEachStretch(
         from start: PairKey, _ body: (PairKey, Span<UInt8>) throws(LMDBError) -> Bool
     ) throws(LMDBError) {
-        try home.call(home.plan.readFails, .corrupted)
+        try home.call(0, .corrupted)
         let stored = state.tables[StoreTable.stretches.rawValue]
         let first = stored.position(TableKey(first: start.first, second: start.second))
         for at in first..<stored.entries.count {
@@ -248,7 +267,7 @@ class MemoryReading: StoreReading {
     func stretch<R>(
         atOrBelow key: PairKey, _ body: (PairKey, Span<UInt8>) throws(LMDBError) -> R
     ) throws(LMDBError) -> R? {
-        try home.call(home.plan.readFails, .corrupted)
+        try home.call(0, .corrupted)
         let stored = state.tables[StoreTable.stretches.rawValue]
         let at = stored.position(TableKey(first: key.first, second: key.second &+ 1)) - 1
         guard at >= 0 else { return nil }
@@ -263,6 +282,16 @@ final class MemoryWriting: MemoryReading, StoreWriting {
     private var dirty: [Int] = []
     private var touched = 0
     private var isOver = false
+    /// A call has thrown: nothing but dropping it is left.
+    private var isBroken = false
+
+    /// After an error LMDB takes nothing more of a transaction.
+    private func check(_ table: StoreTable, _ key: TableKey) throws(LMDBError) {
+        precondition(!isBroken, "a transaction is used after an error")
+        guard state.tables[table.rawValue].isDamaged(key) else { return }
+        isBroken = true
+        throw .corrupted
+    }
 
     override init(_ files: MemoryFiles, _ state: StoredState) {
         super.init(files, state)
@@ -304,6 +333,7 @@ final class MemoryWriting: MemoryReading, StoreWriting {
     ) throws(LMDBError) {
         home.interleave()
         try home.call(0, .panic)
+        try check(table, key)
         try touch()
         _ = remove(table, key)
         var page: Int?
@@ -344,13 +374,14 @@ final class MemoryWriting: MemoryReading, StoreWriting {
     private func delete(_ table: StoreTable, _ key: TableKey) throws(LMDBError) -> Bool {
         home.interleave()
         try home.call(0, .panic)
+        try check(table, key)
         guard state.tables[table.rawValue].find(key) != nil else { return false }
         try touch()
         return remove(table, key)
     }
 
     func commit() throws(LMDBError) {
-        precondition(!isOver)
+        precondition(!isOver && !isBroken)
         home.interleave()
         isOver = true
         defer { home.end() }

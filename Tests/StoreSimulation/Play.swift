@@ -23,6 +23,8 @@ package struct Casting: Sendable {
     var ballast = 0
     /// Nothing is ever short and nothing fails but the process: misses are faults too.
     package var isRoomy = false
+    /// The number of workers may be another one after a start.
+    var changesWorkers = false
     var mayDamage = false
     var clockSteps = false
 
@@ -51,7 +53,14 @@ package struct Casting: Sendable {
         }
         mayDamage = !isRoomy && chance.below(5) == 0
         clockSteps = chance.below(4) == 0
-        weights = Act.weights(&chance, isRoomy: isRoomy)
+        changesWorkers = chance.below(2) == 0
+        // More keys than the index of the smaller memory has room for.
+        let isCrowded = !isRoomy && chance.below(30) == 0
+        if isCrowded {
+            memories = [12 << 20, 24 << 20]
+            stores = [64 << 20]
+        }
+        weights = Act.weights(&chance, isRoomy: isRoomy, isCrowded: isCrowded)
     }
 }
 
@@ -76,6 +85,8 @@ package final class Play: @unchecked Sendable {
     /// Whether recovery, or a mended disk, may still be on its way.
     private var wasTroubled = false
     private(set) var isRecovering = false
+    /// In this life looks or reads have failed.
+    private var hadFailingReads = false
     /// Damage was done: what cannot be read is no fault.
     var isDamaged = false
     package private(set) var lives = 0
@@ -110,11 +121,17 @@ package final class Play: @unchecked Sendable {
     /// A start with flags that the chance picks.
     func start() throws {
         home.revive()
+        // What cannot be looked at before the first request is not looked at later.
+        let readFails = home.plan.readFails
+        home.plan.readFails = 0
+        defer { home.plan.readFails = readFails }
+        hadFailingReads = readFails > 0
         // A process takes its time to start.
         pass(20_000_000 + UInt64(chance.below(500_000_000)))
+        let workers = casting.changesWorkers ? 1 + chance.below(3) : casting.clients
         var configuration = StoreConfiguration(
             memoryBytes: casting.memories[chance.below(casting.memories.count)],
-            workers: casting.clients,
+            workers: workers,
             itemBytesMax: casting.itemMaxima[chance.below(casting.itemMaxima.count)])
         configuration.disk = DiskConfiguration(
             directory: "memory", sizeBytes: casting.stores[chance.below(casting.stores.count)],
@@ -122,7 +139,9 @@ package final class Play: @unchecked Sendable {
         configuration.itemBytesMax = min(
             configuration.itemBytesMax, (configuration.disk?.sizeBytes ?? 0) / 8)
         let mebibytes = (configuration.disk?.sizeBytes ?? 0) >> 20
-        trace?("  start -m \(configuration.memoryBytes >> 20) --store-size \(mebibytes)m")
+        trace?(
+            "  start -m \(configuration.memoryBytes >> 20) -t \(workers) --store-size \(mebibytes)m"
+        )
         let store: TieredStore
         do {
             store = try TieredStore(
@@ -143,7 +162,7 @@ package final class Play: @unchecked Sendable {
             return
         }
         if home.isDead { return }
-        clients = (0..<casting.clients).map {
+        clients = (0..<workers).map {
             PlayedClient(store, number: $0, self, buffer: buffers[$0])
         }
         isRecovering = store.statistics().isRecovering != 0
@@ -176,7 +195,7 @@ package final class Play: @unchecked Sendable {
         guard let played else { return }
         for client in clients { client.close() }
         clients = []
-        played.stop(deadline: now.nanoseconds + 4_500_000_000)
+        played.stop(deadline: now.nanoseconds + 3_000_000_000)
         var steps = 0
         while !isDead, !(stepCommitter() == .ended) {
             pass(1 + UInt64(chance.below(20_000_000)))
@@ -211,6 +230,7 @@ package final class Play: @unchecked Sendable {
         isCommitting = true
         defer { isCommitting = false }
         let wait = played.stepCommitter(at: now)
+        if !isDead, let what = played.checkCommitter() { fail("after a step: \(what)") }
         if let key = Player.watchedKey, let trace { trace("    c \(describe(key: key))") }
         return wait
     }
@@ -226,12 +246,19 @@ package final class Play: @unchecked Sendable {
         guard let played, !isDead, !(isCommitting && home.isWriting) else { return }
         _ = played.stepRecovery(at: now)
         if let key = Player.watchedKey, let trace { trace("    r \(describe(key: key))") }
+        if isRecovering, let key = (0..<model.keys.count).first(where: { slots(of: $0) > 8 }) {
+            fail("key \(key) has \(slots(of: key)) slots")
+        }
         if isRecovering { isRecovering = (store?.statistics().isRecovering ?? 0) != 0 }
     }
 
     /// A delayed flush_all may just have taken effect.
-    func didBeginTurn() {
-        guard let played, model.flush.possible != [0], played.flushAt == 0 else { return }
+    func didBeginTurn(now: UInt32 = 0) {
+        guard let played else { return }
+        if played.flushAt != 0, played.flushAt <= UInt64(now) {
+            fail("a flush_all at \(played.flushAt) is not done at \(now)")
+        }
+        guard model.flush.possible != [0], played.flushAt == 0 else { return }
         let isCertain = !model.flush.possible.contains(0)
         let commits = commits
         model.flushAll(
@@ -299,6 +326,11 @@ package final class Play: @unchecked Sendable {
         if hit { hits += 1 }
     }
 
+    /// Slots of the index that may be the key's.
+    private func slots(of key: Int) -> Int {
+        played?.slotCount(Array("key:\(key)".utf8).span) ?? 0
+    }
+
     /// What the store knows of a key.
     func describe(key: Int) -> String {
         played?.describe(Array("key:\(key)".utf8).span) ?? "no store"
@@ -330,6 +362,9 @@ package final class Play: @unchecked Sendable {
         guard !isDead else { return }
         if !isDone, !isDamaged { return fail("no commit succeeds: \(describe())") }
         let statistics = store?.statistics() ?? StoreStatistics()
+        if statistics.damagedReads != 0, !isDamaged, !hadFailingReads {
+            fail("\(statistics.damagedReads) records could not be read back")
+        }
         if statistics.framesPinned != 0 { fail("\(statistics.framesPinned) pins were kept") }
         if let what = played?.check() { fail(what) }
     }
@@ -337,6 +372,7 @@ package final class Play: @unchecked Sendable {
     func trouble(_ plan: FaultPlan) {
         home.plan = plan
         wasTroubled = true
+        if plan.readFails > 0 { hadFailingReads = true }
     }
 
     /// Something may take as long as it likes: the disk is not well, or was not.

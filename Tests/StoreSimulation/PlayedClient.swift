@@ -3,6 +3,7 @@
 
 import Primitives
 import Store
+import Support
 
 /// What a change came to; `stuck`: it was given up after many steps, and nothing has changed.
 enum Answer: Equatable {
@@ -41,7 +42,7 @@ final class PlayedClient {
     func begin() {
         lastTurn = play.now.unixSeconds
         door.beginTurn(now: lastTurn)
-        play.didBeginTurn()
+        play.didBeginTurn(now: lastTurn)
     }
 
     func turn() {
@@ -115,6 +116,112 @@ final class PlayedClient {
         }
         play.didStarve("the end of a get")
         return .stuck
+    }
+
+    /// What a look in this turn finds at once; a disk read is not made.
+    func look(_ key: [UInt8]) -> Got {
+        switch door.find(key.span, hash: door.hash(key.span)) {
+        case .miss, .dead: return .miss
+        case .memory(let found):
+            door.release(found)
+            return .stuck
+        case .disk(let read):
+            door.abandon(read)
+            return .stuck
+        }
+    }
+
+    /// gat; `settle` is called in the turn in which it is done, with the value or nil.
+    func gat(
+        _ key: [UInt8], expiry: UInt32, isExpired: Bool, settle: (PlayedItem?) -> Void
+    ) {
+        let hash = door.hash(key.span)
+        var except = Differing()
+        for _ in 0..<50 {
+            let frames = door.news().frames
+            begin()
+            let lookup = door.findTouching(
+                key.span, hash: hash, expiry: expiry, isExpired: isExpired,
+                valueBytesMax: .max, except: except)
+            switch lookup {
+            case .miss, .dead:
+                settle(nil)
+                door.endTurn()
+                return
+            case .found(let found):
+                let item = PlayedItem(
+                    bytes: bytes(door.memory, found.valueOffset, found.valueBytes),
+                    flags: found.flags, expiry: found.expiry, cas: found.cas)
+                door.release(found)
+                settle(item)
+                door.endTurn()
+                return
+            case .large(let found):
+                guard gatLarge(key, found, expiry, isExpired, settle) else { continue }
+                return
+            case .wait:
+                door.endTurn()
+                guard wait(for: "memory", until: { door.news().frames != frames }) else { return }
+            case .read(let read):
+                door.endTurn()
+                switch follow(read, key, &except) {
+                case .again, .miss: continue
+                case .stuck: return
+                case .record(let record): guard bring(read, record) else { return }
+                }
+            }
+        }
+    }
+
+    /// False: all over again. The key's shard is locked.
+    private func gatLarge(
+        _ key: [UInt8], _ found: Found, _ expiry: UInt32, _ isExpired: Bool,
+        _ settle: (PlayedItem?) -> Void
+    ) -> Bool {
+        let pin = door.pin(found)
+        door.release(found)
+        guard let pin else {
+            door.endTurn()
+            return !play.idle(self)
+        }
+        // What other workers could do between the two.
+        door.endTurn()
+        let isAlive = play.idle(self)
+        begin()
+        defer {
+            door.unpin(pin)
+            door.endTurn()
+        }
+        guard isAlive else { return true }
+        let outcome = door.touch(
+            key.span, hash: door.hash(key.span), expiry: expiry, isExpired: isExpired,
+            compare: found.cas)
+        switch outcome {
+        case .touched:
+            settle(
+                PlayedItem(
+                    bytes: bytes(of: pin), flags: found.flags, expiry: found.expiry,
+                    cas: found.cas))
+        case .notFound: settle(nil)
+        case .read(let read):
+            door.abandon(read)
+            return false
+        default: return false
+        }
+        return true
+    }
+
+    private func bytes(of pin: Pin) -> [UInt8] {
+        var all: [UInt8] = []
+        while all.count < pin.valueBytes {
+            let (offset, count) = door.piece(pin, from: all.count)
+            guard count > 0 else {
+                play.fail("a value of \(pin.valueBytes) ended after \(all.count)")
+                break
+            }
+            all += bytes(door.memory, offset, count)
+        }
+        return all
     }
 
     private func bytes(_ region: Region, _ offset: Int, _ count: Int) -> [UInt8] {
@@ -266,6 +373,19 @@ final class PlayedClient {
         if isDone { return true }
         let frames = door.news().frames
         return wait(for: "memory to read into", until: { door.news().frames != frames })
+    }
+
+    /// Sets some of many keys, in one turn, as far as there is memory for them.
+    func crowd(_ chance: inout Chance, keys: Int, count: Int) {
+        begin()
+        for _ in 0..<count {
+            let name = Array("crowd:\(chance.below(keys))".utf8)
+            let outcome = door.store(
+                .set, key: name.span, hash: door.hash(name.span), value: name.span, flags: 0,
+                expiry: 0, isExpired: false, cas: 0)
+            if case .wait = outcome { break }
+        }
+        door.endTurn()
     }
 
     /// Room for a value that arrives in pieces, while others go on; nil: there was none.

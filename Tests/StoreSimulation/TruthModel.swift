@@ -92,6 +92,8 @@ struct TruthModel {
 
     mutating func fail(_ what: String) { if fault == nil { fault = what } }
 
+    func possible(_ key: Int) -> [KeyState] { keys[key].possible }
+
     func alive(_ key: Int, _ now: UInt32) -> [ValueState] {
         keys[key].possible.compactMap { $0 }.filter { $0.expiry == 0 || $0.expiry > now }
     }

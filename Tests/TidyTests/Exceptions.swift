@@ -8,7 +8,6 @@ enum Exceptions {
     static let manyFields = [
         "Server.Worker": 50,
         "Server.Connection": 58,
-        "Store.Committer": 34,
         // A line for each number that `stats` tells of the store.
         "Store.StoreStatistics": 57,
         "Load.RunWorker": 33,

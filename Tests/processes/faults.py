@@ -272,6 +272,21 @@ def dead_disk_and_a_flood():
             assert "store.moved_aside" not in server.log(), server.log()
 
 
+def stop_while_the_disk_takes_nothing():
+    """What was written last is lost: the log says so, and so does the exit code."""
+    with support.folder() as place, _Faulty(place, "-m", 64) as server:
+        with server.client() as client:
+            assert client.set(b"a", b"1") == b"STORED"
+            _committed(server)
+            server.rules("write eio\n")
+            assert client.set(b"a", b"2") == b"STORED"
+        code, spent = server.stop()
+        assert code == 74 and spent < support.STOP_SECONDS_PROMISED, (code, spent)
+        log = server.log()
+        assert "store.stopped_uncommitted" in log, log
+        assert "server.failed exit_code=74" in log, log
+
+
 def _is_not_stale(client, changed, removed):
     for index in range(changed):
         key = b"k%d" % index

@@ -223,13 +223,11 @@ extension Worker where Network: ~Copyable {
     }
 
     /// The old value must not outlive a set that failed.
-    private mutating func forgetStagedKey(_ slot: Int) {
-        let start = slot * ServerLimits.keyBytes
+    mutating func forgetStagedKey(_ slot: Int) {
+        let place = Location(region: keys, offset: slot * ServerLimits.keyBytes)
         let count = Int(connections[slot].stagedRequest.key.count)
-        let outcome = keys.withBytes(start, count) { key in
-            door.remove(key, hash: door.hash(key), except: Differing())
-        }
-        if case .read(let read) = outcome { door.abandon(read) }
+        let hash = place.region.withBytes(place.offset, count) { door.hash($0) }
+        forget(slot, place, count, hash)
     }
 
     /// Takes what has arrived of a large value, then its line end, then executes the command.
@@ -322,6 +320,7 @@ extension Worker where Network: ~Copyable {
         case .refused:
             door.abandon(staging)
             endStaging(slot)
+            if request.verb == .set { forgetStagedKey(slot) }
             answerOutOfMemory(slot, isQuiet: request.isQuiet, space)
         case .done(let outcome):
             endStaging(slot)

@@ -18,6 +18,7 @@ public enum Daemon {
         static let software: Int32 = 70
         static let system: Int32 = 71
         static let cannotCreate: Int32 = 73
+        static let inputOutput: Int32 = 74
         static let noPermission: Int32 = 77
     }
 
@@ -73,8 +74,14 @@ public enum Daemon {
         server.announce()
         let failure = server.serve()
         pidFile?.remove()
-        server.stop(deadline: Clock.monotonicNanoseconds() + stopNanosecondsMax)
+        let isCommitted = server.stop(
+            deadline: Clock.monotonicNanoseconds() + stopNanosecondsMax)
         if let failure { throw failure }
+        guard isCommitted else {
+            throw Failure(
+                line: "stopped before everything was committed",
+                exitCode: ExitCode.inputOutput)
+        }
     }
 
     // MARK: Steps of the start

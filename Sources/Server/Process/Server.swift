@@ -163,7 +163,9 @@ struct Server: ~Copyable {
     }
 
     /// Stops accepting, lets the workers answer what has arrived, then commits.
-    mutating func stop(deadline: UInt64) {
+    ///
+    /// - Returns: whether everything that was written is on disk, if there is one.
+    mutating func stop(deadline: UInt64) -> Bool {
         let fates = fates
         let begun = Clock.monotonicNanoseconds()
         let workersDeadline = deadline - min(deadline, 1_500_000_000)
@@ -183,8 +185,9 @@ struct Server: ~Copyable {
         for worker in fates.unfinished {
             events.warning(.workerUnfinished, "worker=\(worker)")
         }
-        store.stop(deadlineNanoseconds: deadline)
+        let isCommitted = store.stop(deadlineNanoseconds: deadline)
         let spent = Clock.monotonicNanoseconds() - begun
         events.info(.serverStopped, "milliseconds=\(spent / 1_000_000)")
+        return isCommitted
     }
 }

@@ -166,20 +166,29 @@ extension Worker where Network: ~Copyable {
                     return .large(found)
                 }
                 var writer = replyWriter(space)
-                if sendsCas {
-                    Reply.value(
-                        key, flags: found.flags, bytes: found.valueBytes,
-                        cas: shownCas(found.cas), to: &writer)
-                } else {
-                    Reply.value(key, flags: found.flags, bytes: found.valueBytes, to: &writer)
-                }
-                writer.append(door.memory, found.valueOffset, found.valueBytes)
-                door.release(found)
-                Reply.lineEnd(to: &writer)
-                if batch[index].endsKeys { Reply.end(to: &writer) }
+                writeFound(key, found, index, sendsCas: sendsCas, to: &writer)
                 return .written(writer)
             }
         }
+    }
+
+    /// Writes the reply with a value that lies in memory, and releases it.
+    @inline(__always)
+    private mutating func writeFound(
+        _ key: Span<UInt8>, _ found: Found, _ index: Int, sendsCas: Bool,
+        to writer: inout ByteWriter
+    ) {
+        if sendsCas {
+            Reply.value(
+                key, flags: found.flags, bytes: found.valueBytes, cas: shownCas(found.cas),
+                to: &writer)
+        } else {
+            Reply.value(key, flags: found.flags, bytes: found.valueBytes, to: &writer)
+        }
+        writer.append(door.memory, found.valueOffset, found.valueBytes)
+        door.release(found)
+        Reply.lineEnd(to: &writer)
+        if batch[index].endsKeys { Reply.end(to: &writer) }
     }
 
     private mutating func getFromDisk(
@@ -217,47 +226,71 @@ extension Worker where Network: ~Copyable {
         configuration.isCasDisabled ? 0 : cas
     }
 
-    /// gat and gats: the value as it is, then a touch, which may be the end of it.
+    /// gat and gats: the value as it is, then a touch, which may be the end of it, in one step.
     private mutating func executeTouchedGet(_ index: Int, _ space: consuming ReplySpace) -> Bool {
         let slot = Int(batch[index].slot)
-        let sendsCas = batch[index].request.verb == .gats
-        switch look(index, sendsCas: sendsCas, space) {
-        case .written(let writer):
-            switch touchKey(index) {
-            case .waits: return false
-            case .done(.touched):
-                addChangeReply(slot, writer, space)
-                countTouchedGet(isHit: true)
-                return true
-            case .done, .refused: break
+        guard connections[slot].openReads == 0 else {
+            beginWait(slot, .reads)
+            return false
+        }
+        let lookup = lookTouching(index, valueBytesMax: space.valueBytesMax)
+        switch lookup {
+        case .found(let found):
+            var writer = replyWriter(space)
+            let place = batch[index].input
+            let slice = batch[index].request.key
+            let sendsCas = batch[index].request.verb == .gats
+            place.region.withBytes(place.offset &+ Int(slice.offset), Int(slice.count)) {
+                writeFound($0, found, index, sendsCas: sendsCas, to: &writer)
             }
+            connections[slot].differing = Differing()
+            addChangeReply(slot, writer, space)
+            countTouchedGet(isHit: true)
+            return true
         case .large(let found):
             return executeTouchedLarge(index, found, space)
-        case .disk(let read):
-            // The touch asks for a read of its own, and brings the record into memory.
-            door.abandon(read)
-            switch touchKey(index) {
-            case .waits: return false
-            case .done(.touched): return executeTouchedGet(index, space)
-            case .done, .refused: break
-            }
-        case .miss:
-            break
+        case .wait, .read:
+            guard case .refused = settleTouched(index, lookup) else { return false }
+        case .miss, .dead: break
         }
         countTouchedGet(isHit: false)
         return answerNothing(index, space)
     }
 
-    mutating func touchKey(_ index: Int) -> ChangeResult {
-        change(index) { door, key, hash, except, _, expiry in
-            door.touch(
-                key, hash: hash, expiry: expiry.second, isExpired: expiry.isExpired,
-                except: except)
+    /// Looks and touches; a value that is too long for the reply is only looked at.
+    private mutating func lookTouching(_ index: Int, valueBytesMax: Int) -> TouchedLookup {
+        let slot = Int(batch[index].slot)
+        let place = batch[index].input
+        let slice = batch[index].request.key
+        let expiry = absolute(batch[index].request.expiry)
+        return place.region.withBytes(place.offset &+ Int(slice.offset), Int(slice.count)) { key in
+            door.findTouching(
+                key, hash: batch[index].hash, expiry: expiry.second,
+                isExpired: expiry.isExpired, valueBytesMax: valueBytesMax,
+                except: connections[slot].differing)
         }
     }
 
-    /// A value that is pinned first if the touch ends it, and touched first if not. With `ack`
-    /// the line goes out at once, and the value when the touch is on disk.
+    /// Memory, or a record, is waited for, as by any change.
+    private mutating func settleTouched(_ index: Int, _ lookup: TouchedLookup) -> ChangeResult {
+        let slot = Int(batch[index].slot)
+        let key = batch[index].request.key
+        switch lookup {
+        case .read(let read): return settleChange(slot, batch[index].input, key, .read(read))
+        default: return settleChange(slot, batch[index].input, key, .wait)
+        }
+    }
+
+    mutating func touchKey(_ index: Int, compare: UInt64? = nil) -> ChangeResult {
+        change(index) { door, key, hash, except, _, expiry in
+            door.touch(
+                key, hash: hash, expiry: expiry.second, isExpired: expiry.isExpired,
+                compare: compare, except: except)
+        }
+    }
+
+    /// A value that is pinned, and then touched if it still is the key's. With `ack` the line goes
+    /// out at once, and the value when the touch is on disk.
     private mutating func executeTouchedLarge(
         _ index: Int, _ found: Found, _ space: consuming ReplySpace
     ) -> Bool {
@@ -267,53 +300,24 @@ extension Worker where Network: ~Copyable {
             refuseRoom(slot)
             return false
         }
-        if absolute(batch[index].request.expiry).isExpired {
-            guard case .pinned(let pin) = pinLarge(index, found) else {
-                guard connections[slot].wait == .nothing else { return false }
-                countTouchedGet(isHit: false)
-                return answerNothing(index, space)
-            }
-            let result = touchKey(index)
-            guard case .done(.touched) = result else {
-                door.unpin(pin)
-                if case .waits = result { return false }
-                countTouchedGet(isHit: false)
-                return answerNothing(index, space)
-            }
-            sendLarge(index, found, pin, space)
-        } else {
-            door.release(found)
-            let result = touchKey(index)
-            guard case .done(.touched) = result else {
-                if case .waits = result { return false }
-                countTouchedGet(isHit: false)
-                return answerNothing(index, space)
-            }
-            switch look(index, sendsCas: batch[index].request.verb == .gats, space) {
-            case .large(let found) where isCopied(found):
-                // Another value in between: all over again.
-                door.release(found)
-                refuseRoom(slot)
-                return false
-            case .large(let found):
-                guard case .pinned(let pin) = pinLarge(index, found) else {
-                    guard connections[slot].wait == .nothing else { return false }
-                    countTouchedGet(isHit: false)
-                    return answerNothing(index, space)
-                }
+        switch pinLarge(index, found) {
+        case .waits: return false
+        case .refused: break
+        case .pinned(let pin):
+            let result = touchKey(index, compare: found.cas)
+            if case .done(.touched) = result {
                 sendLarge(index, found, pin, space)
-            case .disk(let read):
-                // Its memory went in between: all over again.
-                door.abandon(read)
-                return executeTouchedGet(index, space)
-            case .written, .miss:
-                countTouchedGet(isHit: false)
-                return answerNothing(index, space)
+                if door.isAcknowledging { connections[slot].largeBarrier = door.barrier() }
+                countTouchedGet(isHit: true)
+                return true
             }
+            door.unpin(pin)
+            if case .waits = result { return false }
+            // Another value came in between: all over again.
+            if case .done(.exists) = result { return executeTouchedGet(index, space) }
         }
-        if door.isAcknowledging { connections[slot].largeBarrier = door.barrier() }
-        countTouchedGet(isHit: true)
-        return true
+        countTouchedGet(isHit: false)
+        return answerNothing(index, space)
     }
 
     /// As memcached does: a touch, and no get.

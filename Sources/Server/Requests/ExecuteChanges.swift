@@ -161,7 +161,16 @@ extension Worker where Network: ~Copyable {
             return false
         case .refused:
             counters.add(.setCommands)
-            answerOutOfMemory(slot, isQuiet: batch[index].request.isQuiet, space)
+            let request = batch[index].request
+            if request.verb == .set {
+                forget(
+                    slot,
+                    Location(
+                        region: place.region,
+                        offset: place.offset
+                            &+ Int(request.key.offset)), Int(request.key.count), batch[index].hash)
+            }
+            answerOutOfMemory(slot, isQuiet: request.isQuiet, space)
         case .done(let outcome):
             answerStore(slot, batch[index].request, outcome, space)
         }
@@ -342,7 +351,19 @@ extension Worker where Network: ~Copyable {
         let outcome = found.place.region.withBytes(found.place.offset, found.count) {
             door.remove($0, hash: found.hash, except: connections[slot].differing)
         }
-        if case .waits = settleChange(slot, found.place, found.slice, outcome) { return false }
+        switch settleChange(slot, found.place, found.slice, outcome) {
+        case .waits: return false
+        case .refused: forget(slot, found.place, found.count, found.hash)
+        case .done: break
+        }
         return true
+    }
+
+    /// The old value must not outlive a set that failed, wherever it resides.
+    mutating func forget(_ slot: Int, _ key: Location, _ count: Int, _ hash: UInt64) {
+        let differing = connections[slot].differing
+        key.region.withBytes(key.offset, count) {
+            door.forget($0, hash: hash, except: differing)
+        }
     }
 }

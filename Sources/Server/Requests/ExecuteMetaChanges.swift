@@ -39,6 +39,7 @@ extension Worker where Network: ~Copyable {
             return false
         case .refused:
             counters.add(.setCommands)
+            if set.mode == .set { forget(slot, key.place, key.count, key.hash) }
             answerOutOfMemory(slot, isQuiet: false, space)
         case .done:
             answerMetaSet(

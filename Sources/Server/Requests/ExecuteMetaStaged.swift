@@ -124,6 +124,7 @@ extension Worker where Network: ~Copyable {
         case .refused:
             door.abandon(staging)
             endStaging(slot)
+            if meta.set.mode == .set { forgetStagedKey(slot) }
             answerOutOfMemory(slot, isQuiet: false, space)
         case .done:
             endStaging(slot)

@@ -18,13 +18,6 @@ extension Committer {
             + (Directory.bytes(count: records) + 16 + 4095) / 4096 * 4096
     }
 
-    /// Bytes that live segments may take: 85 % of the map less three transactions, or less if the
-    /// map was found full before.
-    var budget: Int {
-        let map = disk.configuration.sizeBytes
-        let most = max(map / 100 * 85 - 3 * Disk.transactionBytes, map / 4)
-        return max(most - fullMap.shortfall, map / 16)
-    }
     var bytesOnDisk: Int { Int(disk.counters[.bytes]) }
 
     /// Deletes what is too much: for the file, for the index, for the segment numbers.
@@ -33,12 +26,12 @@ extension Committer {
         writer.keepSpare()
         // What is appended again must not lie in a segment that is old itself by the time it is
         // full: the oldest leave first.
-        if writer.openAge > max(UInt64(resident.count) / 8, 8), writer.hasSpare { writer.seal() }
+        if writer.openAge > max(UInt64(residency.count) / 8, 8), writer.hasSpare { writer.seal() }
         reap()
         guard !health.isFailing else { return }
         deleteOrphans()
         disk.counters[.limitBytes] = UInt64(disk.configuration.sizeBytes)
-        disk.counters[.segmentsMax] = UInt64(budget / log.geometry.frameBytes)
+        disk.counters[.segmentsMax] = UInt64(mapBudget.bytes / log.geometry.frameBytes)
         let used = Int(disk.counters[.bytes])
         if isOverBudget {
             // Bounded, so that commits go on, but more than a commit can add.
@@ -46,12 +39,12 @@ extension Committer {
             var rounds = 4
             while rounds > 0, isOverBudget, dropOldest(each) > 0 { rounds -= 1 }
         } else if log.index.filledPercent() >= 96 {
-            if !didWarnIndex, signals.recoveryShown.loadAcquire() == 0 {
-                didWarnIndex = true
-                let kept = log.geometry.memoryBytes / (1 << 20) * budget / max(used, 1)
+            if !health.didWarnIndex, signals.recoveryShown.loadAcquire() == 0 {
+                health.didWarnIndex = true
+                let kept = log.geometry.memoryBytes / (1 << 20) * mapBudget.bytes / max(used, 1)
                 store.events.warning(
                     .indexFull,
-                    "filled_percent=\(log.index.filledPercent()) segments=\(resident.count)"
+                    "filled_percent=\(log.index.filledPercent()) segments=\(residency.count)"
                         + " memory_mib_wanted=\(kept)")
             }
             _ = dropOldest(4)
@@ -60,16 +53,15 @@ extension Committer {
         }
     }
 
-    /// Lets the oldest segments go that hold nothing live. What took the place of their records
-    /// must be on disk first: a crash would leave neither. So they are noted, and go when a commit
-    /// that began after that has completed.
+    /// Lets the oldest segments go that hold nothing live, once that is safe.
     private mutating func dropSuperseded() {
-        let idle = resident.prefix(8).prefix { log.segments.liveRecords($0.segment) == 0 }
-        guard let last = idle.last else { return }
-        if superseded.last == 0 { superseded = (last.sequence, signals.begun.loadAcquire()) }
-        guard signals.completed.loadAcquire() > superseded.begun else { return }
-        _ = dropOldest(idle.prefix { $0.sequence <= superseded.last }.count)
-        superseded.last = 0
+        let log = log
+        let idle = residency.segments.prefix(8).prefix {
+            log.segments.liveRecords($0.segment) == 0
+        }
+        let count = residency.idleToDrop(
+            idle, begun: signals.begun.loadAcquire(), completed: signals.completed.loadAcquire())
+        if count > 0 { _ = dropOldest(count) }
     }
 
     /// As many segments as one transaction writes.
@@ -78,17 +70,15 @@ extension Committer {
     /// On disk once all that waits is written, and all that leaves has left.
     private var bytesToCome: Int {
         let waiting =
-            pending.reduce(0) { $0 + Int(log.segments.filled($1).loadRelaxed()) }
+            backlog.pending.reduce(0) { $0 + Int(log.segments.filled($1).loadRelaxed()) }
             + log.sealed.count * log.geometry.segmentBytes
-        return Int(disk.counters[.bytes]) - leavingBytes + waiting
+        return Int(disk.counters[.bytes]) - removals.bytes + waiting
     }
-
-    private var leavingBytes: Int { condemned.reduce(0) { $0 + $1.resident.bytes } }
 
     /// What is condemned is as good as gone.
     private var isOverBudget: Bool {
-        bytesToCome > budget
-            || log.segments.freeCount + condemned.count < 3 * log.geometry.writers + 16
+        bytesToCome > mapBudget.bytes
+            || log.segments.freeCount + removals.count < 3 * log.geometry.writers + 16
     }
 
     /// Takes up to `count` of the oldest segments out of use, and off the disk as far as nobody
@@ -99,42 +89,42 @@ extension Committer {
         let limit = isRecovering ? signals.recoveredUpTo.loadAcquire() : .max
         var dropped = 0
         var excess = Int.max
-        if bytesToCome > budget {
+        if bytesToCome > mapBudget.bytes {
             // No more than what is too much, and a little ahead.
-            excess = bytesToCome - budget + budget / 32
+            excess = bytesToCome - mapBudget.bytes + mapBudget.bytes / 32
         }
         // One leaves only when cuts have been taken since the commit that wrote it: then every
         // record written before it was sealed is below its writer's cut, where doubt can see it.
-        while dropped < count, excess > 0, let first = resident.first,
-            first.sequence < limit, first.commit < max(signals.completed.loadAcquire(), cutsTaken)
+        while dropped < count, excess > 0, let first = residency.oldest,
+            first.sequence < limit, first.commit < max(signals.completed.loadAcquire(), cuts.taken)
         {
             guard case .taken(let heir) = take(first, isUrgent: isUrgent) else {
-                putOff.isWaiting = true
+                removals.putOff()
                 break
             }
-            resident.removeFirst()
+            residency.removeOldest()
             condemn(first, heir: heir)
             dropped += 1
             excess -= first.bytes
         }
         // Recovery has not reached the oldest yet: it is asked to go there next.
-        if isRecovering, dropped == 0, excess > 0, !putOff.isWaiting {
+        if isRecovering, dropped == 0, excess > 0, !removals.isPutOff {
             signals.oldestWanted.storeRelease(4)
         }
-        let left = condemned.count
+        let left = removals.count
         reap(isUrgent: isUrgent)
-        return max(dropped, left - condemned.count)
+        return max(dropped, left - removals.count)
     }
 
     /// Takes the slots of a segment away, of which memory holds nothing any more; it is deleted as
     /// soon as that can be.
     ///
     /// - Parameter heir: the segment that has taken over its record.
-    mutating func condemn(_ victim: Resident, heir: Named? = nil) {
+    mutating func condemn(_ victim: Residency.Resident, heir: Named? = nil) {
         var owed: [Named] = heir.map { [$0] } ?? []
         let unpaid = unlink(victim, &owed)
-        condemned.append(
-            Condemned(
+        removals.add(
+            Removals.Condemned(
                 resident: victim, unpaid: unpaid, owed: owed, turns: log.frames.snapshot()))
     }
 
@@ -144,19 +134,19 @@ extension Committer {
     /// - Parameter isUrgent: the map is full, and no commit can write what is owed before this:
     ///   it goes along in pieces of one page each, of which a full map still has some.
     mutating func reap(isUrgent: Bool = false) {
-        guard !condemned.isEmpty, now.nanoseconds >= reapAt else { return }
+        guard removals.mayReap(at: now.nanoseconds) else { return }
         payDebts()
         var victims = Array(
-            condemned.filter { isReady($0, isUrgent: isUrgent) }.prefix(victimsMax))
+            removals.condemned.filter { isReady($0, isUrgent: isUrgent) }.prefix(victimsMax))
         // For a while no memory was to be had for what is owed.
         let isBroke = victims.isEmpty && isUrgent && hasFailedLong
-        if isBroke { victims = condemned.filter { isQuiet($0) } }
+        if isBroke { victims = removals.condemned.filter { isQuiet($0) } }
         guard !victims.isEmpty else { return }
         do throws(LMDBError) {
             guard let files = disk.files() else { throw .panic }
             do throws(LMDBError) {
                 if isBroke { throw .mapFull }
-                try delete(files, victims, isUrgent: isUrgent)
+                victims = try delete(files, victims, isUrgent: isUrgent)
             } catch {
                 guard isUrgent, error == .mapFull else { throw error }
                 try deleteUnderMark(files, victims)
@@ -164,13 +154,13 @@ extension Committer {
             if isUrgent { try turnOver(files) }
         } catch {
             // Their slots are gone; only the file still holds them.
-            fullMap.isExhausted = isUrgent && error == .mapFull
-            reapAt = now.nanoseconds + 100_000_000
+            mapBudget.isExhausted = isUrgent && error == .mapFull
+            removals.reapLater(than: now.nanoseconds)
             return
         }
         for victim in victims.map(\.resident) {
-            condemned.removeAll { $0.resident.sequence == victim.sequence }
-            returned.removeAll { $0 == victim.sequence }
+            removals.didDelete(victim.sequence)
+            residency.didLeave(victim.sequence)
             disk.counters.add(.segments, -1)
             disk.counters.add(.bytes, -victim.bytes)
             disk.counters.add(.bytesDeleted, victim.bytes)
@@ -181,16 +171,16 @@ extension Committer {
 
     /// There was no room for what a segment owes: tried again.
     private mutating func payDebts() {
-        for position in condemned.indices {
-            guard let first = condemned[position].unpaid else { continue }
-            var owed = condemned[position].owed
-            condemned[position].unpaid = unlink(
-                condemned[position].resident, &owed, from: first)
-            condemned[position].owed = owed
+        for position in removals.condemned.indices {
+            let victim = removals.condemned[position]
+            guard let first = victim.unpaid else { continue }
+            var owed = victim.owed
+            let unpaid = unlink(victim.resident, &owed, from: first)
+            removals.didPay(position, unpaid: unpaid, owed: owed)
         }
     }
 
-    private func isReady(_ victim: Condemned, isUrgent: Bool) -> Bool {
+    private func isReady(_ victim: Removals.Condemned, isUrgent: Bool) -> Bool {
         guard isQuiet(victim), victim.unpaid == nil else { return false }
         return victim.owed.allSatisfy {
             isOnDisk($0) || $0.segment == writer.main.segment
@@ -198,7 +188,7 @@ extension Committer {
         }
     }
 
-    private func isQuiet(_ victim: Condemned) -> Bool {
+    private func isQuiet(_ victim: Removals.Condemned) -> Bool {
         log.segments.reads(victim.resident.segment).loadAcquire() == 0
             && log.frames.isQuiet(since: victim.turns)
     }
@@ -209,9 +199,10 @@ extension Committer {
             || log.segments.fileOffset(name.segment).loadAcquire() != 0
     }
 
+    /// Answers which victims it took; all, unless a page is damaged.
     private mutating func delete(
-        _ files: any StoreFiles, _ victims: [Condemned], isUrgent: Bool
-    ) throws(LMDBError) {
+        _ files: any StoreFiles, _ victims: [Removals.Condemned], isUrgent: Bool
+    ) throws(LMDBError) -> [Removals.Condemned] {
         writer.cutNow()
         var own: [Int] = []
         for name in victims.flatMap(\.owed) where !isOnDisk(name) && !own.contains(name.segment) {
@@ -219,20 +210,35 @@ extension Committer {
         }
         let open = writer.main.segment
         if open != 0, !own.contains(open) { own.append(open) }
-        let transaction = try files.beginWrite()
-        let fresh = try writeStretches(
-            files, transaction, own, pieceBytes: isUrgent ? Self.pageValueBytes : .max)
-        try delete(files, transaction, victims)
-        try transaction.commit()
-        note(fresh)
+        let pieceBytes = isUrgent ? Self.pageValueBytes : Int.max
+        do throws(LMDBError) {
+            let transaction = try files.beginWrite()
+            let fresh = try writeStretches(files, transaction, own, pieceBytes: pieceBytes)
+            try delete(files, transaction, victims)
+            try transaction.commit()
+            backlog.note(fresh)
+            return victims
+        } catch {
+            guard error.isDamage else { throw error }
+            let transaction = try files.beginWrite()
+            let fresh = try writeStretches(files, transaction, own, pieceBytes: pieceBytes)
+            try transaction.commit()
+            backlog.note(fresh)
+            let few = Array(victims.prefix(Self.victimsSinglyMax))
+            try deleteSingly(files, few)
+            return few
+        }
     }
+
+    /// As many are deleted at a time where every value has a transaction of its own.
+    private static let victimsSinglyMax = 4
 
     /// What fits a page of its own behind the header.
     private static let pageValueBytes = 4096 - 16
 
     /// The map has no room even for what is owed: a flush mark takes its place.
     private mutating func deleteUnderMark(
-        _ files: any StoreFiles, _ victims: [Condemned]
+        _ files: any StoreFiles, _ victims: [Removals.Condemned]
     ) throws(LMDBError) {
         oweFlushMark(log.highestOrder())
         store.events.warning(.flushMarkOwed, "order=\(debts.flushMark) reason=map_full")
@@ -240,8 +246,8 @@ extension Committer {
         try transaction.put(.flushMark, debts.flushMark)
         try delete(files, transaction, victims)
         try transaction.commit()
-        written.flushMark = debts.flushMark
-        debts.flushMark = 0
+        written.note(flushMark: debts.flushMark)
+        debts.didWriteFlushMark()
         store.events.info(.flushMarkWritten, "order=\(written.flushMark)")
     }
 
@@ -254,23 +260,51 @@ extension Committer {
     }
 
     private func delete(
-        _ files: any StoreFiles, _ transaction: any StoreWriting, _ victims: [Condemned]
+        _ files: any StoreFiles, _ transaction: any StoreWriting, _ victims: [Removals.Condemned]
     ) throws(LMDBError) {
         for victim in victims.map(\.resident) {
             let isChain = log.segments.kind(victim.segment) == .chain
             _ = try transaction.delete(.directories, key: victim.sequence)
-            do throws(LMDBError) {
-                var part = 0
-                repeat {
-                    let key = SegmentKey.make(victim.sequence, part: part)
-                    guard try transaction.delete(.segments, key: key) else { break }
-                    part += 1
-                } while isChain && part < SegmentKey.partsMax
-            } catch {
-                // A damaged page: its value stays in the file, unknown to anybody.
-                guard error == .corrupted else { throw error }
-                disk.counters.add(.damagedSegments, 1)
+            var part = 0
+            repeat {
+                let key = SegmentKey.make(victim.sequence, part: part)
+                guard try transaction.delete(.segments, key: key) else { break }
+                part += 1
+            } while isChain && part < SegmentKey.partsMax
+        }
+    }
+
+    /// The same where a page is damaged: each value in a transaction of its own, so that only what
+    /// lies on that page stays in the file, unknown to anybody.
+    private func deleteSingly(
+        _ files: any StoreFiles, _ victims: [Removals.Condemned]
+    ) throws(LMDBError) {
+        for victim in victims.map(\.resident) {
+            let isChain = log.segments.kind(victim.segment) == .chain
+            var isDamaged = try !deleteOne(files, .directories, key: victim.sequence).isSound
+            var part = 0
+            while part < (isChain ? SegmentKey.partsMax : 1) {
+                let key = SegmentKey.make(victim.sequence, part: part)
+                let (isThere, isSound) = try deleteOne(files, .segments, key: key)
+                if !isSound { isDamaged = true }
+                if !isThere, isSound { break }
+                part += 1
             }
+            if isDamaged { disk.counters.add(.damagedSegments, 1) }
+        }
+    }
+
+    private func deleteOne(
+        _ files: any StoreFiles, _ table: StoreTable, key: UInt64
+    ) throws(LMDBError) -> (isThere: Bool, isSound: Bool) {
+        do throws(LMDBError) {
+            let transaction = try files.beginWrite()
+            let isThere = try transaction.delete(table, key: key)
+            try transaction.commit()
+            return (isThere, true)
+        } catch {
+            guard error.isDamage else { throw error }
+            return (false, false)
         }
     }
 
@@ -283,7 +317,7 @@ extension Committer {
     private mutating func damagedKeys(_ files: any StoreFiles) -> [UInt64] {
         guard let transaction = try? files.beginRead() else { return [] }
         var keys: [UInt64] = []
-        for sequence in distrusted.damaged {
+        for sequence in leftovers.damaged {
             // The directory goes with the first part, even if that is missing.
             keys.append(SegmentKey.make(sequence))
             let parts = SegmentKey.make(sequence, part: 1)
@@ -293,21 +327,23 @@ extension Committer {
                 return true
             }
         }
-        distrusted.damaged = []
         return keys
     }
 
     /// Deletes parts of large records whose directory was never written, and what may be there of
     /// segments that were given up, some at a time.
     private mutating func deleteOrphans() {
-        orphans += store.orphans.withLock { keys in
+        let found = store.orphans.withLock { keys in
             defer { keys = [] }
             return keys
         }
+        leftovers.add(orphans: found)
         guard let files = disk.files() else { return }
-        if condemned.isEmpty, !distrusted.damaged.isEmpty { orphans += damagedKeys(files) }
-        guard !orphans.isEmpty else { return }
-        let batch = orphans.suffix(Self.orphansPerTransactionMax)
+        if removals.isEmpty, !leftovers.damaged.isEmpty {
+            leftovers.releaseDamaged(damagedKeys(files))
+        }
+        guard !leftovers.orphans.isEmpty else { return }
+        var batch = leftovers.orphans.suffix(Self.orphansPerTransactionMax)
         var count = 0
         do throws(LMDBError) {
             let transaction = try files.beginWrite()
@@ -317,10 +353,22 @@ extension Committer {
             }
             try transaction.commit()
         } catch {
-            // A damaged page keeps what lies on it.
-            if error != .corrupted { return }
+            // A damaged page keeps what lies on it, and only that.
+            guard error.isDamage else { return }
+            batch = batch.suffix(Self.victimsSinglyMax)
+            count = 0
+            removals.putOff()
+            do throws(LMDBError) {
+                for key in batch {
+                    let sequence = SegmentKey.sequence(key)
+                    _ = try deleteOne(files, .directories, key: sequence)
+                    if try deleteOne(files, .segments, key: key).isThere { count += 1 }
+                }
+            } catch {
+                return
+            }
         }
         disk.counters.add(.orphanParts, count)
-        orphans.removeLast(batch.count)
+        leftovers.didDelete(orphans: batch.count)
     }
 }

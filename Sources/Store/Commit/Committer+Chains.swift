@@ -24,7 +24,7 @@ extension Committer {
             if carried + count > Disk.transactionBytes {
                 try transaction.commit()
                 // These parts stay, whatever becomes of the rest.
-                lastKey = max(lastKey, SegmentKey.make(sequence, part: part))
+                written.note(key: SegmentKey.make(sequence, part: part))
                 transaction = try files.beginWrite()
                 carried = 0
             }
@@ -37,7 +37,7 @@ extension Committer {
         try putDirectory(files, transaction, sequence, count)
         try transaction.commit()
         disk.counters.add(.bytesWritten, filled + Directory.bytes(count: count))
-        lastKey = max(lastKey, SegmentKey.make(sequence, part: SegmentKey.partsMax - 1))
+        written.note(key: SegmentKey.make(sequence, part: SegmentKey.partsMax - 1))
     }
 
     // MARK: Back into memory
@@ -79,7 +79,7 @@ extension Committer {
             try read(files, sequence, filled, into: room)
         } catch {
             writer.closeRoom(room)
-            return lose(segment)
+            return loseIfDamaged(segment, error)
         }
         guard log.isSound(chain: room.frame, filled: filled) else {
             writer.closeRoom(room)
@@ -115,7 +115,7 @@ extension Committer {
             guard isRead == true, log.isSound(offset, filled: filled) else { throw .corrupted }
         } catch {
             log.frames.giveBack(frame)
-            return lose(segment)
+            return loseIfDamaged(segment, error)
         }
         writer.adopt(frame, as: segment)
         log.logRegion.push(UInt32(segment))
@@ -124,9 +124,13 @@ extension Committer {
     /// Records larger than this run's segments (the last one had more memory) get frames of their
     /// own, and with the next commit a segment each.
     private mutating func moveLarge(_ files: any StoreFiles, _ segment: Int) {
-        guard let count = (try? readBack(files, log.segments.sequence(segment))) ?? nil else {
-            return lose(segment)
+        let found: Int?
+        do throws(LMDBError) {
+            found = try readBack(files, log.segments.sequence(segment))
+        } catch {
+            return loseIfDamaged(segment, error)
         }
+        guard let count = found else { return lose(segment) }
         let now = now.unixSeconds
         var records = RecordWalk(scratch, at: 0, end: count, isTrusted: false)
         while let (record, offset) = records.next() {
@@ -189,9 +193,15 @@ extension Committer {
         }
     }
 
+    /// What cannot be read now, because the files have to be opened again, say, may be later: whoever
+    /// wants it asks again.
+    private func loseIfDamaged(_ segment: Int, _ error: LMDBError) {
+        if error.isDamage { lose(segment) }
+    }
+
     /// A segment whose bytes cannot be had: its keys are misses from now on.
     private func lose(_ segment: Int) {
-        log.segments.setState(segment, .dying)
+        log.segments.end(segment)
         signals.damagedReads.add(1)
     }
 }

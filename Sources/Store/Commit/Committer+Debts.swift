@@ -10,24 +10,6 @@ internal import LMDB
 internal import Primitives
 internal import SegmentLog
 
-/// What is owed for what was given up since the last completed commit.
-struct Debts {
-    /// The flush mark that is owed; 0: none.
-    var flushMark: UInt64 = 0
-    /// Bytes of owed tombstones.
-    var bytes = 0
-    /// Sealed segments that hold them: these are not given up.
-    var segments: [Committer.Named] = []
-    var didWarn = false
-
-    /// A commit has completed; a mark, if one was owed, was in its first transaction.
-    mutating func settle() {
-        bytes = 0
-        segments = []
-        didWarn = false
-    }
-}
-
 extension Committer {
     var hasFailedLong: Bool { health.hasFailedLong(at: now.nanoseconds) }
 
@@ -44,14 +26,14 @@ extension Committer {
         let target = max(log.geometry.freeFramesMin, Int(log.frames.wanted.loadRelaxed()))
         var missing = target - log.frames.freeCount - log.frames.releasableCount
         guard missing > 0 else { return }
-        while let segment = log.sealed.pop() { pending.append(Int(segment)) }
-        var dirty = pending.reduce(0) { $0 + frames(of: $1) }
+        backlog.takeSealed(log)
+        var dirty = backlog.pending.reduce(0) { $0 + frames(of: $1) }
         // What is clean gives way first, but not all of it: it is what was wanted.
         let isLast = log.logRegion.count + log.promotionRegion.count == 0
         let keep = isLast ? 0 : log.geometry.frameCount / 2
-        let held = debts.segments + condemned.flatMap(\.owed)
+        let held = debts.segments + removals.owed
         var kept: [Int] = []
-        for segment in pending {
+        for segment in backlog.pending {
             let name = Named(segment: segment, sequence: log.segments.sequence(segment))
             guard missing > 0, dirty > keep, !held.contains(name) else {
                 kept.append(segment)
@@ -61,16 +43,14 @@ extension Committer {
             dirty -= frames(of: segment)
             giveUp(segment)
         }
-        pending = kept
+        backlog.keep(kept)
         signals.maintenance.wake()
     }
 
     private mutating func freeGivenUp() {
         let log = log
-        givenUp.removeAll { given in
-            guard log.frames.isQuiet(since: given.turns) else { return false }
-            log.segments.free(number: given.segment)
-            return true
+        for segment in debts.takeQuiet({ log.frames.isQuiet(since: $0) }) {
+            log.segments.free(number: segment)
         }
     }
 
@@ -80,11 +60,10 @@ extension Committer {
 
     /// A segment that no commit could write leaves memory; its keys become misses.
     private mutating func giveUp(_ segment: Int) {
-        if !debts.didWarn {
-            debts.didWarn = true
+        if debts.isFirstWarning() {
             store.events.warning(
                 .givingUp,
-                "segments=\(pending.count) failing_milliseconds=\(failingMilliseconds)")
+                "segments=\(backlog.count) failing_milliseconds=\(failingMilliseconds)")
         }
         let segments = log.segments
         let filled = Int(segments.filled(segment).loadRelaxed())
@@ -96,9 +75,9 @@ extension Committer {
             leaveUnwritten(record, Place(segment: segment, offset: offset))
         }
         if debts.flushMark != 0 { raiseFlushMark(to: highest) }
-        segments.setState(segment, .dying)
+        segments.end(segment)
         if let frame = segments.takeFrame(segment) { log.frames.retireNow(frame) }
-        givenUp.append((segment, log.frames.snapshot()))
+        debts.giveUp(segment, log.frames.snapshot())
         forgetParts(of: segment, filled: filled, isChain: isChain)
         disk.counters.add(.segmentsGivenUp, 1)
     }
@@ -106,14 +85,10 @@ extension Committer {
     /// What commits before the failure wrote of a segment goes with the next.
     private mutating func forgetParts(of segment: Int, filled: Int, isChain: Bool) {
         let sequence = log.segments.sequence(segment)
-        for offset in stretches[sequence]?.offsets ?? [] {
-            unsealed.leftovers.append(PairKey(sequence, offset))
-        }
-        stretches[sequence] = nil
+        leftovers.add(stretches: backlog.releaseStretches(sequence))
         // Of a chain some parts may be there; and a commit that failed may have been durable.
-        for part in 0..<(isChain ? log.geometry.framesNeeded(filled) : 1) {
-            orphans.append(SegmentKey.make(sequence, part: part))
-        }
+        let parts = 0..<(isChain ? log.geometry.framesNeeded(filled) : 1)
+        leftovers.add(orphans: parts.map { SegmentKey.make(sequence, part: $0) })
     }
 
     /// Takes a record's slot away, and owes a tombstone unless memory holds a newer record of its
@@ -163,10 +138,10 @@ extension Committer {
         let grave = log.frames.memory.withBytes(record.keyOffset, record.keyBytes) {
             writer.appendTombstone($0, order: record.order)
         }
-        if before != 0, before != writer.main.segment {
-            debts.segments.append(Named(segment: before, sequence: sequence))
-        }
-        debts.bytes += Record.headerBytes + Record.aligned(record.keyBytes)
+        let isFull = before != 0 && before != writer.main.segment
+        debts.owe(
+            bytes: Record.headerBytes + Record.aligned(record.keyBytes),
+            sealed: isFull ? Named(segment: before, sequence: sequence) : nil)
         if grave == nil || debts.bytes > debtBytesMax {
             oweFlushMark(record.order)
             store.events.warning(
@@ -177,13 +152,12 @@ extension Committer {
     /// From now on a flush mark is owed, at or above `order`. What is written from now on lies
     /// above it.
     mutating func oweFlushMark(_ order: UInt64) {
-        debts.segments = []
-        debts.flushMark = max(written.flushMark + 1, 1)
+        debts.oweFlushMark(above: written.flushMark)
         raiseFlushMark(to: order)
     }
 
     private mutating func raiseFlushMark(to order: UInt64) {
-        debts.flushMark = max(debts.flushMark, order)
+        debts.raiseFlushMark(to: order)
         log.raiseOrders(above: debts.flushMark)
     }
 }

@@ -14,15 +14,15 @@ extension Committer {
     /// have not left, that are not sealed yet, or that are returned: only these can hold an older
     /// record of one of its keys. `directory` holds the victim's, and another one afterwards.
     mutating func olderRecords(
-        _ files: any StoreFiles, _ victim: Resident, _ count: Int
+        _ files: any StoreFiles, _ victim: Residency.Resident, _ count: Int
     ) throws(LMDBError) -> OrderTable {
         let overlap =
             log.segments.overlap(victim.segment).loadRelaxed() & ~Segments.returnedBit
         try noteUnreached(files)
         var table = OrderTable()
-        var others = condemned.map(\.resident.sequence)
+        var others = removals.condemned.map(\.resident.sequence)
         others += try onDisk(files, victim.sequence + 1..<max(overlap, victim.sequence + 1))
-        others += returned
+        others += residency.returned
         others += unsealed.segments.map(\.sequence)
         others.removeAll { $0 == victim.sequence }
         let growing = (1..<log.segments.count).filter { segment in
@@ -48,11 +48,11 @@ extension Committer {
     /// What is returned is known once recovery has reached it. Until then the heads
     /// of all directories of earlier runs are read, once.
     private mutating func noteUnreached(_ files: any StoreFiles) throws(LMDBError) {
-        guard !knowsReturned else { return }
+        guard !residency.knowsReturned else { return }
         guard log.recovering.loadAcquire() != 0 else {
             // All have been reached, and lie in the queue at least.
             adoptRecovered()
-            knowsReturned = true
+            residency.didLearn(returned: [])
             return
         }
         let end = signals.firstSequence.loadAcquire()
@@ -69,9 +69,7 @@ extension Committer {
             // What cannot be read here cannot come back, unless it can be read later: tried again.
             return
         }
-        let known = Set(returned)
-        returned += found.filter { !known.contains($0) }
-        knowsReturned = true
+        residency.didLearn(returned: found)
     }
 
     /// Segments on disk with such sequences, recovered already or not.

@@ -16,10 +16,10 @@ extension Committer {
     ///   - owed: gets the segments of the committer's that took what is owed.
     ///   - first: an earlier call's answer, where to begin again.
     mutating func unlink(
-        _ victim: Resident, _ owed: inout [Named], from first: Int = 0
+        _ victim: Residency.Resident, _ owed: inout [Named], from first: Int = 0
     ) -> Int? {
         let segment = victim.segment
-        log.segments.setState(segment, .dying)
+        log.segments.end(segment)
         let found: (count: Int, bytes: Int, doubtful: OrderTable)?
         do throws(LMDBError) {
             guard let files = disk.files() else { throw .panic }
@@ -64,7 +64,7 @@ extension Committer {
     /// Reads what is to be known of a victim: its directory (the number of its entries), its bytes,
     /// and which of its records are in doubt. Nil if it is damaged.
     private mutating func look(
-        _ files: any StoreFiles, _ victim: Resident
+        _ files: any StoreFiles, _ victim: Residency.Resident
     ) throws(LMDBError) -> (count: Int, bytes: Int, doubtful: OrderTable)? {
         guard let count = try readDirectory(files, victim.sequence) else { return nil }
         let doubtful = try olderRecords(files, victim, count)
@@ -91,27 +91,22 @@ extension Committer {
     }
 
     /// Takes a victim out of memory, before it leaves the disk.
-    mutating func take(_ victim: Resident, isUrgent: Bool) -> Taking {
+    mutating func take(_ victim: Residency.Resident, isUrgent: Bool) -> Taking {
         if mustRecall(victim) {
-            if putOff.recalled != victim.sequence { putOff.recalls = 0 }
-            putOff.recalled = victim.sequence
-            putOff.recalls += 1
+            let mayWait = removals.mayRecall(victim.sequence)
             load(victim.segment)
             // Maintenance makes room, if there is something clean.
             let isWanted = log.segments.state(victim.segment) == .resting
-            if isWanted, !isUrgent, !health.isFailing, putOff.recalls < Self.recallsMax {
+            if isWanted, !isUrgent, !health.isFailing, mayWait {
                 return .later
             }
         }
         return takeFromMemory(victim.segment)
     }
 
-    /// As many tries, about a millisecond from one to the next.
-    private static let recallsMax = 50
-
     /// Whether it is a large record that only the disk holds and that was hit since it left memory:
     /// it comes back first, to be written anew from there.
-    private func mustRecall(_ victim: Resident) -> Bool {
+    private func mustRecall(_ victim: Residency.Resident) -> Bool {
         let segment = victim.segment
         guard log.segments.kind(segment) == .chain, log.segments.state(segment) == .resting,
             mayMove(segment), let files = disk.files(),
@@ -124,7 +119,7 @@ extension Committer {
 
     /// Whether a large record is small enough beside the store to be written again and again.
     private func mayMove(_ segment: Int) -> Bool {
-        Int(log.segments.filled(segment).loadRelaxed()) <= budget / 16
+        Int(log.segments.filled(segment).loadRelaxed()) <= mapBudget.bytes / 16
     }
 
     /// Its directory cannot be read: every slot is looked at.
@@ -239,7 +234,7 @@ extension Committer {
     /// One record of a segment that leaves the disk; nil if it cannot be read. False if there was
     /// no room for its tombstone.
     private mutating func leave(
-        _ entry: Directory.Entry, _ record: Record?, _ place: Place, _ victim: Resident,
+        _ entry: Directory.Entry, _ record: Record?, _ place: Place, _ victim: Residency.Resident,
         needsTombstone: Bool
     ) -> Bool {
         let hash = entry.hash

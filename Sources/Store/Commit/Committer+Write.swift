@@ -15,7 +15,7 @@ extension Committer {
         try rebuildLastRun(files)
         let changes = signals.changes.loadAcquire()
         var isFirst = true
-        while isFirst || !pending.isEmpty {
+        while isFirst || !backlog.isEmpty {
             var batch: [Int] = []
             var bytes = 0
             var fresh: [Stretch] = []
@@ -25,11 +25,11 @@ extension Committer {
                 fresh = try writeStretches(files, transaction, open)
                 bytes += fresh.reduce(0) { $0 + $1.end - $1.start }
             }
-            for segment in pending {
+            for segment in backlog.pending {
                 // A chain has transactions of its own, below, after the metadata.
                 if log.segments.kind(segment) == .chain { break }
                 let size = Int(log.segments.filled(segment).loadRelaxed())
-                if !batch.isEmpty, bytes + size > fullMap.batchBytes { break }
+                if !batch.isEmpty, bytes + size > mapBudget.batchBytes { break }
                 bytes += try writeSegment(files, transaction, segment)
                 batch.append(segment)
             }
@@ -37,12 +37,12 @@ extension Committer {
             didWrite(isFirst, fresh, batch, bytes: bytes, changes: changes)
             publish(files, batch)
             isFirst = false
-            while let segment = pending.first, log.segments.kind(segment) == .chain {
+            while let segment = backlog.pending.first, log.segments.kind(segment) == .chain {
                 try writeChain(files, segment)
-                pending.removeFirst()
+                backlog.didWrite([segment], log)
                 didPublish(segment, fileOffset: nil)
             }
-            if !pending.isEmpty { keepWithinBudget() }
+            if !backlog.isEmpty { keepWithinBudget() }
         }
         try deleteLeftovers(files)
     }
@@ -54,12 +54,9 @@ extension Committer {
         disk.counters.add(.bytesWritten, bytes)
         if isFirst {
             noteMeta(changes)
-            note(fresh)
+            backlog.note(fresh)
         }
-        pending.removeFirst(batch.count)
-        for segment in batch {
-            stretches[log.segments.sequence(segment)] = nil
-        }
+        backlog.didWrite(batch, log)
     }
 
     /// One sealed segment: its bytes, its directory, and its stretches go.
@@ -72,9 +69,9 @@ extension Committer {
         let key = SegmentKey.make(sequence)
         let offset = log.frames.offset(log.segments.frame(unwritten: segment))
         try transaction.put(
-            segment: key, byteCount: max(filled, Self.valueBytesMin), append: key > lastKey,
+            segment: key, byteCount: max(filled, Self.valueBytesMin), append: key > written.lastKey,
             from: log.frames.memory, at: offset, count: filled)
-        lastKey = max(lastKey, key)
+        written.note(key: key)
         try putDirectory(files, transaction, sequence, count)
         try deleteStretches(files, transaction, sequence)
         return filled + Directory.bytes(count: count)
@@ -93,9 +90,7 @@ extension Committer {
     private func deleteStretches(
         _ files: any StoreFiles, _ transaction: any StoreWriting, _ sequence: UInt64
     ) throws(LMDBError) {
-        for offset in stretches[sequence]?.offsets ?? [] {
-            _ = try transaction.delete(stretch: PairKey(sequence, offset))
-        }
+        for key in backlog.keys(sequence) { _ = try transaction.delete(stretch: key) }
     }
 
     /// Bytes of a segment that one value holds.
@@ -111,10 +106,10 @@ extension Committer {
         _ files: any StoreFiles, _ transaction: any StoreWriting, _ open: [Int],
         pieceBytes: Int = .max
     ) throws(LMDBError) -> [Stretch] {
-        var written: [Stretch] = []
+        var stretches: [Stretch] = []
         for segment in open {
             let sequence = log.segments.sequence(segment)
-            var start = stretches[sequence]?.end ?? 0
+            var start = backlog.end(sequence)
             let end = Int(log.segments.cut(segment).loadAcquire())
             guard let frame = log.segments.frame(segment) else { continue }
             let base = log.frames.offset(frame)
@@ -125,11 +120,11 @@ extension Committer {
                     span throws(LMDBError) in
                     try transaction.put(stretch: key, bytes: span)
                 }
-                written.append(Stretch(sequence: sequence, start: start, end: stop))
+                stretches.append(Stretch(sequence: sequence, start: start, end: stop))
                 start = stop
             }
         }
-        return written
+        return stretches
     }
 
     /// Fills in checksums until `limit` bytes are reached; answers where the last record ends.
@@ -143,16 +138,6 @@ extension Committer {
             position = next
         }
         return position
-    }
-
-    /// These stretches are on disk.
-    mutating func note(_ written: [Stretch]) {
-        for stretch in written {
-            var known = stretches[stretch.sequence] ?? ([], 0)
-            known.offsets.append(UInt32(stretch.start))
-            known.end = stretch.end
-            stretches[stretch.sequence] = known
-        }
     }
 
     private func writeMeta(
@@ -179,13 +164,11 @@ extension Committer {
             guard let transaction = try? files.beginRead() else { return nil }
             return try? transaction.get(.meta, key: key.rawValue) { $0.word(at: 0) }
         }
-        written.orders = word(.orders) ?? written.orders
-        written.flushMark = word(.flushMark) ?? written.flushMark
-        written.flushAt = word(.flushAt) ?? written.flushAt
-        written.changes = changes
-        written.hasFrameBytes = true
+        written.note(
+            orders: word(.orders), flushMark: word(.flushMark), flushAt: word(.flushAt),
+            changes: changes)
         if debts.flushMark != 0, written.flushMark >= debts.flushMark {
-            debts.flushMark = 0
+            debts.didWriteFlushMark()
             store.events.info(.flushMarkWritten, "order=\(written.flushMark)")
         }
         log.orderLimit.storeRelease(max(written.orders, log.orderLimit.loadRelaxed()))
@@ -214,10 +197,10 @@ extension Committer {
     mutating func didPublish(_ segment: Int, fileOffset: UInt64?) {
         let filled = Int(log.segments.filled(segment).loadRelaxed())
         log.segments.fileOffset(segment).storeRelease(fileOffset ?? Segments.noFileOffset)
-        log.segments.setState(segment, .clean)
+        log.segments.advance(segment, from: .sealed, to: .clean)
         log.logRegion.push(UInt32(segment))
         addResident(
-            Resident(
+            Residency.Resident(
                 sequence: log.segments.sequence(segment), segment: segment,
                 bytes: Self.diskBytes(filled, Int(log.segments.records(segment).loadRelaxed())),
                 commit: signals.begun.loadRelaxed()))
@@ -225,15 +208,9 @@ extension Committer {
         disk.counters.add(.recordsWritten, Int(log.segments.records(segment).loadRelaxed()))
     }
 
-    mutating func addResident(_ new: Resident) {
-        var position = resident.count
-        while position > 0, resident[position - 1].sequence > new.sequence { position -= 1 }
-        resident.insert(new, at: position)
-        if log.segments.overlap(new.segment).loadRelaxed() & Segments.returnedBit != 0,
-            !returned.contains(new.sequence)
-        {
-            returned.append(new.sequence)
-        }
+    mutating func addResident(_ new: Residency.Resident) {
+        let overlap = log.segments.overlap(new.segment).loadRelaxed()
+        residency.add(new, isReturned: overlap & Segments.returnedBit != 0)
         disk.counters.add(.segments, 1)
         disk.counters.add(.bytes, new.bytes)
     }

@@ -22,120 +22,21 @@ struct Committer: ~Copyable {
     let directory: Region
     let scratch: Region
 
-    /// Sealed segments that wait, in the order in which they were sealed.
-    var pending: [Int] = []
-    /// For each open segment (by sequence), where its stretches on disk begin, and up to where.
-    var stretches: [UInt64: (offsets: [UInt32], end: Int)] = [:]
+    // The parts, each with a state of its own; how they work together is in the extensions.
+    var cuts = Cuts()
+    var backlog = Backlog()
+    var written = Written()
+    var residency = Residency()
+    var mapBudget: MapBudget
+    var removals = Removals()
+    var debts = Debts()
+    var leftovers = Leftovers()
     /// What the last run had open, and has to be sealed before it can be known.
     var unsealed = Unsealed()
-    /// Segments on disk, ascending by sequence, from `oldest` on.
-    var resident: [Resident] = []
-    /// Segments that leave the disk as soon as they can.
-    var condemned: [Condemned] = []
-    var reapAt: UInt64 = 0
-    /// The newest commit for which all writers have published their cuts.
-    var cutsTaken: UInt64 = 0
-    /// Sequences of segments that hold older records than their place in the log says.
-    var returned: [UInt64] = []
-    /// What the metadata holds.
-    var written = Written()
-    var lastKey: UInt64 = 0
     var health = Health()
+    private var schedule: Schedule
     /// The time that this step was given.
     var now: ClockReading
-    private var phase = Phase.serving
-    /// When the next commit is due.
-    private var dueAt: UInt64
-    /// A commit that waits for the cuts of the workers.
-    private var asked: Asked?
-    /// When the last commit that succeeded began, until it is known how long it took.
-    private var unmeasured: UInt64?
-    /// What was put off until the next step, which should come soon.
-    var putOff = PutOff()
-    /// The last commit did not come about: what it was for is below the cuts and still waits.
-    private var owesCommit = false
-    /// Up to which sequence the oldest segments held nothing live when so many commits had begun.
-    var superseded = (last: UInt64(0), begun: UInt64(0))
-    var didWarnIndex = false
-    var fullMap = FullMap()
-    /// What is owed for segments that were given up unwritten.
-    var debts = Debts()
-    /// Segments that were given up: their numbers are free again after quiescence.
-    var givenUp: [(segment: Int, turns: Frames.Snapshot)] = []
-    /// Keys of values in the segments database that nothing names: to be deleted.
-    var orphans: [UInt64] = []
-    /// Recovery runs, but `returned` has what it has not reached, too.
-    var knowsReturned = false
-    var distrusted = Distrusted()
-
-    private enum Phase: Equatable {
-        case serving
-        /// The server stops: everything there is is committed, tried again until the deadline.
-        case closing(retryAt: UInt64)
-        case ended(isCommitted: Bool)
-    }
-
-    /// A commit that was begun.
-    private struct Asked {
-        var number: UInt64
-        var began: ClockReading
-        /// Open segments of those that have answered.
-        var open: [Int]
-        /// Who has to answer next, and up to whom.
-        var worker = 0
-        var workers: Int
-    }
-
-    /// What a victim waits for before it leaves the disk.
-    struct PutOff {
-        /// A large record that is to come back into memory first, and how often that was tried.
-        var recalled: UInt64 = 0
-        var recalls = 0
-        /// Something is put off: the next step should come after about a millisecond.
-        var isWaiting = false
-    }
-
-    /// The metadata as it was committed last.
-    struct Written {
-        var orders: UInt64 = 0
-        var flushMark: UInt64 = 0
-        var flushAt: UInt64 = 0
-        /// How many changes that no record tells of were covered.
-        var changes: UInt64 = 0
-        /// Whether this run's frame size is there.
-        var hasFrameBytes = false
-    }
-
-    /// What a commit that found the map full has taught.
-    struct FullMap {
-        /// Bytes by which the budget turned out to be too large, as the map was full below it.
-        var shortfall = 0
-        /// Bytes of segments that one transaction carries: less after one found the map full.
-        var batchBytes = Disk.transactionBytes
-        /// Commits in a row that were tried again at once.
-        var commits = 0
-        /// There was no page left, not even for a deletion.
-        var isExhausted = false
-        /// As many, and whoever waits for a commit learns that it failed.
-        static let commitsMax = 64
-    }
-
-    /// What recovery could not read, and what that may have overtaken.
-    struct Distrusted {
-        /// Recovery has ended, and what may have been overtaken is condemned.
-        var isKnown = false
-        /// Segments whose directory is damaged: deleted when nothing older is left.
-        var damaged: [UInt64] = []
-    }
-
-    /// A segment on disk.
-    struct Resident {
-        var sequence: UInt64
-        var segment: Int
-        var bytes: Int
-        /// The commit that wrote it; 0 if it was found on disk.
-        var commit: UInt64
-    }
 
     /// A segment by its number, and by the sequence that tells whether it still has it.
     struct Named: Equatable {
@@ -143,23 +44,10 @@ struct Committer: ~Copyable {
         var sequence: UInt64
     }
 
-    /// A segment whose slots are gone.
-    struct Condemned {
-        var resident: Resident
-        /// The first entry of its directory whose tombstone found no room; nil: all are paid.
-        var unpaid: Int?
-        /// The committer's segments that hold what this one owes, the open one maybe among them.
-        var owed: [Named]
-        var turns: Frames.Snapshot
-    }
-
     /// Orders reserved ahead of the highest given out.
     static let reservation: UInt64 = 1 << 28
     /// A smaller value would lie inside a page of the tree, where no ring could read it.
     static let valueBytesMin = 4096
-    /// How long a worker may take to end its turn.
-    static let answerNanosecondsMax: UInt64 = 5_000_000_000
-
     init(
         _ store: TieredStore, disk: Disk, at now: ClockReading,
         wake: @escaping @Sendable (Int) -> Void
@@ -170,7 +58,9 @@ struct Committer: ~Copyable {
         log = store.log
         signals = store.signals
         self.now = now
-        dueAt = now.nanoseconds
+        mapBudget = MapBudget(mapBytes: disk.configuration.sizeBytes)
+        let interval = UInt64(disk.configuration.flushIntervalMilliseconds) * 1_000_000
+        schedule = Schedule(interval: interval, at: now.nanoseconds)
         writer = Writer(store.log, number: store.configuration.workers + 1)
         // Out of `-m`, see `Disk.memoryBytes`; a failure here is a failure to start.
         directory = Committer.room(Directory.regionBytes)
@@ -193,17 +83,13 @@ struct Committer: ~Copyable {
 
     // MARK: Steps
 
-    private var interval: UInt64 {
-        UInt64(disk.configuration.flushIntervalMilliseconds) * 1_000_000
-    }
-
     /// Does what there is to do at this moment, one commit at most.
     mutating func step(at reading: ClockReading) -> Wait {
         now = reading
         health.begin(at: now.nanoseconds)
-        measure()
-        if asked != nil { return collectCuts() }
-        switch phase {
+        if let spent = schedule.measure(at: now.nanoseconds) { disk.counters.countCommit(spent) }
+        if cuts.areAsked { return collectCuts() }
+        switch schedule.phase {
         case .serving: return serve()
         case .closing(let retryAt):
             return now.nanoseconds < retryAt ? .time(retryAt) : beginCommit()
@@ -211,37 +97,50 @@ struct Committer: ~Copyable {
         }
     }
 
+    /// What must hold between two steps; a sentence if it does not. For simulations.
+    func check() -> String? {
+        let begun = signals.begun.loadAcquire()
+        let orderLimit = log.orderLimit.loadAcquire()
+        let findings: [String?] = [
+            cuts.check(begun: begun), schedule.check(at: now.nanoseconds), backlog.check(log),
+            residency.check(), removals.check(log), mapBudget.check(), debts.check(),
+            leftovers.check(), health.check(at: now.nanoseconds),
+            written.check(orderLimit: orderLimit, isFailing: health.isFailing),
+        ]
+        return findings.compactMap { $0 }.first
+    }
+
     private mutating func serve() -> Wait {
         if signals.stopping.loadAcquire() != 0 {
             writer.close()
             // Nothing may be written over a store that could not be read.
-            phase = .closing(retryAt: 0)
-            if health.isUnusable { end(isCommitted: true) }
+            if health.isUnusable { end(isCommitted: true) } else { schedule.close(retryAt: 0) }
             return .nothing
         }
-        putOff.isWaiting = false
+        removals.beginStep()
         adoptRecovered()
         serveLoads()
         giveUpUnwritten()
         keepWithinBudget()
         let time = now.nanoseconds
-        if (time >= dueAt && isDirty()) || isUrgent() {
+        let isDue = schedule.isDue(at: time)
+        if (isDue && isDirty()) || isUrgent() {
             if health.mayCommit(at: time) {
-                dueAt = time + interval
+                schedule.passInterval(at: time)
                 return beginCommit()
             }
-        } else if time >= dueAt {
-            dueAt = time + interval
+        } else if isDue {
+            schedule.passInterval(at: time)
         }
-        var target = max(dueAt, health.failingUntil ?? 0)
-        if putOff.isWaiting { target = min(target, time + 1_000_000) }
+        var target = max(schedule.dueAt, health.failingUntil ?? 0)
+        if removals.isPutOff { target = min(target, time + 1_000_000) }
         return .bell(until: max(target, time + 100_000))
     }
 
     /// Whether anything was written since the last commit.
     private func isDirty() -> Bool {
-        if owesCommit { return true }
-        if !pending.isEmpty || log.sealed.count > 0 { return true }
+        if schedule.owesCommit { return true }
+        if !backlog.isEmpty || log.sealed.count > 0 { return true }
         if signals.changes.loadAcquire() != written.changes { return true }
         if writer.main.segment != 0, writer.hasUncut { return true }
         for worker in 0..<store.configuration.workers
@@ -251,9 +150,12 @@ struct Committer: ~Copyable {
 
     private func isUrgent() -> Bool {
         if signals.awaited.loadAcquire() > signals.completed.loadAcquire() { return true }
-        if log.sealed.count + pending.count >= log.geometry.sealedSegmentsMax { return true }
+        let waiting = log.sealed.count + backlog.count
+        if waiting >= log.geometry.sealedSegmentsMax { return true }
+        // Long before orders run out, so that nobody ever waits for one.
+        if log.highestOrder() + Self.reservation / 4 > log.orderLimit.loadAcquire() { return true }
         // Memory is short, and what could go is not on disk yet.
-        return log.frames.freeCount == 0 && log.sealed.count + pending.count > 0
+        return log.frames.freeCount == 0 && waiting > 0
     }
 
     /// Takes over the segments that recovery has found.
@@ -264,25 +166,25 @@ struct Committer: ~Copyable {
             let filled = Int(log.segments.filled(segment).loadRelaxed())
             let records = Int(log.segments.records(segment).loadRelaxed())
             addResident(
-                Resident(
+                Residency.Resident(
                     sequence: log.segments.sequence(segment), segment: segment,
                     bytes: Self.diskBytes(filled, records), commit: 0))
             didAdopt = true
         }
-        if didAdopt || !distrusted.isKnown { condemnDistrusted() }
+        if didAdopt || !leftovers.isDamageKnown { condemnDistrusted() }
     }
 
     /// What recovery could not settle, because something that it could not read may have
     /// overtaken it, leaves the disk; and after it what could not be read.
     private mutating func condemnDistrusted() {
         guard log.recovering.loadAcquire() == 0 else { return }
-        distrusted.isKnown = true
-        distrusted.damaged += store.damaged.withLock { sequences in
+        let damaged = store.damaged.withLock { sequences in
             defer { sequences = [] }
             return sequences
         }
-        let victims = resident.filter { log.segments.state($0.segment) == .dying }
-        resident.removeAll { log.segments.state($0.segment) == .dying }
+        leftovers.learn(damaged: damaged)
+        let log = log
+        let victims = residency.remove { log.segments.state($0.segment) == .dying }
         for victim in victims { condemn(victim) }
     }
 
@@ -298,56 +200,37 @@ struct Committer: ~Copyable {
     /// - Parameter askingWorkers: whether there are any yet.
     mutating func beginCommit(askingWorkers: Bool = true) -> Wait {
         let number = signals.begun.add(1) + 1
-        owesCommit = true
+        schedule.didBegin()
         writer.cutNow()
-        var new = Asked(number: number, began: now, open: [], workers: 0)
-        if writer.main.segment != 0 { new.open.append(writer.main.segment) }
-        if askingWorkers {
-            new.workers = store.configuration.workers
-            for worker in 0..<new.workers { log.askCut(worker) }
-            wakeAll()
-        }
-        asked = new
+        let open = writer.main.segment
+        let workers = askingWorkers ? store.configuration.workers : 0
+        for worker in 0..<workers { log.askCut(worker) }
+        if workers > 0 { wakeAll() }
+        cuts.begin(number: number, at: now, open: open == 0 ? [] : [open], workers: workers)
         return collectCuts()
     }
 
     /// Takes the answers; when all are there, the commit is made. If a worker does not answer,
     /// nothing may be called committed.
     private mutating func collectCuts() -> Wait {
-        guard var open = asked else { return .nothing }
-        while open.worker < open.workers {
-            if log.isClosed(open.worker).loadAcquire() == 0 {
-                guard let segment = log.answeredCut(open.worker) else {
-                    asked = open
-                    return waitForCut(open)
-                }
-                if segment != 0 { open.open.append(segment) }
-            }
-            open.worker += 1
+        switch cuts.collect(log, at: now.nanoseconds) {
+        case nil: break
+        case .waits(let worker): return .cut(worker: worker)
+        case .complete(let asked): endCommit(isDone: complete(asked))
+        case .silent(let worker):
+            store.events.warning(
+                .workerSilent,
+                "worker=\(worker) milliseconds=\(Cuts.answerNanosecondsMax / 1_000_000)")
+            endCommit(isDone: false)
         }
-        asked = nil
-        let isDone = complete(open)
-        endCommit(isDone: isDone)
-        return .nothing
-    }
-
-    private mutating func waitForCut(_ asked: Asked) -> Wait {
-        let waited = now.nanoseconds - min(asked.began.nanoseconds, now.nanoseconds)
-        guard waited > Self.answerNanosecondsMax else { return .cut(worker: asked.worker) }
-        store.events.warning(
-            .workerSilent,
-            "worker=\(asked.worker) milliseconds=\(Self.answerNanosecondsMax / 1_000_000)")
-        self.asked = nil
-        endCommit(isDone: false)
         return .nothing
     }
 
     /// False if it failed; then it will be tried again.
-    private mutating func complete(_ asked: Asked) -> Bool {
-        cutsTaken = asked.number
-        while let segment = log.sealed.pop() { pending.append(Int(segment)) }
+    private mutating func complete(_ asked: Cuts.Asked) -> Bool {
+        backlog.takeSealed(log)
         // One that was sealed since it answered is written whole.
-        let waiting = pending
+        let waiting = backlog.pending
         let open = asked.open.filter { !waiting.contains($0) }
         do throws(LMDBError) {
             guard let files = disk.files() else { throw .panic }
@@ -362,32 +245,31 @@ struct Committer: ~Copyable {
 
     /// While the server stops, this may have been the last.
     private mutating func endCommit(isDone: Bool) {
-        guard case .closing = phase else { return }
+        guard case .closing = schedule.phase else { return }
         guard !isDone else { return end(isCommitted: true) }
         guard now.nanoseconds >= signals.deadline.loadAcquire() else {
-            phase = .closing(retryAt: now.nanoseconds + 50_000_000)
+            schedule.close(retryAt: now.nanoseconds + 50_000_000)
             return
         }
         store.events.error(
             .stoppedUncommitted,
-            "segments=\(pending.count + log.sealed.count)"
+            "segments=\(backlog.count + log.sealed.count)"
                 + " failing_milliseconds=\(failingMilliseconds)")
         end(isCommitted: false)
     }
 
     private mutating func end(isCommitted: Bool) {
-        phase = .ended(isCommitted: isCommitted)
+        schedule.end()
         if !isCommitted { signals.uncommitted.storeRelease(1) }
         signals.lastCommit.storeRelease(1)
     }
 
     var failingMilliseconds: UInt64 { health.failingMilliseconds(at: now.nanoseconds) }
 
-    private mutating func didSucceed(_ asked: Asked) {
-        owesCommit = false
-        fullMap.commits = 0
+    private mutating func didSucceed(_ asked: Cuts.Asked) {
+        schedule.didSucceed(since: asked.began.nanoseconds)
+        mapBudget.didSucceed()
         debts.settle()
-        fullMap.batchBytes = Disk.transactionBytes
         if health.isFailing {
             store.events.info(
                 .commitsResumed,
@@ -396,32 +278,22 @@ struct Committer: ~Copyable {
             disk.counters[.isFailing] = 0
         }
         health.didSucceed()
-        unmeasured = asked.began.nanoseconds
         disk.counters.add(.commits, 1)
         signals.completedSince.storeRelease(asked.began.unixNanoseconds)
         signals.completed.storeRelease(asked.number)
         wakeAll()
     }
 
-    /// The step in which a commit was made has ended.
-    private mutating func measure() {
-        guard let began = unmeasured else { return }
-        unmeasured = nil
-        let spent = now.nanoseconds - min(began, now.nanoseconds)
-        disk.counters.add(.commitNanoseconds, Int(clamping: spent))
-        disk.counters[.commitNanosecondsMax] = max(disk.counters[.commitNanosecondsMax], spent)
-    }
-
     private mutating func didFail(_ number: UInt64, _ error: LMDBError) {
         // A full map is tried again at once, if something can leave it: nobody is told.
-        if error == .mapFull, fullMap.commits < FullMap.commitsMax {
+        if error == .mapFull, mapBudget.mayRetry {
             switch makeWayInMap() {
             case .made:
-                fullMap.commits += 1
+                mapBudget.didRetry()
                 disk.counters.add(.fullMaps, 1)
                 return health.retry(after: 0)
             case .later:
-                fullMap.commits += 1
+                mapBudget.didRetry()
                 return health.retry(after: 1_000_000)
             case .none: break
             }
@@ -438,11 +310,11 @@ struct Committer: ~Copyable {
         if health.didFail(at: now.nanoseconds, countedBefore: counted) {
             disk.counters[.isFailing] = 1
             store.events.error(
-                .commitFailed, "reason=\(quoted: error) segments=\(pending.count)")
+                .commitFailed, "reason=\(quoted: error) segments=\(backlog.count)")
         }
         switch error {
         case .mapFull:
-            let way = fullMap.commits >= FullMap.commitsMax ? makeWayInMap() : .none
+            let way = mapBudget.mayRetry ? .none : makeWayInMap()
             // Nothing can go now: readers hold it, or there is nothing.
             health.retry(after: way == .made ? 0 : 20_000_000)
         case .panic:
@@ -461,23 +333,20 @@ struct Committer: ~Copyable {
 
     /// The map is full: the oldest leave it, and less is written at a time.
     private mutating func makeWayInMap() -> Way {
-        reapAt = 0
-        // The map holds less than its size says: so much is not to be reached again.
-        let excess = budget - bytesOnDisk + Disk.transactionBytes / 4
-        fullMap.shortfall = min(
-            max(fullMap.shortfall, fullMap.shortfall + excess), disk.configuration.sizeBytes)
-        // Less at a time, so that what there is room for gets in.
-        fullMap.batchBytes = max(fullMap.batchBytes / 4, log.geometry.segmentBytes)
-        putOff.isWaiting = false
+        removals.reapAtOnce()
+        // The map holds less than its size says: so much is not to be reached again. And less is
+        // written at a time, so that what there is room for gets in.
+        mapBudget.didFindMapFull(
+            bytesOnDisk: bytesOnDisk, segmentBytes: log.geometry.segmentBytes)
+        removals.beginStep()
         let count = max((2 << 20) / log.geometry.frameBytes, 8)
-        fullMap.isExhausted = false
         let dropped = dropOldest(count, isUrgent: true)
-        if fullMap.isExhausted, disk.reopen(withReserve: true) {
+        if mapBudget.isExhausted, disk.reopen(withReserve: true) {
             store.events.warning(.reserveUsed, "bytes=\(Disk.reserveBytes)")
-            reapAt = 0
+            removals.reapAtOnce()
             reap(isUrgent: true)
         }
         if dropped > 0 { return .made }
-        return putOff.isWaiting ? .later : .none
+        return removals.isPutOff ? .later : .none
     }
 }

@@ -50,4 +50,10 @@ struct DiskCounters: Sendable {
         sum.fullMaps = self[.fullMaps]
         sum.recoveryMilliseconds = self[.recoveryMilliseconds]
     }
+
+    /// A commit has succeeded, and took so long.
+    func countCommit(_ nanoseconds: UInt64) {
+        add(.commitNanoseconds, Int(clamping: nanoseconds))
+        self[.commitNanosecondsMax] = max(self[.commitNanosecondsMax], nanoseconds)
+    }
 }

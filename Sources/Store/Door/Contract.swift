@@ -150,6 +150,20 @@ public enum Lookup: BitwiseCopyable {
     case disk(DiskRead)
 }
 
+/// What looking for a value and touching it, in one step, came to.
+public enum TouchedLookup: BitwiseCopyable {
+    case miss
+    /// A miss whose record is still in memory.
+    case dead(Death)
+    /// The value, touched. The shard is locked until `Door.release`.
+    case found(Found)
+    /// A value that is not copied under the lock; it is not touched yet. The shard is locked: pin
+    /// the value, release it, and `touch` it if it still has this cas.
+    case large(Found)
+    case wait
+    case read(DiskRead)
+}
+
 /// Which of memcached's storage commands.
 public enum StoreMode: UInt8, BitwiseCopyable, Sendable {
     case set, add, replace, append, prepend, cas
@@ -164,6 +178,7 @@ public enum Outcome: BitwiseCopyable {
     /// The combined value of an append is too large, or would never fit.
     case tooLarge
     /// Memory is full of what is not yet on disk: execute again when `News.frames` has changed.
+    /// (Orders do not run out: the committer reserves more when three quarters are used.)
     case wait
     /// The record must be seen first: read it, `bring` (or `drop`, or exclude) it, execute again.
     case read(DiskRead)

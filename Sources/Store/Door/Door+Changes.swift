@@ -114,9 +114,9 @@ extension Door {
         _ subject: Subject, _ hash: UInt64, _ shard: Int, to place: Place
     ) {
         switch subject {
-        case .present(let at, let slot, _, _):
+        case .present(let at, let slot, let old, _):
             // What was wanted stays wanted: one hit of the old record's is kept.
-            writer.replace(at, slot, with: place, hits: min(SlotLayout.hits(slot), 1))
+            writer.replace(at, slot, old, with: place, hits: min(SlotLayout.hits(slot), 1))
         case .unread(let at, let slot):
             log.index.setMayHide(shard)
             log.count(.takenUnread)
@@ -134,7 +134,7 @@ extension Door {
 
     // MARK: Removing
 
-    /// delete; also what a refused set leaves behind.
+    /// delete.
     public mutating func remove(
         _ key: Span<UInt8>, hash: UInt64, except: Differing = Differing()
     ) -> Outcome {
@@ -150,6 +150,54 @@ extension Door {
         }
         guard bury(subject, key, hash, shard) else { return .wait }
         return isThere ? .deleted : .notFound
+    }
+
+    /// Removes what a set that fails was to replace. It always does, at once: nothing is read (what
+    /// has the key's tag and lies on disk only becomes a miss), and if there is no memory for a
+    /// tombstone, only a restart can bring the old value back, as if the set had never been sent.
+    ///
+    /// - Returns: whether it holds over restarts.
+    @discardableResult
+    public mutating func forget(
+        _ key: Span<UInt8>, hash: UInt64, except: Differing = Differing()
+    ) -> Bool {
+        let shard = log.index.shard(hash)
+        log.index.lock(shard)
+        defer { log.index.unlock(shard) }
+        var subject = forgettable(key, hash, except)
+        let isBuried = bury(subject, key, hash, shard)
+        if isBuried {
+            guard case .unread = subject else { return true }
+            subject = forgettable(key, hash, except)
+        }
+        while true {
+            switch subject {
+            case .present(let at, let slot, _, _), .unread(let at, let slot):
+                drop(hash, shard, at, slot)
+            case .absent, .mustRead:
+                // What recovery has not read yet must not come.
+                if log.isRecovering, !isBuried { log.index.closeToRecovery(shard) }
+                return isBuried
+            }
+            subject = forgettable(key, hash, except)
+        }
+    }
+
+    /// What a look finds, with nothing that would have to be read. Shard locked.
+    private mutating func forgettable(
+        _ key: Span<UInt8>, _ hash: UInt64, _ except: Differing
+    ) -> Subject {
+        switch writer.locate(key, hash: hash, first: except.first, second: except.second) {
+        case .none: .absent
+        case .memory(let at, let slot, let record): .present(at, slot, record, isAlive: true)
+        case .disk(let at, let slot, _): .unread(at, slot)
+        }
+    }
+
+    /// Takes a slot away that leaves no tombstone; the disk may still hold its record.
+    private mutating func drop(_ hash: UInt64, _ shard: Int, _ at: SlotOffset, _ slot: UInt64) {
+        log.index.setMayHide(shard)
+        if !log.rememberDead(shard, at, slot) { writer.remove(hash, at, slot) }
     }
 
     /// Takes the key's slot away and leaves a tombstone if the disk may hold a record of the key.
@@ -171,7 +219,9 @@ extension Door {
         switch subject {
         case .unread(let at, let slot) where isRecovering:
             log.rememberUnread(shard, at, slot)
-        case .present(let at, let slot, _, _), .unread(let at, let slot):
+        case .present(let at, let slot, let record, _):
+            writer.remove(hash, at, slot, record)
+        case .unread(let at, let slot):
             writer.remove(hash, at, slot)
         case .absent, .mustRead: break
         }
@@ -206,16 +256,19 @@ extension Door {
     // MARK: Touching
 
     /// touch: the record gets a new expiry and a new order, and keeps its cas.
+    ///
+    /// - Parameter compare: The cas of the value that is meant; if the key has another one
+    ///   meanwhile, the outcome is `exists`.
     public mutating func touch(
         _ key: Span<UInt8>, hash: UInt64, expiry: UInt32, isExpired: Bool,
-        except: Differing = Differing()
+        compare: UInt64? = nil, except: Differing = Differing()
     ) -> Outcome {
         let shard = log.index.shard(hash)
         return renew(
             key, shard, success: .touched,
             look: { door, draft, isLast in
                 door.lookToTouch(
-                    key, hash, shard, expiry, isExpired, except, draft, isLast)
+                    key, hash, shard, expiry, isExpired, compare, except, draft, isLast)
             },
             fill: { door, origin, target in
                 door.copy(origin.value, to: target, count: origin.valueBytes)
@@ -225,7 +278,7 @@ extension Door {
     /// One look of a touch. Shard locked.
     private mutating func lookToTouch(
         _ key: Span<UInt8>, _ hash: UInt64, _ shard: Int, _ expiry: UInt32, _ isExpired: Bool,
-        _ except: Differing, _ draft: Draft?, _ isLast: Bool
+        _ compare: UInt64?, _ except: Differing, _ draft: Draft?, _ isLast: Bool
     ) -> Hold {
         let subject = subject(key, hash, except, mayTake: false)
         switch subject {
@@ -236,6 +289,7 @@ extension Door {
                 writer.expire(hash, at, slot)
                 return .done(.notFound)
             }
+            if let compare, compare != record.cas(hash) { return .done(.exists) }
             if isExpired {
                 return .done(bury(subject, key, hash, shard) ? .touched : .wait)
             }

@@ -86,7 +86,7 @@ extension Door {
     }
 
     /// Writes a record anew with its old value, however large that is. Shard locked.
-    private mutating func rewrite(
+    mutating func rewrite(
         _ origin: Origin, _ subject: Subject, _ key: Span<UInt8>, _ hash: UInt64, _ shard: Int
     ) -> Found? {
         guard let draft = openDraft(key, origin) else { return nil }

@@ -15,8 +15,6 @@ internal import Synchronization
 struct Unsealed {
     /// Stretches by segment, ascending; of each segment the offsets ascend.
     var segments: [(sequence: UInt64, stretches: [PairKey])] = []
-    /// Stretches of segments that are sealed, or were given up: to be deleted.
-    var leftovers: [PairKey] = []
 }
 
 extension Committer {
@@ -27,9 +25,7 @@ extension Committer {
         log.orderLimit.storeRelease(Record.orderMax)
         log.raiseOrders(above: Self.firstOrder(above: disk.meta.orders, at: nanoseconds))
         log.flushMark.storeRelease(disk.meta.flushMark)
-        written.orders = disk.meta.orders
-        written.flushMark = disk.meta.flushMark
-        written.flushAt = disk.meta.flushAt
+        written.begin(disk.meta)
         var flushAt = disk.meta.flushAt
         if flushAt != 0, flushAt <= UInt64(now.unixSeconds) {
             // A delayed flush_all came due while the server was down.
@@ -66,9 +62,9 @@ extension Committer {
 
     private mutating func takeUp(_ files: any StoreFiles) throws(LMDBError) {
         let transaction = try files.beginRead()
-        lastKey = try transaction.lastKey(.segments) ?? 0
+        written.note(key: try transaction.lastKey(.segments) ?? 0)
         let lastDirectory = try transaction.lastKey(.directories) ?? 0
-        var last = max(lastKey >> 10, lastDirectory)
+        var last = max(SegmentKey.sequence(written.lastKey), lastDirectory)
         var found: [PairKey] = []
         try transaction.forEachStretch(from: PairKey(0, 0)) { key, _ in
             found.append(key)
@@ -78,7 +74,7 @@ extension Committer {
             last = max(last, key.first)
             let isSealed = try transaction.get(.directories, key: key.first) { _ in true }
             if isSealed == true {
-                unsealed.leftovers.append(key)
+                leftovers.add(stretches: [key])
             } else if unsealed.segments.last?.sequence == key.first {
                 unsealed.segments[unsealed.segments.count - 1].stretches.append(key)
             } else {
@@ -113,11 +109,11 @@ extension Committer {
     /// Deletes stretches that nothing needs any more: at the end of a commit, when what took the
     /// place of their records is on disk.
     mutating func deleteLeftovers(_ files: any StoreFiles) throws(LMDBError) {
-        guard !unsealed.leftovers.isEmpty else { return }
+        guard !leftovers.stretches.isEmpty else { return }
         let transaction = try files.beginWrite()
-        try delete(files, transaction, unsealed.leftovers)
+        try delete(files, transaction, leftovers.stretches)
         try transaction.commit()
-        unsealed.leftovers = []
+        leftovers.didDeleteStretches()
     }
 
     /// One transaction's worth; returns the sequences.
@@ -126,7 +122,7 @@ extension Committer {
         var bytes = 0
         var sealed: [UInt64] = []
         for (sequence, stretches) in unsealed.segments {
-            if bytes > 0, bytes + Geometry.frameBytesMax > fullMap.batchBytes { break }
+            if bytes > 0, bytes + Geometry.frameBytesMax > mapBudget.batchBytes { break }
             bytes += try seal(files, transaction, sequence, stretches)
             sealed.append(sequence)
         }
@@ -134,7 +130,7 @@ extension Committer {
         unsealed.segments.removeFirst(sealed.count)
         disk.counters.add(.bytesWritten, bytes)
         for sequence in sealed {
-            lastKey = max(lastKey, SegmentKey.make(sequence))
+            written.note(key: SegmentKey.make(sequence))
             // Recovery may know it already, from its stretches.
             if let segment = log.segments.find(sequence: sequence) {
                 publishRebuilt(files, segment)
@@ -180,10 +176,10 @@ extension Committer {
         _ files: any StoreFiles, _ transaction: any StoreWriting, _ sequence: UInt64
     ) throws(LMDBError) {
         disk.counters.add(.damagedSegments, 1)
-        let mark = max(disk.meta.orders, written.flushMark)
+        // A mark that was set since the start, or that a commit which failed had raised, stays.
+        let mark = max(disk.meta.orders, written.flushMark, log.flushMark.loadAcquire())
         try transaction.put(.flushMark, mark)
-        log.flushMark.storeRelease(mark)
-        written.flushMark = mark
+        log.raiseFlushMark(to: mark)
         store.events.error(.lastRunDamaged, "sequence=\(sequence) order=\(mark)")
     }
 

@@ -84,41 +84,58 @@ struct DirectorySurvey {
     }
 }
 
-/// Looks for parts of large records whose directory never came to be written, because the process
-/// died between their transactions.
+/// Looks for what no directory names: parts of large records, because the process died between
+/// their transactions; and segments whose directory lies on a damaged page of the tree.
 struct OrphanScan {
     private static let keysPerStepMax = 4096
     private var next: UInt64 = 0
     private(set) var count = 0
 
-    /// Keys of some orphans; nil when all keys have been looked at.
-    mutating func step(_ files: any StoreFiles, below end: UInt64) -> [UInt64]? {
+    struct Found {
+        /// Keys of parts.
         var orphans: [UInt64] = []
-        do throws(LMDBError) {
-            let transaction = try files.beginRead()
+        /// Sequences of segments whose directory cannot be read.
+        var unreadable: [UInt64] = []
+    }
+
+    /// Some of what there is; nil when all keys have been looked at.
+    ///
+    /// - Throws: nothing was looked at, and can be later.
+    mutating func step(
+        _ files: any StoreFiles, below end: UInt64
+    ) throws(LMDBError) -> Found? {
+        let transaction = try files.beginRead()
+        let start = next
+        let keys = try unlessDamaged { () throws(LMDBError) -> [UInt64]? in
             var keys: [UInt64] = []
-            try transaction.forEach(.segments, from: next) { key, _ in
+            try transaction.forEach(.segments, from: start) { key, _ in
                 guard key < SegmentKey.make(end), keys.count < Self.keysPerStepMax else {
                     return false
                 }
                 keys.append(key)
                 return true
             }
-            guard let last = keys.last else { return nil }
-            var seen: (sequence: UInt64, isNamed: Bool) = (0, true)
-            for key in keys {
-                let sequence = SegmentKey.sequence(key)
-                if sequence != seen.sequence {
-                    let found = try transaction.get(.directories, key: sequence) { _ in true }
-                    seen = (sequence, found == true)
-                }
-                if !seen.isNamed { orphans.append(key) }
-            }
-            next = last + 1
-        } catch {
-            return nil
+            return keys
         }
-        count += orphans.count
-        return orphans
+        guard let keys, let last = keys.last else { return nil }
+        var found = Found()
+        var seen: (sequence: UInt64, isOrphan: Bool) = (0, false)
+        for key in keys {
+            let sequence = SegmentKey.sequence(key)
+            if sequence != seen.sequence {
+                do throws(LMDBError) {
+                    let named = try transaction.get(.directories, key: sequence) { _ in true }
+                    seen = (sequence, named == nil)
+                } catch {
+                    guard error.isDamage else { throw error }
+                    seen = (sequence, false)
+                    found.unreadable.append(sequence)
+                }
+            }
+            if seen.isOrphan { found.orphans.append(key) }
+        }
+        next = last + 1
+        count += found.orphans.count
+        return found
     }
 }

@@ -40,7 +40,12 @@ struct IndexRefill {
         var older: (at: SlotOffset, slot: UInt64)?
         while let (at, slot) = index.next(&walk) {
             guard let known = identity(slot) else {
-                // It may be the key's, and newer.
+                // It may be the key's, and newer, or older: neither answers.
+                if !SlotLayout.isRemoval(slot),
+                    log.segments.frame(index.layout.segment(slot)) == nil
+                {
+                    log.rememberUnread(shard, at, slot)
+                }
                 index.closeToRecovery(shard)
                 countDead(entry, place)
                 return .refused

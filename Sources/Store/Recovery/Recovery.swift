@@ -83,12 +83,14 @@ struct Recovery: ~Copyable {
         case .presize: presize()
         case .read: try readNext(files, now: now.unixSeconds)
         case .orphans:
-            let found = orphanScan.step(files, below: store.signals.firstSequence.loadAcquire())
+            let found = try orphanScan.step(
+                files, below: store.signals.firstSequence.loadAcquire())
             guard let found else {
                 phase = .report
                 return .nothing
             }
-            store.orphans.withLock { $0 += found }
+            store.orphans.withLock { $0 += found.orphans }
+            front.didNotFind(found.unreadable)
         case .report:
             report(at: now.nanoseconds)
             phase = .awaitRebuild
@@ -314,7 +316,7 @@ struct Recovery: ~Copyable {
     private mutating func settle(isLast: Bool = false, isSealed: Bool = false) {
         let log = log
         front.settle(isLast: isLast, isSealed: isSealed) { segment, isWhole in
-            log.segments.advance(segment, from: .unsettled, to: isWhole ? .resting : .dying)
+            log.segments.advanceIf(segment, from: .unsettled, to: isWhole ? .resting : .dying)
         }
     }
 
@@ -327,7 +329,7 @@ struct Recovery: ~Copyable {
         // before that directory does.
         let log = log
         counts.distrusted = front.distrust { segment in
-            log.segments.advance(segment, from: .unsettled, to: .dying)
+            log.segments.advanceIf(segment, from: .unsettled, to: .dying)
         }
         let failed = front.failedSequences
         store.damaged.withLock { $0 += failed }

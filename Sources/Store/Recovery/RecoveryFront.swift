@@ -65,6 +65,12 @@ struct RecoveryFront {
         failedLimit = max(failedLimit, head.overlap)
     }
 
+    /// Segments that only a damaged directory can name.
+    mutating func didNotFind(_ sequences: [UInt64]) {
+        let known = Set(failedSequences)
+        failedSequences += sequences.filter { !known.contains($0) }
+    }
+
     mutating func add(
         _ segment: Int, _ sequence: UInt64, isWhole: Bool, isReturned: Bool, waitsForRebuild: Bool
     ) {

@@ -19,6 +19,8 @@ struct Health {
     private var retryAt: UInt64 = 0
     /// To be counted from the next step on: what failed may have taken its time.
     private var pause: UInt64?
+    /// It was said that the index is full.
+    var didWarnIndex = false
     /// Failed commits that had been counted when the first of those failed that failed in a row.
     private(set) var failedBefore: UInt64 = 0
 
@@ -80,4 +82,9 @@ struct Health {
 
     /// Nothing may be written over what could not be read.
     mutating func giveUp() { state = .unusable }
+
+    /// What must hold between two steps; a sentence if it does not.
+    func check(at now: UInt64) -> String? {
+        retryAt > now + 500_000_000 ? "commits are tried again too late" : nil
+    }
 }

@@ -1,0 +1,84 @@
+// Backlog: what waits to be written: sealed segments, in the order in which they were sealed; and
+// how much of each segment that is open is on disk already, as stretches.
+
+internal import LMDB
+internal import Primitives
+internal import SegmentLog
+
+/// Sealed segments that wait, and stretches that are there.
+///
+/// ```text
+///              didSeal           didWrite
+/// log.sealed ──────────► pending ────────► on disk whole; its stretches are gone
+///                          │ keep
+///                          └────────► given up
+/// ```
+struct Backlog {
+    /// Sealed segments that wait.
+    private(set) var pending: [Int] = []
+    /// For each open segment (by sequence), where its stretches on disk begin, and up to where.
+    private var stretches: [UInt64: (offsets: [UInt32], end: Int)] = [:]
+
+    var isEmpty: Bool { pending.isEmpty }
+    var count: Int { pending.count }
+
+    /// Takes over what writers have sealed.
+    mutating func takeSealed(_ log: SegmentLog) {
+        while let segment = log.sealed.pop() { pending.append(Int(segment)) }
+    }
+
+    /// The first ones are on disk whole.
+    mutating func didWrite(_ written: [Int], _ log: SegmentLog) {
+        precondition(pending.starts(with: written))
+        pending.removeFirst(written.count)
+        for segment in written { stretches[log.segments.sequence(segment)] = nil }
+    }
+
+    /// What is not among these was given up.
+    mutating func keep(_ kept: [Int]) { pending = kept }
+
+    // MARK: Stretches
+
+    /// Up to where a segment is on disk in stretches.
+    func end(_ sequence: UInt64) -> Int { stretches[sequence]?.end ?? 0 }
+
+    /// Keys of a segment's stretches.
+    func keys(_ sequence: UInt64) -> [PairKey] {
+        (stretches[sequence]?.offsets ?? []).map { PairKey(sequence, $0) }
+    }
+
+    /// These stretches are on disk.
+    mutating func note(_ written: [Committer.Stretch]) {
+        for stretch in written {
+            var known = stretches[stretch.sequence] ?? ([], 0)
+            known.offsets.append(UInt32(stretch.start))
+            known.end = stretch.end
+            stretches[stretch.sequence] = known
+        }
+    }
+
+    /// A segment's stretches are somebody else's business from now on; answers their keys.
+    mutating func releaseStretches(_ sequence: UInt64) -> [PairKey] {
+        defer { stretches[sequence] = nil }
+        return keys(sequence)
+    }
+
+    /// What must hold between two steps; a sentence if it does not.
+    func check(_ log: SegmentLog) -> String? {
+        var seen: Set<Int> = []
+        for segment in pending {
+            guard seen.insert(segment).inserted else { return "segment \(segment) waits twice" }
+            let state = log.segments.state(segment)
+            guard state == .sealed else { return "segment \(segment) waits and is \(state)" }
+            guard log.segments.frame(segment) != nil else {
+                return "segment \(segment) waits, and is not in memory"
+            }
+        }
+        for (sequence, known) in stretches {
+            guard known.offsets.first == 0, known.offsets == known.offsets.sorted() else {
+                return "stretches of \(sequence) do not follow one another"
+            }
+        }
+        return nil
+    }
+}

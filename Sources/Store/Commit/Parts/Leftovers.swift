@@ -1,0 +1,39 @@
+// Leftovers: what lies on disk and is of no use to anybody, to be deleted some at a time.
+
+internal import LMDB
+
+/// Keys to be deleted.
+struct Leftovers {
+    /// Keys of values in the segments table that nothing names.
+    private(set) var orphans: [UInt64] = []
+    /// Stretches of segments that are sealed, or were given up.
+    private(set) var stretches: [PairKey] = []
+    /// Segments whose directory is damaged: deleted when nothing older is left.
+    private(set) var damaged: [UInt64] = []
+    /// Recovery has ended, and what a damaged directory may have overtaken is condemned.
+    private(set) var isDamageKnown = false
+
+    mutating func add(orphans keys: [UInt64]) { orphans += keys }
+    mutating func add(stretches keys: [PairKey]) { stretches += keys }
+
+    mutating func didDeleteStretches() { stretches = [] }
+    /// The last ones are gone.
+    mutating func didDelete(orphans count: Int) { orphans.removeLast(count) }
+
+    /// Recovery has ended with these.
+    mutating func learn(damaged sequences: [UInt64]) {
+        damaged += sequences
+        isDamageKnown = true
+    }
+
+    /// Nothing older is left: the values of the damaged are orphans now.
+    mutating func releaseDamaged(_ keys: [UInt64]) {
+        orphans += keys
+        damaged = []
+    }
+
+    /// What must hold between two steps; a sentence if it does not.
+    func check() -> String? {
+        damaged.isEmpty || isDamageKnown ? nil : "damage is known before recovery has ended"
+    }
+}

@@ -1,0 +1,43 @@
+// Written: what the metadata on disk holds, and the highest key of the segments table, as far as
+// is known.
+
+/// The metadata as it was committed last.
+struct Written {
+    private(set) var orders: UInt64 = 0
+    private(set) var flushMark: UInt64 = 0
+    private(set) var flushAt: UInt64 = 0
+    /// How many changes that no record tells of were covered.
+    private(set) var changes: UInt64 = 0
+    /// Whether this run's frame size is there.
+    private(set) var hasFrameBytes = false
+    /// No key of the segments table is higher.
+    private(set) var lastKey: UInt64 = 0
+
+    /// What was found at the start.
+    mutating func begin(_ meta: Meta) {
+        orders = meta.orders
+        flushMark = meta.flushMark
+        flushAt = meta.flushAt
+    }
+
+    /// This was read after a transaction; nil: it could not be.
+    mutating func note(orders: UInt64?, flushMark: UInt64?, flushAt: UInt64?, changes: UInt64) {
+        self.orders = max(orders ?? 0, self.orders)
+        self.flushMark = max(flushMark ?? 0, self.flushMark)
+        self.flushAt = flushAt ?? self.flushAt
+        self.changes = changes
+        hasFrameBytes = true
+    }
+
+    mutating func note(flushMark mark: UInt64) { flushMark = max(mark, flushMark) }
+
+    /// A key was written, or may have been.
+    mutating func note(key: UInt64) { lastKey = max(key, lastKey) }
+
+    /// What must hold between two steps; a sentence if it does not.
+    func check(orderLimit: UInt64, isFailing: Bool) -> String? {
+        // While commits fail, orders are given out above the reservation.
+        !isFailing && hasFrameBytes && orderLimit < orders
+            ? "orders that are reserved may not be given out" : nil
+    }
+}
