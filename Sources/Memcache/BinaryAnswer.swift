@@ -1,32 +1,8 @@
 // BinaryAnswer: one reply of the binary protocol, as coordinates into the bytes it came in.
 
-/// Commands of the binary protocol that clients here send (protocol_binary.h).
-public enum BinaryOpcode: UInt8, BitwiseCopyable, Sendable {
-    case get = 0x00
-    case set = 0x01
-    case add = 0x02
-    case delete = 0x04
-    case increment = 0x05
-    case decrement = 0x06
-    case quit = 0x07
-    /// Ends the connection without an answer.
-    case quitQ = 0x17
-    case noop = 0x0A
-    case version = 0x0B
-    case getKQ = 0x0D
-    case touch = 0x1C
-    case getAndTouch = 0x1D
-}
-
 /// The head of a reply, or a part of what follows it.
 public struct BinaryAnswer: BitwiseCopyable, Equatable, Sendable {
-    /// Statuses that are no mistake of anyone.
-    public enum Status {
-        public static let ok: UInt16 = 0
-        public static let notFound: UInt16 = 1
-        public static let exists: UInt16 = 2
-        public static let notStored: UInt16 = 5
-    }
+    public typealias Status = BinaryStatus
 
     /// The number that increment or decrement answered.
     public var number: UInt64 = 0

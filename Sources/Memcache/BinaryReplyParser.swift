@@ -27,16 +27,16 @@ public struct BinaryReplyParser: BitwiseCopyable, Sendable {
         guard input.count >= BinaryEncoder.headerBytes else {
             return .needMore(atLeast: BinaryEncoder.headerBytes)
         }
-        let (keyBytes, extrasBytes) = (Int(Self.short(input, 2)), Int(input[4]))
-        let bodyBytes = Self.word(input, 8)
+        let (keyBytes, extrasBytes) = (Int(BigEndian.short(input, 2)), Int(input[4]))
+        let bodyBytes = BigEndian.word(input, 8)
         guard keyBytes <= Limits.keyBytesMax, extrasBytes <= Self.extrasBytesMax,
             keyBytes &+ extrasBytes <= Int(bodyBytes)
         else { return .fault(.badLengths) }
         var answer = BinaryAnswer()
         answer.opcode = input[1]
-        answer.status = Self.short(input, 6)
-        answer.opaque = Self.word(input, 12)
-        answer.cas = Self.long(input, 16)
+        answer.status = BigEndian.short(input, 6)
+        answer.opaque = BigEndian.word(input, 12)
+        answer.cas = BigEndian.long(input, 16)
         let keyStart = BinaryEncoder.headerBytes &+ extrasBytes
         let valueStart = keyStart &+ keyBytes
         let valueBytes = bodyBytes &- UInt32(truncatingIfNeeded: keyBytes &+ extrasBytes)
@@ -47,10 +47,10 @@ public struct BinaryReplyParser: BitwiseCopyable, Sendable {
                 || answer.opcode == BinaryOpcode.decrement.rawValue)
         let wanted = isNumber ? valueStart &+ 8 : valueStart
         guard input.count >= wanted else { return .needMore(atLeast: wanted) }
-        if extrasBytes >= 4 { answer.flags = Self.word(input, BinaryEncoder.headerBytes) }
+        if extrasBytes >= 4 { answer.flags = BigEndian.word(input, BinaryEncoder.headerBytes) }
         answer.key = Slice(keyStart, valueStart)
         if isNumber {
-            answer.number = Self.long(input, valueStart)
+            answer.number = BigEndian.long(input, valueStart)
         } else {
             answer.bytes = valueBytes
             valueLeft = valueBytes
@@ -68,22 +68,5 @@ public struct BinaryReplyParser: BitwiseCopyable, Sendable {
         answer.text = Slice(0, count)
         answer.isLast = valueLeft == 0
         return .answer(answer, consumed: count)
-    }
-
-    // MARK: Big-endian fields
-
-    @inline(__always)
-    private static func short(_ input: Span<UInt8>, _ offset: Int) -> UInt16 {
-        UInt16(input[offset]) << 8 | UInt16(input[offset &+ 1])
-    }
-
-    @inline(__always)
-    private static func word(_ input: Span<UInt8>, _ offset: Int) -> UInt32 {
-        UInt32(short(input, offset)) << 16 | UInt32(short(input, offset &+ 2))
-    }
-
-    @inline(__always)
-    private static func long(_ input: Span<UInt8>, _ offset: Int) -> UInt64 {
-        UInt64(word(input, offset)) << 32 | UInt64(word(input, offset &+ 4))
     }
 }

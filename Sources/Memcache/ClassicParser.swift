@@ -1,13 +1,19 @@
-// ClassicParser: memcached's text protocol, from bytes to requests.
+// ClassicParser: memcached's protocols, from bytes to requests; the classic text protocol is here.
 //
 // It looks at the start of some input and says what stands there: a request, a fault, or too
 // little. It moves nothing and keeps no bytes: only that a retrieval line is being read, because
 // such a line is parsed key by key and may be longer than any buffer. The answer never depends on
 // how the bytes were cut on their way. Storage lines are in StorageLine.swift, lists of keys in
-// KeyLine.swift, meta commands in MetaLine.swift and MetaFlags.swift. Not here: what a request
-// does, replies (Reply.swift).
+// KeyLine.swift, meta commands in MetaLine.swift and MetaFlags.swift, the binary protocol in
+// BinaryRequest.swift, and who has not signed in has SignInLine.swift. Not here: what a request does,
+// replies (Reply.swift, BinaryReply.swift).
 
 import Primitives
+
+/// Which protocols a server speaks; without a choice the first byte of a connection decides.
+public enum Dialects: UInt8, BitwiseCopyable, Sendable {
+    case any, text, binary
+}
 
 /// A parser for one connection's input.
 ///
@@ -27,6 +33,12 @@ public struct ClassicParser: BitwiseCopyable, Sendable {
         case keys
         /// In a line that was answered already.
         case rest
+        /// At the first byte of a connection, which tells its protocol.
+        case first
+        /// At the start of a request of the binary protocol.
+        case binary
+        /// As `first`, `line` and `binary`, of a peer that has not signed in.
+        case firstGuarded, guarded, binaryGuarded
     }
 
     /// Expiry of a `gat` line, for each of its keys.
@@ -35,15 +47,34 @@ public struct ClassicParser: BitwiseCopyable, Sendable {
     public let itemBytesMax: UInt32
     /// The verb of the retrieval line being read.
     var verb: Verb = .get
-    var phase: Phase = .line
+    var phase: Phase
 
-    /// A parser that answers `tooLarge` to items of more than `itemBytesMax` bytes.
-    public init(itemBytesMax: UInt32) {
+    /// A parser that answers `tooLarge` to items of more than `itemBytesMax` bytes, and serves next
+    /// to nothing before `admit` if it is guarded.
+    public init(itemBytesMax: UInt32, dialects: Dialects = .any, isGuarded: Bool = false) {
         self.itemBytesMax = itemBytesMax
+        phase =
+            switch dialects {
+            case .any: isGuarded ? .firstGuarded : .first
+            case .text: isGuarded ? .guarded : .line
+            case .binary: isGuarded ? .binaryGuarded : .binary
+            }
     }
 
     /// Whether the input that comes next belongs to a line that was begun already.
-    public var isInsideLine: Bool { phase != .line }
+    public var isInsideLine: Bool { phase == .keys || phase == .rest }
+
+    /// Whether the connection speaks the binary protocol.
+    public var isBinary: Bool { phase == .binary || phase == .binaryGuarded }
+
+    /// The peer has signed in.
+    public mutating func admit() {
+        switch phase {
+        case .guarded: phase = .line
+        case .binaryGuarded: phase = .binary
+        default: break
+        }
+    }
 
     /// Parses what stands at the start of `input`.
     ///
@@ -56,17 +87,37 @@ public struct ClassicParser: BitwiseCopyable, Sendable {
         case .line: return nextLine(input)
         case .keys: return nextKey(input)
         case .rest: return dropRest(input)
+        case .binary, .binaryGuarded: return nextBinary(input)
+        case .guarded: return nextGuarded(input)
+        case .first, .firstGuarded:
+            begin(input)
+            return isBinary ? nextBinary(input) : isGuarded ? nextGuarded(input) : nextLine(input)
+        }
+    }
+
+    private var isGuarded: Bool { phase == .guarded }
+
+    /// The first byte tells the protocol.
+    private mutating func begin(_ input: Span<UInt8>) {
+        let isBinary = input[0] == 0x80
+        switch phase {
+        case .first: phase = isBinary ? .binary : .line
+        case .firstGuarded: phase = isBinary ? .binaryGuarded : .guarded
+        default: break
         }
     }
 
     /// The storage command at the start of `input` whose line is complete, its value or not.
     ///
     /// For a value too long to wait for in a buffer: the request with an empty `value` and with
-    /// `valueBytes` set, and the bytes of its line. The value follows, then `\r\n`, which the
-    /// caller checks. Nil for anything else, a faulty line included (`next` tells).
-    public func storageHeader(_ input: Span<UInt8>) -> (Request, consumed: Int)? {
+    /// `valueBytes` set, and the bytes of its line. The value follows, then, but for a binary one,
+    /// `\r\n`, which the caller checks. Nil for anything else, a faulty line included (`next` tells).
+    public mutating func storageHeader(_ input: Span<UInt8>) -> (Request, consumed: Int)? {
         precondition(input.count < Int(UInt32.max))
-        guard phase == .line, input.count > 0 else { return nil }
+        guard input.count > 0 else { return nil }
+        begin(input)
+        if isBinary { return binaryStorageHeader(input) }
+        guard phase == .line else { return nil }
         let first = ByteScan.nonBlank(in: input, from: 0)
         guard case .whole(let end, let consumed) = wholeLine(input, from: first) else {
             return nil
@@ -166,7 +217,7 @@ public struct ClassicParser: BitwiseCopyable, Sendable {
         return .fault(fault)
     }
 
-    /// The magic byte of the binary protocol, which is not served: answered by closing.
+    /// The magic byte of the binary protocol, where text was spoken: answered by closing.
     private func binary(_ input: Span<UInt8>) -> Parsed {
         var fault = Fault(.otherProtocol, consumed: input.count)
         fault.closes = true

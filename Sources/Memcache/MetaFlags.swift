@@ -44,6 +44,13 @@ public struct MetaFlags: BitwiseCopyable, Sendable {
 
     public init() {}
 
+    /// What a binary touch asks for: T, and the value if it is a get as well.
+    public init(touch: Int64, wantsValue: Bool) {
+        self.touch = touch
+        seen = 1 << (UInt64(UInt8(ascii: "T")) &- 64)
+        if wantsValue { seen |= 1 << (UInt64(UInt8(ascii: "v")) &- 64) }
+    }
+
     /// Whether the flag with this letter is there.
     @inlinable @inline(__always)
     public func has(_ letter: Unicode.Scalar) -> Bool {

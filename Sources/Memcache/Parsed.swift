@@ -45,6 +45,12 @@ public struct Fault: BitwiseCopyable, Equatable, Sendable {
         /// and for ms and ma: `… invalid mode for ms M token`, `… for ma M token`,
         /// `… invalid or duplicate flag`.
         case metaSetMode, metaArithmeticMode, metaArithmeticFlags
+        /// Of the binary protocol (`BinaryReply.fault`): an unknown command or impossible lengths,
+        /// fields that are not the command's (closes), not signed in.
+        case binaryUnknown, binaryInvalid, binaryUnsigned
+        /// `CLIENT_ERROR unauthenticated`, and what can be wrong with a try to sign in:
+        /// `… bad command line termination`, `… auth token too long`.
+        case unsigned, signInEnd, signInLong
         /// No reply: a line without an end (closes).
         case lineTooLong
         /// No reply: a request of HTTP (closes).
@@ -67,6 +73,13 @@ public struct Fault: BitwiseCopyable, Equatable, Sendable {
     public var isQuiet: Bool = false
     /// Whether the connection ends after the reply: what follows cannot be framed.
     public var closes: Bool = false
+    /// Whether it is answered in the binary protocol.
+    public var isBinary: Bool = false
+    /// Of the binary protocol: what the reply repeats.
+    public var opcode: UInt8 = 0
+    public var opaque: UInt32 = 0
+
+    public var head: BinaryHead { BinaryHead(opcode: opcode, opaque: opaque) }
 
     @inlinable public init(_ kind: Kind, consumed: Int) {
         self.kind = kind

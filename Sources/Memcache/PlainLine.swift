@@ -26,7 +26,8 @@ extension ClassicParser {
         case .version, .quit, .noop:
             return .request(Request(verb: verb), consumed: consumed)
         case .get, .gets, .gat, .gats, .keysEnd, .set, .add, .replace, .append, .prepend, .cas,
-            .metaGet, .metaSet, .metaDelete, .metaArithmetic, .metaDebug:
+            .metaGet, .metaSet, .metaDelete, .metaArithmetic, .metaDebug, .binary, .signIn,
+            .metaSignIn:
             return .fault(Fault(.unknownCommand, consumed: consumed))  // A get without a key.
         }
     }

@@ -202,7 +202,11 @@ public enum Reply {
         case .badDelta: writer.append("CLIENT_ERROR invalid numeric delta argument\r\n")
         case .badDataChunk: writer.append("CLIENT_ERROR bad data chunk\r\n")
         case .tooLarge: tooLarge(to: &writer)
+        case .unsigned: writer.append("CLIENT_ERROR unauthenticated\r\n")
+        case .signInEnd: writer.append("CLIENT_ERROR bad command line termination\r\n")
+        case .signInLong: writer.append("CLIENT_ERROR auth token too long\r\n")
         case .lineTooLong, .otherProtocol, .rest: break
+        case .binaryUnknown, .binaryInvalid, .binaryUnsigned: break
         default: metaFault(kind, to: &writer)
         }
     }

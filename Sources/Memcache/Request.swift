@@ -42,7 +42,7 @@ public enum Verb: UInt8, BitwiseCopyable, Sendable {
     case keysEnd
     case set, add, replace, append, prepend, cas
     case delete, incr, decr, touch
-    case flushAll, version, verbosity, quit
+    case flushAll, version, verbosity
     /// `mn`: answer MN.
     case noop
     case stats, cacheMemlimit, shutdown
@@ -50,7 +50,15 @@ public enum Verb: UInt8, BitwiseCopyable, Sendable {
     case slabs, lru, lruCrawler, watch
     /// The meta commands; `argument` holds their flags (`MetaFlags`).
     case metaGet, metaSet, metaDelete, metaArithmetic, metaDebug
+    /// A command of the binary protocol: `opcode` says which.
+    case binary
+    /// Ways of signing in: `set` or `ms` with the token as its value, or `opcode` of SASL with the
+    /// mechanism in `argument`. And the end. Nothing behind these is parsed before they are
+    /// executed.
+    case signIn, metaSignIn, quit
 
+    /// Whether what follows is parsed only when this is executed.
+    @inlinable public var endsBatch: Bool { rawValue >= Verb.signIn.rawValue }
     /// Whether a value follows the line.
     @inlinable public var carriesValue: Bool {
         rawValue >= Verb.set.rawValue && rawValue <= Verb.cas.rawValue
@@ -83,8 +91,28 @@ public struct Request: BitwiseCopyable, Equatable, Sendable {
     /// Bytes that the value of a storage command has, also when `value` is not there yet.
     public var valueBytes: UInt32 = 0
     public var verb: Verb
-    /// Whether `noreply` was asked for: nothing is answered, not even an error.
+    /// Whether `noreply` was asked for: nothing is answered, not even an error. Of a binary
+    /// command: whether it is a quiet one.
     public var isQuiet: Bool = false
+    /// Of a binary command: which, and what its reply repeats. Zero in the other dialects, in which
+    /// no such command is a storage command, quits or signs in.
+    public var opcode: UInt8 = 0
+    public var opaque: UInt32 = 0
 
     @inlinable public init(verb: Verb) { self.verb = verb }
+
+    /// Whether it came in the binary protocol.
+    @inlinable public var isBinary: Bool { verb == .binary || opcode != 0 }
+    public var head: BinaryHead { BinaryHead(opcode: opcode, opaque: opaque) }
+    /// Bytes between a value and the next request: the line end, or none.
+    @inlinable public var trailerBytes: Int { isBinary ? 0 : 2 }
+    /// Of a binary increment: the number of a counter that it makes. It lies where client flags and
+    /// the length of a value would, because a counter has none.
+    public var initial: UInt64 {
+        get { UInt64(flags) << 32 | UInt64(valueBytes) }
+        set {
+            flags = UInt32(truncatingIfNeeded: newValue >> 32)
+            valueBytes = UInt32(truncatingIfNeeded: newValue)
+        }
+    }
 }

@@ -20,6 +20,13 @@ public enum SmallFile {
         return max(Int(lseek(descriptor, 0, SEEK_END)), 0)
     }
 
+    /// Who may do what with it; nil if there is no such file.
+    public static func permissions(_ path: String) -> UInt32? {
+        var entry = stat()
+        guard unsafe stat(path, &entry) == 0 else { return nil }
+        return entry.st_mode & 0o777
+    }
+
     /// Makes the file if it is missing, and one byte longer.
     public static func lengthen(_ path: String) {
         let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)

@@ -129,7 +129,8 @@ enum Arguments {
     static let letters: [(Character, SettingName)] = [
         ("l", .listen), ("p", .port), ("s", .unixSocket), ("a", .unixMask), ("m", .memoryLimit),
         ("c", .connLimit), ("t", .threads), ("I", .maxItemSize), ("b", .listenBacklog),
-        ("R", .maxReqsPerEvent), ("u", .user), ("P", .pidfile), ("U", .udpPort),
+        ("R", .maxReqsPerEvent), ("u", .user), ("P", .pidfile), ("U", .udpPort), ("B", .protocol),
+        ("Y", .authFile),
     ]
 
     private static let shorts: [Character: Meaning] = {
@@ -137,6 +138,7 @@ enum Arguments {
             "v": .plain("verbose"), "C": .plain("disable-cas"), "V": .plain("version"),
             "h": .plain("help"), "d": .plain("daemon"), "A": .plain("enable-shutdown"),
             "F": .plain("disable-flush-all"), "X": .plain("disable-dumping"),
+            "S": .plain("enable-sasl"),
         ]
         for (letter, name) in letters { table[letter] = .value(name.rawValue) }
         for flag in foreign { table[flag.letter] = flag.meaning }
@@ -152,7 +154,7 @@ enum Arguments {
             table[name.rawValue] =
                 switch name {
                 case .verbose, .disableCas, .noStore, .daemon, .enableShutdown, .disableFlushAll,
-                    .disableDumping:
+                    .disableDumping, .enableSasl:
                     .plain(name.rawValue)
                 default: .value(name.rawValue)
                 }
@@ -163,14 +165,11 @@ enum Arguments {
 
     /// What memcached has and Brim has not.
     private static let foreign: [(letter: Character, name: String, meaning: Meaning)] = [
-        ("B", "protocol", .only(["auto", "ascii"], "protocol")),
         ("D", "stat-prefix", .later("statistics by key prefix")),
         ("L", "enable-largepages", .idle("it is for slabs, and there are none", hasValue: false)),
         ("M", "disable-evictions", .later("errors instead of eviction")),
         ("N", "napi_ids", .later("NAPI ids")),
-        ("S", "enable-sasl", .later("SASL authentication")),
         ("W", "disable-watch", .later("disabling watch")),
-        ("Y", "auth-file", .later("authentication")),
         ("Z", "enable-ssl", .later("TLS")),
         ("e", "memory-file", .idle("the store keeps items over a restart", hasValue: true)),
         ("f", "slab-growth-factor", .idle("it is for slabs, and there are none", hasValue: true)),

@@ -112,6 +112,22 @@ struct Flags: ParsableCommand {
     var disableDumping = false
 
     @Option(
+        name: [.customShort("B"), .customLong("protocol")],
+        help: ArgumentHelp("auto, ascii or binary. (default: auto)", valueName: "name"))
+    var binding: String?
+
+    @Option(
+        name: [.customShort("Y"), .customLong("auth-file")],
+        help: ArgumentHelp(
+            "File of user:password lines; clients must sign in.", valueName: "path"))
+    var authFile: String?
+
+    @Flag(
+        name: [.customShort("S"), .customLong("enable-sasl")],
+        help: "Binary clients must sign in by SASL (PLAIN).")
+    var enableSasl = false
+
+    @Option(
         help: ArgumentHelp(
             "Directory of the store. (default: $STATE_DIRECTORY, else $XDG_STATE_HOME/brim, else"
                 + " ~/.local/state/brim)", valueName: "directory"))
@@ -170,6 +186,9 @@ struct Flags: ParsableCommand {
         texts[.enableShutdown] = enableShutdown ? "true" : nil
         texts[.disableFlushAll] = disableFlushAll ? "true" : nil
         texts[.disableDumping] = disableDumping ? "true" : nil
+        texts[.protocol] = binding
+        texts[.authFile] = authFile
+        texts[.enableSasl] = enableSasl ? "true" : nil
         texts[.store] = store
         texts[.noStore] = noStore ? "true" : nil
         texts[.storeSize] = storeSize

@@ -109,7 +109,7 @@ extension SettingName {
             if self == .disableCas { return "-C" }
             let switches: [SettingName: String] = [
                 .daemon: "-d", .enableShutdown: "-A", .disableFlushAll: "-F",
-                .disableDumping: "-X",
+                .disableDumping: "-X", .enableSasl: "-S",
             ]
             if let name = switches[self] { return name }
             let letter = Arguments.letters.first { $0.1 == self }?.0

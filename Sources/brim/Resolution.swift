@@ -89,6 +89,12 @@ struct Resolution {
             try value(.disableFlushAll, "true or false", Values.flag) ?? false
         settings.isDumpDisabled =
             try value(.disableDumping, "true or false", Values.flag) ?? false
+        settings.protocols =
+            try value(.protocol, "auto, ascii, binary") { ServedProtocols(rawValue: $0) } ?? .auto
+        settings.authFile = try value(.authFile, "a path") { $0.isEmpty ? nil : $0 }
+        settings.isSASLEnabled = try value(.enableSasl, "true or false", Values.flag) ?? false
+        // Where Debian's memcached looks.
+        settings.saslFile = environment["MEMCACHED_SASL_PWDB"]
         settings.pidFile = try value(.pidfile, "a path") { $0.isEmpty ? nil : $0 }
     }
 

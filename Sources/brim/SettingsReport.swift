@@ -26,6 +26,9 @@ extension Settings {
             "enable-shutdown \(isShutdownEnabled)",
             "disable-flush-all \(isFlushDisabled)",
             "disable-dumping \(isDumpDisabled)",
+            "protocol \(protocols.rawValue)",
+            "auth-file \(authFile ?? "-")",
+            "enable-sasl \(isSASLEnabled)",
             "store \(store?.directory ?? "-")",
         ]
         if let store {

@@ -118,7 +118,7 @@ func aLineIsReadAs(line: String, expected: [String]) {
 }
 
 @Test func theHeaderOfALargeValueIsGivenBeforeTheValue() throws {
-    let parser = ClassicParser(itemBytesMax: 1 << 20)
+    var parser = ClassicParser(itemBytesMax: 1 << 20)
     let line = Array(" set large 5 60 1000000 noreply\r\nxyz".utf8)
     let header = parser.storageHeader(line.span)
     let (request, consumed) = try #require(header)

@@ -108,7 +108,7 @@ struct Driver {
 
     /// A header must be what `next` reads, or would read if the value were there.
     private mutating func check(_ header: Request, _ consumed: Int, _ parsed: Parsed) {
-        let end = consumed + Int(header.valueBytes) + 2
+        let end = consumed + Int(header.valueBytes) + header.trailerBytes
         switch parsed {
         case .request(var request, end):
             request.value = .empty

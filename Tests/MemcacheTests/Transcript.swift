@@ -16,7 +16,7 @@ struct Transcript {
     var name: String
     var sections: [Section] = []
 
-    static let all = load("classic") + load("meta")
+    static let all = load("classic") + load("meta") + load("binary")
 
     /// The transcripts of a folder; of all but the classic ones its name is part of theirs.
     static func load(_ place: String) -> [Transcript] {

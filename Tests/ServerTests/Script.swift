@@ -22,6 +22,8 @@ struct Script {
             case bytes([UInt8])
             case number(String)
             case anything
+            /// So many bytes, whatever they are.
+            case some(Int)
         }
         var parts: [Part] = []
 
@@ -35,9 +37,22 @@ struct Script {
                 switch part {
                 case .bytes(let bytes): bytes
                 case .number(let name): names[name] ?? []
-                case .anything: []
+                case .anything, .some: []
                 }
             }
+        }
+
+        /// How long it is, if that is known without looking at what came.
+        var count: Int? {
+            var sum = 0
+            for part in parts {
+                switch part {
+                case .bytes(let bytes): sum += bytes.count
+                case .some(let count): sum += count
+                case .number, .anything: return nil
+                }
+            }
+            return sum
         }
 
         /// Whether `line` matches from its start to its end; new numbers get their names.
@@ -61,6 +76,9 @@ struct Script {
                 case .anything:
                     let tail = index + 1 < parts.count ? 2 : 0
                     rest = rest.suffix(tail)
+                case .some(let count):
+                    guard rest.count >= count else { return false }
+                    rest = rest.dropFirst(count)
                 }
             }
             guard rest.isEmpty else { return false }
@@ -72,7 +90,7 @@ struct Script {
     var name: String
     var sections: [Section]
 
-    static let all = read("classic") + read("meta")
+    static let all = read("classic") + read("meta") + read("binary")
 
     /// The transcripts of a folder; of all but the classic ones its name is part of theirs.
     private static func read(_ place: String) -> [Script] {
@@ -143,7 +161,12 @@ struct Script {
                 literal = []
                 // A CAS need differ only from earlier ones of its own key.
                 let name = String(inside.prefix { $0 != "!" })
-                text.parts.append(name == "*" ? .anything : .number(name))
+                let hole = inside.split(separator: ":")
+                if hole.count == 2, let count = Int(hole[1]) {
+                    text.parts.append(.some(count))
+                } else {
+                    text.parts.append(name == "*" ? .anything : .number(name))
+                }
             default: literal.append(byte)
             }
         }

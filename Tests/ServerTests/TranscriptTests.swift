@@ -113,6 +113,11 @@ import Uring
             received.removeFirst(bytes.count)
             return true
         }
+        if let count = text.count, !skips {
+            guard text.matches(received.prefix(count), &names) else { return false }
+            received.removeFirst(count)
+            return true
+        }
         while let end = received.firstIndex(of: 10) {
             let line = received[...end]
             let isMatch = text.matches(line, &names)
@@ -170,8 +175,20 @@ import Uring
         return withoutNumbers(world.network.takeReceived(by: peer))
     }
 
+    /// The same for packets.
+    private func withoutCas(_ bytes: [UInt8]) -> [UInt8] {
+        var bytes = bytes
+        var start = 0
+        while start + 24 <= bytes.count, bytes[start] == 0x81 {
+            for index in start + 16..<start + 24 { bytes[index] = 0 }
+            start += 24 + bytes[start + 8..<start + 12].reduce(0) { $0 << 8 | Int($1) }
+        }
+        return bytes
+    }
+
     /// The CAS at the end of a value's line, or behind a c, differs from run to run.
     private func withoutNumbers(_ bytes: [UInt8]) -> [UInt8] {
+        guard bytes.first != 0x81 else { return withoutCas(bytes) }
         var lines = bytes.split(separator: 10, omittingEmptySubsequences: false)
         for (index, line) in lines.enumerated() where line.starts(with: "VALUE ".utf8) {
             let words = line.split(separator: 32)

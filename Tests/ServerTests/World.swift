@@ -22,7 +22,8 @@ final class World {
         seed: UInt64 = 1, faults: FaultPlan = .none, memoryBytes: Int = 16 << 20,
         receiveBuffers: Int = 16, poolBlocks: Int = 64, valueBytesMax: Int = 1 << 20,
         connections: Int = 64, idleTimeoutSeconds: Int = 0, requestsPerTurnMax: Int = 64,
-        disk: DiskConfiguration? = nil, storeWorkers: Int = 1
+        disk: DiskConfiguration? = nil, storeWorkers: Int = 1, access: Access = Access(),
+        configure: (inout Settings) -> Void = { _ in }
     ) throws {
         network = SimulatedNetwork(seed: seed, faults: faults)
         moment = Moment(nanoseconds: 1_000_000_000, seconds: 1_800_000_000)
@@ -37,8 +38,10 @@ final class World {
         settings.connectionsMax = connections
         settings.workers = 1
         settings.idleTimeoutSeconds = idleTimeoutSeconds
+        configure(&settings)
         shared = try SharedState(
             settings: settings, connectionsPerWorker: connections, startedAt: moment,
+            access: access,
             storeStatistics: { store.statistics() })
         var ringConfiguration = RingConfiguration()
         ringConfiguration.entries = 64

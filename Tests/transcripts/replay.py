@@ -100,6 +100,8 @@ class Conversation:
                 pattern += re.escape(part)
             elif part[0] == "*":
                 pattern += rb"[^\r\n]*"
+            elif part[0].startswith("*:"):
+                pattern += b".{%d}" % int(part[0][2:])
             elif part[0] in self.names:
                 pattern += re.escape(self.names[part[0]])
             else:
@@ -111,6 +113,8 @@ class Conversation:
         if "{" not in text and not skips:
             return self.expect_bytes(unescape(text, self.names) + ending)
         pattern, fresh = self.pattern(text, ending)
+        if "{*:" in text:
+            return self.expect_packet(unescape(text), pattern)
         while True:
             while b"\n" not in self.received:
                 if not self.more():
@@ -138,6 +142,16 @@ class Conversation:
                 return
             if not self.more():
                 raise Difference(f"closed, after {self.received[:200]!r}")
+
+    def expect_packet(self, parts, pattern):
+        count = sum(
+            len(part) if isinstance(part, bytes) else int(part[0][2:]) for part in parts)
+        while len(self.received) < count:
+            if not self.more():
+                raise Difference(f"closed, after {self.received[:200]!r}")
+        packet, self.received = self.received[:count], self.received[count:]
+        if not pattern.fullmatch(packet):
+            raise Difference(f"came: {packet[:200]!r}")
 
     def expect_close(self):
         while self.more():

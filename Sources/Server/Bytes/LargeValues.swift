@@ -81,16 +81,31 @@ extension Worker where Network: ~Copyable {
         var key = batch[index].input
         key.offset += Int(request.key.offset)
         var writer = replyWriter(space)
-        writeValueLine(
-            key, Int(request.key.count), flags: found.flags, bytes: found.valueBytes,
-            cas: request.verb == .gets || request.verb == .gats ? found.cas : nil, to: &writer)
+        if request.isBinary {
+            key.region.withBytes(key.offset, Int(request.key.count)) {
+                BinaryReply.value(
+                    request.head, $0, flags: found.flags, bytes: found.valueBytes,
+                    cas: shownCas(found.cas), to: &writer)
+            }
+        } else {
+            writeValueLine(
+                key, Int(request.key.count), flags: found.flags, bytes: found.valueBytes,
+                cas: request.verb == .gets || request.verb == .gats ? found.cas : nil,
+                to: &writer)
+        }
         keepReply(slot, count: writer.count, space)
+        sendPinned(slot, found, pin)
+        connections[slot].owesEnd = batch[index].endsKeys
+    }
+
+    /// The value itself follows what was written of its reply.
+    mutating func sendPinned(_ slot: Int, _ found: Found, _ pin: Pin) {
         connections[slot].pin = pin
         pinCount += 1
         connections[slot].largeSource = .pin
         connections[slot].largeIndex = 0
         connections[slot].largeBytes = found.valueBytes
-        connections[slot].owesEnd = batch[index].endsKeys
+        connections[slot].owesEnd = false
         watch(slot)
     }
 
@@ -142,6 +157,7 @@ extension Worker where Network: ~Copyable {
         if request.verb == .metaSet {
             return beginMetaStaging(slot, request, place, consumed)
         }
+        if request.isBinary { return beginBinaryStaging(slot, request, place, consumed) }
         let expiry = absolute(request.expiry)
         let keyStart = place.offset + Int(request.key.offset)
         var staging: Staging?
@@ -165,11 +181,16 @@ extension Worker where Network: ~Copyable {
             return
         }
         acceptStorage(slot, request, key: place, keyStart, consumed)
-        table[slot].staging = staging
-        table[slot].stagedBytes = 0
+        beginFilling(slot, staging)
+    }
+
+    /// The value of a command that was taken has its place.
+    mutating func beginFilling(_ slot: Int, _ staging: Staging) {
+        connections[slot].staging = staging
+        connections[slot].stagedBytes = 0
         // What could not come while it waited is not its fault.
-        table[slot].requestSince = now.nanoseconds
-        table[slot].stagingPhase = .filling
+        connections[slot].requestSince = now.nanoseconds
+        connections[slot].stagingPhase = .filling
         stagingCount += 1
         watch(slot)
         goOnStaging(slot)
@@ -178,7 +199,7 @@ extension Worker where Network: ~Copyable {
     /// There is no place for the value of the command at the cursor. A short one may come into a
     /// block meanwhile, while there are many.
     mutating func waitForPlace(_ slot: Int, _ request: Request, _ consumed: Int) {
-        let bytes = consumed + Int(request.valueBytes) + 2
+        let bytes = consumed + Int(request.valueBytes) + request.trailerBytes
         guard bytes > ServerLimits.blockBytes || !blocks.isRoomy else {
             connections[slot].isPartial = true
             return
@@ -210,11 +231,17 @@ extension Worker where Network: ~Copyable {
     /// There was no memory in time: the value is dropped as it comes, and so is the old one.
     mutating func refuseStaging(_ slot: Int, _ space: consuming ReplySpace) {
         let request = connections[slot].stagedRequest
-        connections[slot].swallow = UInt64(request.valueBytes) + 2
+        connections[slot].swallow = UInt64(request.valueBytes) + UInt64(request.trailerBytes)
         counters.add(.setCommands)
         counters.add(.storeNoMemory)
-        if request.verb == .set || request.verb == .metaSet { forgetStagedKey(slot) }
-        if !request.isQuiet {
+        let isSet =
+            request.isBinary
+            ? connections[slot].stagedMeta.set.mode == .set
+            : request.verb == .set || request.verb == .metaSet
+        if isSet { forgetStagedKey(slot) }
+        if request.isBinary {
+            answerBinaryError(slot, request.head, BinaryStatus.outOfMemory, space)
+        } else if !request.isQuiet {
             var writer = replyWriter(space)
             Reply.outOfMemory(to: &writer)
             addReply(slot, writer, space)
@@ -237,7 +264,7 @@ extension Worker where Network: ~Copyable {
         if connections[slot].stagingPhase == .filling {
             takeStaged(slot, staging)
             if connections[slot].stagedBytes == staging.valueBytes {
-                connections[slot].stagingPhase = .lineEnd
+                connections[slot].endFilling()
             }
         }
         let hasLineEnd =
@@ -308,6 +335,7 @@ extension Worker where Network: ~Copyable {
         }
         let request = connections[slot].stagedRequest
         if request.verb == .metaSet { return storeMetaStaged(slot, staging, space) }
+        if request.isBinary { return storeBinaryStaged(slot, staging, space) }
         let outcome = door.store(
             storeMode(request.verb), staging: staging,
             isExpired: absolute(request.expiry).isExpired, cas: request.cas,
@@ -363,9 +391,7 @@ extension Worker where Network: ~Copyable {
             table[slot].lastActive = now.nanoseconds
             table[slot].stagedBytes += Int(result)
             precondition(table[slot].stagedBytes <= staging.valueBytes)
-            if table[slot].stagedBytes == staging.valueBytes {
-                table[slot].stagingPhase = .lineEnd
-            }
+            if table[slot].stagedBytes == staging.valueBytes { table[slot].endFilling() }
         case 0:
             table[slot].hasEnded = true
         case -EINTR, -EAGAIN:

@@ -176,7 +176,7 @@ extension Worker where Network: ~Copyable {
             precondition(table[slot].largeIndex <= table[slot].largeBytes)
             if table[slot].largeIndex == table[slot].largeBytes {
                 endLarge(slot)
-                table[slot].owesLineEnd = true
+                table[slot].owesLineEnd = !table[slot].parser.isBinary
             }
             return
         }

@@ -123,6 +123,10 @@ extension Worker where Network: ~Copyable {
                 table[slot].changeRead = nobody
                 endWait(slot)
             }
+        case .penalty:
+            if elapsed(since: table[slot].waitingSince) >= ServerLimits.penaltyNanoseconds {
+                endWait(slot)
+            }
         case .nothing, .reads, .parts, .blocks:
             break
         }

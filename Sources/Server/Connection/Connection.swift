@@ -28,6 +28,8 @@ enum Wait: UInt8, BitwiseCopyable {
     case pin
     /// Blocks of the pool, or parts, which others have to give back.
     case blocks
+    /// The time after which a refused try to sign in is answered.
+    case penalty
 }
 
 /// Where a large value is sent from.
@@ -150,6 +152,8 @@ struct Connection: BitwiseCopyable {
     /// The read that the next change waits for.
     var changeRead = nobody
 
+    var signIn = SignInTries()
+
     /// How far `stats conns` has come; -1 if none is being answered.
     var rollCursor = -1
 
@@ -227,6 +231,9 @@ struct Connection: BitwiseCopyable {
         case .storing: return false
         }
     }
+
+    /// A value on its way in is complete; a binary one has no line end.
+    mutating func endFilling() { stagingPhase = stagedRequest.isBinary ? .storing : .lineEnd }
 
     /// Bytes that a value on its way in lacks.
     var missingBytes: Int { (staging?.valueBytes ?? 0) - stagedBytes }

@@ -92,7 +92,7 @@ extension Wait {
         case .readSlot: .readSlots
         case .pin: .pins
         case .blocks: .blocks
-        case .nothing, .loads, .reads, .parts, .change: nil
+        case .nothing, .loads, .reads, .parts, .change, .penalty: nil
         }
     }
 }

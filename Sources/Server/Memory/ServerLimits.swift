@@ -61,6 +61,8 @@ enum ServerLimits {
     /// How long a request waits for memory, for a disk or for others, before it is answered with
     /// an error or a miss.
     static let waitNanosecondsMax: UInt64 = 5_000_000_000
+    /// How long a refused try to sign in waits for its answer.
+    static let penaltyNanoseconds: UInt64 = 1_000_000_000
     /// How long a large value may stand still on its way in.
     static let stallNanosecondsMax: UInt64 = 30_000_000_000
     /// And how long if another value waits for the memory that it holds.

@@ -14,6 +14,7 @@ internal import Uring
 public enum Daemon {
     /// sysexits, as far as they apply.
     enum ExitCode {
+        static let usage: Int32 = 64
         static let unavailable: Int32 = 69
         static let software: Int32 = 70
         static let system: Int32 = 71
@@ -60,6 +61,7 @@ public enum Daemon {
                     + " connections=\(limit.connectionsMax)")
         }
         let ring = try makeControlRing(settings)
+        let access = try openAccess(settings, events)
         let listeners = try listen(settings)
         try becomeUser(settings, events)
         let memory = ServerMemory(
@@ -67,7 +69,7 @@ public enum Daemon {
             workers: settings.workers)
         let store = try openStore(settings, memory, events)
         var server = try Server(
-            settings: settings, events: events, memory: memory, store: store,
+            settings: settings, events: events, memory: memory, store: store, access: access,
             listeners: listeners, ring: ring)
         try server.start()
         let pidFile = try writePidFile(settings)
@@ -120,6 +122,25 @@ public enum Daemon {
             throw Failure(line: "\(error)", exitCode: ExitCode.system)
         }
         return listeners
+    }
+
+    /// Reads who may sign in, while the process may still read everything.
+    private static func openAccess(
+        _ settings: Settings, _ events: EventLog
+    ) throws(Failure) -> Access {
+        let access: Access
+        do {
+            access = try Access(path: settings.credentialsFile)
+        } catch {
+            throw Failure(
+                line: "the credentials \(settings.credentialsFile ?? "") cannot be used:"
+                    + " \(error.reason)", exitCode: ExitCode.usage)
+        }
+        if settings.isGuarded, !access.hasFile { events.warning(.nobodyAdmitted) }
+        if access.isExposed {
+            events.warning(.credentialsExposed, "path=\(quoted: settings.credentialsFile ?? "")")
+        }
+        return access
     }
 
     private static func becomeUser(

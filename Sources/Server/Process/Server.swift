@@ -24,7 +24,7 @@ struct Server: ~Copyable {
 
     init(
         settings: Settings, events: EventLog, memory: ServerMemory, store: TieredStore,
-        listeners: [Listener], ring: consuming KernelRing
+        access: Access, listeners: [Listener], ring: consuming KernelRing
     ) throws(Daemon.Failure) {
         let controlWaker = ring.waker
         let shared: SharedState
@@ -33,7 +33,7 @@ struct Server: ~Copyable {
         do {
             shared = try SharedState(
                 settings: settings, connectionsPerWorker: memory.connectionsPerWorker,
-                startedAt: TimeSource.system.now(), controlWaker: controlWaker,
+                startedAt: TimeSource.system.now(), controlWaker: controlWaker, access: access,
                 storeStatistics: { store.statistics() })
             fates = try WorkerFates(count: settings.workers, controlWaker: controlWaker)
             stopOrder = try Region.map(byteCount: 4096).atomic32(at: 0)
@@ -116,7 +116,7 @@ struct Server: ~Copyable {
             while true {
                 let signal = SignalWatch.next()
                 if signal == .hangup {
-                    events.info(.hangupIgnored)
+                    Self.reread(shared.access, events)
                     continue
                 }
                 events.info(
@@ -124,6 +124,16 @@ struct Server: ~Copyable {
                 stopOrder.storeRelease(1)
                 waker.wake()
             }
+        }
+    }
+
+    /// What a hangup is for.
+    private static func reread(_ access: Access, _ events: EventLog) {
+        guard access.hasFile else { return events.info(.hangupIgnored) }
+        if let reason = access.reread() {
+            events.warning(.credentialsKept, "reason=\(quoted: reason)")
+        } else {
+            events.info(.credentialsRead)
         }
     }
 

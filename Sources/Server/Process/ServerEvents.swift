@@ -20,13 +20,25 @@ extension Event {
     /// at a time), `store` (its directory, or `none`).
     static let serverReady = Event("server.ready")
 
+    /// Others than the owner may read the file of credentials. `path`.
+    static let credentialsExposed = Event("server.credentials_exposed")
+
+    /// SASL is on and there is no file of credentials: nobody can sign in. No fields.
+    static let nobodyAdmitted = Event("server.nobody_admitted")
+
     // MARK: Serving
+
+    /// A hangup signal came, and the file of credentials was read again. No fields.
+    static let credentialsRead = Event("server.credentials_read")
+
+    /// A hangup signal came, and the file cannot be used: the old credentials hold. `reason`.
+    static let credentialsKept = Event("server.credentials_kept")
 
     /// There is no descriptor or memory for another connection: none is accepted until one closes.
     /// Said once; `listen_disabled_num` counts. `error` (its symbol), `connections` (open ones).
     static let acceptPaused = Event("server.accept_paused")
 
-    /// A hangup signal came; nothing happens. No fields.
+    /// A hangup signal came; there is nothing to read again. No fields.
     static let hangupIgnored = Event("server.hangup_ignored")
 
     // MARK: End

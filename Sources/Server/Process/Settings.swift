@@ -50,6 +50,13 @@ public struct StoreSettings: Sendable, Equatable {
     }
 }
 
+/// The protocols that are served.
+public enum ServedProtocols: String, Sendable, CaseIterable {
+    /// The first byte of a connection decides.
+    case auto
+    case ascii, binary
+}
+
 public struct Settings: Sendable, Equatable {
     /// Where to accept TCP connections; may be empty if there is a unix socket.
     public var listenAddresses = [ListenAddress(host: "127.0.0.1", port: 11211)]
@@ -81,6 +88,14 @@ public struct Settings: Sendable, Equatable {
     public var isFlushDisabled = false
     /// `-X`: commands that list keys are refused.
     public var isDumpDisabled = false
+    /// `-B`: the protocols that are served; a choice of one leaves nothing to the first byte.
+    public var protocols = ServedProtocols.auto
+    /// `-Y`: who may sign in. With it, or with `-S`, nothing is served before.
+    public var authFile: String?
+    /// Who may sign in by SASL, if there is no `authFile`.
+    public var saslFile: String?
+    /// `-S`: the binary protocol signs in by SASL.
+    public var isSASLEnabled = false
     /// Nil serves from memory alone.
     public var store: StoreSettings?
     /// Seconds without a request after which a connection is closed; 0: never.
@@ -109,6 +124,9 @@ public enum SettingName: String, Sendable, CaseIterable {
     case disableFlushAll = "disable-flush-all"
     case disableDumping = "disable-dumping"
     case udpPort = "udp-port"
+    case `protocol`
+    case authFile = "auth-file"
+    case enableSasl = "enable-sasl"
     case store
     case noStore = "no-store"
     case storeSize = "store-size"
@@ -156,6 +174,7 @@ extension Settings {
     /// These settings if they can be, with what was changed in them, in sentences for the log.
     public func checked() throws(SettingsError) -> (settings: Settings, warnings: [String]) {
         try checkNetwork()
+        try checkAccess()
         try Self.check(.threads, workers, Self.workersRange)
         try Self.check(.connLimit, connectionsMax, Self.connectionsRange)
         try Self.check(.listenBacklog, backlog, Self.backlogRange)

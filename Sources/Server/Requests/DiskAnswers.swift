@@ -30,16 +30,51 @@ extension Worker where Network: ~Copyable {
 
     /// Writes what a decided read came to; of a large value its line only.
     private mutating func writeRead(_ number: Int, to writer: inout ByteWriter) {
-        guard let record = reads[number].record else {
+        guard let record = reads[number].record else { return writeReadMiss(number, to: &writer) }
+        writeReadHead(
+            number, flags: record.flags, bytes: record.valueBytes, cas: record.cas, to: &writer)
+        guard record.valueBytes <= Door.copyBytesMax else { return }
+        writer.append(bytes(of: number).region, record.valueOffset, record.valueBytes)
+        writeReadEnd(number, to: &writer)
+    }
+
+    /// What a get that finds nothing is answered with.
+    private mutating func writeReadMiss(_ number: Int, to writer: inout ByteWriter) {
+        guard let head = reads[number].binary else {
             if reads[number].endsKeys { Reply.end(to: &writer) }
             return
         }
+        guard !head.isQuiet else { return }
+        var copy = writer
+        readBytes.withBytes(keyOffset(number), Int(reads[number].keyBytes)) {
+            BinaryReply.miss(head, $0, to: &copy)
+        }
+        writer = copy
+    }
+
+    /// What goes before a value.
+    private mutating func writeReadHead(
+        _ number: Int, flags: UInt32, bytes: Int, cas: UInt64, to writer: inout ByteWriter
+    ) {
         let key = Location(region: readBytes, offset: keyOffset(number))
-        writeValueLine(
-            key, Int(reads[number].keyBytes), flags: record.flags, bytes: record.valueBytes,
-            cas: reads[number].sendsCas ? record.cas : nil, to: &writer)
-        guard record.valueBytes <= Door.copyBytesMax else { return }
-        writer.append(bytes(of: number).region, record.valueOffset, record.valueBytes)
+        let keyBytes = Int(reads[number].keyBytes)
+        guard let head = reads[number].binary else {
+            writeValueLine(
+                key, keyBytes, flags: flags, bytes: bytes,
+                cas: reads[number].sendsCas ? cas : nil, to: &writer)
+            return
+        }
+        let shown = shownCas(cas)
+        var copy = writer
+        readBytes.withBytes(key.offset, keyBytes) {
+            BinaryReply.value(head, $0, flags: flags, bytes: bytes, cas: shown, to: &copy)
+        }
+        writer = copy
+    }
+
+    /// What follows a value.
+    private mutating func writeReadEnd(_ number: Int, to writer: inout ByteWriter) {
+        guard reads[number].binary == nil else { return }
         Reply.lineEnd(to: &writer)
         if reads[number].endsKeys { Reply.end(to: &writer) }
     }
@@ -111,14 +146,11 @@ extension Worker where Network: ~Copyable {
             return
         }
         var writer = replyWriter(space)
-        writeValueLine(
-            Location(region: readBytes, offset: keyOffset(number)), Int(reads[number].keyBytes),
-            flags: found.flags, bytes: found.valueBytes,
-            cas: reads[number].sendsCas ? found.cas : nil, to: &writer)
+        writeReadHead(
+            number, flags: found.flags, bytes: found.valueBytes, cas: found.cas, to: &writer)
         writer.append(door.memory, found.valueOffset, found.valueBytes)
         door.release(found)
-        Reply.lineEnd(to: &writer)
-        if reads[number].endsKeys { Reply.end(to: &writer) }
+        writeReadEnd(number, to: &writer)
         counters.add(.getHits)
         becomeText(number, slot, writer, space)
         if connections[slot].phase == .open { readDecided(slot) }
@@ -167,7 +199,7 @@ extension Worker where Network: ~Copyable {
             counters.add(.waitsExpired)
             counters.add(.getMisses)
             var writer = replyWriter(space)
-            if reads[number].endsKeys { Reply.end(to: &writer) }
+            writeReadMiss(number, to: &writer)
             let slot = Int(reads[number].connection)
             becomeText(number, slot, writer, space)
             if connections[slot].phase == .open { readDecided(slot) }

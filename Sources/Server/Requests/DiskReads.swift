@@ -49,6 +49,8 @@ struct ReadSlot: BitwiseCopyable {
     var differing = Differing()
     var record: DiskRecord?
     var readPlace: Staging?
+    /// Of a binary get: what its reply repeats.
+    var binary: BinaryHead?
     /// Bytes that were asked for, or that are needed.
     var wantedBytes = 0
     var startedAt: UInt64 = 0
@@ -86,6 +88,7 @@ extension Worker where Network: ~Copyable {
             batch[index].request.verb == .gets
             || batch[index].request.verb == .gats
         reads[number].endsKeys = batch[index].endsKeys
+        if batch[index].request.isBinary { reads[number].binary = batch[index].request.head }
         reads[number].differing = connections[slot].differing
         connections[slot].openReads += 1
         connections[slot].readParts += 1

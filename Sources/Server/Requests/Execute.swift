@@ -9,7 +9,7 @@ internal import Primitives
 internal import Store
 
 /// What a get came to.
-private enum Got: BitwiseCopyable {
+enum Got: BitwiseCopyable {
     case miss
     /// The reply is in the writer.
     case written(ByteWriter)
@@ -49,7 +49,14 @@ extension Worker where Network: ~Copyable {
         case .flushAll: return executeFlush(index, space)
         case .quit:
             connections[slot].isLeaving = true
+            if request.isBinary, !request.isQuiet {
+                var writer = replyWriter(space)
+                BinaryReply.done(request.head, to: &writer)
+                addReply(slot, writer, space)
+            }
             return true
+        case .binary: return executeBinary(index, space)
+        case .signIn, .metaSignIn: return executeSignIn(index, space)
         case .stats: return executeStatistics(index, space)
         case .slabs, .lru, .lruCrawler, .watch: return executeAdministration(index, space)
         case .shutdown: return executeShutdown(index, space)
@@ -65,7 +72,7 @@ extension Worker where Network: ~Copyable {
 
     /// Passes on whether a request is done, and ends the turn if requests like it have copied much:
     /// others may have waited for that long enough.
-    private mutating func endingLongTurn(_ isDone: Bool) -> Bool {
+    mutating func endingLongTurn(_ isDone: Bool) -> Bool {
         if door.draftedBytes &- draftedBefore >= ServerLimits.draftedBytesPerTurnMax {
             isOutputFull = true
         }
@@ -328,19 +335,21 @@ extension Worker where Network: ~Copyable {
 
     // MARK: Statistics
 
-    private mutating func executeStatistics(_ index: Int, _ space: consuming ReplySpace) -> Bool {
+    mutating func executeStatistics(_ index: Int, _ space: consuming ReplySpace) -> Bool {
         let slot = Int(batch[index].slot)
         let place = batch[index].input
         let slice = batch[index].request.argument
         let argument = place.region.withBytes(
             place.offset + Int(slice.offset), Int(slice.count)
         ) { StatisticsRequest($0) }
-        if argument == .connections {
+        let request = batch[index].request
+        if argument == .connections, !request.isBinary {
             connections[slot].rollCursor = 0
             markReady(slot)
             return true
         }
-        let text = shared.text(argument, at: now)
+        var text = shared.text(argument, at: now)
+        if request.isBinary { text = BinaryStatistics.packets(of: text, request.head) }
         var writer = replyWriter(space)
         writer.append(text.span)
         guard !writer.overflowed || outputFilled == 0 else {

@@ -295,6 +295,11 @@ extension Worker where Network: ~Copyable {
         let request = batch[index].request
         guard !shared.settings.isFlushDisabled else {
             var writer = replyWriter(space)
+            if request.isBinary {
+                BinaryReply.error(request.head, BinaryStatus.authError, to: &writer)
+                addReply(slot, writer, space)
+                return true
+            }
             Reply.flushNotAllowed(to: &writer)
             if !request.isQuiet { addReply(slot, writer, space) }
             return true
@@ -306,7 +311,11 @@ extension Worker where Network: ~Copyable {
         }
         guard !request.isQuiet else { return true }
         var writer = replyWriter(space)
-        Reply.ok(to: &writer)
+        if request.isBinary {
+            BinaryReply.done(request.head, to: &writer)
+        } else {
+            Reply.ok(to: &writer)
+        }
         addChangeReply(slot, writer, space)
         return true
     }
@@ -324,7 +333,11 @@ extension Worker where Network: ~Copyable {
         }
         if !fault.isQuiet {
             var writer = replyWriter(space)
-            Reply.fault(fault.kind, to: &writer)
+            if fault.isBinary {
+                BinaryReply.fault(fault, to: &writer)
+            } else {
+                Reply.fault(fault.kind, to: &writer)
+            }
             addReply(slot, writer, space)
         }
         connections[slot].swallow = fault.swallow

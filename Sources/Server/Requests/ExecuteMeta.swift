@@ -128,7 +128,7 @@ extension Worker where Network: ~Copyable {
 
     // MARK: Getting
 
-    private mutating func metaGet(_ flags: MetaFlags) -> MetaGet {
+    private mutating func metaGet(_ flags: MetaFlags, isBinary: Bool) -> MetaGet {
         var get = MetaGet()
         if flags.has("T") { get.touch = metaExpiry(flags.touch) }
         if flags.has("N") { get.vivify = metaExpiry(flags.vivify) }
@@ -140,14 +140,15 @@ extension Worker where Network: ~Copyable {
         get.next = flags.next
         get.isAccess = !flags.has("u")
         get.wantsValue = flags.has("v")
+        get.mayWin = !isBinary
         return get
     }
 
-    private mutating func executeMetaGet(
+    mutating func executeMetaGet(
         _ index: Int, _ flags: MetaFlags, _ key: MetaKey, _ space: consuming ReplySpace
     ) -> Bool {
         let slot = Int(batch[index].slot)
-        let get = metaGet(flags)
+        let get = metaGet(flags, isBinary: batch[index].request.isBinary)
         let lookup = look(get, slot, key)
         switch lookup {
         case .found(let found, let facts):
@@ -202,11 +203,16 @@ extension Worker where Network: ~Copyable {
         countMetaGet(flags, isHit: true)
         let hasValue = flags.has("v") && !withoutValue(flags, found.cas)
         var writer = replyWriter(space)
-        let shown = MetaShown(found: found, facts: facts, hasValue: hasValue)
-        writeMetaHead(index, flags, key, shown, to: &writer)
+        let isBinary = batch[index].request.isBinary
+        if isBinary {
+            writeBinaryHead(index, key, found, hasValue: hasValue, to: &writer)
+        } else {
+            let shown = MetaShown(found: found, facts: facts, hasValue: hasValue)
+            writeMetaHead(index, flags, key, shown, to: &writer)
+        }
         if hasValue {
             writer.append(door.memory, found.valueOffset, found.valueBytes)
-            Reply.lineEnd(to: &writer)
+            if !isBinary { Reply.lineEnd(to: &writer) }
         }
         door.release(found)
         let slot = Int(batch[index].slot)
@@ -244,6 +250,11 @@ extension Worker where Network: ~Copyable {
             door.release(second)
             door.unpin(pin)
             countMetaGet(flags, isHit: true)
+            // A binary reply must not be without its value.
+            guard !batch[index].request.isBinary else {
+                answerBinaryMiss(index, space)
+                return true
+            }
             var writer = replyWriter(space)
             let shown = MetaShown(found: second, facts: facts, hasValue: false)
             writeMetaHead(index, flags, key, shown, to: &writer)
@@ -274,22 +285,24 @@ extension Worker where Network: ~Copyable {
         countMetaGet(flags, isHit: true)
         let slot = Int(batch[index].slot)
         var writer = replyWriter(space)
-        let shown = MetaShown(found: found, facts: facts, hasValue: true)
-        writeMetaHead(index, flags, key, shown, to: &writer)
+        if batch[index].request.isBinary {
+            writeBinaryHead(index, key, found, hasValue: true, to: &writer)
+        } else {
+            let shown = MetaShown(found: found, facts: facts, hasValue: true)
+            writeMetaHead(index, flags, key, shown, to: &writer)
+        }
         keepReply(slot, count: writer.count, space)
-        connections[slot].pin = pin
-        pinCount += 1
-        connections[slot].largeSource = .pin
-        connections[slot].largeIndex = 0
-        connections[slot].largeBytes = found.valueBytes
-        connections[slot].owesEnd = false
-        watch(slot)
+        sendPinned(slot, found, pin)
     }
 
     private mutating func answerMetaMiss(
         _ index: Int, _ flags: MetaFlags, _ key: MetaKey, _ space: consuming ReplySpace
     ) -> Bool {
         countMetaGet(flags, isHit: false)
+        guard !batch[index].request.isBinary else {
+            answerBinaryMiss(index, space)
+            return true
+        }
         guard !flags.has("q") else { return true }
         var writer = replyWriter(space)
         writer.append("EN")

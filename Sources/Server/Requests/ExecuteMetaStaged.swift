@@ -62,14 +62,7 @@ extension Worker where Network: ~Copyable {
             opaqueBytes: UInt8(truncatingIfNeeded: flags.opaque.count),
             isEncoded: flags.has("b"), isQuiet: flags.has("q"))
         takeMetaLine(slot, kept, consumed)
-        connections[slot].staging = staging
-        connections[slot].stagedBytes = 0
-        // What could not come while it waited is not its fault.
-        connections[slot].requestSince = now.nanoseconds
-        connections[slot].stagingPhase = .filling
-        stagingCount += 1
-        watch(slot)
-        goOnStaging(slot)
+        beginFilling(slot, staging)
     }
 
     /// The key in the connection's room for one, decoded.
@@ -87,7 +80,7 @@ extension Worker where Network: ~Copyable {
     }
 
     /// The command at the cursor is taken: its line is behind the cursor.
-    private mutating func takeMetaLine(_ slot: Int, _ request: Request, _ consumed: Int) {
+    mutating func takeMetaLine(_ slot: Int, _ request: Request, _ consumed: Int) {
         intake.endWaitForPlace(slot)
         connections[slot].stagedRequest = request
         connections[slot].position += UInt32(consumed)

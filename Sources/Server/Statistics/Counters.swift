@@ -26,7 +26,8 @@ enum Counter: Int, CaseIterable {
     case waitsExpired
     case closedByPeer, closedByRequest, closedByFault, closedByError
     case closedStalledInput, closedStalledForOthers, closedPoolDry, closedUnread
-    case closedFailedCommit, closedDraining
+    case closedFailedCommit, closedDraining, closedBySignIn
+    case signIns, signInErrors
 }
 
 /// One worker's row of counters.

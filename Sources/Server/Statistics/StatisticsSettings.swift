@@ -2,6 +2,8 @@
 //
 // What memcached can set and this server has no use for is shown as switched off.
 
+internal import Memcache
+
 extension SharedState {
     func addSettings(to lines: inout StatisticsLines) {
         let tcp = settings.listenAddresses
@@ -27,9 +29,9 @@ extension SharedState {
         lines.add("reqs_per_event", settings.requestsPerTurnMax)
         lines.add("cas_enabled", !settings.isCasDisabled)
         lines.add("tcp_backlog", settings.backlog)
-        lines.add("binding_protocol", "ascii")
-        lines.add("auth_enabled_sasl", false)
-        lines.add("auth_enabled_ascii", false)
+        lines.add("binding_protocol", bindingProtocol)
+        lines.add("auth_enabled_sasl", settings.isSASLEnabled)
+        lines.add("auth_enabled_ascii", settings.authFile ?? "no")
         lines.add("item_size_max", settings.itemBytesMax)
         lines.add("maxconns_fast", true)
         lines.add("hashpower_init", 0)
@@ -40,6 +42,15 @@ extension SharedState {
         lines.add("slab_chunk_max", 524_288)
         addMaintenance(to: &lines)
         addStoreSettings(to: &lines)
+    }
+
+    /// In memcached's words.
+    private var bindingProtocol: String {
+        switch settings.dialects {
+        case .any: "auto-negotiate"
+        case .text: "ascii"
+        case .binary: "binary"
+        }
     }
 
     private func addMaintenance(to lines: inout StatisticsLines) {

@@ -161,6 +161,7 @@ extension SharedState {
         lines.add("brim_closed_failed_commit", total(.closedFailedCommit))
         lines.add("brim_closed_idle", total(.idleKicks))
         lines.add("brim_closed_draining", total(.closedDraining))
+        lines.add("brim_closed_by_sign_in", total(.closedBySignIn))
     }
 
     private func addDisk(_ store: StoreStatistics, to lines: inout StatisticsLines) {

@@ -199,7 +199,8 @@ extension SharedState {
         lines.add("touch_misses", total(.touchMisses))
         lines.add("store_too_large", total(.storeTooLarge))
         lines.add("store_no_memory", total(.storeNoMemory))
-        lines.addZeros("auth_cmds auth_errors")
+        lines.add("auth_cmds", total(.signIns))
+        lines.add("auth_errors", total(.signInErrors))
         if settings.idleTimeoutSeconds > 0 { lines.add("idle_kicks", total(.idleKicks)) }
     }
 

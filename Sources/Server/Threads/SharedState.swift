@@ -15,6 +15,8 @@ public final class SharedState: Sendable {
     /// One for each worker.
     public let mailboxes: [Mailbox]
     let rolls: [ConnectionRoll]
+    /// Who may sign in.
+    let access: Access
     let startedAt: Moment
     let storeStatistics: @Sendable () -> StoreStatistics
     /// Names of the ring's features, and of the listeners' addresses, once known.
@@ -29,10 +31,11 @@ public final class SharedState: Sendable {
     ///   - storeStatistics: Asked for every `stats`, from any worker's thread.
     public init(
         settings: Settings, connectionsPerWorker: Int, startedAt: Moment,
-        controlWaker: Waker? = nil,
+        controlWaker: Waker? = nil, access: Access = Access(),
         storeStatistics: @escaping @Sendable () -> StoreStatistics
     ) throws(MemoryError) {
         self.settings = settings
+        self.access = access
         workerCount = settings.workers
         self.startedAt = startedAt
         self.storeStatistics = storeStatistics

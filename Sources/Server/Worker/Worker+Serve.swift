@@ -131,7 +131,7 @@ extension Worker where Network: ~Copyable {
                 enqueue(slot, request, place, parser, endsPrevious: hasEntries)
                 consume(slot, consumed)
                 hasEntries = true
-                if request.verb == .quit { return .execute }
+                if request.verb.endsBatch { return .execute }
             case .fault(let fault):
                 enqueue(slot, fault, place, parser)
                 consume(slot, fault.consumed)

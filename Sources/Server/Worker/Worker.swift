@@ -292,12 +292,19 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
         let generation = connections[slot].generation
         connections[slot] = Connection(
             descriptor: socket.descriptor, generation: generation,
-            parser: ClassicParser(itemBytesMax: UInt32(clamping: configuration.itemBytesMax)),
+            parser: freshParser,
             now: now.nanoseconds)
         openCount += 1
         counters.add(.totalConnections)
         roll.opened(slot, descriptor: socket.descriptor, at: now.seconds)
         markTouched(slot)
+    }
+
+    /// A parser of a connection of which nothing is known.
+    private var freshParser: ClassicParser {
+        ClassicParser(
+            itemBytesMax: UInt32(clamping: configuration.itemBytesMax),
+            dialects: shared.settings.dialects, isGuarded: shared.settings.isGuarded)
     }
 
     /// What the store has done since the last turn.

@@ -25,7 +25,7 @@ extension Door {
         let shard = log.index.shard(hash)
         log.index.lock(shard)
         defer { log.index.unlock(shard) }
-        let subject = subject(key, hash, except, mayTake: set.mode == .set)
+        let subject = subject(key, hash, except, mayTake: set.takesUnread)
         var fields = fields(of: set)
         if let outcome = refusal(set, subject, hash, &fields) { return MetaChanged(outcome) }
         if set.expiry.isOver, fields.marks & Record.Mark.stale == 0 {
@@ -112,7 +112,7 @@ extension Door {
         let shard = log.index.shard(hash)
         log.index.lock(shard)
         defer { log.index.unlock(shard) }
-        let subject = subject(key, hash, except, mayTake: set.mode == .set)
+        let subject = subject(key, hash, except, mayTake: set.takesUnread)
         var fields = fields(of: set)
         if let outcome = refusal(set, subject, hash, &fields) { return MetaChanged(outcome) }
         let isStale = fields.marks & Record.Mark.stale != 0

@@ -81,6 +81,9 @@ public struct MetaSet: BitwiseCopyable {
     /// N: append and prepend store a value where there is none.
     public var vivifies = false
     @inlinable public init() {}
+
+    /// Whether what is there may be replaced without being looked at.
+    var takesUnread: Bool { mode == .set && compare == nil }
 }
 
 /// A meta delete.

@@ -1,0 +1,105 @@
+// Credentials: who may sign in, as the file of `-Y` says, and whether somebody is one of them.
+//
+// Lines are `user:password`; a password may be given as `$sha256$salt$digest` (the digest of salt and
+// password in hexadecimal). What is kept are digests only. A try is compared with every line, and
+// takes as long whatever it is. Nothing here knows of connections.
+
+/// What is wrong with a file of credentials.
+struct CredentialsError: Error {
+    let reason: String
+}
+
+/// The lines of one file.
+struct Credentials: Sendable {
+    static let linesMax = 1024
+    static let lineBytesMax = 256
+    static let fileBytesMax = linesMax * lineBytesMax
+
+    private struct Line: Sendable {
+        /// Of the user's name.
+        var user: [UInt8]
+        var salt: [UInt8]
+        /// Of salt and password.
+        var password: [UInt8]
+    }
+
+    private let lines: [Line]
+
+    /// Nobody.
+    init() { lines = [] }
+
+    init(_ text: [UInt8]) throws(CredentialsError) {
+        var lines: [Line] = []
+        let parts = text.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+        for (index, part) in parts.enumerated() {
+            let part = part.last == UInt8(ascii: "\r") ? part.dropLast() : part
+            guard !part.isEmpty else { continue }
+            guard part.count <= Self.lineBytesMax else {
+                throw CredentialsError(
+                    reason: "line \(index + 1) has more than \(Self.lineBytesMax) bytes")
+            }
+            guard let line = Self.line(part) else {
+                throw CredentialsError(
+                    reason: "line \(index + 1) is not user:password or"
+                        + " user:$sha256$salt$digest")
+            }
+            lines.append(line)
+        }
+        guard !lines.isEmpty else { throw CredentialsError(reason: "it names nobody") }
+        guard lines.count <= Self.linesMax else {
+            throw CredentialsError(reason: "it has more than \(Self.linesMax) lines")
+        }
+        self.lines = lines
+    }
+
+    private static func line(_ text: ArraySlice<UInt8>) -> Line? {
+        guard let colon = text.firstIndex(of: UInt8(ascii: ":")), colon > text.startIndex else {
+            return nil
+        }
+        let user = SHA256.digest(Array(text[..<colon]))
+        let password = text[(colon + 1)...]
+        guard !password.isEmpty else { return nil }
+        guard password.starts(with: "$sha256$".utf8) else {
+            return Line(user: user, salt: [], password: SHA256.digest(Array(password)))
+        }
+        let parts = password.split(separator: UInt8(ascii: "$"), omittingEmptySubsequences: false)
+        guard parts.count == 4, let digest = bytes(hexadecimal: parts[3]), digest.count == 32
+        else { return nil }
+        return Line(user: user, salt: Array(parts[2]), password: digest)
+    }
+
+    private static func bytes(hexadecimal text: ArraySlice<UInt8>) -> [UInt8]? {
+        guard text.count.isMultiple(of: 2) else { return nil }
+        var bytes: [UInt8] = []
+        var rest = text
+        while let high = rest.popFirst(), let low = rest.popFirst() {
+            guard let byte = UInt8(String(decoding: [high, low], as: UTF8.self), radix: 16) else {
+                return nil
+            }
+            bytes.append(byte)
+        }
+        return bytes
+    }
+
+    /// Whether the user is there and this is the password.
+    func admits(user: [UInt8], password: [UInt8]) -> Bool {
+        let name = SHA256.digest(user)
+        let plain = SHA256.digest(password)
+        var admitted: UInt8 = 0
+        for line in lines {
+            let digest = line.salt.isEmpty ? plain : SHA256.digest(line.salt + password)
+            let difference =
+                Self.difference(name, line.user) | Self.difference(digest, line.password)
+            // 1 only if nothing differs, without a branch.
+            admitted |= UInt8(truncatingIfNeeded: (UInt16(difference) &- 1) >> 15)
+        }
+        return admitted == 1
+    }
+
+    /// 0 if two digests are the same.
+    private static func difference(_ first: [UInt8], _ second: [UInt8]) -> UInt8 {
+        var bits: UInt8 = 0
+        for index in 0..<32 { bits |= first[index] ^ second[index] }
+        return bits
+    }
+}

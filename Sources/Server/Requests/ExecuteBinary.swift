@@ -1,0 +1,355 @@
+// ExecuteBinary: the joint for the binary protocol: what opcode and fields ask for, as calls that
+// the other dialects make too, and what they came to, as packets.
+//
+// A get is looked up as the classic one, a touch is a meta get, a change is a meta change, because
+// those tell the CAS. Values that arrive in pieces are in ExecuteBinaryStaged.
+
+internal import Memcache
+internal import Primitives
+internal import Store
+
+extension Worker where Network: ~Copyable {
+    mutating func executeBinary(_ index: Int, _ space: consuming ReplySpace) -> Bool {
+        switch BinaryOpcode(rawValue: batch[index].request.opcode) {
+        case .get, .getQ, .getK, .getKQ:
+            return executeBinaryGet(index, space)
+        case .touch, .getAndTouch, .getAndTouchQ, .getAndTouchK, .getAndTouchKQ:
+            return endingLongTurn(executeBinaryTouch(index, space))
+        case .set, .setQ, .add, .addQ, .replace, .replaceQ:
+            return executeBinaryStore(index, space)
+        case .append, .appendQ, .prepend, .prependQ:
+            return endingLongTurn(executeBinaryStore(index, space))
+        case .delete, .deleteQ: return executeBinaryDelete(index, space)
+        case .increment, .incrementQ, .decrement, .decrementQ:
+            return executeBinaryArithmetic(index, space)
+        case .flush, .flushQ: return executeFlush(index, space)
+        case .stat: return executeStatistics(index, space)
+        case .noop, .version, .verbosity, .saslMechanisms, .saslStart, .saslStep, .quit, .quitQ,
+            nil:
+            executeBinaryPlain(index, space)
+            return true
+        }
+    }
+
+    private mutating func executeBinaryPlain(_ index: Int, _ space: consuming ReplySpace) {
+        let head = batch[index].request.head
+        var writer = replyWriter(space)
+        switch BinaryOpcode(rawValue: head.opcode) {
+        case .version: BinaryReply.text(head, ProtocolLevel.version, to: &writer)
+        case .saslMechanisms where shared.settings.isSASLEnabled:
+            BinaryReply.text(head, "PLAIN", to: &writer)
+        case .noop, .verbosity: BinaryReply.done(head, to: &writer)
+        default: BinaryReply.error(head, BinaryStatus.unknownCommand, to: &writer)
+        }
+        addReply(Int(batch[index].slot), writer, space)
+    }
+
+    /// Where the key of a binary command lies.
+    private mutating func binaryKey(_ index: Int) -> MetaKey {
+        let key = batch[index].request.key
+        var place = batch[index].input
+        place.offset &+= Int(key.offset)
+        return MetaKey(place: place, count: Int(key.count), hash: batch[index].hash)
+    }
+
+    /// Whether the connection waits for its own reads, before a change.
+    private mutating func waitsForReads(_ slot: Int) -> Bool {
+        guard connections[slot].openReads > 0 else { return false }
+        beginWait(slot, .reads)
+        return true
+    }
+
+    /// An error, which quiet commands answer too.
+    mutating func answerBinaryError(
+        _ slot: Int, _ head: BinaryHead, _ status: UInt16, _ space: consuming ReplySpace
+    ) {
+        var writer = replyWriter(space)
+        BinaryReply.error(head, status, to: &writer)
+        addReply(slot, writer, space)
+    }
+
+    /// No memory, or no disk, in time.
+    mutating func answerBinaryOutOfMemory(
+        _ slot: Int, _ head: BinaryHead, _ space: consuming ReplySpace
+    ) {
+        counters.add(.waitsExpired)
+        counters.add(.storeNoMemory)
+        answerBinaryError(slot, head, BinaryStatus.outOfMemory, space)
+    }
+
+    // MARK: Getting
+
+    private mutating func executeBinaryGet(_ index: Int, _ space: consuming ReplySpace) -> Bool {
+        counters.add(.getCommands)
+        let slot = Int(batch[index].slot)
+        switch lookBinary(index, space) {
+        case .written(let writer):
+            counters.add(.getHits)
+            addReply(slot, writer, space)
+            return true
+        case .miss:
+            break
+        case .large(let found):
+            guard !isCopied(found) else {
+                door.release(found)
+                refuseRoom(slot)
+                return undo(.getCommands)
+            }
+            switch pinLarge(index, found) {
+            case .pinned(let pin):
+                counters.add(.getHits)
+                sendLarge(index, found, pin, space)
+                return true
+            case .waits: return undo(.getCommands)
+            case .refused: break
+            }
+        case .disk(let read):
+            guard hasWaitedTooLong(slot) else {
+                if read.isLoad {
+                    requestLoad(slot, read)
+                    return undo(.getCommands)
+                }
+                return beginRead(index, read) || undo(.getCommands)
+            }
+            counters.add(.waitsExpired)
+            door.abandon(read)
+        }
+        counters.add(.getMisses)
+        answerBinaryMiss(index, space)
+        return true
+    }
+
+    private mutating func lookBinary(_ index: Int, _ space: borrowing ReplySpace) -> Got {
+        let slot = Int(batch[index].slot)
+        let key = binaryKey(index)
+        return key.place.region.withBytes(key.place.offset, key.count) { bytes in
+            switch door.find(bytes, hash: key.hash, except: connections[slot].differing) {
+            case .miss: return .miss
+            case .dead(let death):
+                countDeath(death)
+                return .miss
+            case .disk(let read): return .disk(read)
+            case .memory(let found):
+                guard found.valueBytes <= space.valueBytesMax, !found.isChained else {
+                    return .large(found)
+                }
+                var writer = replyWriter(space)
+                BinaryReply.value(
+                    batch[index].request.head, bytes, flags: found.flags,
+                    bytes: found.valueBytes, cas: shownCas(found.cas), to: &writer)
+                writer.append(door.memory, found.valueOffset, found.valueBytes)
+                door.release(found)
+                return .written(writer)
+            }
+        }
+    }
+
+    /// A get or a touch that finds nothing.
+    mutating func answerBinaryMiss(_ index: Int, _ space: consuming ReplySpace) {
+        guard !batch[index].request.isQuiet else { return }
+        let key = binaryKey(index)
+        var writer = replyWriter(space)
+        key.place.region.withBytes(key.place.offset, key.count) {
+            BinaryReply.miss(batch[index].request.head, $0, to: &writer)
+        }
+        addReply(Int(batch[index].slot), writer, space)
+    }
+
+    /// touch and gat: a meta get that wins nothing.
+    private mutating func executeBinaryTouch(
+        _ index: Int, _ space: consuming ReplySpace
+    ) -> Bool {
+        guard !waitsForReads(Int(batch[index].slot)) else { return false }
+        let request = batch[index].request
+        let flags = MetaFlags(
+            touch: request.expiry, wantsValue: request.opcode != BinaryOpcode.touch.rawValue)
+        return executeMetaGet(index, flags, binaryKey(index), space)
+    }
+
+    /// The header of what a meta get has found for a binary touch.
+    mutating func writeBinaryHead(
+        _ index: Int, _ key: MetaKey, _ found: Found, hasValue: Bool, to writer: inout ByteWriter
+    ) {
+        var copy = writer
+        key.place.region.withBytes(key.place.offset, key.count) {
+            BinaryReply.value(
+                batch[index].request.head, $0, flags: found.flags,
+                bytes: hasValue ? found.valueBytes : 0, cas: shownCas(found.cas), to: &copy)
+        }
+        writer = copy
+    }
+
+    // MARK: Changing
+
+    /// What a binary storage command asks for; with a CAS each of them is a compare and set.
+    mutating func binarySet(_ request: Request) -> MetaSet {
+        var set = MetaSet()
+        set.mode =
+            switch BinaryOpcode(rawValue: request.opcode) {
+            case .add, .addQ: .add
+            case .replace, .replaceQ: .replace
+            case .append, .appendQ: .append
+            case .prepend, .prependQ: .prepend
+            default: .set
+            }
+        set.flags = request.flags
+        set.expiry = metaExpiry(request.expiry)
+        if request.cas != 0 {
+            set.compare = request.cas
+            if set.mode == .add { set.mode = .set }
+        }
+        return set
+    }
+
+    private mutating func executeBinaryStore(
+        _ index: Int, _ space: consuming ReplySpace
+    ) -> Bool {
+        let slot = Int(batch[index].slot)
+        guard !waitsForReads(slot) else { return false }
+        let request = batch[index].request
+        let (place, key, set) = (batch[index].input, binaryKey(index), binarySet(request))
+        let changed = key.place.region.withBytes(key.place.offset, key.count) { bytes in
+            place.region.withBytes(
+                place.offset &+ Int(request.value.offset), Int(request.value.count)
+            ) { value in
+                door.metaStore(
+                    set, key: bytes, hash: key.hash, value: value,
+                    except: connections[slot].differing)
+            }
+        }
+        switch settleChange(slot, key.place, key.slice, changed.outcome) {
+        case .waits:
+            return false
+        case .refused:
+            counters.add(.setCommands)
+            answerBinaryOutOfMemory(slot, request.head, space)
+        case .done:
+            answerBinaryStore(slot, request, set, changed, space)
+        }
+        return true
+    }
+
+    /// Counts and answers a storage command.
+    mutating func answerBinaryStore(
+        _ slot: Int, _ request: Request, _ set: MetaSet, _ changed: MetaChanged,
+        _ space: consuming ReplySpace
+    ) {
+        counters.add(.setCommands)
+        let isJoin = set.mode == .append || set.mode == .prepend
+        if set.compare != nil, !isJoin { countCas(changed.outcome) }
+        if case .tooLarge = changed.outcome { counters.add(.storeTooLarge) }
+        var writer = replyWriter(space)
+        switch changed.outcome {
+        case .stored:
+            guard !request.isQuiet else { return }
+            BinaryReply.done(request.head, cas: shownCas(changed.cas), to: &writer)
+            addChangeReply(slot, writer, space)
+            return
+        case .exists: BinaryReply.error(request.head, BinaryStatus.exists, to: &writer)
+        case .notFound: BinaryReply.error(request.head, BinaryStatus.notFound, to: &writer)
+        case .tooLarge: BinaryReply.error(request.head, BinaryStatus.tooLarge, to: &writer)
+        default:
+            let status: UInt16 =
+                switch set.mode {
+                case .add: BinaryStatus.exists
+                case .replace: BinaryStatus.notFound
+                default: BinaryStatus.notStored
+                }
+            BinaryReply.error(request.head, status, to: &writer)
+        }
+        addReply(slot, writer, space)
+    }
+
+    private mutating func executeBinaryDelete(
+        _ index: Int, _ space: consuming ReplySpace
+    ) -> Bool {
+        let slot = Int(batch[index].slot)
+        guard !waitsForReads(slot) else { return false }
+        let request = batch[index].request
+        let key = binaryKey(index)
+        var delete = MetaDelete()
+        if request.cas != 0 { delete.compare = request.cas }
+        let outcome = key.place.region.withBytes(key.place.offset, key.count) {
+            door.metaDelete(
+                delete, key: $0, hash: key.hash, except: connections[slot].differing)
+        }
+        switch settleChange(slot, key.place, key.slice, outcome) {
+        case .waits:
+            return false
+        case .refused:
+            answerBinaryOutOfMemory(slot, request.head, space)
+            return true
+        case .done:
+            break
+        }
+        var writer = replyWriter(space)
+        switch outcome {
+        case .deleted:
+            counters.add(.deleteHits)
+            guard !request.isQuiet else { return true }
+            BinaryReply.done(request.head, to: &writer)
+        case .exists:
+            BinaryReply.error(request.head, BinaryStatus.exists, to: &writer)
+        default:
+            counters.add(.deleteMisses)
+            BinaryReply.error(request.head, BinaryStatus.notFound, to: &writer)
+        }
+        // Also a miss may have left a tombstone that is to last.
+        addChangeReply(slot, writer, space)
+        return true
+    }
+
+    private mutating func executeBinaryArithmetic(
+        _ index: Int, _ space: consuming ReplySpace
+    ) -> Bool {
+        let slot = Int(batch[index].slot)
+        guard !waitsForReads(slot) else { return false }
+        let request = batch[index].request
+        let key = binaryKey(index)
+        var add = MetaArithmetic()
+        add.delta = request.delta
+        add.isDecrement =
+            request.opcode == BinaryOpcode.decrement.rawValue
+            || request.opcode == BinaryOpcode.decrementQ.rawValue
+        if request.cas != 0 { add.compare = request.cas }
+        // This expiry means: make none.
+        if request.expiry != Int64(UInt32.max) { add.vivify = metaExpiry(request.expiry) }
+        add.initial = request.initial
+        let changed = key.place.region.withBytes(key.place.offset, key.count) {
+            door.metaAdd(add, key: $0, hash: key.hash, except: connections[slot].differing)
+        }
+        switch settleChange(slot, key.place, key.slice, changed.outcome) {
+        case .waits:
+            return false
+        case .refused:
+            answerBinaryOutOfMemory(slot, request.head, space)
+        case .done:
+            answerBinaryArithmetic(slot, request, add, changed, space)
+        }
+        return true
+    }
+
+    private mutating func answerBinaryArithmetic(
+        _ slot: Int, _ request: Request, _ add: MetaArithmetic, _ changed: MetaChanged,
+        _ space: consuming ReplySpace
+    ) {
+        var writer = replyWriter(space)
+        switch changed.outcome {
+        case .number(let number):
+            counters.add(add.isDecrement ? .decrHits : .incrHits)
+            guard !request.isQuiet else { return }
+            BinaryReply.number(
+                request.head, number, cas: shownCas(changed.cas), to: &writer)
+            addChangeReply(slot, writer, space)
+            return
+        case .notNumeric:
+            BinaryReply.error(request.head, BinaryStatus.notNumeric, to: &writer)
+        case .exists:
+            BinaryReply.error(request.head, BinaryStatus.exists, to: &writer)
+        default:
+            counters.add(add.isDecrement ? .decrMisses : .incrMisses)
+            BinaryReply.error(request.head, BinaryStatus.notFound, to: &writer)
+        }
+        addReply(slot, writer, space)
+    }
+}
