@@ -78,7 +78,7 @@ extension Frames {
 
 extension Writer {
     /// A free frame, for a segment that comes back from disk.
-    public func takeFrame() -> Int? { log.frames.take() }
+    public func takeFreeFrame() -> Int? { log.frames.take() }
 
     /// A segment that rests on disk is in memory again, in this frame.
     public func adopt(_ frame: Int, as segment: Int) {

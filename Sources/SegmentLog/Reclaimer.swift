@@ -12,7 +12,6 @@ internal import Primitives
 public struct Reclaimer: ~Copyable {
     public var writer: Writer
     private var quarantineSnapshot: Frames.Snapshot?
-    private var leaving: [UInt32] = []
     private var crawlShard = 0
     private var crawlBucket = 0
     private var batch: [(place: Place, hash: UInt64)] = []
@@ -223,7 +222,7 @@ public struct Reclaimer: ~Copyable {
         return true
     }
 
-    /// The segment's memory is quarantined; with a disk the segment rests there.
+    /// The segment's memory is quarantined; what the disk has of the segment stays there.
     private func takeFrame(_ segment: Int) {
         let frame = log.segments.takeFrame(segment)
         if log.geometry.hasDisk, log.segments.kind(segment) != .promotion {

@@ -23,7 +23,8 @@ public struct SegmentLog: BitwiseCopyable, Sendable {
 
     // common: 0 flush mark, 8 order limit, 16 recovering, 24 earliest expiry seen,
     // 32 sequence at the last flush,
-    // 64 + 64 w: writer w's cut: 0 asked, 4 answered, 8 open segment, 16 dirty.
+    // 64 + 64 w: writer w's cut: 0 asked, 4 answered, 8 open segment, 16 dirty,
+    // 24 closed.
     // then counters, see `LogCounter`.
 
     public init(

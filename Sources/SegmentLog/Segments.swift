@@ -12,13 +12,14 @@ public enum SegmentState: UInt32, BitwiseCopyable, Sendable {
     case open
     /// Complete, and waits for its commit.
     case sealed
-    /// Complete; memory may let go of it (it is on disk, or there is no disk).
+    /// Complete; memory may let go of it (it is on disk, or never will be: there is no disk, or it
+    /// holds promoted copies).
     case clean
     /// On disk only.
     case resting
     /// Being taken out of memory: nobody overwrites in it any more.
     case leaving
-    /// Being taken off the disk: no read begins in it any more.
+    /// Being taken off the disk, unreadable, or given up unwritten: no read begins in it any more.
     case dying
     /// On disk, found by recovery, while a directory that was not read yet may hold something
     /// newer: its slots are known, for comparison, but they answer nothing.
@@ -242,11 +243,11 @@ public struct Segments: BitwiseCopyable, Sendable {
     @inlinable public func fileOffset(_ segment: Int) -> AtomicWord64 {
         table.atomic64(at: segment &<< 6 &+ 16)
     }
-    /// Bytes used, once sealed.
+    /// Bytes used; of an open segment as of its writer's last turn.
     @inlinable public func filled(_ segment: Int) -> AtomicWord32 { word32(segment, 24) }
     /// Bytes below this never change again.
     @inlinable public func cut(_ segment: Int) -> AtomicWord32 { word32(segment, 28) }
-    /// Records appended (tombstones too), once sealed.
+    /// Records appended (tombstones too); of an open segment as of its writer's last turn.
     @inlinable public func records(_ segment: Int) -> AtomicWord32 { word32(segment, 32) }
     /// Records that no slot names any more.
     @inlinable public func dead(_ segment: Int) -> AtomicWord32 { word32(segment, 36) }

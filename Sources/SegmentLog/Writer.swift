@@ -47,11 +47,11 @@ public struct Writer: ~Copyable {
     public var promotion = OpenSegment()
     /// The frame that shared staging takes from, plus one, and how much of it is used.
     var stagingFrame = 0
+    var stagingTail = 0
     /// A frame kept for when there is none, plus one.
     private var spareFrame = 0
     /// Whether the next segment can be opened whatever happens.
     public var hasSpare: Bool { spareFrame != 0 }
-    var stagingTail = 0
     /// The frame kept for reading from disk while no other is free, plus one, and how much of it
     /// is used.
     var readingFrame = 0

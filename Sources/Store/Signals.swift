@@ -27,7 +27,7 @@ struct Signals: BitwiseCopyable, Sendable {
     /// Loads of large values that have ended.
     var loads: AtomicWord64 { region.atomic64(at: 80) }
     /// When the last completed commit began, in unix nanoseconds.
-    var completedSince: AtomicWord64 { region.atomic64(at: 88) }
+    var completedBegan: AtomicWord64 { region.atomic64(at: 88) }
     /// Changes since the last commit that no record tells of: flush marks.
     var changes: AtomicWord64 { region.atomic64(at: 96) }
     /// Barriers somebody waits for (ack durability): the newest one.
@@ -45,7 +45,8 @@ struct Signals: BitwiseCopyable, Sendable {
     /// While recovery runs: how many of the oldest segments should be made known next, because
     /// the disk is full and they are to leave it.
     var oldestWanted: AtomicWord64 { region.atomic64(at: 168) }
-    /// 1 until recovery has ended and has said what it found.
+    /// 1 until recovery has read everything and has said what it found; what the last run had open
+    /// may still wait to be sealed (`SegmentLog.recovering`).
     var recoveryShown: AtomicWord64 { region.atomic64(at: 184) }
     /// The first sequence of this run: what lies below was there before.
     var firstSequence: AtomicWord64 { region.atomic64(at: 160) }

@@ -210,7 +210,7 @@ public final class TieredStore: Sendable {
         sum.isRecovering = signals.recoveryShown.loadAcquire()
         sum.damagedReads = signals.damagedReads.loadRelaxed()
         sum.loads = signals.loads.loadRelaxed()
-        sum.completedCommitBegan = signals.completedSince.loadRelaxed()
+        sum.completedCommitBegan = signals.completedBegan.loadRelaxed()
         disk?.counters.add(to: &sum)
         return sum
     }

@@ -65,7 +65,7 @@ final class SmallWorld {
         hashes = Self.keys.map { hasher.hash($0.span) }
         disk = try Region.map(byteCount: geometry.segmentCount * 4096)
         readBuffer = try Region.map(byteCount: 4096)
-        while log.frames.freeCount > Self.frames { _ = writer.takeFrame() }
+        while log.frames.freeCount > Self.frames { _ = writer.takeFreeFrame() }
         numbersFree = log.segments.freeCount
     }
 

@@ -1,8 +1,8 @@
 // Connection: one client's state, as a plain value in the worker's table.
 //
 // A connection is a small machine: what it owes the kernel (`outstanding`), what it has received
-// and not yet parsed (`input`), what it answered and could not send (`unsent`, `large`), what it
-// answered but must not send yet (`parts`), and what it waits for (`wait`). Methods here decide;
+// and not yet parsed (`input`), what it answered and could not send (`unsent`, `largeSource`), what
+// it answered but must not send yet (`firstPart`), and what it waits for (`wait`). Methods here decide;
 // the worker's files perform: Worker+Completions (completions), Worker+Serve (requests), Output
 // (replies), Deferral (replies in waiting), LargeValues, Closing.
 

@@ -33,7 +33,7 @@ extension Worker where Network: ~Copyable {
         }
     }
 
-    /// Executes a change. Nothing is written.
+    /// Executes a change; the caller writes the reply.
     @inline(__always)
     mutating func change(
         _ index: Int,

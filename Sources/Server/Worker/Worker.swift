@@ -83,10 +83,12 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
     private let tables: WorkerTables
     var blocks: Blocks
 
-    // Who is to be visited, to be looked at when the turn ends, and waits for the store or the
-    // clock, in the order in which they came to be.
+    // Lists of connections, each in the order in which they came.
+    /// To be visited next.
     var ready: ConnectionList
+    /// Something happened to them in this turn: `flush` looks at them.
     var touched: ConnectionList
+    /// They wait for the store or the clock.
     var watched: ConnectionList
     /// Who waits for memory to receive into.
     var intake: Intake
@@ -243,7 +245,7 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
         takeCompletions()  // 2. completions become connection states
         listen()  // 3. what other threads have for us: sockets, news, time
         serve()  // 4. requests become replies, in place
-        flush()  // 5. replies become sends, rests move out of the ring's buffers
+        flush()  // 5. replies become sends, what is left of the input leaves the ring
     }
 
     /// Enters the kernel. Between turns the worker holds nothing of the store but pins, stagings

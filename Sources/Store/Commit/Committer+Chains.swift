@@ -1,4 +1,4 @@
-// Chains: records larger than a segment, on their way to disk and back.
+// Chains: records too large to share a segment, on their way to disk and back.
 //
 // Such a record is written in parts, over several transactions if it is larger than one may be;
 // its directory comes with the last, and without a directory it does not exist.
@@ -92,7 +92,7 @@ extension Committer {
     /// A small segment without a place that a ring could read: back into a frame of its own.
     private mutating func loadShared(_ files: any StoreFiles, _ segment: Int, _ filled: Int) {
         guard filled <= log.geometry.segmentBytes else { return lose(segment) }
-        guard let frame = writer.takeFrame() else {
+        guard let frame = writer.takeFreeFrame() else {
             signals.maintenance.wake()
             return
         }

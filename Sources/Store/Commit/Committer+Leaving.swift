@@ -187,7 +187,7 @@ extension Committer {
         return .taken(heir: nil)
     }
 
-    /// A record larger than a segment that memory holds and that was wanted (it stood in the
+    /// A record too large to share a segment that memory holds and that was wanted (it stood in the
     /// promotion region, or was hit since) is written anew: its frames become a new segment's.
     /// What was not wanted goes, and so does what would take a large share of the disk.
     private mutating func handOver(_ segment: Int, isWanted: Bool) -> Named? {

@@ -157,7 +157,7 @@ extension Committer {
         }
     }
 
-    /// The transaction with the metadata is durable: what it reserved may be used.
+    /// The transaction with the metadata is durable: what it holds is noted.
     private mutating func noteMeta(_ changes: UInt64) {
         guard let files = disk.files() else { return }
         let word: (MetaKey) -> UInt64? = { key in

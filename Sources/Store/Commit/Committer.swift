@@ -279,7 +279,7 @@ struct Committer: ~Copyable {
         }
         health.didSucceed()
         disk.counters.add(.commits, 1)
-        signals.completedSince.storeRelease(asked.began.unixNanoseconds)
+        signals.completedBegan.storeRelease(asked.began.unixNanoseconds)
         signals.completed.storeRelease(asked.number)
         wakeAll()
     }

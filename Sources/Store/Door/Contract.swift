@@ -49,7 +49,8 @@ public struct Pin: BitwiseCopyable {
 }
 
 /// A read from disk that has begun: the segment cannot leave the disk until it ends, in exactly
-/// one of `Door.finish`, `Door.bring` (when it answers true), `Door.drop` and `Door.requestLoad`.
+/// one of `Door.finish`, `Door.bring` (when it answers true), `Door.drop`, `Door.requestLoad` and
+/// `Door.abandon`.
 public struct DiskRead: BitwiseCopyable {
     /// Where to read in the file `Door.diskDescriptor`.
     public var fileOffset: UInt64

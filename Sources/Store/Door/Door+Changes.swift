@@ -1,4 +1,5 @@
-// Changes: the commands that write, each in one hold of the key's shard lock.
+// Changes: the commands that write, each in one hold of the key's shard lock (a large record is
+// written before it, see Door+Drafts).
 //
 // Each command looks for the key, decides, and then writes the new record over the old one (where
 // that is allowed) or at the tail of the worker's open segment. A record that is only on disk is

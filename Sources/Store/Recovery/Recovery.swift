@@ -52,8 +52,7 @@ struct Recovery: ~Copyable {
 
     func discardMemory() { directory.discardAll() }
 
-    /// A bounded piece of work: one directory, or a few hundred heads.
-    ///
+    /// A bounded piece of work: one directory read, or a few hundred looked at.
     mutating func step(at now: ClockReading) -> Wait {
         if store.signals.stopping.loadAcquire() != 0 {
             guard store.signals.lastCommit.loadAcquire() == 0 else {
@@ -104,7 +103,7 @@ struct Recovery: ~Copyable {
 
     // MARK: Survey
 
-    /// Reads the heads of all directories, and guesses how many keys they name.
+    /// Checks some of the directories, keeps their heads, and guesses how many keys they name.
     private mutating func surveyNext(_ files: any StoreFiles) throws(LMDBError) {
         let end = store.signals.firstSequence.loadAcquire()
         if try survey.step(files, below: end, directory) { return }
@@ -215,7 +214,7 @@ struct Recovery: ~Copyable {
             }
         }
         if Directory.View(directory, byteCount: loaded.byteCount) == nil {
-            guard let count = try rebuild(transaction, sequence) else { return nil }
+            guard let count = try remakeDirectory(transaction, sequence) else { return nil }
             loaded.byteCount = count
         }
         return loaded
@@ -253,7 +252,7 @@ struct Recovery: ~Copyable {
 
     /// Makes a damaged directory anew from the segment itself, if all of its records are sound;
     /// answers its bytes.
-    private func rebuild(
+    private func remakeDirectory(
         _ transaction: any StoreReading, _ sequence: UInt64
     ) throws(LMDBError) -> Int? {
         guard let image = try? Region.map(byteCount: Geometry.frameBytesMax) else { return nil }
