@@ -22,7 +22,7 @@ extension Committer {
     /// map was found full before.
     var budget: Int {
         let map = disk.configuration.sizeBytes
-        let most = max(map / 100 * 85 - 3 * Disk.transactionBytes, map / 4)
+        let most = max(map / 100 * 85 - 3 * disk.transactionBytes, map / 4)
         return max(most - fullMap.shortfall, map / 16)
     }
     var bytesOnDisk: Int { Int(disk.counters[.bytes]) }
@@ -73,7 +73,7 @@ extension Committer {
     }
 
     /// As many segments as one transaction writes.
-    private var victimsMax: Int { max(Disk.transactionBytes / log.geometry.frameBytes, 8) }
+    private var victimsMax: Int { max(disk.transactionBytes / log.geometry.frameBytes, 8) }
 
     /// On disk once all that waits is written, and all that leaves has left.
     private var bytesToCome: Int {

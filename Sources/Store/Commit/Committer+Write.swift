@@ -29,7 +29,9 @@ extension Committer {
                 // A chain has transactions of its own, below, after the metadata.
                 if log.segments.kind(segment) == .chain { break }
                 let size = Int(log.segments.filled(segment).loadRelaxed())
-                if !batch.isEmpty, bytes + size > fullMap.batchBytes { break }
+                if !batch.isEmpty, bytes + size > min(fullMap.batchBytes, disk.transactionBytes) {
+                    break
+                }
                 bytes += try writeSegment(files, transaction, segment)
                 batch.append(segment)
             }

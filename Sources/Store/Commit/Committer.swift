@@ -111,7 +111,7 @@ struct Committer: ~Copyable {
         /// Bytes by which the budget turned out to be too large, as the map was full below it.
         var shortfall = 0
         /// Bytes of segments that one transaction carries: less after one found the map full.
-        var batchBytes = Disk.transactionBytes
+        var batchBytes = Disk.transactionBytesMax
         /// Commits in a row that were tried again at once.
         var commits = 0
         /// There was no page left, not even for a deletion.
@@ -387,7 +387,7 @@ struct Committer: ~Copyable {
         owesCommit = false
         fullMap.commits = 0
         debts.settle()
-        fullMap.batchBytes = Disk.transactionBytes
+        fullMap.batchBytes = disk.transactionBytes
         if health.isFailing {
             store.events.info(
                 .commitsResumed,
@@ -463,7 +463,7 @@ struct Committer: ~Copyable {
     private mutating func makeWayInMap() -> Way {
         reapAt = 0
         // The map holds less than its size says: so much is not to be reached again.
-        let excess = budget - bytesOnDisk + Disk.transactionBytes / 4
+        let excess = budget - bytesOnDisk + disk.transactionBytes / 4
         fullMap.shortfall = min(
             max(fullMap.shortfall, fullMap.shortfall + excess), disk.configuration.sizeBytes)
         // Less at a time, so that what there is room for gets in.
