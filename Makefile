@@ -7,6 +7,7 @@
 #   make test-debug   the unit tests in the debug build, where all checks are on
 #   make simulate     play the store from seeds, on all cores: SECONDS=600 SEED=1
 #   make sanitize     the unit tests of what threads share, under the sanitizers
+#   make differential   random commands to Brim and to memcached: COMMANDS=200000 SEED=1
 #   make bench   build, compare Brim with the packaged memcached for two minutes, write a page
 #   make micro   count the instructions of the hot paths; UPDATE=1 accepts the counts of now
 #
@@ -46,6 +47,8 @@ RUN := --skip-build --disable-xctest
 # How long `make simulate` plays, and from which seed on. One seed of `make test` is the commit's.
 SECONDS ?= 60
 SEED ?= 1
+# How many commands `make differential` sends.
+COMMANDS ?= 200000
 export PLAY_SEED := $(shell printf '%d' 0x$$(git rev-parse --short=8 HEAD 2>/dev/null || echo 1))
 
 # What `make bench` compares Brim with, how Brim runs there, and where the page goes. A server that
@@ -55,7 +58,7 @@ BRIM_FLAGS ?= --store {folder}/store
 BENCH_FOLDER := .build/bench
 AS_USER := $(if $(filter 0,$(shell id -u)),-u nobody)
 
-.PHONY: run build test test-debug simulate sanitize format check-format bench micro swift
+.PHONY: run build test test-debug differential simulate sanitize format check-format bench micro swift
 .PHONY: interpose clean
 .PHONY: build-packages bench-packages micro-packages test-packages
 
@@ -77,6 +80,10 @@ test: check-format test-packages build interpose
 test-debug: swift build-packages interpose
 	swift build --build-tests
 	swift test $(RUN) --no-parallel --filter '$(UNITS)'
+
+differential: build test-packages
+	DIFFERENTIAL_COMMANDS=$(COMMANDS) DIFFERENTIAL_SEED=$(SEED) \
+		/usr/bin/python3 -B Tests/processes/run.py --brim $(BRIM) differential
 
 simulate: swift build-packages
 	swift build --configuration release --product store-simulate

@@ -5,8 +5,8 @@
 // such a line is parsed key by key and may be longer than any buffer. The answer never depends on
 // how the bytes were cut on their way. Storage lines are in StorageLine.swift, lists of keys in
 // KeyLine.swift, meta commands in MetaLine.swift and MetaFlags.swift, the binary protocol in
-// BinaryRequest.swift, and who has not signed in has SignInLine.swift. Not here: what a request does,
-// replies (Reply.swift, BinaryReply.swift).
+// BinaryRequest.swift, and who has not signed in has SignInLine.swift. Not here: what a request
+// does, replies (Reply.swift, BinaryReply.swift).
 
 import Primitives
 
@@ -111,7 +111,8 @@ public struct ClassicParser: BitwiseCopyable, Sendable {
     ///
     /// For a value too long to wait for in a buffer: the request with an empty `value` and with
     /// `valueBytes` set, and the bytes of its line. The value follows, then, but for a binary one,
-    /// `\r\n`, which the caller checks. Nil for anything else, a faulty line included (`next` tells).
+    /// `\r\n`, which the caller checks. Nil for anything else, a faulty line included (`next`
+    /// tells).
     public mutating func storageHeader(_ input: Span<UInt8>) -> (Request, consumed: Int)? {
         precondition(input.count < Int(UInt32.max))
         guard input.count > 0 else { return nil }

@@ -70,6 +70,17 @@ public struct MetaFlags: BitwiseCopyable, Sendable {
         return false
     }
 
+    /// The seconds of an item that N makes: those of T if it is there and stands behind N.
+    public var vivifiedExpiry: Int64 {
+        guard has("T") else { return vivify }
+        var rest = order
+        while let step = Self.nextStep(&rest) {
+            if step == .vivify { return touch }
+            if step == .touch { return vivify }
+        }
+        return vivify
+    }
+
     /// Takes the first step off an `order`; nil when there is none left.
     @inlinable
     public static func nextStep(_ order: inout UInt64) -> Step? {

@@ -5,6 +5,8 @@
 // one line each. Never a key or a value of a client, and nothing where a request passes: a line
 // costs an allocation and a system call.
 
+internal import Synchronization
+
 /// What kind of thing happened: a name that scripts and alarms may rely on, `module.what`.
 ///
 /// Each module declares its events in one file; docs/operating.md has a table of all of them.
@@ -14,24 +16,42 @@ public struct Event: Sendable {
     public init(_ name: StaticString) { self.name = name }
 }
 
+/// The level that all copies of a log share.
+private final class ChosenLevel: Sendable {
+    let level: Atomic<UInt8>
+    init(_ level: EventLog.Level) { self.level = Atomic(level.rawValue) }
+}
+
 /// A sink for events: a plain value that any thread may use.
 public struct EventLog: Sendable {
     public enum Level: UInt8, Sendable, Comparable, CaseIterable {
         case trace, debug, info, warning, error
 
         public static func < (left: Level, right: Level) -> Bool { left.rawValue < right.rawValue }
+
+        /// What `-v`, given so many times, asks for.
+        public init(verbosity: Int) {
+            self = verbosity <= 0 ? .info : verbosity == 1 ? .debug : .trace
+        }
     }
 
     private let sink: @Sendable (Level, String) -> Void
+    private let chosen: ChosenLevel
     /// Events below this level are dropped before their text is made.
-    public let threshold: Level
+    public var threshold: Level {
+        Level(rawValue: chosen.level.load(ordering: .relaxed)) ?? .info
+    }
+    /// Changes it for every copy.
+    public func setThreshold(_ level: Level) {
+        chosen.level.store(level.rawValue, ordering: .relaxed)
+    }
 
     /// A log that hands the line of every event at or above `threshold` to `sink`, on the
     /// caller's thread. A line is the event's name, then its fields.
     public init(
         threshold: Level = .info, _ sink: @escaping @Sendable (Level, String) -> Void
     ) {
-        self.threshold = threshold
+        chosen = ChosenLevel(threshold)
         self.sink = sink
     }
 

@@ -14,13 +14,15 @@ public struct Frames: BitwiseCopyable, Sendable {
     @usableFromInline let turns: Region
     private let free: SlotQueue
     private let quarantine: SlotQueue
+    /// Given back to the system, for as long as they are not allowed.
+    private let surrendered: SlotQueue
     public let frameBytes: Int
     public let count: Int
     @usableFromInline let workers: Int
 
     // A frame's entry, 16 bytes: 0 pins, 4 next frame of a chain + 1, 8 staged records.
-    // Behind the entries: 0 pinned frames, 8 staged frames, 16 wanted, 24 surrendered,
-    // 32 freed (news).
+    // Behind the entries: 0 pinned frames, 8 staged frames, 16 wanted, 32 freed (news),
+    // 40 withheld.
 
     init(_ geometry: Geometry, workers: Int) throws(MemoryError) {
         frameBytes = geometry.frameBytes
@@ -30,9 +32,10 @@ public struct Frames: BitwiseCopyable, Sendable {
         table = try Region.map(byteCount: count * 16 + 64)
         turns = try Region.map(byteCount: (workers + 1) * 64)
         let bytes = SlotQueue.byteCount(capacity: count)
-        let queues = try Region.map(byteCount: 2 * bytes)
+        let queues = try Region.map(byteCount: 3 * bytes)
         free = SlotQueue(queues, at: 0, capacity: count)
         quarantine = SlotQueue(queues, at: bytes, capacity: count)
+        surrendered = SlotQueue(queues, at: 2 * bytes, capacity: count)
         for frame in 0..<count { free.push(UInt32(frame + 1)) }
     }
 
@@ -129,14 +132,23 @@ public struct Frames: BitwiseCopyable, Sendable {
         return moved
     }
 
-    /// Gives free frames back to the system for good (the index needs the memory).
+    /// Gives a free frame back to the system: the index needs the memory, or the limit is lower.
     func surrender() -> Bool {
         guard let number = free.pop() else { return false }
         memory.discard((Int(number) - 1) * frameBytes, frameBytes)
-        table.atomic64(at: common + 24).add(1)
+        surrendered.push(number)
         return true
     }
-    public var surrenderedCount: Int { Int(table.atomic64(at: common + 24).loadRelaxed()) }
+    /// Takes one that was given back into use again.
+    func restore() -> Bool {
+        guard let number = surrendered.pop() else { return false }
+        free.push(number)
+        news.add(1)
+        return true
+    }
+    public var surrenderedCount: Int { surrendered.count }
+    /// Frames that are not to be used, because an operator has lowered the limit.
+    public var withheld: AtomicWord64 { table.atomic64(at: common + 40) }
 
     /// Free frames that somebody waits for; the maintenance thread sees to it and clears it.
     public var wanted: AtomicWord64 { table.atomic64(at: common + 16) }

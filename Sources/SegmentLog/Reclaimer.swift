@@ -35,6 +35,10 @@ public struct Reclaimer: ~Copyable {
         log.geometry.frameCount - log.frames.surrenderedCount > log.framesAllowed()
     }
 
+    private var mayRestore: Bool {
+        log.geometry.frameCount - log.frames.surrenderedCount < log.framesAllowed()
+    }
+
     /// One round: frees what is quiet, then lets go of as much as is missing. Returns whether it
     /// did anything; if not, and frames are still short, all that is left is not yet on disk.
     public mutating func step(now: UInt32) -> Bool {
@@ -43,6 +47,7 @@ public struct Reclaimer: ~Copyable {
             guard log.frames.surrender() else { break }
             didWork = true
         }
+        while mayRestore, log.frames.restore() { didWork = true }
         if log.frames.freeCount >= target { log.frames.wanted.storeRelaxed(0) }
         let missing =
             target + (mustSurrender ? 1 : 0) - log.frames.freeCount - log.frames.releasableCount

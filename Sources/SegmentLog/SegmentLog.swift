@@ -225,7 +225,8 @@ public struct SegmentLog: BitwiseCopyable, Sendable {
         let start = geometry.rowsAtStart * geometry.rowBytes
         let grown = max(index.touchedBytes() - start, 0)
         return max(
-            geometry.frameCount - (grown + geometry.frameBytes - 1) / geometry.frameBytes,
+            geometry.frameCount - (grown + geometry.frameBytes - 1) / geometry.frameBytes
+                - Int(frames.withheld.loadRelaxed()),
             4 * geometry.writers)
     }
 }

@@ -33,12 +33,12 @@ struct StandardErrorLog: LogHandler {
 extension EventLog {
     /// Starts the process's logging; call it once.
     static func onStandardError(verbosity: Int) -> EventLog {
-        let threshold: Level = verbosity == 0 ? .info : verbosity == 1 ? .debug : .trace
         LoggingSystem.bootstrap { _ in StandardErrorLog() }
         var logger = Logger(label: "brim")
-        logger.logLevel = threshold.logLevel
+        // What is not to be said is dropped before it comes here.
+        logger.logLevel = .trace
         let sink = logger
-        return EventLog(threshold: threshold) { level, line in
+        return EventLog(threshold: Level(verbosity: verbosity)) { level, line in
             sink.log(level: level.logLevel, "\(line)")
         }
     }

@@ -100,6 +100,10 @@ private let accepted: [FlagCase] = [
     FlagCase("-F", "disable-flush-all", "true"),
     FlagCase("-X", "disable-dumping", "true"),
     FlagCase("-AFXvm 64", "memory-limit", "67108864"),
+    FlagCase("", "protocol", "auto"),
+    FlagCase("-B binary", "protocol", "binary"),
+    FlagCase("-Y /etc/auth", "auth-file", "/etc/auth"),
+    FlagCase("-S", "enable-sasl", "true"),
     FlagCase("-o idle_timeout=30", "idle-timeout", "30"),
     FlagCase("--extended=modern,idle_timeout=31,track_sizes", "idle-timeout", "31"),
     // Names.
@@ -174,8 +178,6 @@ private let refused: [FaultCase] = [
     FaultCase("--no-store=1", "takes no value"),
     FaultCase("-m", "-m needs a value"),
     // Not yet.
-    FaultCase("-S", "-S", "not supported yet"),
-    FaultCase("-Y /etc/auth", "-Y", "not supported yet"),
     FaultCase("-Z", "-Z", "not supported yet"),
     FaultCase("-o idle_timeout=x", "idle-timeout", "'x'"),
     FaultCase("-o idle_timeout", "-o idle_timeout needs a value"),
@@ -184,8 +186,9 @@ private let refused: [FaultCase] = [
     FaultCase("-D :", "-D", "not supported yet"),
     FaultCase("-M", "-M", "not supported yet"),
     FaultCase("-N 4", "-N", "not supported yet"),
-    FaultCase("-B binary", "-B", "ascii"),
-    FaultCase("--enable-sasl", "--enable-sasl", "not supported yet"),
+    FaultCase("-B telnet", "-B", "auto, ascii, binary"),
+    FaultCase("-S -B ascii", "-B", "auto or binary"),
+    FaultCase("-Y /etc/auth -B binary", "-B", "auto or ascii"),
 ]
 
 @Suite struct FlagTests {
@@ -212,7 +215,8 @@ private let refused: [FaultCase] = [
                 "listen", "unix-socket", "unix-mask", "memory-limit", "conn-limit", "threads",
                 "max-item-size", "listen-backlog", "max-reqs-per-event", "user", "pidfile",
                 "verbose", "disable-cas", "daemon", "enable-shutdown", "disable-flush-all",
-                "disable-dumping", "store", "store-size", "durability", "flush-interval",
+                "disable-dumping", "protocol", "auth-file", "enable-sasl", "store", "store-size",
+                "durability", "flush-interval",
                 "idle-timeout",
             ])
     }

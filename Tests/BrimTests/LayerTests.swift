@@ -32,6 +32,9 @@ private let whole = """
     enable-shutdown: true
     disable-flush-all: true
     disable-dumping: true
+    protocol: ascii
+    auth-file: /etc/people
+    enable-sasl: false
     udp-port: 0
     store: /var/b   # and a comment
     no-store: false
@@ -61,6 +64,9 @@ private let wholeReport = """
     enable-shutdown true
     disable-flush-all true
     disable-dumping true
+    protocol ascii
+    auth-file /etc/people
+    enable-sasl false
     store /var/b
     store-size 1073741824
     durability ack

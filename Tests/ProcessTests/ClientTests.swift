@@ -4,7 +4,9 @@ import Testing
 
 extension ProcessTests {
     @Suite struct ClientTests {
-        @Test(arguments: ["memccapable", "pymemcache", "libmc", "python_memcached", "unix_socket"])
+        @Test(arguments: [
+            "memccapable", "pymemcache", "libmc", "libmc_binary", "python_memcached", "unix_socket",
+        ])
         func theClientIsServed(_ client: String) throws {
             try Scenario.run("clients.\(client)")
         }

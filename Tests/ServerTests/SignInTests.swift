@@ -80,10 +80,10 @@ import Testing
                 == "VERSION 1.6.45\r\nMN\r\nHD\r\nEN\r\n")
         let binary = world.connect()
         let plain = Array("PLAIN".utf8)
-        let token = [0] + Array("anna".utf8) + [0] + Array("secret".utf8)
-        world.network.send(
-            Packet(0x21, key: plain).bytes + Packet(0x22, key: plain, value: token).bytes
-                + Packet(0x00, key: Array("k".utf8)).bytes, from: binary)
+        var sent = Packet(0x21, key: plain).bytes
+        sent += Packet(0x22, key: plain, value: Array("\0anna\0secret".utf8)).bytes
+        sent += Packet(0x00, key: Array("k".utf8)).bytes
+        world.network.send(sent, from: binary)
         try world.settle()
         #expect(Packet.statuses(world.network.takeReceived(by: binary)) == [0x21, 0, 1])
         #expect(world.shared.total("signIns") == 3 && world.shared.total("signInErrors") == 0)
@@ -163,17 +163,14 @@ struct Packet {
         _ opcode: UInt8, key: [UInt8] = [], value: [UInt8] = [], extras: [UInt8] = [],
         opaque: UInt8 = 0
     ) {
+        var packet = [UInt8](repeating: 0, count: 24)
         let body = key.count + value.count + extras.count
-        bytes =
-            [
-                0x80, opcode, UInt8(key.count >> 8), UInt8(key.count & 255), UInt8(extras.count), 0,
-                0, 0,
-            ]
-            + [
-                UInt8(body >> 24), UInt8(body >> 16 & 255), UInt8(body >> 8 & 255),
-                UInt8(body & 255),
-            ]
-            + [0, 0, 0, opaque] + [UInt8](repeating: 0, count: 8) + extras + key + value
+        (packet[0], packet[1]) = (0x80, opcode)
+        (packet[2], packet[3]) = (UInt8(key.count >> 8), UInt8(key.count & 255))
+        packet[4] = UInt8(extras.count)
+        (packet[10], packet[11]) = (UInt8(body >> 8 & 255), UInt8(body & 255))
+        packet[15] = opaque
+        bytes = packet + extras + key + value
     }
 
     /// The statuses of replies.

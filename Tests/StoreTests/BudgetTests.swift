@@ -43,7 +43,7 @@ import Testing
             #expect(item.value == pattern(UInt64(number), 16_000))
         }
         // Nearly what the budget holds.
-        #expect(found > 1200)
+        #expect(found > 2900)
         statistics = lives.world.store.statistics()
         #expect(statistics.damagedReads == 0)
         #expect(statistics.damagedSegments == 0)

@@ -13,7 +13,7 @@ extension Client {
         var looks = 0
         let result = change(key) { door, hash, except in
             switch door.metaGet(get, key: key.span, hash: hash, except: except) {
-            case .miss: return .notFound
+            case .miss, .dead: return .notFound
             case .made(let made, _):
                 facts = made
                 return .touched
@@ -78,6 +78,27 @@ extension Client {
         #expect(lives.client.markStale("a") == .deleted)
         let sixth = try #require(lives.client.metaGet("a", MetaGet(), reads: &reads))
         #expect(sixth.isWon)
+        lives.world.stop()
+    }
+
+    @Test func anItemOnDiskIsReadBeforeItsCasIsCompared() throws {
+        let lives = try Lives(memory: 6 << 20)
+        lives.client.set("a", "value")
+        let cas = try #require(lives.client.get(text("a"))).cas
+        fill(lives.client, "first")
+        func store(_ compare: UInt64) -> Result {
+            let key = text("a")
+            var set = MetaSet()
+            set.compare = compare
+            return lives.client.change(key) { door, hash, except in
+                door.metaStore(
+                    set, key: key.span, hash: hash, value: text("new").span, except: except
+                ).outcome
+            }
+        }
+        #expect(store(cas + 1) == .exists)
+        fill(lives.client, "second")
+        #expect(store(cas) == .stored)
         lives.world.stop()
     }
 

@@ -30,13 +30,14 @@ def _servers():
 def _capable(server):
     program = shutil.which("memccapable")
     assert program, "libmemcached-tools is not installed"
-    done = subprocess.run(
-        [program, "-h", "127.0.0.1", "-p", str(server.port), "-a", "-t", "30"],
-        capture_output=True, text=True, timeout=60)
-    said = done.stdout + done.stderr
-    assert done.returncode == 0, said
-    assert said.count("[pass]") == CAPABLE_TESTS, said
-    assert "[FAIL]" not in said, said
+    for dialect in ("-a", "-b"):
+        done = subprocess.run(
+            [program, "-h", "127.0.0.1", "-p", str(server.port), dialect, "-t", "30"],
+            capture_output=True, text=True, timeout=60)
+        said = done.stdout + done.stderr
+        assert done.returncode == 0, said
+        assert said.count("[pass]") == CAPABLE_TESTS, said
+        assert "[FAIL]" not in said, said
 
 
 def memccapable():
@@ -159,10 +160,19 @@ def _pymemcache_faults(server):
 
 def libmc():
     """pylibmc: libmemcached, with its flags and behaviours."""
+    _libmc(binary=False)
+
+
+def libmc_binary():
+    """The same in the binary protocol."""
+    _libmc(binary=True)
+
+
+def _libmc(binary):
     with _servers() as server:
         client = pylibmc.Client(
-            [f"127.0.0.1:{server.port}"], binary=False,
-            behaviors={"tcp_nodelay": True, "cas": True, "verify_keys": True})
+            [f"127.0.0.1:{server.port}"], binary=binary,
+            behaviors={"tcp_nodelay": True, "cas": True} | ({} if binary else {"verify_keys": True}))
         for value in (b"bytes", "text", 7, 1 << 60, True, 1.5, ["list"], {"a": 1}, b"", ""):
             assert client.set("typed", value) and client.get("typed") == value, value
         many = {f"key-{index}": "v" * index for index in range(500)}

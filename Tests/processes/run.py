@@ -26,7 +26,8 @@ import support  # noqa: E402  (nothing is to be left beside the sources)
 
 FILES = (
     "transcripts", "clients", "behaviour", "limits", "statistics_text", "memory", "faults",
-    "powercut", "crash", "counting", "instructions", "docs", "examples")
+    "powercut", "crash", "counting", "instructions", "docs", "examples", "sign_in",
+    "administration", "differential")
 SCENARIO_SECONDS_MAX = 150
 
 

@@ -198,6 +198,14 @@ class Client:
             raise Closed(bytes(self.received[:200]))
         self.received += piece
 
+    def line_of(self, end):
+        """The next line, which ends in these bytes."""
+        while (place := self.received.find(end)) < 0:
+            self.more()
+        line = bytes(self.received[:place])
+        del self.received[:place + len(end)]
+        return line
+
     def line(self):
         start = 0
         while (end := self.received.find(b"\r\n", start)) < 0:

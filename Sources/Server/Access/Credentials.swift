@@ -1,8 +1,8 @@
 // Credentials: who may sign in, as the file of `-Y` says, and whether somebody is one of them.
 //
-// Lines are `user:password`; a password may be given as `$sha256$salt$digest` (the digest of salt and
-// password in hexadecimal). What is kept are digests only. A try is compared with every line, and
-// takes as long whatever it is. Nothing here knows of connections.
+// Lines are `user:password`; a password may be given as `$sha256$salt$digest` (the digest of salt
+// and password in hexadecimal). What is kept are digests only. A try is compared with every line,
+// and takes as long whatever it is. Nothing here knows of connections.
 
 /// What is wrong with a file of credentials.
 struct CredentialsError: Error {

@@ -154,8 +154,8 @@ struct Connection: BitwiseCopyable {
 
     var signIn = SignInTries()
 
-    /// How far `stats conns` has come; -1 if none is being answered.
-    var rollCursor = -1
+    /// The list that it is being answered with.
+    var listing = Listing()
 
     // A large value on its way in.
     var stagingPhase = StagingPhase.none
@@ -190,7 +190,7 @@ struct Connection: BitwiseCopyable {
     @inline(__always)
     var mayServe: Bool {
         phase == .open && wait == .nothing && !isBehind && !isLeaving && swallow == 0
-            && stagingPhase == .none && rollCursor < 0
+            && stagingPhase == .none && !listing.isActive
     }
 
     /// Whether a visit would get anything done.
@@ -199,7 +199,7 @@ struct Connection: BitwiseCopyable {
         guard phase == .open, !isBehind else { return false }
         if owesLineEnd { return true }
         if wait != .nothing { return false }
-        if rollCursor >= 0 { return true }
+        if listing.isActive { return true }
         switch stagingPhase {
         case .filling: return inputBytes > 0
         case .lineEnd: return inputBytes >= 2
@@ -211,7 +211,7 @@ struct Connection: BitwiseCopyable {
     /// Whether nothing of what was asked is unanswered or unsent.
     @inline(__always)
     var isSettled: Bool {
-        !isBehind && !owesLineEnd && rollCursor < 0 && firstPart == nobody && wait == .nothing
+        !isBehind && !owesLineEnd && !listing.isActive && firstPart == nobody && wait == .nothing
     }
 
     /// Whether it waits for a command, so that it may be idle.

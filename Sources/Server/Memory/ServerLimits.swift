@@ -61,6 +61,10 @@ enum ServerLimits {
     /// How long a request waits for memory, for a disk or for others, before it is answered with
     /// an error or a miss.
     static let waitNanosecondsMax: UInt64 = 5_000_000_000
+    /// Buckets of the index that a list of items looks at in a turn, each under its shard's lock.
+    static let listedBucketsMax = 256
+    /// The longest line of such a list: every byte of a key takes three.
+    static let listedBytesMax = 3 * 250 + 160
     /// How long a refused try to sign in waits for its answer.
     static let penaltyNanoseconds: UInt64 = 1_000_000_000
     /// How long a large value may stand still on its way in.

@@ -34,6 +34,7 @@ struct Server: ~Copyable {
             shared = try SharedState(
                 settings: settings, connectionsPerWorker: memory.connectionsPerWorker,
                 startedAt: TimeSource.system.now(), controlWaker: controlWaker, access: access,
+                events: events,
                 storeStatistics: { store.statistics() })
             fates = try WorkerFates(count: settings.workers, controlWaker: controlWaker)
             stopOrder = try Region.map(byteCount: 4096).atomic32(at: 0)

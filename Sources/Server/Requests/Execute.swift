@@ -59,10 +59,11 @@ extension Worker where Network: ~Copyable {
         case .signIn, .metaSignIn: return executeSignIn(index, space)
         case .stats: return executeStatistics(index, space)
         case .slabs, .lru, .lruCrawler, .watch: return executeAdministration(index, space)
+        case .cacheMemlimit: return executeMemoryLimit(index, space)
         case .shutdown: return executeShutdown(index, space)
         case .metaGet, .metaSet, .metaDelete, .metaArithmetic, .metaDebug:
             return executeMeta(index, space)
-        case .keysEnd, .version, .verbosity, .noop, .cacheMemlimit:
+        case .keysEnd, .version, .verbosity, .noop:
             var writer = replyWriter(space)
             writePlain(request, to: &writer)
             addReply(slot, writer, space)
@@ -84,15 +85,9 @@ extension Worker where Network: ~Copyable {
         case .keysEnd: Reply.end(to: &writer)
         case .noop: Reply.noop(to: &writer)
         case .version: Reply.version(ProtocolLevel.version, to: &writer)
-        case .verbosity where !request.isQuiet: Reply.ok(to: &writer)
-        case .cacheMemlimit where !request.isQuiet:
-            if request.delta < 8 {
-                Reply.memlimitTooSmall(to: &writer)
-            } else if request.delta > 1_000_000_000 {
-                Reply.memlimitNotMebibytes(to: &writer)
-            } else {
-                Reply.memlimitRefused(to: &writer)
-            }
+        case .verbosity:
+            shared.setVerbosity(request.delta)
+            if !request.isQuiet { Reply.ok(to: &writer) }
         default: break
         }
     }
@@ -344,8 +339,7 @@ extension Worker where Network: ~Copyable {
         ) { StatisticsRequest($0) }
         let request = batch[index].request
         if argument == .connections, !request.isBinary {
-            connections[slot].rollCursor = 0
-            markReady(slot)
+            beginListing(slot, .connections)
             return true
         }
         var text = shared.text(argument, at: now)
@@ -359,29 +353,5 @@ extension Worker where Network: ~Copyable {
         }
         addReply(slot, writer, space)
         return true
-    }
-
-    /// The next stretch of `stats conns`.
-    mutating func writeRoll(_ slot: Int) {
-        guard connections[slot].partBytes <= replyQuota else {
-            beginWait(slot, .parts)
-            return
-        }
-        guard let space = takeSpace(for: slot) else {
-            if connections[slot].wait == .nothing { markReady(slot) }
-            return
-        }
-        guard space.valueBytesMax == Door.copyBytesMax else {
-            refuseRoom(slot)
-            return
-        }
-        let (text, next) = shared.rollText(
-            from: connections[slot].rollCursor, bytesMax: ServerLimits.blockBytes, at: now)
-        var writer = replyWriter(space)
-        writer.append(text.span)
-        if next == nil { Reply.end(to: &writer) }
-        connections[slot].rollCursor = next ?? -1
-        addReply(slot, writer, space)
-        markReady(slot)
     }
 }

@@ -38,7 +38,11 @@ extension Worker where Network: ~Copyable {
         case .version: BinaryReply.text(head, ProtocolLevel.version, to: &writer)
         case .saslMechanisms where shared.settings.isSASLEnabled:
             BinaryReply.text(head, "PLAIN", to: &writer)
-        case .noop, .verbosity: BinaryReply.done(head, to: &writer)
+        case .verbosity:
+            // Four bytes of extras hold an expiry in other commands.
+            shared.setVerbosity(UInt64(batch[index].request.expiry))
+            BinaryReply.done(head, to: &writer)
+        case .noop: BinaryReply.done(head, to: &writer)
         default: BinaryReply.error(head, BinaryStatus.unknownCommand, to: &writer)
         }
         addReply(Int(batch[index].slot), writer, space)

@@ -131,7 +131,7 @@ extension Worker where Network: ~Copyable {
     private mutating func metaGet(_ flags: MetaFlags, isBinary: Bool) -> MetaGet {
         var get = MetaGet()
         if flags.has("T") { get.touch = metaExpiry(flags.touch) }
-        if flags.has("N") { get.vivify = metaExpiry(flags.vivify) }
+        if flags.has("N") { get.vivify = metaExpiry(flags.vivifiedExpiry) }
         if flags.has("R") {
             let before = metaExpiry(flags.recache)
             get.recacheBefore = before.isOver ? 0 : before.second
@@ -174,6 +174,10 @@ extension Worker where Network: ~Copyable {
             addChangeReply(slot, writer, space)
             return true
         case .miss:
+            connections[slot].differing = Differing()
+            return answerMetaMiss(index, flags, key, space)
+        case .dead(let death):
+            if !flags.has("T") { countDeath(death) }
             connections[slot].differing = Differing()
             return answerMetaMiss(index, flags, key, space)
         case .wait:
@@ -272,7 +276,7 @@ extension Worker where Network: ~Copyable {
             door.release(second)
             door.unpin(pin)
             return answerMetaMiss(index, flags, key, space)
-        case .miss, .made:
+        case .miss, .dead, .made:
             door.unpin(pin)
             return answerMetaMiss(index, flags, key, space)
         }

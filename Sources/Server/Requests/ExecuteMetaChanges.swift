@@ -131,7 +131,7 @@ extension Worker where Network: ~Copyable {
         if flags.has("C") { add.compare = flags.compare }
         add.next = flags.next
         if flags.has("T") { add.touch = metaExpiry(flags.touch) }
-        if flags.has("N") { add.vivify = metaExpiry(flags.vivify) }
+        if flags.has("N") { add.vivify = metaExpiry(flags.vivifiedExpiry) }
         add.initial = flags.initial
         let changed = key.place.region.withBytes(key.place.offset, key.count) {
             door.metaAdd(add, key: $0, hash: key.hash, except: connections[slot].differing)

@@ -1,20 +1,30 @@
 // Administration: what tuning commands of memcached are answered with.
 //
 // Off the hot road: words are taken apart with ordinary strings, by the worker that was asked.
-// There are no slabs, no LRU lists and no crawler here, so nothing is changed; each command is
-// answered in the words that memcached has for such a server, because a tool may wait for ever on
-// any others.
+// There are no slabs and no LRU lists here, and what has expired is found without being asked for,
+// so nothing is changed; each command is answered in the words that memcached has, because a tool
+// may wait for ever on any others.
 
 internal import Memcache
 
 enum Administration {
-    /// The whole answer, its line end included; empty for `noreply`.
-    static func answer(_ verb: Verb, _ argument: Span<UInt8>) -> StaticString {
+    enum Answer: BitwiseCopyable {
+        /// The whole answer, its line end included; empty for `noreply`.
+        case text(StaticString)
+        case list(Listing.Kind)
+    }
+
+    static func answer(
+        _ verb: Verb, _ argument: Span<UInt8>, isDumpDisabled: Bool
+    ) -> Answer {
         var bytes: [UInt8] = []
         for index in 0..<min(argument.count, 256) { bytes.append(argument[index]) }
         var words = String(decoding: bytes, as: UTF8.self).split(separator: " ").map(String.init)
         let isQuiet = words.count > 1 && words.last == "noreply"
         if isQuiet { words.removeLast() }
+        if verb == .lruCrawler, words.count == 2, let list = lists[words[0]] {
+            return dump(list, classes: words[1], isDisabled: isDumpDisabled)
+        }
         let answer =
             switch verb {
             case .slabs: slabs(words)
@@ -23,7 +33,7 @@ enum Administration {
             case .watch: watch(words)
             default: error
             }
-        return isQuiet ? "" : answer
+        return .text(isQuiet ? "" : answer)
     }
 
     private static let ok: StaticString = "OK\r\n"
@@ -49,12 +59,30 @@ enum Administration {
 
     private static func crawler(_ words: [String]) -> StaticString {
         switch (words.first, words.count) {
-        case ("enable", 1): "ERROR failed to start lru crawler thread\r\n"
-        case ("disable", 1): ok
+        case ("enable", 1), ("disable", 1): ok
         case ("sleep", 2), ("tocrawl", 2): UInt32(words[1]) != nil ? ok : badFormat
-        case ("crawl", 2): "CLIENT_ERROR lru crawler disabled\r\n"
-        case ("metadump", 2), ("mgdump", 2): "CLIENT_ERROR lru crawler disabled\r\n"
+        case ("crawl", 2): isClass(words[1]) ? ok : badClass
         default: error
+        }
+    }
+
+    private static let lists: [String: Listing.Kind] = ["metadump": .items, "mgdump": .keys]
+    private static let badClass: StaticString = "BADCLASS invalid class id\r\n"
+
+    private static func dump(_ kind: Listing.Kind, classes: String, isDisabled: Bool) -> Answer {
+        guard !isDisabled else {
+            return .text(
+                kind == .items
+                    ? "ERROR metadump not allowed\r\n" : "ERROR key dump not allowed\r\n")
+        }
+        return isClass(classes) ? .list(kind) : .text(badClass)
+    }
+
+    /// All, or numbers of classes, of which there is one.
+    private static func isClass(_ word: String) -> Bool {
+        guard word != "all", word != "hash" else { return true }
+        return word.split(separator: ",", omittingEmptySubsequences: false).allSatisfy {
+            $0 == "1"
         }
     }
 

@@ -7,14 +7,14 @@ internal import Memcache
 extension SharedState {
     func addSettings(to lines: inout StatisticsLines) {
         let tcp = settings.listenAddresses
-        lines.add("maxbytes", settings.memoryBytes)
+        lines.add("maxbytes", memoryLimit)
         lines.add("maxconns", settings.connectionsMax)
         lines.add("tcpport", tcp.first?.port ?? 0)
         lines.add("udpport", 0)
         lines.add(
             "inter",
             tcp.isEmpty ? "NULL" : tcp.map(\.description).joined(separator: ","))
-        lines.add("verbosity", settings.verbosity)
+        lines.add("verbosity", verbosity)
         lines.add("oldest", 0)
         lines.add("evictions", "on")
         lines.add("domain_socket", settings.unixSocketPath ?? "NULL")
@@ -25,7 +25,7 @@ extension SharedState {
         lines.add("num_threads", settings.workers)
         lines.add("num_threads_per_udp", 0)
         lines.add("stat_key_prefix", ":")
-        lines.add("detail_enabled", false)
+        lines.add("detail_enabled", observers.countsPrefixes)
         lines.add("reqs_per_event", settings.requestsPerTurnMax)
         lines.add("cas_enabled", !settings.isCasDisabled)
         lines.add("tcp_backlog", settings.backlog)
@@ -59,7 +59,7 @@ extension SharedState {
         lines.add("lru_crawler_tocrawl", 0)
         lines.add("tail_repair_time", 0)
         lines.add("flush_enabled", !settings.isFlushDisabled)
-        lines.add("dump_enabled", false)
+        lines.add("dump_enabled", !settings.isDumpDisabled)
         lines.add("hash_algorithm", "keyed")
         lines.add("lru_maintainer_thread", false)
         lines.add("lru_segmented", true)

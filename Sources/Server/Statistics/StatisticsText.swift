@@ -13,7 +13,8 @@ internal import Store
 enum StatisticsRequest: Equatable {
     case general, own, settings, items, slabs, sizes, connections, reset, store
     case detail(StatisticsDetail)
-    case dumpNotAllowed
+    case dump
+    case hotKeys(HotKeyRequest)
     case unknown
 
     /// From what follows the word `stats`.
@@ -33,7 +34,9 @@ enum StatisticsRequest: Equatable {
         case "reset": self = .reset
         case "extstore": self = .store
         case "detail": self = .detail(StatisticsDetail(words.dropFirst().first))
-        case "cachedump": self = .dumpNotAllowed
+        case "cachedump": self = .dump
+        case "hotkeys":
+            self = HotKeyRequest(words.dropFirst().first).map { .hotKeys($0) } ?? .unknown
         default: self = .unknown
         }
     }
@@ -41,11 +44,12 @@ enum StatisticsRequest: Equatable {
 
 /// What `stats detail` is to do.
 enum StatisticsDetail: Equatable {
-    case toggle, dump, wrong
+    case on, off, dump, wrong
 
     init(_ word: String?) {
         switch word {
-        case "on", "off": self = .toggle
+        case "on": self = .on
+        case "off": self = .off
         case "dump": self = .dump
         default: self = .wrong
         }
@@ -75,6 +79,12 @@ struct StatisticsLines {
     /// Names that have no meaning here and are asked for all the same.
     mutating func addZeros(_ names: String) {
         for name in names.split(separator: " ") { add(String(name), 0) }
+    }
+
+    /// A line that is no STAT.
+    mutating func add(line: [UInt8]) {
+        bytes.append(contentsOf: line)
+        bytes.append(contentsOf: "\r\n".utf8)
     }
 
     mutating func end(_ line: String) {
@@ -112,10 +122,23 @@ extension SharedState {
         case .reset:
             resetCounters()
             lines.end("RESET")
-        case .detail(.toggle): lines.end("OK")
-        case .detail(.dump), .connections: lines.end("END")
+        case .detail(.on), .detail(.off):
+            observers.counts(prefixes: request == .detail(.on))
+            lines.end("OK")
+        case .detail(.dump):
+            observers.addPrefixes(to: &lines)
+            lines.end("END")
+        case .hotKeys(.on), .hotKeys(.off):
+            observers.counts(keys: request == .hotKeys(.on))
+            lines.end("OK")
+        case .hotKeys(.list(let count)):
+            observers.addHotKeys(count, to: &lines)
+            lines.end("END")
+        case .connections: lines.end("END")
         case .detail(.wrong): lines.end("CLIENT_ERROR usage: stats detail on|off|dump")
-        case .dumpNotAllowed: lines.end("CLIENT_ERROR stats cachedump not allowed")
+        case .dump:
+            lines.end(
+                settings.isDumpDisabled ? "CLIENT_ERROR stats cachedump not allowed" : "END")
         case .unknown: lines.end("ERROR")
         }
         return lines.bytes
@@ -207,7 +230,7 @@ extension SharedState {
     private func addNetwork(to lines: inout StatisticsLines) {
         lines.add("bytes_read", total(.bytesRead))
         lines.add("bytes_written", total(.bytesWritten))
-        lines.add("limit_maxbytes", settings.memoryBytes)
+        lines.add("limit_maxbytes", memoryLimit)
         lines.add("accepting_conns", isAccepting ? 1 : 0)
         lines.add("listen_disabled_num", total(.listenDisabled))
         lines.add("time_in_listen_disabled_us", total(.listenDisabledMicroseconds))

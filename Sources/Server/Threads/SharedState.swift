@@ -17,6 +17,8 @@ public final class SharedState: Sendable {
     let rolls: [ConnectionRoll]
     /// Who may sign in.
     let access: Access
+    let observers = Observers()
+    private let events: EventLog
     let startedAt: Moment
     let storeStatistics: @Sendable () -> StoreStatistics
     /// Names of the ring's features, and of the listeners' addresses, once known.
@@ -31,11 +33,12 @@ public final class SharedState: Sendable {
     ///   - storeStatistics: Asked for every `stats`, from any worker's thread.
     public init(
         settings: Settings, connectionsPerWorker: Int, startedAt: Moment,
-        controlWaker: Waker? = nil, access: Access = Access(),
+        controlWaker: Waker? = nil, access: Access = Access(), events: EventLog = .silent,
         storeStatistics: @escaping @Sendable () -> StoreStatistics
     ) throws(MemoryError) {
         self.settings = settings
         self.access = access
+        self.events = events
         workerCount = settings.workers
         self.startedAt = startedAt
         self.storeStatistics = storeStatistics
@@ -51,6 +54,8 @@ public final class SharedState: Sendable {
         rows = try Region.map(byteCount: (settings.workers + 1) * Counters.rowBytes)
         words = try Region.map(byteCount: 4096)
         isAccepting = true
+        memoryLimit = settings.memoryBytes
+        chosenVerbosity.storeRelaxed(UInt32(clamping: settings.verbosity))
     }
 
     // MARK: Counting
@@ -78,6 +83,24 @@ public final class SharedState: Sendable {
 
     /// Connections that are open, or handed over and about to be.
     public var connectionCount: Int { mailboxes.reduce(0) { $0 + $1.connectionCount } }
+
+    // MARK: What may change
+
+    /// What the process may use, in bytes: `-m`, or less since a cache_memlimit.
+    var memoryLimit: Int {
+        get { Int(words.atomic64(at: 448).loadRelaxed()) }
+        set { words.atomic64(at: 448).storeRelaxed(UInt64(newValue)) }
+    }
+
+    private var chosenVerbosity: AtomicWord32 { words.atomic32(at: 512) }
+    var verbosity: Int { Int(chosenVerbosity.loadRelaxed()) }
+
+    /// The log says more, or less, from now on.
+    func setVerbosity(_ level: UInt64) {
+        let level = Int(min(level, UInt64(Settings.verbosityRange.upperBound)))
+        chosenVerbosity.storeRelaxed(UInt32(level))
+        events.setThreshold(EventLog.Level(verbosity: level))
+    }
 
     // MARK: Wishes
 

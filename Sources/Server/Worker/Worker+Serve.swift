@@ -86,9 +86,9 @@ extension Worker where Network: ~Copyable {
             guard executeOthers(before: slot) else { return false }
             goOnStaging(slot)
         }
-        if connections[slot].rollCursor >= 0, connections[slot].wait == .nothing {
+        if connections[slot].listing.isActive, connections[slot].wait == .nothing {
             guard executeOthers(before: slot) else { return false }
-            writeRoll(slot)
+            writeListing(slot)
         }
         return connections[slot].mayServe && !isOutputFull
     }
@@ -298,8 +298,10 @@ extension Worker where Network: ~Copyable {
         counters.add(.batches)
         for index in 0..<batchCount { door.prefetchRecord(batch[index].hash) }
         var index = 0
+        let isObserved = shared.observers.isActive
         while index < batchCount {
             let slot = Int(batch[index].slot)
+            let hits = isObserved ? counters.value(.getHits) : 0
             guard !isOutputFull else {
                 takeBack(index)
                 index &+= 1
@@ -315,9 +317,23 @@ extension Worker where Network: ~Copyable {
                 continue
             }
             connections[slot].waitingSince = 0
+            if isObserved { observe(index, isHit: counters.value(.getHits) != hits) }
             index &+= 1
         }
         batchCount = 0
+    }
+
+    /// Something counts single requests.
+    private mutating func observe(_ index: Int, isHit: Bool) {
+        let request = batch[index].request
+        guard !batch[index].isFault, request.key.count > 0,
+            let kind = request.observed
+        else { return }
+        let place = batch[index].input
+        let observers = shared.observers
+        place.region.withBytes(
+            place.offset &+ Int(request.key.offset), Int(request.key.count)
+        ) { observers.note(kind, isHit: isHit, key: $0) }
     }
 
     /// Takes one connection's parsing back, from an entry on; returns the next one's entry.

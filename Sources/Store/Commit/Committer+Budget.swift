@@ -65,7 +65,7 @@ extension Committer {
     }
 
     /// As many segments as one transaction writes.
-    private var victimsMax: Int { max(Disk.transactionBytes / log.geometry.frameBytes, 8) }
+    private var victimsMax: Int { max(disk.transactionBytes / log.geometry.frameBytes, 8) }
 
     /// On disk once all that waits is written, and all that leaves has left.
     private var bytesToCome: Int {

@@ -21,7 +21,7 @@ extension Committer {
             let start = part * partBytes
             let count = min(partBytes, filled - start)
             let (offset, _) = log.piece(chain: first, at: start)
-            if carried + count > Disk.transactionBytes {
+            if carried + count > disk.transactionBytes {
                 try transaction.commit()
                 // These parts stay, whatever becomes of the rest.
                 written.note(key: SegmentKey.make(sequence, part: part))

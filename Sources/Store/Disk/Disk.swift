@@ -45,8 +45,11 @@ final class Disk: Sendable {
     let isFound: Bool
     let counters: DiskCounters
 
-    /// Bytes that one transaction may carry; LMDB allocates its pages.
-    static let transactionBytes = 8 << 20
+    /// Bytes that one transaction may carry, at most; LMDB allocates its pages.
+    static let transactionBytesMax = 8 << 20
+    /// And in a file of this size: three of them are kept free, which must leave a small one the
+    /// most of it.
+    let transactionBytes: Int
     /// What the file may grow by, above its size, when there is no page left for a deletion.
     static let reserveBytes = 1 << 20
     /// Out of `-m`: a transaction's pages, a segment read back, a key directory.
@@ -61,6 +64,7 @@ final class Disk: Sendable {
         at unixSeconds: UInt32
     ) throws(StoreError) {
         self.configuration = configuration
+        transactionBytes = min(max(configuration.sizeBytes / 64, 1 << 20), Self.transactionBytesMax)
         self.events = events
         let directory = configuration.directory
         let home = if let given { given } else { try LMDBHome(directory) as any StoreHome }

@@ -18,5 +18,5 @@ public enum StoreLayout {
     /// A page of the file.
     public static let pageBytes = 4096
     /// Out of `-m` for the committer, if there is a disk; `Disk` takes so much.
-    public static let committerBytes = Disk.transactionBytes + 3 << 20
+    public static let committerBytes = Disk.transactionBytesMax + 3 << 20
 }

@@ -20,7 +20,7 @@ extension Door {
         let lookup = lookForMeta(get, key, hash, shard, except)
         switch lookup {
         case .found, .large: break
-        case .miss, .made, .wait, .read: log.index.unlock(shard)
+        case .miss, .dead, .made, .wait, .read: log.index.unlock(shard)
         }
         return lookup
     }
@@ -39,8 +39,9 @@ extension Door {
                     return vivify(
                         get, .present(at, slot, record, isAlive: false), key, hash, shard)
                 }
+                let death: Death = record.isExpired(at: now) ? .expired : .flushed
                 writer.expire(hash, at, slot)
-                return .miss
+                return .dead(death)
             }
             let noted = get.isAccess ? writer.noteHit(at, slot) : slot
             return metaGet(get, at, noted, record, key, hash, shard)
@@ -148,13 +149,11 @@ extension Door {
     private mutating func vivify(
         _ get: MetaGet, _ subject: Subject, _ key: Span<UInt8>, _ hash: UInt64, _ shard: Int
     ) -> MetaLookup {
-        guard let vivify = get.vivify else { return .miss }
+        guard let expiry = get.vivify else { return .miss }
         var facts = MetaFacts()
         facts.isWon = true
         facts.isMade = true
         facts.isChanged = true
-        var expiry = vivify
-        if let touch = get.touch { expiry = touch }
         facts.expiry = expiry.second
         guard !expiry.isOver else {
             if case .present = subject, !bury(subject, key, hash, shard) { return .wait }
@@ -164,7 +163,7 @@ extension Door {
             order: 0, value: .flat(0), valueBytes: 0,
             fields: RecordFields(
                 expiry: expiry.second, cas: get.next,
-                marks: freshMarks | Record.Mark.sent),
+                marks: (get.isAccess ? accessMarks : freshMarks) | Record.Mark.sent),
             newBytes: 0)
         guard let found = rewrite(origin, subject, key, hash, shard) else { return .wait }
         return .found(found, facts)

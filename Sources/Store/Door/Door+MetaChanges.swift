@@ -153,12 +153,14 @@ extension Door {
             if case .mustRead(let read) = subject { return MetaChanged(.read(read)) }
             return vivify(add, subject, key, hash, shard)
         }
+        // As memcached: what cannot be a number is told before the CAS is looked at.
+        guard record.valueBytes > 0,
+            log.segments.kind(log.index.layout.segment(slot)) != .chain
+        else { return MetaChanged(.notNumeric) }
         if let compare = add.compare, compare != 0, compare != record.cas(hash) {
             return MetaChanged(.exists)
         }
-        guard log.segments.kind(log.index.layout.segment(slot)) != .chain,
-            let number = Decimal.parse(record)
-        else { return MetaChanged(.notNumeric) }
+        guard let number = Decimal.parse(record) else { return MetaChanged(.notNumeric) }
         let sum =
             add.isDecrement
             ? (number > add.delta ? number - add.delta : 0) : number &+ add.delta
@@ -185,8 +187,7 @@ extension Door {
         _ add: MetaArithmetic, _ subject: Subject, _ key: Span<UInt8>, _ hash: UInt64,
         _ shard: Int
     ) -> MetaChanged {
-        guard let vivify = add.vivify else { return MetaChanged(.notFound) }
-        let expiry = add.touch ?? vivify
+        guard let expiry = add.vivify else { return MetaChanged(.notFound) }
         var changed = MetaChanged(.number(add.initial))
         changed.expiry = expiry.second
         guard !expiry.isOver else {

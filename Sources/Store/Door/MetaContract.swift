@@ -57,6 +57,8 @@ public struct MetaFacts: BitwiseCopyable {
 /// What a meta get came to.
 public enum MetaLookup: BitwiseCopyable {
     case miss
+    /// A miss whose record was still in memory.
+    case dead(Death)
     /// The shard is locked until `Door.release`.
     case found(Found, MetaFacts)
     /// Nothing was done yet: pin it, and come again with `isPinned`. The shard is locked.

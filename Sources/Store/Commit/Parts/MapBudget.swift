@@ -4,10 +4,12 @@
 /// Bytes that may be on disk, and bytes that one transaction may carry.
 struct MapBudget {
     private let map: Int
+    /// Bytes that one transaction carries, unless the map was full.
+    private let transactionBytes: Int
     /// Bytes by which the budget turned out to be too large, as the map was full below it.
     private var shortfall = 0
     /// Bytes of segments that one transaction carries: less after one found the map full.
-    private(set) var batchBytes = Disk.transactionBytes
+    private(set) var batchBytes: Int
     /// Commits in a row that were tried again at once.
     private var retries = 0
     /// There was no page left, not even for a deletion.
@@ -16,12 +18,16 @@ struct MapBudget {
     /// As many, and whoever waits for a commit learns that it failed.
     private static let retriesMax = 64
 
-    init(mapBytes: Int) { map = mapBytes }
+    init(mapBytes: Int, transactionBytes: Int) {
+        map = mapBytes
+        self.transactionBytes = transactionBytes
+        batchBytes = transactionBytes
+    }
 
     /// Bytes that live segments may take: 85 % of the map less three transactions, or less if the
     /// map was found full before.
     var bytes: Int {
-        let most = max(map / 100 * 85 - 3 * Disk.transactionBytes, map / 4)
+        let most = max(map / 100 * 85 - 3 * transactionBytes, map / 4)
         return max(most - shortfall, map / 16)
     }
 
@@ -31,7 +37,7 @@ struct MapBudget {
 
     /// The map is full with so much in it: the budget shrinks below that, and so do transactions.
     mutating func didFindMapFull(bytesOnDisk: Int, segmentBytes: Int) {
-        let excess = bytes - bytesOnDisk + Disk.transactionBytes / 4
+        let excess = bytes - bytesOnDisk + transactionBytes / 4
         shortfall = min(max(shortfall, shortfall + excess), map)
         batchBytes = max(batchBytes / 4, segmentBytes)
         isExhausted = false
@@ -39,7 +45,7 @@ struct MapBudget {
 
     mutating func didSucceed() {
         retries = 0
-        batchBytes = Disk.transactionBytes
+        batchBytes = transactionBytes
     }
 
     /// What must hold between two steps; a sentence if it does not.

@@ -1,0 +1,152 @@
+// Observers: what an operator may have counted of single requests: prefixes of keys (`stats
+// detail`) and the keys that are asked for most (`stats hotkeys`). Both are off until asked for.
+//
+// Workers look at one word for each batch; only while something is counted do they come here, and
+// then under a lock. What is kept is bounded whatever clients send.
+
+internal import Primitives
+internal import Synchronization
+
+/// What a request was, as far as it is counted.
+enum Observed: Int {
+    case get, set, delete
+}
+
+/// What `stats hotkeys` is to do.
+enum HotKeyRequest: Equatable {
+    case on, off
+    case list(Int)
+
+    init?(_ word: String?) {
+        switch word {
+        case nil: self = .list(10)
+        case "on": self = .on
+        case "off": self = .off
+        case let text?:
+            guard let count = Int(text), count > 0 else { return nil }
+            self = .list(count)
+        }
+    }
+}
+
+final class Observers: Sendable {
+    /// Prefixes that are counted, at most; what comes later is left out.
+    static let prefixesMax = 4096
+    static let separator = UInt8(ascii: ":")
+    static let hotKeysMax = 256
+    /// One request in so many is looked at for hot keys.
+    static let sampling = 64
+
+    private struct Counts {
+        var gets = 0
+        var hits = 0
+        var sets = 0
+        var deletes = 0
+    }
+
+    private struct State {
+        var countsPrefixes = false
+        var countsKeys = false
+        var prefixes: [[UInt8]: Counts] = [:]
+        var hotKeys: [[UInt8]: Int] = [:]
+        var left = Observers.sampling
+    }
+
+    private let state = Mutex(State())
+    private let active = Atomic<Bool>(false)
+
+    /// Whether anything is counted.
+    @inline(__always) var isActive: Bool { active.load(ordering: .relaxed) }
+    var countsPrefixes: Bool { state.withLock { $0.countsPrefixes } }
+
+    func counts(prefixes: Bool) {
+        state.withLock {
+            $0.countsPrefixes = prefixes
+            active.store(prefixes || $0.countsKeys, ordering: .relaxed)
+        }
+    }
+
+    func counts(keys: Bool) {
+        state.withLock {
+            $0.countsKeys = keys
+            $0.hotKeys = [:]
+            active.store(keys || $0.countsPrefixes, ordering: .relaxed)
+        }
+    }
+
+    /// A request was executed.
+    func note(_ kind: Observed, isHit: Bool, key: Span<UInt8>) {
+        state.withLock { state in
+            if state.countsPrefixes { Self.count(kind, isHit, key, &state) }
+            guard state.countsKeys else { return }
+            state.left -= 1
+            guard state.left == 0 else { return }
+            state.left = Self.sampling
+            Self.count(key, &state)
+        }
+    }
+
+    private static func bytes(_ key: Span<UInt8>, count: Int) -> [UInt8] {
+        (0..<count).map { key[$0] }
+    }
+
+    /// As memcached: of a key without the separator nothing is counted.
+    private static func count(
+        _ kind: Observed, _ isHit: Bool, _ key: Span<UInt8>, _ state: inout State
+    ) {
+        var end = 0
+        while end < key.count, key[end] != separator { end += 1 }
+        guard end < key.count else { return }
+        let prefix = bytes(key, count: end)
+        guard state.prefixes[prefix] != nil || state.prefixes.count < prefixesMax else { return }
+        var counts = state.prefixes[prefix] ?? Counts()
+        switch kind {
+        case .get:
+            counts.gets += 1
+            if isHit { counts.hits += 1 }
+        case .set: counts.sets += 1
+        case .delete: counts.deletes += 1
+        }
+        state.prefixes[prefix] = counts
+    }
+
+    /// Space-Saving (Metwally 2005): a new key takes the place, and the count, of the least.
+    private static func count(_ key: Span<UInt8>, _ state: inout State) {
+        let key = bytes(key, count: key.count)
+        if let count = state.hotKeys[key] {
+            state.hotKeys[key] = count + 1
+        } else if state.hotKeys.count < hotKeysMax {
+            state.hotKeys[key] = 1
+        } else if let least = state.hotKeys.min(by: { $0.value < $1.value }) {
+            state.hotKeys[least.key] = nil
+            state.hotKeys[key] = least.value + 1
+        }
+    }
+
+    // MARK: Texts
+
+    func addPrefixes(to lines: inout StatisticsLines) {
+        let prefixes = state.withLock { $0.prefixes }
+        for (prefix, counts) in prefixes.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
+            let numbers =
+                " get \(counts.gets) hit \(counts.hits) set \(counts.sets) del \(counts.deletes)"
+            lines.add(line: Array("PREFIX ".utf8) + prefix + Array(numbers.utf8))
+        }
+    }
+
+    /// The most wanted first, with about how many requests each had.
+    func addHotKeys(_ count: Int, to lines: inout StatisticsLines) {
+        let keys = state.withLock { $0.hotKeys }
+        let order = keys.sorted {
+            $0.value != $1.value ? $0.value > $1.value : $0.key.lexicographicallyPrecedes($1.key)
+        }
+        for (key, samples) in order.prefix(count) {
+            let name = key.map {
+                $0 > 32 && $0 != 127 ? [$0] : Array("%\(String($0, radix: 16))".utf8)
+            }
+            lines.add(
+                line: Array("STAT ".utf8) + name.joined()
+                    + Array(" \(samples * Self.sampling)".utf8))
+        }
+    }
+}

@@ -1,0 +1,106 @@
+// Administration: what operators ask of the store while it serves: a lower limit, a list of items.
+//
+// Both in bounded steps. A list is made from the index and the records that memory holds; what lies
+// on disk only is not read for it.
+
+public import Primitives
+internal import SegmentLog
+
+/// Where a list of items goes on.
+public struct ItemCursor: BitwiseCopyable, Sendable {
+    var shard = 0
+    var bucket = 0
+    /// Items of the bucket that are listed already.
+    var passed = 0
+    @inlinable public init() {}
+}
+
+/// One item of a list; its key lies in `Door.memory` while the list is being made.
+public struct ListedItem: BitwiseCopyable {
+    public var keyOffset: Int
+    public var keyBytes: Int
+    public var valueBytes: Int
+    public var flags: UInt32
+    /// Absolute unix seconds, 0 for never.
+    public var expiry: UInt32
+    public var cas: UInt64
+    public var accessedAt: UInt32
+    public var wasFetched: Bool
+}
+
+extension Door {
+    // MARK: The limit
+
+    /// Lowers the memory for items by so many bytes from what it was at the start, or raises it
+    /// again; 0 takes all of it. False: what is left could not hold the largest item.
+    public mutating func withhold(bytes: Int) -> Bool {
+        let geometry = log.geometry
+        let frames = (max(bytes, 0) + geometry.frameBytes - 1) / geometry.frameBytes
+        let least =
+            geometry.framesHeldMax + 2 * geometry.freeFramesMin
+            + geometry.framesNeeded(itemBytesMax + Geometry.frameBytesMin)
+        guard geometry.frameCount - frames >= least else { return false }
+        log.frames.withheld.storeRelaxed(UInt64(frames))
+        signals.maintenance.wake()
+        return true
+    }
+
+    // MARK: Lists
+
+    /// Calls `body` with living items from `cursor` on, of at most so many buckets, each under its
+    /// shard's lock; it answers false for one that it has no room for. Returns where to go on, or
+    /// nil if that was all. An item that moves meanwhile may be left out, or come twice.
+    public mutating func list(
+        from cursor: ItemCursor, bucketsMax: Int, _ body: (ListedItem) -> Bool
+    ) -> ItemCursor? {
+        var cursor = cursor
+        let index = log.index
+        for _ in 0..<bucketsMax {
+            guard cursor.shard < index.shardCount else { return nil }
+            index.lock(cursor.shard)
+            let isWhole = list(&cursor, body)
+            let buckets = index.buckets(cursor.shard)
+            index.unlock(cursor.shard)
+            guard isWhole else { return cursor }
+            cursor.passed = 0
+            cursor.bucket += 1
+            guard cursor.bucket >= buckets else { continue }
+            cursor.bucket = 0
+            cursor.shard += 1
+        }
+        return cursor.shard < index.shardCount ? cursor : nil
+    }
+
+    /// The rest of the cursor's bucket; false if `body` has no room for it. Shard locked.
+    private mutating func list(_ cursor: inout ItemCursor, _ body: (ListedItem) -> Bool) -> Bool {
+        var seen = 0
+        var passed = cursor.passed
+        var isWhole = true
+        let log = log
+        let now = now
+        log.index.forEach(cursor.shard, buckets: cursor.bucket..<cursor.bucket + 1) { _, slot in
+            guard isWhole, !SlotLayout.isRemoval(slot),
+                let frame = log.segments.frame(log.index.layout.segment(slot))
+            else { return }
+            seen += 1
+            guard seen > passed else { return }
+            let record = log.record(frame, slot)
+            let isListed = !record.isTombstone && log.isAlive(record, at: now)
+            if isListed, !body(Self.listed(record, log.hash(of: record), now)) {
+                isWhole = false
+            } else {
+                passed = seen
+            }
+        }
+        cursor.passed = passed
+        return isWhole
+    }
+
+    private static func listed(_ record: Record, _ hash: UInt64, _ now: UInt32) -> ListedItem {
+        ListedItem(
+            keyOffset: record.keyOffset, keyBytes: record.keyBytes, valueBytes: record.valueBytes,
+            flags: record.flags, expiry: record.expiry, cas: record.cas(hash),
+            accessedAt: now &- Record.Mark.age(record.marks, at: now),
+            wasFetched: record.marks & Record.Mark.fetched != 0)
+    }
+}
