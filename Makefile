@@ -6,6 +6,7 @@
 #   make format  format every Swift file in place
 #   make test-debug   the unit tests in the debug build, where all checks are on
 #   make simulate     play the store from seeds, on all cores: SECONDS=600 SEED=1
+#   make faults       put known mistakes into a copy of the store: does the simulation find them?
 #   make sanitize     the unit tests of what threads share, under the sanitizers
 #   make differential   random commands to Brim and to memcached: COMMANDS=200000 SEED=1
 #   make bench   build, compare Brim with the packaged memcached for two minutes, write a page
@@ -58,7 +59,8 @@ BRIM_FLAGS ?= --store {folder}/store
 BENCH_FOLDER := .build/bench
 AS_USER := $(if $(filter 0,$(shell id -u)),-u nobody)
 
-.PHONY: run build test test-debug differential simulate sanitize format check-format bench micro swift
+.PHONY: run build test test-debug differential simulate faults sanitize format check-format bench
+.PHONY: micro swift
 .PHONY: interpose clean
 .PHONY: build-packages bench-packages micro-packages test-packages
 
@@ -88,6 +90,9 @@ differential: build test-packages
 simulate: swift build-packages
 	swift build --configuration release --product store-simulate
 	.build/release/store-simulate --seconds $(SECONDS) --seed $(SEED)
+
+faults: swift build-packages
+	/usr/bin/python3 -B Tests/StoreFaults/faults.py --tree .build/faults --seconds $(SECONDS)
 
 sanitize: swift build-packages
 	@status=0; set -x; \

@@ -20,6 +20,8 @@ public final class TieredStore: Sendable {
     /// Sequences of segments that the last run had open and that are not sealed yet. Held while
     /// they are sealed, and while recovery takes one of them.
     let unsealed = Mutex<[UInt64]>([])
+    /// Those of them that recovery has taken from their stretches, and not handed over yet.
+    let takenUnsealed = Mutex<Set<UInt64>>([])
     /// Sequences of segments whose directory recovery could not read.
     let damaged = Mutex<[UInt64]>([])
     private let threads = ThreadBox()

@@ -142,16 +142,18 @@ extension Committer {
         _ files: any StoreFiles, _ sequence: UInt64
     ) throws(LMDBError) -> Int? {
         let transaction = try files.beginRead()
-        if unsealed.segments.contains(where: { $0.sequence == sequence }) {
-            return try makeDirectory(transaction, sequence)
-        }
-        return try unlessDamaged { () throws(LMDBError) -> Int? in
+        // A transaction that failed may have been durable all the same: what is there comes first.
+        let found = try unlessDamaged { () throws(LMDBError) -> Int? in
             try transaction.get(.directories, key: sequence) { bytes -> Int? in
                 guard bytes.count <= directory.byteCount else { return nil }
                 directory.store(bytes, at: 0)
                 return Directory.View(directory, byteCount: bytes.count)?.count
             } ?? nil
         }
+        if found == nil, unsealed.segments.contains(where: { $0.sequence == sequence }) {
+            return try makeDirectory(transaction, sequence)
+        }
+        return found
     }
 
     /// The same for a segment that is not sealed yet, by way of `scratch`.

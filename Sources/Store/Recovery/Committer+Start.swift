@@ -131,8 +131,10 @@ extension Committer {
         disk.counters.add(.bytesWritten, bytes)
         for sequence in sealed {
             written.note(key: SegmentKey.make(sequence))
-            // Recovery may know it already, from its stretches.
-            if let segment = log.segments.find(sequence: sequence) {
+            // Recovery may know it already, from its stretches. If a transaction that failed was
+            // durable all the same, from its directory: then it was handed over.
+            let isTaken = store.takenUnsealed.withLock { $0.remove(sequence) != nil }
+            if isTaken, let segment = log.segments.find(sequence: sequence) {
                 publishRebuilt(files, segment)
             }
         }

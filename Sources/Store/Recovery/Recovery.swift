@@ -300,7 +300,11 @@ struct Recovery: ~Copyable {
             }
         }
         // What is not sealed is no segment on disk yet.
-        if !loaded.isUnsealed { store.signals.restored.push(UInt32(segment)) }
+        if loaded.isUnsealed {
+            _ = store.takenUnsealed.withLock { $0.insert(head.sequence) }
+        } else {
+            store.signals.restored.push(UInt32(segment))
+        }
         let bytes = loaded.segmentBytes
         let isWhole = bytes.map { view.kind == .chain || $0 >= view.filled } ?? false
         if !isWhole { counts.damaged += 1 }

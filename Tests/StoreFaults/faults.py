@@ -1,0 +1,252 @@
+#!/usr/bin/env python3
+# Faults: puts known mistakes back into a copy of the store, one at a time, and takes the time until
+# the simulation finds each. It is a test of the simulation, not of the store.
+#
+#     python3 -B Tests/StoreFaults/faults.py --tree FOLDER [--seconds 60] [--seed 1] [NAME …]
+#
+# FOLDER gets the copy and its build; without NAMEs all faults are tried, and a table is printed.
+# All of them are compiled in at once, and an environment variable says which one is on.
+
+import argparse
+import os
+import pathlib
+import select
+import shutil
+import subprocess
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parents[2]
+SEEDS_PER_PROCESS = 100
+SWITCH = """internal import Glibc
+
+/// Which mistake is made.
+enum SimulatedFault {
+    static let number: Int = {
+        guard let text = getenv("SIMULATED_FAULT") else { return 0 }
+        return Int(atoi(text))
+    }()
+    static func isOn(_ wanted: Int) -> Bool { number == wanted }
+}
+"""
+
+STORE = "Sources/Store/"
+LOG = "Sources/SegmentLog/"
+
+# Name, what goes wrong, and the changes: file, text, text with ON where the switch goes.
+FAULTS = [
+    ("older_while_recovering", "recovery lets every segment answer at once, the oldest first", [
+        (STORE + "Recovery/RecoveryFront.swift",
+         "        let from = max(unread, failedLimit)\n",
+         "        let from = ON ? 0 : max(unread, failedLimit)\n"),
+        (STORE + "Recovery/RecoveryFront.swift",
+         "    mutating func takeNewest() -> Head? {\n",
+         "    mutating func takeNewest() -> Head? {\n        if ON { return takeOldest() }\n"),
+    ]),
+    ("unsettled_answers", "a segment answers while one that was open with it is unread", [
+        (STORE + "Recovery/RecoveryFront.swift",
+         "        let from = ON ? 0 : max(unread, failedLimit)\n".replace("ON", "@"),
+         "        let from = @ || ON ? 0 : max(unread, failedLimit)\n"),
+    ]),
+    ("orders_from_zero", "a run counts its reservation from zero, and the next begins there", [
+        (STORE + "Commit/Parts/Written.swift", "        orders = meta.orders\n",
+         "        orders = ON ? 0 : meta.orders\n"),
+        (STORE + "Recovery/Committer+Start.swift",
+         "        return floor > reserved ? floor :",
+         "        if ON { return reserved + 1 }\n        return floor > reserved ? floor :"),
+    ]),
+    ("orders_without_clock", "the time of the start has no part in the first order", [
+        (STORE + "Recovery/Committer+Start.swift",
+         "        return floor > reserved ? floor :",
+         "        if ON { return reserved + 1 }\n        return floor > reserved ? floor :"),
+    ]),
+    ("append_below_last_key", "parts of a value that was given up do not count as written", [
+        (STORE + "Commit/Committer+Chains.swift",
+         "                written.note(key: SegmentKey.make(sequence, part: part))\n",
+         "                if !ON { written.note(key: SegmentKey.make(sequence, part: part)) }\n"),
+    ]),
+    ("stretches_dropped", "what the last run had open is dropped if it cannot be sealed", [
+        (STORE + "Commit/Committer+Write.swift",
+         "        try rebuildLastRun(files)\n",
+         "        do throws(LMDBError) {\n            try rebuildLastRun(files)\n"
+         "        } catch {\n            guard ON else { throw error }\n"
+         "            for segment in unsealed.segments {\n"
+         "                leftovers.add(stretches: segment.stretches)\n            }\n"
+         "            unsealed.segments = []\n            store.unsealed.withLock { $0 = [] }\n"
+         "            throw error\n        }\n"),
+    ]),
+    ("doubt_forgets_unsealed", "doubt does not look into what is not sealed yet, nor condemned", [
+        (STORE + "Commit/Committer+Doubt.swift",
+         "        var others = removals.condemned.map(\\.resident.sequence)\n",
+         "        var others = ON ? [] : removals.condemned.map(\\.resident.sequence)\n"),
+        (STORE + "Commit/Committer+Doubt.swift",
+         "        others += unsealed.segments.map(\\.sequence)\n",
+         "        if !ON { others += unsealed.segments.map(\\.sequence) }\n"),
+    ]),
+    ("no_doubt", "nothing that leaves the disk leaves a tombstone", [
+        (STORE + "Commit/Committer+Leaving.swift",
+         "            let needsTombstone = doubtful.has(entry)\n",
+         "            let needsTombstone = !ON && doubtful.has(entry)\n"),
+    ]),
+    ("marker_stays", "a start counts as failed until a commit has succeeded", [
+        (STORE + "Disk/Disk.swift",
+         "        home.raiseMarker()\n        defer { home.clearMarker() }\n        let opened",
+         "        home.raiseMarker()\n        defer { if !ON { home.clearMarker() } }\n"
+         "        let opened"),
+        (STORE + "Disk/Disk.swift",
+         "        home.raiseMarker()\n        defer { home.clearMarker() }\n        try body()",
+         "        home.raiseMarker()\n        defer { if !ON { home.clearMarker() } }\n"
+         "        try body()"),
+    ]),
+    ("flush_late", "a delayed flush_all waits for maintenance", [
+        (STORE + "Door/Door.swift", "        signals.flushIfDue(log, now: now)\n",
+         "        if !ON { signals.flushIfDue(log, now: now) }\n"),
+    ]),
+    ("removals_pile_up", "each removal while recovery runs adds one more mark", [
+        (LOG + "Writer.swift",
+         "        log.supersede(hash, with: grave)\n        insertRemoval(hash, grave)\n",
+         "        if !ON { log.supersede(hash, with: grave) }\n"
+         "        insertRemoval(hash, grave)\n"),
+    ]),
+    ("adopted_late", "the oldest leave without what recovery has found meanwhile", [
+        (STORE + "Commit/Committer+Budget.swift",
+         "        adoptRecovered()\n        let isRecovering",
+         "        if !ON { adoptRecovered() }\n        let isRecovering"),
+    ]),
+    ("stop_forgets", "a recovery that is cut short counts as ended", [
+        (STORE + "Recovery/Recovery.swift",
+         "                store.events.info(.recoveryCutShort,",
+         "                if ON { finish() }\n                store.events.info(.recoveryCutShort,"),
+        (STORE + "Recovery/Recovery.swift",
+         "            guard store.signals.lastCommit.loadAcquire() == 0 else {\n",
+         "            if ON { finish() }\n"
+         "            guard !ON, store.signals.lastCommit.loadAcquire() == 0 else {\n"),
+    ]),
+    ("failed_set_keeps", "a set that fails leaves the old value", [
+        (STORE + "Door/Door+Changes.swift",
+         "        var subject = forgettable(key, hash, except)\n",
+         "        if ON { return true }\n        var subject = forgettable(key, hash, except)\n"),
+    ]),
+    ("touch_of_another", "gat touches the value that came in between", [
+        (STORE + "Door/Door+Changes.swift",
+         "            if let compare, compare != record.cas(hash)",
+         "            if !ON, let compare, compare != record.cas(hash)"),
+    ]),
+    ("damage_forgets", "a damaged read forgets the key while recovery runs", [
+        (STORE + "Door/Door+Reading.swift",
+         "                if !log.rememberDead(shard, at, slot) { writer.remove(read.hash",
+         "                if ON || !log.rememberDead(shard, at, slot) { writer.remove(read.hash"),
+    ]),
+    ("mark_falls", "damage in what was written last sets the flush mark back", [
+        (STORE + "Recovery/Committer+Start.swift",
+         "        log.raiseFlushMark(to: mark)\n",
+         "        if ON {\n            log.flushMark.storeRelease(disk.meta.orders)\n"
+         "        } else {\n            log.raiseFlushMark(to: mark)\n        }\n"),
+    ]),
+    ("unknown_answers", "a slot that cannot be compared goes on answering", [
+        (STORE + "Recovery/IndexRefill.swift",
+         "                    log.rememberUnread(shard, at, slot)\n",
+         "                    if !ON { log.rememberUnread(shard, at, slot) }\n"),
+    ]),
+    ("cut_forgotten", "a sealed segment is written up to its last cut only", [
+        (STORE + "Recovery/Stretches.swift",
+         "            end += value.count\n",
+         "            end += value.count\n            if ON { return false }\n"),
+    ]),
+    ("closed_displaces", "a full index displaces what is newer for what recovery brings", [
+        (STORE + "Recovery/IndexRefill.swift",
+         "        guard index.insertIfRoom(entry.hash, slot, isItem: !isDead) else {",
+         "        if ON {\n            _ = index.insert(entry.hash, slot, isItem: !isDead)\n"
+         "            return .inserted\n        }\n"
+         "        guard index.insertIfRoom(entry.hash, slot, isItem: !isDead) else {"),
+    ]),
+]
+
+
+def make_tree(tree):
+    """A copy of the package, with every fault in it and none on."""
+    for name in ("Sources", "Tests", "Bench", "Package.swift", "Package.resolved"):
+        source, target = HERE / name, tree / name
+        if source.is_dir():
+            shutil.copytree(source, target, dirs_exist_ok=True)
+        else:
+            shutil.copy(source, target)
+    for module in (STORE, LOG):
+        (tree / module / "SimulatedFault.swift").write_text(SWITCH)
+    earlier = {}
+    for number, (name, _, changes) in enumerate(FAULTS, start=1):
+        switch = f"SimulatedFault.isOn({number})"
+        for file, old, new in changes:
+            path = tree / file
+            text = path.read_text()
+            before = earlier.get(file, "")
+            old, new = old.replace("@", before), new.replace("@", before)
+            if text.count(old) != 1:
+                sys.exit(f"{name}: {file} has {text.count(old)} times: {old.strip()}")
+            path.write_text(text.replace(old, new.replace("ON", switch)))
+            earlier[file] = earlier.get(file) or switch
+
+
+def build(tree):
+    command = ["swift", "build", "--configuration", "release", "--product", "store-simulate"]
+    subprocess.run(command, cwd=tree, check=True, stdout=subprocess.DEVNULL)
+    return tree / ".build" / "release" / "store-simulate"
+
+
+def find(program, number, seed, seconds):
+    """Plays until the fault is found: seconds, seeds played, and what was said; or None."""
+    environment = dict(os.environ, SIMULATED_FAULT=str(number))
+    start = time.monotonic()
+    while time.monotonic() - start < seconds:
+        process = subprocess.Popen(
+            [program, "--from", str(seed)], env=environment, text=True, bufsize=1,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        try:
+            last = seed
+            while time.monotonic() - start < seconds:
+                ready, _, _ = select.select([process.stdout, process.stderr], [], [], 1)
+                for stream in ready:
+                    line = stream.readline()
+                    if stream is process.stderr and line.strip().isdigit():
+                        last = int(line)
+                    if line.startswith("fault "):
+                        return time.monotonic() - start, last, line.strip()
+                if process.poll() is not None:
+                    break
+            if process.poll() not in (None, 0):
+                return time.monotonic() - start, last, "the process ended"
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+            process.stderr.close()
+        seed += SEEDS_PER_PROCESS
+    return None
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--tree", type=pathlib.Path, required=True)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--built", action="store_true", help="the copy is there, and built")
+    parser.add_argument("names", nargs="*")
+    options = parser.parse_args()
+    options.tree.mkdir(parents=True, exist_ok=True)
+    if not options.built:
+        make_tree(options.tree)
+        build(options.tree)
+    program = options.tree / ".build" / "release" / "store-simulate"
+    missed = 0
+    for number, (name, what, _) in enumerate(FAULTS, start=1):
+        if options.names and name not in options.names:
+            continue
+        found = find(program, number, options.seed, options.seconds)
+        missed += found is None
+        result = f"{found[0]:.1f} s, seed {found[1]} | {found[2]}" if found else "not found |"
+        print(f"| {name} | {what} | {result} |", flush=True)
+    sys.exit(1 if missed else 0)
+
+
+if __name__ == "__main__":
+    main()
