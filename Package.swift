@@ -87,6 +87,10 @@ let package = Package(
                 "Yardstick", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Bench/brim-yardstick", swiftSettings: strict),
+        .target(
+            name: "ServerSimulation",
+            dependencies: ["Server", "Store", "Uring", "Simulation", "Primitives"],
+            path: "Tests/ServerSimulation"),
         .testTarget(name: "YardstickTests", dependencies: ["Yardstick"]),
         .testTarget(name: "MemcacheTests", dependencies: ["Memcache", "Primitives", "Support"]),
         .testTarget(name: "PrimitivesTests", dependencies: ["Primitives"]),
@@ -119,7 +123,8 @@ let package = Package(
         .testTarget(
             name: "ServerTests",
             dependencies: [
-                "Server", "Store", "SegmentLog", "Uring", "Simulation", "Primitives", "Support",
+                "Server", "Store", "SegmentLog", "Uring", "Simulation", "ServerSimulation",
+                "Primitives", "Support",
             ]),
         .testTarget(
             name: "SegmentLogTests", dependencies: ["SegmentLog", "Primitives", "Support"]),

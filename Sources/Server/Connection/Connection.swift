@@ -28,6 +28,15 @@ enum Wait: UInt8, BitwiseCopyable {
     case pin
     /// Blocks of the pool, or parts, which others have to give back.
     case blocks
+
+    /// Whether the request can be answered without what it waits for: a get by a miss, a change by
+    /// an error.
+    var isRefusable: Bool {
+        switch self {
+        case .frames, .loads, .readSlot, .pin, .change: true
+        case .nothing, .reads, .parts, .blocks: false
+        }
+    }
 }
 
 /// Where a large value is sent from.
