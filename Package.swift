@@ -91,6 +91,13 @@ let package = Package(
             name: "ServerSimulation",
             dependencies: ["Server", "Store", "Uring", "Simulation", "Primitives"],
             path: "Tests/ServerSimulation"),
+        .target(
+            name: "Fuzzing",
+            dependencies: [
+                "ServerSimulation", "Simulation", "Memcache", "SegmentLog", "Store", "Primitives",
+            ],
+            path: "Tests/Fuzzing", exclude: ["corpus"]),
+        .testTarget(name: "FuzzTests", dependencies: ["Fuzzing", "brim", "Support"]),
         .testTarget(name: "YardstickTests", dependencies: ["Yardstick"]),
         .testTarget(name: "MemcacheTests", dependencies: ["Memcache", "Primitives", "Support"]),
         .testTarget(name: "PrimitivesTests", dependencies: ["Primitives"]),
@@ -136,3 +143,14 @@ let package = Package(
         .testTarget(name: "TidyTests"),
     ]
 )
+
+// The fuzzer is linked with a library of the compiler's, and everything in it is built to tell
+// where it has been: only `make fuzz` asks for it.
+if Context.environment["BRIM_FUZZ"] != nil {
+    package.products.append(.executable(name: "brim-fuzz", targets: ["brim-fuzz"]))
+    package.targets.append(.systemLibrary(name: "CLibFuzzer", path: "Tests/CLibFuzzer"))
+    package.targets.append(
+        .executableTarget(
+            name: "brim-fuzz", dependencies: ["Fuzzing", "CLibFuzzer"], path: "Tests/FuzzMain",
+            exclude: ["settings"]))
+}
