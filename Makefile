@@ -9,6 +9,7 @@
 #   make faults       put known mistakes into a copy of the store: does the simulation find them?
 #   make sanitize     the unit tests of what threads share, under the sanitizers
 #   make differential   random commands to Brim and to memcached: COMMANDS=200000 SEED=1
+#   make fuzz         look for inputs that break something: SECONDS=60 for each FUZZ_TARGETS
 #   make bench   build, compare Brim with the packaged memcached for two minutes, write a page
 #   make micro   count the instructions of the hot paths; UPDATE=1 accepts the counts of now
 #
@@ -52,6 +53,13 @@ SEED ?= 1
 COMMANDS ?= 200000
 export PLAY_SEED := $(shell printf '%d' 0x$$(git rev-parse --short=8 HEAD 2>/dev/null || echo 1))
 
+# What `make fuzz` tries: all of Tests/Fuzzing, and the reader of the settings file. New inputs go
+# to a folder of the build; those worth keeping are copied to the corpus by hand.
+FUZZ_TARGETS := requests replies records directories worker settings
+FUZZ := .build-fuzz
+FUZZ_BUILD := --configuration release --scratch-path $(FUZZ) -Xswiftc -sanitize=fuzzer,address
+CORPUS := Tests/Fuzzing/corpus
+
 # What `make bench` compares Brim with, how Brim runs there, and where the page goes. A server that
 # is started by root is told to drop its privileges.
 MEMCACHED ?= memcached
@@ -59,8 +67,8 @@ BRIM_FLAGS ?= --store {folder}/store
 BENCH_FOLDER := .build/bench
 AS_USER := $(if $(filter 0,$(shell id -u)),-u nobody)
 
-.PHONY: run build test test-debug differential simulate faults sanitize format check-format bench
-.PHONY: micro swift
+.PHONY: run build test test-debug differential simulate faults sanitize fuzz format
+.PHONY: check-format bench micro swift
 .PHONY: interpose clean
 .PHONY: build-packages bench-packages micro-packages test-packages
 
@@ -102,6 +110,23 @@ sanitize: swift build-packages
 		swift test "$${build[@]}" $(RUN) --no-parallel --filter '$(SANITIZED)' || status=$$?; \
 	done; \
 	exit $$status
+
+# A finding ends a target, and its input lies in its folder of findings.
+fuzz: swift build-packages
+	BRIM_FUZZ=1 swift build $(FUZZ_BUILD) --product brim-fuzz
+	swiftc -O -parse-as-library -package-name brim -sanitize=fuzzer,address \
+		Sources/brim/FlatMapping.swift Tests/FuzzMain/settings/SettingsFuzz.swift \
+		-o $(FUZZ)/settings-fuzz
+	@status=0; for target in $(FUZZ_TARGETS); do \
+		run=("$(FUZZ)/release/brim-fuzz" $$target); \
+		[[ $$target != settings ]] || run=($(FUZZ)/settings-fuzz); \
+		mkdir -p $(FUZZ)/found/$$target $(FUZZ)/new/$$target; \
+		echo "make: fuzzing $$target"; \
+		ASAN_OPTIONS=detect_leaks=0 "$${run[@]}" -max_total_time=$(SECONDS) -max_len=2048 \
+			-timeout=20 -rss_limit_mb=4096 -print_final_stats=1 \
+			-artifact_prefix=$(FUZZ)/found/$$target/ \
+			$(FUZZ)/new/$$target $(CORPUS)/$$target || status=1; \
+	done; exit $$status
 
 format: swift
 	swift format --in-place --parallel --recursive $(SWIFT_FILES)
@@ -146,7 +171,7 @@ test-packages:
 	@$(call install,$(TEST_PACKAGES))
 
 clean:
-	rm -rf .build .build-sanitize-*
+	rm -rf .build .build-sanitize-* .build-fuzz
 
 # Installs the packages of $(1) that are not there, by name, through apt-get.
 define install

@@ -92,6 +92,17 @@ let package = Package(
                 "Yardstick", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Bench/brim-yardstick", swiftSettings: strict),
+        .target(
+            name: "ServerSimulation",
+            dependencies: ["Server", "Store", "Uring", "Simulation", "Primitives"],
+            path: "Tests/ServerSimulation"),
+        .target(
+            name: "Fuzzing",
+            dependencies: [
+                "ServerSimulation", "Simulation", "Memcache", "SegmentLog", "Store", "Primitives",
+            ],
+            path: "Tests/Fuzzing", exclude: ["corpus"]),
+        .testTarget(name: "FuzzTests", dependencies: ["Fuzzing", "brim", "Support"]),
         .testTarget(
             name: "YardstickTests", dependencies: ["Yardstick"], swiftSettings: driving),
         .testTarget(name: "MemcacheTests", dependencies: ["Memcache", "Primitives", "Support"]),
@@ -131,7 +142,8 @@ let package = Package(
         .testTarget(
             name: "ServerTests",
             dependencies: [
-                "Server", "Store", "SegmentLog", "Uring", "Simulation", "Primitives", "Support",
+                "Server", "Store", "SegmentLog", "Uring", "Simulation", "ServerSimulation",
+                "Primitives", "Support",
             ]),
         .testTarget(
             name: "SegmentLogTests", dependencies: ["SegmentLog", "Primitives", "Support"]),
@@ -143,3 +155,14 @@ let package = Package(
         .testTarget(name: "TidyTests", swiftSettings: driving),
     ]
 )
+
+// The fuzzer is linked with a library of the compiler's, and everything in it is built to tell
+// where it has been: only `make fuzz` asks for it.
+if Context.environment["BRIM_FUZZ"] != nil {
+    package.products.append(.executable(name: "brim-fuzz", targets: ["brim-fuzz"]))
+    package.targets.append(.systemLibrary(name: "CLibFuzzer", path: "Tests/CLibFuzzer"))
+    package.targets.append(
+        .executableTarget(
+            name: "brim-fuzz", dependencies: ["Fuzzing", "CLibFuzzer"], path: "Tests/FuzzMain",
+            exclude: ["settings"]))
+}

@@ -6,6 +6,7 @@
 
 import Primitives
 import Server
+import ServerSimulation
 import Simulation
 import Store
 import Support

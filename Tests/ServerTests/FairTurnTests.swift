@@ -1,6 +1,7 @@
 // FairTurnTests: what one connection may do before the others have their turn, and what stalled
 // readers of large values may keep from them.
 
+import ServerSimulation
 import Simulation
 import Testing
 import Uring

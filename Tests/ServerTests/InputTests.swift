@@ -1,6 +1,7 @@
 // InputTests: nobody's incomplete request keeps another's complete one from being answered, and
 // whoever sends slowly but steadily is served to the end.
 
+import ServerSimulation
 import Simulation
 import Testing
 import Uring

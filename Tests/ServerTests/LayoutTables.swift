@@ -197,7 +197,7 @@ enum LayoutTables {
         let parts = Sizes.partsPerConnection * (Sizes.partBytes + Sizes.partTextBytes)
         let connection =
             Sizes.connectionBytes + Sizes.connectionListBytes + Sizes.connectionKeyBytes
-            + Sizes.rollBytes + parts
+            + Sizes.rollBytes + Sizes.lodgingBytes
         let buffer = Sizes.blockBytes + Sizes.blockEntryBytes
         return table(
             ["", "bytes"],
@@ -206,11 +206,13 @@ enum LayoutTables {
                 ["its places in the worker's lists", text(Sizes.connectionListBytes)],
                 ["room for a key", text(Sizes.connectionKeyBytes)],
                 ["what `stats conns` shows", text(Sizes.rollBytes)],
+                ["where its input lies while it waits", text(Sizes.lodgingBytes)],
+                ["**a connection that waits for a command**", "**\(text(connection))**"],
                 [
                     "\(Sizes.partsPerConnection) parts of deferred replies, \(Sizes.partBytes) and "
                         + "\(Sizes.partTextBytes) each", text(parts),
                 ],
-                ["**a connection that waits**", "**\(text(connection))**"],
+                ["**with these, for one that is served**", "**\(text(connection + parts))**"],
                 ["a worker: replies of one turn", text(Sizes.outputBytes)],
                 [
                     "\(Sizes.batchEntries) requests parsed, \(Sizes.batchEntryBytes) each",

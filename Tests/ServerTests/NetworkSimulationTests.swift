@@ -4,6 +4,7 @@
 // accepted request is answered, in order, or the connection is closed.
 
 import Glibc
+import ServerSimulation
 import Simulation
 import Support
 import Testing

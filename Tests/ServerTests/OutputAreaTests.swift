@@ -2,6 +2,7 @@
 // room in it waits for the next turn, whoever writes it: nothing is lost, and the process lives.
 
 import Primitives
+import ServerSimulation
 import Simulation
 import Store
 import Support

@@ -1,5 +1,6 @@
 // PoolTests: what happens when the blocks of a worker run low: the busy wait, the still are closed.
 
+import ServerSimulation
 import Testing
 import Uring
 

@@ -1,6 +1,7 @@
 // ProtocolTests: docs/protocol.md says what is answered, and it is.
 
 import Glibc
+import ServerSimulation
 import Simulation
 import Testing
 

@@ -2,6 +2,7 @@
 // who does not take what was read for it holds nothing that others wait for.
 
 import Primitives
+import ServerSimulation
 import Simulation
 import Store
 import Support

@@ -1,6 +1,7 @@
 // SlowReaderTests: peers that take their replies slowly, or not at all, and what a worker makes of
 // it: who moves is left alone, who does not costs nobody anything.
 
+import ServerSimulation
 import Simulation
 import Testing
 import Uring

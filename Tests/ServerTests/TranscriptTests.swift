@@ -1,6 +1,7 @@
 // TranscriptTests: the transcripts against a worker on a simulated ring: as they are written, byte
 // by byte, and cut at every position. How bytes were cut on their way must never show.
 
+import ServerSimulation
 import Simulation
 import Testing
 import Uring

@@ -1,5 +1,6 @@
 // WorkerTests: what a worker does for and against single connections.
 
+import ServerSimulation
 import Simulation
 import Testing
 import Uring

@@ -2,12 +2,15 @@
 //
 // There are three kinds, told apart by number: the provided receive buffers of the ring come first,
 // the large and then the small blocks of the worker's own pool follow. Small blocks are pieces of
-// large ones: of some always, of others while input needs them. A chain may hold all kinds.
+// large ones: of some always, of others while input needs them. Behind these come lodgings, which
+// lie in the cache's memory: input that cannot be executed now, while the pool is short. A chain
+// may hold all kinds.
 // A provided buffer belongs to a connection within one turn only; what is left of it at the end of
 // the turn moves to the pool, which therefore keeps a block in reserve for every provided buffer
 // that is out. Who owns which chain is the connection's business.
 
 internal import Primitives
+internal import Store
 
 /// No block, no connection, no part: the end of every list of indices.
 let nobody = UInt32.max
@@ -39,6 +42,13 @@ struct Location: BitwiseCopyable {
     var offset: Int
 }
 
+/// A block outside the pool, of its content's size.
+struct Lodging: BitwiseCopyable {
+    var room: InputRoom
+    /// Where it begins in the store's memory.
+    var offset: Int
+}
+
 /// All blocks of one worker.
 ///
 /// A provided buffer is out while the ring has it or a connection holds it. Large blocks are kept
@@ -50,11 +60,15 @@ struct Blocks: ~Copyable {
     private let received: Region
     /// The pool's memory: large blocks, then small ones.
     let pool: Region
+    private let store: Region
     private let blocks: Table<Block>
+    private let lodgings: Table<Lodging>
     /// Numbers below this are provided buffers.
     let receivedCount: Int
     /// Numbers from here on are small blocks.
     private let smallStart: Int
+    /// Numbers from here on are lodgings.
+    private let lodgingStart: Int
     /// The pool's size, in large blocks; and large blocks, in use or not.
     private let poolCount: Int
     private let largeCount: Int
@@ -69,6 +83,8 @@ struct Blocks: ~Copyable {
     /// one before); a cut block's `end` counts its pieces in use.
     private var freePiece = nobody
     private var cutNowCount = 0
+    private var freeLodging = nobody
+    private var lodgedCount = 0
     /// Provided buffers that the ring has, or connections.
     private(set) var outCount: Int
     /// Of these, the ones that connections hold in this turn.
@@ -79,20 +95,29 @@ struct Blocks: ~Copyable {
     private static var smallBytes: Int { ServerLimits.smallBlockBytes }
     private static var pieces: Int { bytes / smallBytes }
 
-    /// - Parameter poolCount: the pool's size in large blocks; an eighth of it is cut into small
-    ///   ones.
-    init(received: Region, receivedCount: Int, poolCount: Int) throws(MemoryError) {
+    /// - Parameters:
+    ///   - poolCount: the pool's size in large blocks; an eighth of it is cut into small ones.
+    ///   - lodgingCount: how many blocks may lie elsewhere.
+    ///   - store: the memory that lodgings lie in.
+    init(
+        received: Region, receivedCount: Int, poolCount: Int, lodgingCount: Int, store: Region
+    ) throws(MemoryError) {
         let cutCount = poolCount / 8
         let smallCount = cutCount * Self.pieces
         let largeCount = poolCount - cutCount
         let pool = try Region.map(byteCount: poolCount * Self.bytes)
         let blocks = try Table<Block>(
-            count: Self.entries(receivedCount: receivedCount, poolCount: poolCount))
+            count: Self.entries(receivedCount: receivedCount, poolCount: poolCount)
+                + lodgingCount)
+        let lodgings = try Table<Lodging>(count: lodgingCount)
+        self.store = store
+        self.lodgings = lodgings
         self.received = received
         self.receivedCount = receivedCount
         self.poolCount = poolCount
         self.largeCount = largeCount
         smallStart = receivedCount + poolCount
+        lodgingStart = smallStart + poolCount * Self.pieces
         self.pool = pool
         self.blocks = blocks
         freeCount = largeCount
@@ -107,9 +132,13 @@ struct Blocks: ~Copyable {
             blocks[index].next = freeSmall
             freeSmall = UInt32(index)
         }
+        for index in (lodgingStart..<blocks.count).reversed() {
+            blocks[index].next = freeLodging
+            freeLodging = UInt32(index)
+        }
     }
 
-    /// Entries of the table for a pool of `poolCount` blocks.
+    /// Entries of the table for a pool of `poolCount` blocks, lodgings excepted.
     static func entries(receivedCount: Int, poolCount: Int) -> Int {
         receivedCount + poolCount * (1 + pieces)
     }
@@ -122,8 +151,19 @@ struct Blocks: ~Copyable {
 
     @inline(__always)
     mutating func isReceived(_ id: UInt32) -> Bool { Int(id) < receivedCount }
-    mutating func isSmall(_ id: UInt32) -> Bool { Int(id) >= smallStart }
-    mutating func capacity(_ id: UInt32) -> Int { isSmall(id) ? Self.smallBytes : Self.bytes }
+    mutating func isSmall(_ id: UInt32) -> Bool {
+        Int(id) >= smallStart && Int(id) < lodgingStart
+    }
+    mutating func isLodging(_ id: UInt32) -> Bool { Int(id) >= lodgingStart }
+    /// Whether it is a block of the pool.
+    mutating func isPooled(_ id: UInt32) -> Bool {
+        Int(id) >= receivedCount && Int(id) < lodgingStart
+    }
+    /// How many bytes it could hold; a lodging no more than it does.
+    mutating func capacity(_ id: UInt32) -> Int {
+        if isLodging(id) { return Int(blocks[Int(id)].end) }
+        return isSmall(id) ? Self.smallBytes : Self.bytes
+    }
 
     /// Where the block's first byte lies, whatever its run is.
     @inline(__always)
@@ -131,6 +171,9 @@ struct Blocks: ~Copyable {
         let number = Int(id)
         if number < receivedCount {
             return Location(region: received, offset: number &* Self.bytes)
+        }
+        if number >= lodgingStart {
+            return Location(region: store, offset: lodgings[number &- lodgingStart].offset)
         }
         let offset =
             number < smallStart
@@ -184,7 +227,7 @@ struct Blocks: ~Copyable {
 
     /// Gives a block of the pool back.
     mutating func give(_ id: UInt32) {
-        precondition(!isReceived(id))
+        precondition(isPooled(id))
         if isPiece(id) {
             givePiece(id)
         } else if isSmall(id) {
@@ -263,11 +306,42 @@ struct Blocks: ~Copyable {
         if next != nobody { blocks[Int(next)].start = before }
     }
 
+    // MARK: Lodgings
+
+    var hasLodging: Bool { freeLodging != nobody }
+
+    /// A block of `count` bytes in a room of the store.
+    mutating func lodge(_ room: InputRoom, at offset: Int, count: Int) -> UInt32 {
+        precondition(freeLodging != nobody)
+        let id = freeLodging
+        freeLodging = blocks[Int(id)].next
+        lodgedCount += 1
+        lodgings[Int(id) - lodgingStart] = Lodging(room: room, offset: offset)
+        blocks[Int(id)] = Block(next: nobody, start: 0, end: UInt32(count), borrowed: 0)
+        return id
+    }
+
+    /// A lodging is not used any more; its room is to be closed.
+    mutating func dislodge(_ id: UInt32) -> InputRoom {
+        precondition(isLodging(id))
+        blocks[Int(id)].next = freeLodging
+        freeLodging = id
+        lodgedCount -= 1
+        return lodgings[Int(id) - lodgingStart].room
+    }
+
+    /// Whether nobody holds anything.
+    var isUnused: Bool {
+        freeCount == largeCount && smallFreeCount == (poolCount - largeCount) * Self.pieces
+            && lodgedCount == 0 && heldCount == 0
+    }
+
     /// Traps if what is free contradicts what is counted.
     mutating func check() {
         precondition(count(from: free) == freeCount && count(from: freeSmall) == smallFreeCount)
         precondition(freeCount + cutNowCount <= largeCount && outCount >= heldCount)
         precondition(count(from: freePiece) <= cutNowCount * Self.pieces)
+        precondition(count(from: freeLodging) + lodgedCount == lodgings.count)
     }
 
     private func count(from first: UInt32) -> Int {

@@ -208,8 +208,7 @@ extension Worker where Network: ~Copyable {
         connections[slot].stagedRequest = request
         intake.waitForPlace(slot)
         beginWait(slot, .frames)
-        want(.staging)
-        want(.pins)
+        wantFrames()
         givePlaces()
         _ = relieve(.pins, sparing: slot)
     }

@@ -213,6 +213,8 @@ extension Worker where Network: ~Copyable {
             if blocks.departed(id, pledged: pledged) {
                 ring.lendBuffer(UInt16(truncatingIfNeeded: id))
             }
+        } else if blocks.isLodging(id) {
+            door.closeInputRoom(blocks.dislodge(id))
         } else {
             blocks.give(id)
         }
@@ -256,14 +258,15 @@ extension Worker where Network: ~Copyable {
         trimInput(slot)
     }
 
-    /// Moves what is left in provided buffers to the pool.
+    /// Moves what is left in provided buffers to the pool, or out of both if it has to wait.
     private mutating func stash(_ slot: Int) {
         let table = connections
         guard table[slot].input.tail != nobody else { return }
         // What is short does not keep the large block that its parts were joined in.
         let isShort = table[slot].inputBytes <= ServerLimits.shortInputBytesMax
+        let lodges = shouldLodge(slot)
         guard
-            blocks.isReceived(table[slot].input.tail)
+            lodges || blocks.isReceived(table[slot].input.tail)
                 || isShort && !blocks.isSmall(table[slot].input.head)
         else { return }
         var kept = Chain()
@@ -271,9 +274,10 @@ extension Worker where Network: ~Copyable {
         var isWhole = true
         while id != nobody {
             let next = blocks[id].next
-            if !blocks.isReceived(id), !isShort || blocks.isSmall(id) {
-                blocks[id].borrowed = 0
-                blocks.append(id, to: &kept)
+            if let fresh = moved(id, isShort: isShort, lodges: lodges) {
+                blocks[fresh].borrowed = 0
+                blocks.append(fresh, to: &kept)
+                if fresh != id { release(id) }
             } else {
                 if isWhole {
                     var place = blocks.place(id)
@@ -291,6 +295,34 @@ extension Worker where Network: ~Copyable {
         table[slot].cursor = kept.head
         table[slot].position = kept.head == nobody ? 0 : blocks[kept.head].start
         if !isWhole { close(slot, .closedPoolDry) }
+    }
+
+    /// The block that a block of input goes on in as it is: itself, or a lodging. Nil: its content
+    /// is to be copied behind that of the blocks before it.
+    private mutating func moved(_ id: UInt32, isShort: Bool, lodges: Bool) -> UInt32? {
+        if blocks.isLodging(id) { return isShort && !lodges ? nil : id }
+        if lodges, let lodging = lodge(id) { return lodging }
+        return blocks.isReceived(id) || isShort && !blocks.isSmall(id) ? nil : id
+    }
+
+    /// Whether what a connection has sent lies better in the cache's memory: it cannot be executed
+    /// now, whoever is to blame, and the pool is short of room for those who can be.
+    private mutating func shouldLodge(_ slot: Int) -> Bool {
+        guard connections[slot].wait != .nothing || connections[slot].isBehind else { return false }
+        return connections[slot].inputBytes > ServerLimits.smallBlockBytes && !blocks.isRoomy
+    }
+
+    /// Copies a block's content to the cache's memory; nil if there is none now.
+    private mutating func lodge(_ id: UInt32) -> UInt32? {
+        let count = blocks[id].count
+        guard count > 0, blocks.hasLodging, let room = door.openInputRoom(bytes: count) else {
+            return nil
+        }
+        let offset = door.inputRoomOffset(room)
+        let place = blocks.place(id)
+        door.memory.copy(
+            from: place.region, at: place.offset + Int(blocks[id].start), to: offset, count: count)
+        return blocks.lodge(room, at: offset, count: count)
     }
 
     // MARK: Receiving

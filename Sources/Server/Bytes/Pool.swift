@@ -82,8 +82,13 @@ extension Worker where Network: ~Copyable {
     private mutating func findRoom(for slot: Int) -> ReplySpace? {
         let isNext = mayTake(slot, .blocks)
         if isNext, hasRoom { return ReplySpace() }
-        if hasSmallRoom(for: slot) {
+        if hasSmallRoom(for: slot) || isSureToLeave(slot) {
             return ReplySpace(valueBytesMax: ServerLimits.smallValueBytesMax)
+        }
+        guard connections[slot].replyBytes == 0 || isNext else {
+            // One short reply a turn: the next turn knows whether the socket took this one.
+            markReady(slot)
+            return nil
         }
         guard isNext else {
             refuseRoom(slot)
@@ -105,6 +110,32 @@ extension Worker where Network: ~Copyable {
             && connections[slot].replyBytes == 0 && hasParts
             && connections[slot].firstPart == nobody
             && outputRuns + ServerLimits.poolShares < blocks.smallFreeCount
+    }
+
+    /// Whether a short reply needs nothing of the pool, however little is left there: the socket
+    /// holds nothing, so it takes the only one of this turn. Who reads what it is sent is answered,
+    /// whatever others leave unread.
+    private mutating func isSureToLeave(_ slot: Int) -> Bool {
+        guard outputFilled <= ServerLimits.outputBytes - ServerLimits.replyBytesMax,
+            connections[slot].replyBytes == 0, hasParts, connections[slot].firstPart == nobody
+        else { return false }
+        return isSocketEmpty(slot)
+    }
+
+    /// Whether the peer has taken all that it was sent.
+    private mutating func isSocketEmpty(_ slot: Int) -> Bool {
+        guard !connections[slot].isBehind else { return false }
+        return ring.heldByteCount(of: Socket(descriptor: connections[slot].descriptor)) == 0
+    }
+
+    /// Those who wait for blocks, and have taken all that they were sent, come before those who
+    /// have not, and may try for a short reply at once.
+    private mutating func callAnswerable() {
+        for slot in queues[.blocks].members
+        where connections[slot].wait == .blocks && isSocketEmpty(slot) {
+            queues[.blocks].prefer(slot)
+            endWait(slot)
+        }
     }
 
     /// The connection waits for room for a long reply.
@@ -160,7 +191,8 @@ extension Worker where Network: ~Copyable {
     /// A large block to join the halves of a request in, in place of `id`; nil: not now.
     mutating func takeBlock(inPlaceOf id: UInt32) -> UInt32? {
         // A large or a provided one comes back for it.
-        guard !blocks.isSmall(id) || blocks.hasJoiner else { return nil }
+        let comesBack = !blocks.isSmall(id) && !blocks.isLodging(id)
+        guard comesBack || blocks.hasJoiner else { return nil }
         return blocks.take()
     }
 
@@ -216,7 +248,7 @@ extension Worker where Network: ~Copyable {
     private mutating func holdsBlocks(_ slot: Int) -> Bool {
         guard connections[slot].phase == .open else { return false }
         let head = connections[slot].input.head
-        return head != nobody && !blocks.isReceived(head) || connections[slot].unsentBytes > 0
+        return head != nobody && blocks.isPooled(head) || connections[slot].unsentBytes > 0
             || !connections[slot].deferred.isEmpty
     }
 
@@ -241,14 +273,16 @@ extension Worker where Network: ~Copyable {
         where blocksWantedSince != 0 {
             guard relievePool(sparing: -1) else { break }
         }
+        if blocksWantedSince != 0 { callAnswerable() }
+        let hasShortReads = isAnyReadShort
         if wantsStaging {
-            wantsStaging = !queues[.frames].isEmpty
+            wantsStaging = !queues[.frames].isEmpty || hasShortReads
             if wantsStaging { shared.want(.staging, at: now.nanoseconds) }
             givePlaces()
         }
         if wantsPins {
             // Pinned frames are missing to those who wait for frames as well.
-            wantsPins = !queues[.pins].isEmpty || !queues[.frames].isEmpty
+            wantsPins = !queues[.pins].isEmpty || !queues[.frames].isEmpty || hasShortReads
             if wantsPins { shared.want(.pins, at: now.nanoseconds) }
         }
         if isWanted(.staging) { givePlacesToOthers() }
@@ -272,6 +306,13 @@ extension Worker where Network: ~Copyable {
         if let victim { close(victim, .closedStalledForOthers) }
     }
 
+    /// Whether a read from disk waits for memory that connections may hold.
+    private var isAnyReadShort: Bool {
+        (0..<readsUsed).contains {
+            reads[$0].state == .waitingForRoom || reads[$0].state == .bringing
+        }
+    }
+
     /// A connection finds none of such memory left. The wish is repeated while anyone waits.
     mutating func want(_ memory: SharedMemory) {
         switch memory {
@@ -279,6 +320,12 @@ extension Worker where Network: ~Copyable {
         case .pins: wantsPins = true
         }
         shared.want(memory, at: now.nanoseconds)
+    }
+
+    /// A read from disk finds no memory: whoever holds some, and does nothing, is in its way.
+    mutating func wantFrames() {
+        want(.staging)
+        want(.pins)
     }
 
     /// Whether some worker waits for such memory.

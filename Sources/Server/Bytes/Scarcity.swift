@@ -70,17 +70,23 @@ extension Worker where Network: ~Copyable {
         return true
     }
 
-    /// Input that waits for the store fills the pool, and nobody gives way: the change that has
-    /// waited longest is answered with an error, as it would be in the end.
+    /// Input that waits for the store fills the pool, and nobody gives way: those requests that
+    /// have waited longest are answered as they would be in the end, until a buffer can be lent.
     private mutating func refuseEldest() {
         let table = connections
-        let eldest = watched.eldest(
-            where: { table[$0].wait == .frames }, by: { table[$0].waitingSince })
         let limit = ServerLimits.waitNanosecondsMax
         // Before that nothing has waited for long.
-        guard let eldest, now.nanoseconds > limit else { return }
-        table[eldest].waitingSince = now.nanoseconds - limit
-        endWait(eldest)
+        guard now.nanoseconds > limit else { return }
+        for _ in 0..<ServerLimits.givingWayPerTurnMax {
+            let eldest = watched.eldest(
+                where: {
+                    table[$0].wait.isRefusable && table[$0].input.head != nobody
+                        && blocks.isPooled(table[$0].input.head)
+                }, by: { table[$0].waitingSince })
+            guard let eldest else { return }
+            table[eldest].waitingSince = now.nanoseconds - limit
+            expireWait(eldest)
+        }
     }
 
     /// Closes those who hold the places of values that would take too long to come, until there is

@@ -110,25 +110,11 @@ extension Worker where Network: ~Copyable {
     private mutating func checkDeadlines(_ slot: Int) {
         let table = connections
         guard table[slot].phase == .open else { return }
-        switch table[slot].wait {
-        case .frames, .loads, .readSlot, .pin:
-            // Executed once more, the request is answered with what there is.
-            if hasWaitedTooLong(slot) {
-                queues.remove(slot)
-                endWait(slot)
-            }
-        case .change:
-            if hasWaitedTooLong(slot), table[slot].changeRead != nobody {
-                abandonRead(Int(table[slot].changeRead))
-                table[slot].changeRead = nobody
-                endWait(slot)
-            }
-        case .penalty:
-            if elapsed(since: table[slot].waitingSince) >= ServerLimits.penaltyNanoseconds {
-                endWait(slot)
-            }
-        case .nothing, .reads, .parts, .blocks:
-            break
+        if table[slot].wait.isRefusable, hasWaitedTooLong(slot) { expireWait(slot) }
+        if table[slot].wait == .penalty,
+            elapsed(since: table[slot].waitingSince) >= ServerLimits.penaltyNanoseconds
+        {
+            endWait(slot)
         }
         let isStaging =
             table[slot].wait == .nothing
@@ -142,6 +128,16 @@ extension Worker where Network: ~Copyable {
             else { return }
             close(slot, .closedUnread)
         }
+    }
+
+    /// A request has waited long enough: executed once more, it is answered with what there is.
+    mutating func expireWait(_ slot: Int) {
+        if connections[slot].changeRead != nobody {
+            abandonRead(Int(connections[slot].changeRead))
+            connections[slot].changeRead = nobody
+        }
+        queues.remove(slot)
+        endWait(slot)
     }
 
     /// Sees how much of what it was sent a peer has taken by now.

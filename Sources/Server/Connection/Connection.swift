@@ -30,6 +30,15 @@ enum Wait: UInt8, BitwiseCopyable {
     case blocks
     /// The time after which a refused try to sign in is answered.
     case penalty
+
+    /// Whether the request can be answered without what it waits for: a get by a miss, a change by
+    /// an error.
+    var isRefusable: Bool {
+        switch self {
+        case .frames, .loads, .readSlot, .pin, .change: true
+        case .nothing, .reads, .parts, .blocks, .penalty: false
+        }
+    }
 }
 
 /// Where a large value is sent from.

@@ -34,6 +34,12 @@ struct WaitQueue: BitwiseCopyable {
 
     mutating func remove(_ slot: Int) { members.remove(slot) }
 
+    /// Puts a member in front of all others.
+    mutating func prefer(_ slot: Int) {
+        members.remove(slot)
+        members.prepend(slot)
+    }
+
     /// Marks the first to try, while `budget` lasts, and answers how many that are: they are the
     /// first of `members`. `cost` is what a connection may take of it.
     mutating func call(

@@ -12,6 +12,8 @@ public enum ServerLayout {
     public static let connectionKeyBytes = ServerLimits.keyBytes
     /// What `stats conns` shows of it.
     public static let rollBytes = 8
+    /// What is known of a block of its input that lies in the cache's memory.
+    public static let lodgingBytes = MemoryLayout<Lodging>.stride + MemoryLayout<Block>.stride
     /// A part of a deferred reply, and the text that needs no block.
     public static let partBytes = MemoryLayout<Part>.stride
     public static let partTextBytes = ServerLimits.partInlineBytes

@@ -88,7 +88,7 @@ enum ServerLimits {
     static let placeNanosecondsMax: UInt64 = 2_000_000_000
     /// How long somebody waits for a pin before one gives way who has taken enough, and takes
     /// nothing now.
-    static let pinNanosecondsMax: UInt64 = 1_000_000_000
+    static let pinNanosecondsMax: UInt64 = 500_000_000
     /// Connections that are closed for others in one such look, at most.
     static let relievedPerAlarmMax = 32
     /// And of those that occupy frames, each of which frees more.
@@ -116,6 +116,12 @@ enum ServerLimits {
     static let idleScanMax = 1 << 16
     /// Longest counted send.
     static let sendBytesMax = 1 << 20
+
+    /// Blocks of input that may lie in the cache's memory: one for every connection that waits, and
+    /// some for those that send faster.
+    static func lodgingCount(connectionsMax: Int, poolBlocks: Int) -> Int {
+        connectionsMax + poolBlocks
+    }
 
     /// Parts of deferred replies that a worker has: a commit and a text for every connection and
     /// for both commits that can be under way, and some around each read.

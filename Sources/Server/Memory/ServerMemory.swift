@@ -30,35 +30,50 @@ public struct ServerMemory: BitwiseCopyable, Sendable, Equatable {
     public init(memoryBytes: Int, connectionsMax: Int, workers: Int) {
         self.workers = workers
         let block = ServerLimits.blockBytes
-        let connections = (connectionsMax + workers - 1) / workers + 1
-        connectionsPerWorker = connections + connections / 8 + 8
+        connectionsPerWorker = Self.slots(connectionsMax: connectionsMax, workers: workers)
         let wanted = memoryBytes / 64 / block / workers
         var buffers = Self.receiveBuffersRange.lowerBound
         while buffers * 2 <= wanted, buffers < Self.receiveBuffersRange.upperBound { buffers *= 2 }
         receiveBuffers = buffers
         poolBlocks = min(
             max(memoryBytes / 32 / block / workers, Self.poolBlocksMin), Self.poolBlocksMax)
-        let slots = connectionsPerWorker
-        let parts = ServerLimits.partCount(connectionsMax: slots)
-        let blocks = Blocks.entries(
-            receivedCount: receiveBuffers, poolCount: poolBlocks)
+        let blocks = Blocks.entries(receivedCount: receiveBuffers, poolCount: poolBlocks)
         let perWorker =
-            receiveBuffers * (block + 16)
+            receiveBuffers * (block + ServerLayout.ringBufferEntryBytes)
             + poolBlocks * block
-            + Table<Block>.byteCount(of: blocks)
+            + Table<Block>.byteCount(of: blocks + poolBlocks)
+            + poolBlocks * MemoryLayout<Lodging>.stride
             + ServerLimits.outputBytes
             + Table<Entry>.byteCount(of: ServerLimits.batchEntriesMax)
-            + Table<Connection>.byteCount(of: slots)
-            + ServerLimits.connectionLists * ConnectionList.byteCount(slots: slots)
-            + slots * ServerLimits.keyBytes
-            + Table<Part>.byteCount(of: parts)
-            + parts * ServerLimits.partInlineBytes
+            + ServerLimits.partCount(connectionsMax: 0)
+            * (MemoryLayout<Part>.stride + ServerLimits.partInlineBytes)
             + Table<ReadSlot>.byteCount(of: ServerLimits.readSlots)
             + ServerLimits.readSlots * ReadSlot.memoryBytes
             + Mailbox.byteCount(connectionsMax: connectionsMax)
-            + ConnectionRoll.byteCount(slots: slots)
             + Counters.rowBytes
+            + Self.tablesBytes(slots: connectionsPerWorker)
         networkBytes = perWorker * workers
         storeBytes = max(memoryBytes - networkBytes, 4 << 20)
+    }
+
+    /// Connections that one worker has places for.
+    private static func slots(connectionsMax: Int, workers: Int) -> Int {
+        let connections = (connectionsMax + workers - 1) / workers + 1
+        return connections + connections / 8 + 8
+    }
+
+    /// Bytes of one worker's tables that have an entry for each connection, as they are laid out.
+    private static func tablesBytes(slots: Int) -> Int {
+        Table<Connection>.byteCount(of: slots)
+            + ServerLimits.connectionLists * ConnectionList.byteCount(slots: slots)
+            + ConnectionRoll.byteCount(slots: slots)
+            + slots * (ServerLimits.keyBytes + ServerLayout.lodgingBytes)
+            + slots * ServerLimits.partsPerConnection
+            * (MemoryLayout<Part>.stride + ServerLimits.partInlineBytes)
+    }
+
+    /// The same for all workers.
+    static func connectionsBytes(connectionsMax: Int, workers: Int) -> Int {
+        workers * tablesBytes(slots: slots(connectionsMax: connectionsMax, workers: workers))
     }
 }

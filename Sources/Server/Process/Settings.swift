@@ -163,12 +163,13 @@ extension Settings {
     public static let flushIntervalMillisecondsRange = 1...60_000
 
     /// The least memory these settings can work with: index and frames, one transaction of the
-    /// store, rings and buffers of every worker, and a place for every connection.
+    /// store, rings and buffers of every worker, a place for every connection, and as much again
+    /// as these places take: they must not be what most of the memory is for.
     public var memoryBytesMin: Int {
         8 << 20
             + (store == nil ? 0 : 8 << 20)
             + workers * (4 << 20)
-            + connectionsMax * 512
+            + 2 * ServerMemory.connectionsBytes(connectionsMax: connectionsMax, workers: workers)
     }
 
     /// These settings if they can be, with what was changed in them, in sentences for the log.

@@ -177,6 +177,7 @@ extension Worker where Network: ~Copyable {
         }
         guard let place = reads[number].readPlace else {
             reads[number].state = .waitingForRoom
+            wantFrames()
             return
         }
         reads[number].state = .reading
@@ -297,7 +298,10 @@ extension Worker where Network: ~Copyable {
     private mutating func bring(_ number: Int) {
         guard let read = reads[number].read, let record = reads[number].record else { return }
         reads[number].state = .bringing
-        guard door.bring(read, record, in: bytes(of: number).region) else { return }
+        guard door.bring(read, record, in: bytes(of: number).region) else {
+            wantFrames()
+            return
+        }
         reads[number].read = nil
         resumeChange(number)
     }

@@ -164,7 +164,10 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
         let queues = try WaitQueues(slots: slots)
         let blocks = try Blocks(
             received: ring.buffers, receivedCount: configuration.receiveBuffers,
-            poolCount: configuration.poolBlocks)
+            poolCount: configuration.poolBlocks,
+            lodgingCount: ServerLimits.lodgingCount(
+                connectionsMax: slots, poolBlocks: configuration.poolBlocks),
+            store: door.memory)
         self.tables = tables
         freePartCount = tables.parts.count
         self.blocks = blocks
@@ -237,6 +240,16 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
         intake.check { table[$0].phase == .open }
         blocks.check()
         queues.check(connections, watched)
+        if openCount == 0 { checkNothingIsHeld() }
+    }
+
+    /// Traps unless everything came back from connections that are gone.
+    private mutating func checkNothingIsHeld() {
+        precondition(blocks.isUnused && stagingCount == 0 && pinCount == 0)
+        precondition(freePartCount == parts.count && queues.isEmpty)
+        for number in 0..<readsUsed {
+            precondition(reads[number].state == .vacant || reads[number].isOrphan)
+        }
     }
 
     /// One turn.

@@ -123,6 +123,13 @@ enum Directory {
         return region.crc32c(32, bytes(count: count) - 32, seed: crc)
     }
 
+    /// Makes the checksum of so many bytes right, whatever they are.
+    static func seal(_ region: Region, byteCount: Int) {
+        guard byteCount >= headerBytes else { return }
+        let count = (byteCount - headerBytes) / entryBytes
+        region.store(checksum(region, count: count), at: 28)
+    }
+
     /// A directory that was copied to the start of `region`, checked.
     struct View {
         let region: Region

@@ -210,6 +210,12 @@ public struct Staging: BitwiseCopyable {
     }
 }
 
+/// Memory for input that waits (`openInputRoom`).
+public struct InputRoom: BitwiseCopyable {
+    let frame: UInt32
+    let start: UInt32
+}
+
 /// What changed since a worker looked last; compare with the previous one.
 public struct News: BitwiseCopyable, Equatable {
     /// Commits completed so far: replies whose barrier is at or below this may leave.

@@ -194,4 +194,20 @@ extension Door {
                 frame: room.frame, start: room.start, bytes: max(room.valueBytes, 64),
                 isChained: room.isChained))
     }
+
+    /// Contiguous memory for bytes that a client has sent; never out of what is kept for reads.
+    /// Nil: none now. End with `closeInputRoom`.
+    public mutating func openInputRoom(bytes: Int) -> InputRoom? {
+        guard bytes <= log.geometry.sharedRecordBytesMax,
+            let room = writer.openRoom(max(bytes, 64))
+        else { return nil }
+        return InputRoom(frame: UInt32(room.frame), start: UInt32(room.start))
+    }
+    public func inputRoomOffset(_ room: InputRoom) -> Int {
+        log.frames.offset(Int(room.frame)) + Int(room.start)
+    }
+    public mutating func closeInputRoom(_ room: InputRoom) {
+        writer.closeRoom(
+            Room(frame: Int(room.frame), start: Int(room.start), bytes: 0, isChained: false))
+    }
 }

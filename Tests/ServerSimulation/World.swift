@@ -9,16 +9,16 @@ import Simulation
 import Store
 import Uring
 
-final class World {
-    let network: SimulatedNetwork
-    let store: TieredStore
-    let shared: SharedState
-    let clock: TimeSource
+package final class World {
+    package let network: SimulatedNetwork
+    package let store: TieredStore
+    package let shared: SharedState
+    package let clock: TimeSource
     private var worker: Worker<SimulatedRing>
-    private(set) var moment: Moment
+    package private(set) var moment: Moment
     private let waker: Waker
 
-    init(
+    package init(
         seed: UInt64 = 1, faults: FaultPlan = .none, memoryBytes: Int = 16 << 20,
         receiveBuffers: Int = 16, poolBlocks: Int = 64, valueBytesMax: Int = 1 << 20,
         connections: Int = 64, idleTimeoutSeconds: Int = 0, requestsPerTurnMax: Int = 64,
@@ -26,7 +26,7 @@ final class World {
         configure: (inout Settings) -> Void = { _ in }
     ) throws {
         network = SimulatedNetwork(seed: seed, faults: faults)
-        moment = Moment(nanoseconds: 1_000_000_000, seconds: 1_800_000_000)
+        moment = Moment(nanoseconds: 100_000_000_000, seconds: 1_800_000_000)
         clock = try TimeSource.manual(moment)
         let store = try TieredStore(
             configuration: StoreConfiguration(
@@ -67,7 +67,7 @@ final class World {
     }
 
     /// A new connection, handed to the worker as the acceptor would.
-    func connect() -> SimulatedNetwork.Peer {
+    package func connect() -> SimulatedNetwork.Peer {
         let (peer, socket) = network.open()
         precondition(shared.mailboxes[0].hand(socket))
         shared.mailboxes[0].notify(waker)
@@ -80,12 +80,12 @@ final class World {
         worker.check()
     }
 
-    func turn(_ count: Int = 1) throws {
+    package func turn(_ count: Int = 1) throws {
         for _ in 0..<count { try oneTurn() }
     }
 
     /// Turns until nothing has happened for some turns.
-    func settle(idle: Int = 48, turnsMax: Int = 100_000) throws {
+    package func settle(idle: Int = 48, turnsMax: Int = 100_000) throws {
         var turns = 0
         var quiet = 0
         while quiet < idle, turns < turnsMax {
@@ -96,7 +96,7 @@ final class World {
     }
 
     /// Moves all clocks; the worker's timer fires once for each second.
-    func pass(seconds: Int) throws {
+    package func pass(seconds: Int) throws {
         var left = seconds
         while left > 0 {
             let step = left > 30 ? left : 1
@@ -110,7 +110,7 @@ final class World {
     }
 
     /// Moves the clocks by less than a second, in steps of the worker's alarm.
-    func pass(milliseconds: Int) throws {
+    package func pass(milliseconds: Int) throws {
         for _ in 0..<(milliseconds + 99) / 100 {
             moment.nanoseconds += 100_000_000
             clock.move(to: moment)
@@ -120,19 +120,19 @@ final class World {
     }
 
     /// Orders the worker to stop, as the control thread would.
-    func orderStop() {
+    package func orderStop() {
         shared.mailboxes[0].orderStop()
         shared.mailboxes[0].notify(waker)
     }
 
-    var isDone: Bool { worker.isDone }
+    package var isDone: Bool { worker.isDone }
 
     /// Whether the worker has nothing to do until something completes.
-    var isIdle: Bool { worker.isIdle }
+    package var isIdle: Bool { worker.isIdle }
 
     /// Makes turns until `condition` holds, for what other threads have to do; answers whether it
     /// did in time.
-    func turn(secondsMax: Int = 20, until condition: () -> Bool) throws -> Bool {
+    package func turn(secondsMax: Int = 20, until condition: () -> Bool) throws -> Bool {
         let end = Clock.monotonicNanoseconds() + UInt64(secondsMax) * 1_000_000_000
         while !condition() {
             if Clock.monotonicNanoseconds() > end { return false }
@@ -144,7 +144,7 @@ final class World {
 
     /// Ends the worker and, with a disk, the store: everything that was written is on disk then.
     /// Answers whether they ended.
-    func close() throws -> Bool {
+    package func close() throws -> Bool {
         network.releaseReads()
         orderStop()
         let isOver = try turn { worker.isDone }
@@ -155,12 +155,12 @@ final class World {
     }
 
     /// What a peer was sent since it was last asked.
-    func received(_ peer: SimulatedNetwork.Peer) -> String {
+    package func received(_ peer: SimulatedNetwork.Peer) -> String {
         String(decoding: network.takeReceived(by: peer), as: UTF8.self)
     }
 
     /// Sends, lets everything happen, and returns what came back.
-    func ask(_ text: String, _ peer: SimulatedNetwork.Peer) throws -> String {
+    package func ask(_ text: String, _ peer: SimulatedNetwork.Peer) throws -> String {
         network.send(text, from: peer)
         try settle()
         return received(peer)

@@ -1,0 +1,227 @@
+// WorkerTarget: the whole worker on a simulated ring; the input is a program of what its peers do.
+//
+// They connect, ask, send some, stall, read some, half-close, reset, and time passes. Peers that
+// keep to the protocol get the answers of their model (`ModelClient`); others send bytes of the
+// input. After every turn the worker checks itself. In the end, whatever is left as it is, a new
+// client is answered without any time passing; and when all are gone nothing is held.
+
+import ServerSimulation
+import Simulation
+
+enum WorkerTarget {
+    static func run(_ input: [UInt8]) -> String? {
+        do {
+            var program = try Program(Choices(input))
+            return try program.run()
+        } catch {
+            return "\(error)"
+        }
+    }
+}
+
+private struct Program {
+    private var choices: Choices
+    private let world: World
+    private var clients: [ModelClient] = []
+    /// Peers that send what the input says.
+    private var strangers: [SimulatedNetwork.Peer] = []
+    /// Bytes of values that may still be set: memory is not what this looks for.
+    private var bytesLeft = 3 << 20
+
+    private static let clientsMax = 16
+    private static let sizes = [
+        0, 1, 30, 500, 1500, 4000, 5000, 9000, 16_000, 17_000, 40_000, 150_000,
+    ]
+
+    init(_ choices: Choices) throws {
+        self.choices = choices
+        let seed = UInt64(self.choices.next())
+        let faults = self.choices.below(3)
+        var plan = faults == 0 ? FaultPlan.none : FaultPlan(seed: seed)
+        // Resets are the program's business.
+        plan.resets = 0
+        world = try World(
+            seed: seed, faults: plan, memoryBytes: 32 << 20, receiveBuffers: 16,
+            poolBlocks: self.choices.of([32, 40, 64]), connections: 40,
+            idleTimeoutSeconds: self.choices.of([0, 0, 0, 3]),
+            requestsPerTurnMax: self.choices.of([20, 1, 64]))
+    }
+
+    mutating func run() throws -> String? {
+        var steps = 0
+        while !choices.isOver, steps < 400 {
+            try step()
+            steps += 1
+            if let complaint = hearAll() { return complaint }
+        }
+        if let complaint = try askAsAStranger() { return complaint }
+        if let complaint = try finish() { return complaint }
+        return try leave()
+    }
+
+    // MARK: Steps
+
+    private mutating func step() throws {
+        let code = choices.next()
+        let choice = choices.next()
+        switch code % 20 {
+        case 0: connect()
+        case 1...3: set(choice)
+        case 4...6: get(choice)
+        case 7: withClient { $0.delete(choice % 6) }
+        case 8: withClient { $0.askOther(choice) }
+        case 9...11: send(choice)
+        case 12: end(choice)
+        case 13: read(choice)
+        case 14: stranger(choice)
+        case 15, 16: try world.turn(1 + choice % 8)
+        case 17: try world.settle(idle: 8, turnsMax: 60)
+        case 18: try world.pass(milliseconds: 100 * (1 + choice % 12))
+        default: world.network.holdsReads = false
+        }
+    }
+
+    private mutating func connect() {
+        guard clients.count + strangers.count < Self.clientsMax else { return }
+        clients.append(ModelClient(world.connect(), number: clients.count))
+    }
+
+    private mutating func withClient(_ body: (inout ModelClient) -> Void) {
+        if clients.isEmpty { connect() }
+        let index = choices.below(clients.count)
+        guard !clients[index].isReset, !clients[index].hasFinished else { return }
+        body(&clients[index])
+    }
+
+    private mutating func set(_ choice: Int) {
+        let count = choices.of(Self.sizes)
+        guard count <= bytesLeft else { return }
+        bytesLeft -= count
+        withClient {
+            $0.set(
+                key: choice % 6, flags: choice / 6, letter: UInt8(97 + choice % 26), count: count,
+                isQuiet: choice % 7 == 0)
+        }
+    }
+
+    private mutating func get(_ choice: Int) {
+        let times = choice % 8 == 7 ? 12 : 1
+        withClient { client in
+            for _ in 0..<times { client.get((0...choice % 5).map { (choice / 5 + $0) % 6 }) }
+        }
+    }
+
+    private mutating func send(_ choice: Int) {
+        guard !clients.isEmpty else { return }
+        let index = choice % clients.count
+        let limit = choices.of([1, 2, 7, 40, 300, 2000, 16_000, 17_000, .max, .max])
+        send(index, limit)
+    }
+
+    private mutating func send(_ index: Int, _ limit: Int) {
+        guard !clients[index].isReset, !clients[index].hasFinished,
+            !world.network.hasEnded(clients[index].peer)
+        else { return }
+        world.network.send(clients[index].takeUnsent(limit), from: clients[index].peer)
+    }
+
+    private mutating func end(_ choice: Int) {
+        guard !clients.isEmpty else { return }
+        let index = choice / 4 % clients.count
+        switch choice % 4 {
+        case 0:
+            world.network.reset(clients[index].peer)
+            clients[index].isReset = true
+        case 1:
+            world.network.finish(clients[index].peer)
+            clients[index].hasFinished = true
+        default:
+            guard !strangers.isEmpty else { return }
+            world.network.reset(strangers.removeLast())
+        }
+    }
+
+    private mutating func read(_ choice: Int) {
+        let peers = clients.map(\.peer) + strangers
+        guard !peers.isEmpty else { return }
+        let peer = peers[choice % peers.count]
+        switch choices.below(3) {
+        case 0: world.network.setSocketBuffer(choices.of([1000, 4000, 60_000]), of: peer)
+        case 1: world.network.setAppetite(choices.of([0, 0, 1, 100, 5000, 40_000]), of: peer)
+        default: world.network.setAppetite(.max, of: peer)
+        }
+    }
+
+    private mutating func stranger(_ choice: Int) {
+        if strangers.isEmpty || choice % 4 == 0 {
+            guard clients.count + strangers.count < Self.clientsMax else { return }
+            strangers.append(world.connect())
+        }
+        guard let peer = strangers.last, !world.network.hasEnded(peer) else { return }
+        world.network.send(choices.bytes(choice / 4), from: peer)
+    }
+
+    // MARK: What must hold
+
+    private mutating func hearAll() -> String? {
+        for index in clients.indices {
+            let bytes = world.network.takeReceived(by: clients[index].peer)
+            if let complaint = clients[index].hear(bytes) {
+                return "client \(index): \(complaint)"
+            }
+        }
+        return nil
+    }
+
+    /// However the others left things, a new client is answered at once.
+    private mutating func askAsAStranger() throws -> String? {
+        world.network.faults = .none
+        let peer = world.connect()
+        for (request, end) in [("get absent\r\n", "END\r\n"), ("stats\r\n", "END\r\n")] {
+            world.network.send(request, from: peer)
+            var received = ""
+            var turns = 0
+            while !received.hasSuffix(end) {
+                guard turns < 200 else { return "a new client is not answered: \(request)" }
+                try world.turn()
+                received += world.received(peer)
+                turns += 1
+            }
+        }
+        world.network.finish(peer)
+        return hearAll()
+    }
+
+    /// All read, and send what they have begun: every answer comes, or the connection was closed
+    /// for a reason that is counted.
+    private mutating func finish() throws -> String? {
+        for index in clients.indices {
+            world.network.setAppetite(.max, of: clients[index].peer)
+            send(index, .max)
+        }
+        for peer in strangers { world.network.setAppetite(.max, of: peer) }
+        try world.settle(idle: 24, turnsMax: 20_000)
+        if let complaint = hearAll() { return complaint }
+        try world.pass(milliseconds: 6000)
+        if let complaint = hearAll() { return complaint }
+        let reasons = [
+            "closedPoolDry", "closedStalledForOthers", "closedStalledInput", "closedUnread",
+            "idleKicks",
+        ]
+        var closings = reasons.reduce(0) { $0 + (world.shared.total($1) ?? 0) }
+        for client in clients where !client.isReset && !client.isAnswered {
+            guard world.network.hasEnded(client.peer), closings > 0 else {
+                return "client \(client.number) waits for \(client.waitsFor)"
+            }
+            closings -= 1
+        }
+        return nil
+    }
+
+    private mutating func leave() throws -> String? {
+        for peer in clients.map(\.peer) + strangers { world.network.reset(peer) }
+        try world.settle(idle: 24, turnsMax: 20_000)
+        let left = world.shared.connectionCount
+        return left == 0 ? nil : "\(left) connections are left"
+    }
+}

@@ -1,0 +1,144 @@
+// ScarcityTests: a small request is answered at once, whatever others hold: replies that nobody
+// reads, requests that wait for a disk, memory that reads from disk need.
+
+import Primitives
+import ServerSimulation
+import Simulation
+import Store
+import Support
+import Testing
+import Uring
+
+@Suite(.serialized) struct ScarcityTests {
+    private func value(_ count: Int) -> String { String(repeating: "v", count: count) }
+
+    /// Turns, without any time passing, until a peer was answered; nil if that is too many.
+    private func turns(
+        _ world: World, _ peer: SimulatedNetwork.Peer, _ request: String, ends: String
+    ) throws -> Int? {
+        world.network.send(request, from: peer)
+        var received = ""
+        for turn in 1...40 {
+            try world.turn()
+            received += world.received(peer)
+            if received.hasSuffix(ends) { return turn }
+        }
+        return nil
+    }
+
+    /// Long replies that are not read fill the pool's large blocks, short ones the small ones.
+    @Test func repliesThatNobodyReadsKeepNobodyFromBeingAnswered() throws {
+        let world = try World(receiveBuffers: 16, poolBlocks: 32, connections: 512)
+        let honest = world.connect()
+        #expect(try world.ask("set k 0 0 9000\r\n\(value(9000))\r\n", honest) == "STORED\r\n")
+        let deaf = (0..<300).map { _ in world.connect() }
+        for (number, peer) in deaf.enumerated() {
+            world.network.setAppetite(0, of: peer)
+            world.network.setSocketBuffer(2000, of: peer)
+            let request = number % 3 == 0 ? "get k\r\n" : String(repeating: "mn\r\n", count: 2000)
+            world.network.send(request, from: peer)
+        }
+        try world.settle()
+        #expect(world.shared.total("waitsForBlocks") ?? 0 > 0, "there was enough")
+        for _ in 0..<5 {
+            #expect(try turns(world, honest, "get none\r\n", ends: "END\r\n") != nil)
+            #expect(try turns(world, honest, "set a 0 0 1\r\nx\r\n", ends: "STORED\r\n") != nil)
+            #expect(try turns(world, world.connect(), "stats\r\n", ends: "END\r\n") != nil)
+            #expect(try turns(world, honest, "mn\r\nmn\r\nmn\r\n", ends: "MN\r\nMN\r\n") != nil)
+        }
+        #expect(world.shared.total("closedPoolDry") == 0)
+        // A long one waits for those who read nothing.
+        world.network.send("get k\r\n", from: honest)
+        try world.pass(milliseconds: 3000)
+        #expect(world.received(honest).hasSuffix("vv\r\nEND\r\n"))
+        for peer in deaf { world.network.reset(peer) }
+        world.network.finish(honest)
+        try world.pass(milliseconds: 200)
+    }
+
+    // MARK: With a disk
+
+    private let folder = Scratch()
+
+    /// A world that finds `k0`, `k1`, … on disk only.
+    private func world(
+        _ count: Int, valueBytes: Int, memoryBytes: Int, poolBlocks: Int
+    ) throws -> World {
+        let disk = DiskConfiguration(
+            directory: folder.path, sizeBytes: 256 << 20, flushIntervalMilliseconds: 60_000)
+        let first = try World(memoryBytes: 16 << 20, disk: disk)
+        let peer = first.connect()
+        for number in 0..<count {
+            first.network.send(
+                "set k\(number) 0 0 \(valueBytes) noreply\r\n\(value(valueBytes))\r\n", from: peer)
+        }
+        first.network.send("mn\r\n", from: peer)
+        let isStored = try first.turn { first.received(peer) == "MN\r\n" }
+        #expect(isStored)
+        #expect(try first.close())
+        let world = try World(
+            memoryBytes: memoryBytes, poolBlocks: poolBlocks, connections: 512, disk: disk)
+        let isRecovered = try world.turn { world.store.statistics().isRecovering == 0 }
+        #expect(isRecovered)
+        return world
+    }
+
+    @Test func requestsThatWaitForADiskKeepNobodyFromBeingAnswered() throws {
+        let world = try world(
+            400, valueBytes: 1000, memoryBytes: 32 << 20, poolBlocks: 32)
+        let honest = world.connect()
+        try world.settle()
+        world.network.holdsReads = true
+        let peers = (0..<300).map { _ in world.connect() }
+        for (number, peer) in peers.enumerated() {
+            let request = "append k\(number) 0 0 80\r\n\(value(80))\r\n"
+            world.network.send(String(repeating: request, count: 60), from: peer)
+        }
+        try world.turn(200)
+        #expect(world.shared.total("waitsForReadSlot") ?? 0 > 100, "nobody had to wait")
+        for _ in 0..<5 {
+            #expect(try turns(world, honest, "get none\r\n", ends: "END\r\n") != nil)
+            #expect(try turns(world, world.connect(), "stats\r\n", ends: "END\r\n") != nil)
+        }
+        #expect(world.shared.total("closedPoolDry") == 0)
+        world.network.releaseReads()
+        var replies = peers.map { _ in 0 }
+        let isOver = try world.turn {
+            for (number, peer) in peers.enumerated() {
+                replies[number] += world.received(peer).utf8.count { $0 == 10 }
+            }
+            return replies.allSatisfy { $0 == 60 }
+        }
+        #expect(isOver, "answers are missing")
+        #expect(try world.close())
+    }
+
+    /// Who reads nothing of large records holds what others' reads need, and gives way.
+    @Test func readsThatNeedMemoryAreNotKeptFromItByWhoReadsNothing() throws {
+        let world = try world(
+            401, valueBytes: 20_000, memoryBytes: 16 << 20, poolBlocks: 256)
+        let deaf = (0..<200).map { _ in world.connect() }
+        let honest = world.connect()
+        try world.settle()
+        for (number, peer) in deaf.enumerated() {
+            world.network.setAppetite(0, of: peer)
+            world.network.send("get k\(number) k\(number + 200)\r\n", from: peer)
+        }
+        try world.turn(200)
+        var tenths = 0
+        var received = ""
+        world.network.send("get k400\r\n", from: honest)
+        while !received.hasSuffix("END\r\n"), tenths < 60 {
+            try world.pass(milliseconds: 100)
+            received += world.received(honest)
+            tenths += 1
+        }
+        let isHit = received == "VALUE k400 0 20000\r\n\(value(20_000))\r\nEND\r\n"
+        #expect(isHit, "answered by \(received.prefix(20)) after \(tenths) tenths")
+        #expect(tenths < 20)
+        // Nobody else wanted what they held.
+        #expect(world.shared.total("closedStalledForOthers") ?? 0 > 0)
+        for peer in deaf { world.network.reset(peer) }
+        #expect(try world.close())
+    }
+}
