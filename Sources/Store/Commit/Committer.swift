@@ -59,7 +59,7 @@ struct Committer: ~Copyable {
         signals = store.signals
         self.now = now
         mapBudget = MapBudget(
-            mapBytes: disk.configuration.sizeBytes, transactionBytes: store.disk.transactionBytes)
+            mapBytes: disk.configuration.sizeBytes, transactionBytes: disk.transactionBytes)
         let interval = UInt64(disk.configuration.flushIntervalMilliseconds) * 1_000_000
         schedule = Schedule(interval: interval, at: now.nanoseconds)
         writer = Writer(store.log, number: store.configuration.workers + 1)
