@@ -58,7 +58,8 @@ BRIM_FLAGS ?= --store {folder}/store
 BENCH_FOLDER := .build/bench
 AS_USER := $(if $(filter 0,$(shell id -u)),-u nobody)
 
-.PHONY: run build test test-debug differential simulate sanitize format check-format bench micro swift
+.PHONY: run build test test-debug differential simulate sanitize format check-format bench micro
+.PHONY: swift
 .PHONY: interpose clean
 .PHONY: build-packages bench-packages micro-packages test-packages
 
