@@ -1,12 +1,10 @@
 // ClassicParser: memcached's protocols, from bytes to requests; the classic text protocol is here.
 //
-// It looks at the start of some input and says what stands there: a request, a fault, or too
-// little. It moves nothing and keeps no bytes: only that a retrieval line is being read, because
-// such a line is parsed key by key and may be longer than any buffer. The answer never depends on
-// how the bytes were cut on their way. Storage lines are in StorageLine.swift, lists of keys in
-// KeyLine.swift, meta commands in MetaLine.swift and MetaFlags.swift, the binary protocol in
-// BinaryRequest.swift, and who has not signed in has SignInLine.swift. Not here: what a request
-// does, replies (Reply.swift, BinaryReply.swift).
+// It says what stands at the start of some input: a request, a fault, or too little. It keeps no
+// bytes, only that a retrieval line is being read: such a line is parsed key by key and may be
+// longer than any buffer. The answer never depends on how bytes were cut. Besides: StorageLine,
+// KeyLine (lists of keys), MetaLine and MetaFlags, BinaryRequest, SignInLine (who has not signed
+// in). Not here: what a request does, replies (Reply.swift, BinaryReply.swift).
 
 import Primitives
 
@@ -219,7 +217,7 @@ public struct ClassicParser: BitwiseCopyable, Sendable {
     }
 
     /// The magic byte of the binary protocol, where text was spoken: answered by closing.
-    private func binary(_ input: Span<UInt8>) -> Parsed {
+    func binary(_ input: Span<UInt8>) -> Parsed {
         var fault = Fault(.otherProtocol, consumed: input.count)
         fault.closes = true
         return .fault(fault)

@@ -12,6 +12,7 @@ extension ClassicParser {
 
     /// What stands at the start of `input`.
     mutating func nextGuarded(_ input: Span<UInt8>) -> Parsed {
+        guard input[0] != 0x80 else { return binary(input) }
         let first = ByteScan.nonBlank(in: input, from: 0)
         switch wholeLine(input, from: first) {
         case .pending: return .needMore(atLeast: input.count &+ 1)

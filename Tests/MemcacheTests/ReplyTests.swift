@@ -61,6 +61,10 @@ private let key = Array("key".utf8)
         .metaSetMode: "CLIENT_ERROR invalid mode for ms M token\r\n",
         .metaArithmeticMode: "CLIENT_ERROR invalid mode for ma M token\r\n",
         .metaArithmeticFlags: "CLIENT_ERROR invalid or duplicate flag\r\n",
+        .unsigned: "CLIENT_ERROR unauthenticated\r\n",
+        .signInEnd: "CLIENT_ERROR bad command line termination\r\n",
+        .signInLong: "CLIENT_ERROR auth token too long\r\n",
+        .binaryUnknown: "", .binaryInvalid: "", .binaryUnsigned: "",
         .lineTooLong: "", .otherProtocol: "", .rest: "",
     ]
     for kind in Fault.Kind.allCases {

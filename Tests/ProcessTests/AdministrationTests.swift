@@ -12,6 +12,10 @@ extension ProcessTests {
             try Scenario.run("sign_in.\(scenario)")
         }
 
+        @Test func randomCommandsAreAnsweredAsByMemcached() throws {
+            try Scenario.run("differential.random_commands")
+        }
+
         @Test(arguments: [
             "lists_of_items", "lists_are_refused", "memory_limit", "counted_requests", "verbosity",
             "tools",

@@ -30,6 +30,10 @@ def lists_of_items():
                 names.add(line.removeprefix(b"mg "))
             assert names == keys
             assert client.ask(b"mn") == b"MN"
+            client.send(b"stats cachedump 1 100\r\n")
+            for _ in range(100):
+                assert re.fullmatch(rb"ITEM \S+ \[10 b; \d+ s\]", client.line())
+            assert client.line() == b"END"
 
 
 def lists_are_refused():

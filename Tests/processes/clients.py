@@ -170,9 +170,11 @@ def libmc_binary():
 
 def _libmc(binary):
     with _servers() as server:
+        behaviors = {"tcp_nodelay": True, "cas": True}
+        if not binary:
+            behaviors["verify_keys"] = True
         client = pylibmc.Client(
-            [f"127.0.0.1:{server.port}"], binary=binary,
-            behaviors={"tcp_nodelay": True, "cas": True} | ({} if binary else {"verify_keys": True}))
+            [f"127.0.0.1:{server.port}"], binary=binary, behaviors=behaviors)
         for value in (b"bytes", "text", 7, 1 << 60, True, 1.5, ["list"], {"a": 1}, b"", ""):
             assert client.set("typed", value) and client.get("typed") == value, value
         many = {f"key-{index}": "v" * index for index in range(500)}

@@ -158,9 +158,11 @@ def _packet(generator):
 RULES = (
     (rb"", rb"(VALUE \S+ \d+ \d+) \d+", rb"\1 #", "a CAS is another number"),
     (rb"", rb"VERSION \S+", b"VERSION", "versions differ"),
-    (rb"(set|add|replace|append|prepend|cas|ms) (k{251}|  )", rb"\AERROR\r\n|(format\r\n)(ERROR\r\n)+",
-     rb"\1", "memcached takes the value of a refused line for a command"),
-    (rb"ma .*\bq\b.*\bN30|ma .*\bN30.*\bq\b", rb"(?s).+", b"", "q is obeyed also where ma makes the number"),
+    (rb"(set|add|replace|append|prepend|cas|ms) (k{251}|  )",
+     rb"\AERROR\r\n|(format\r\n)(ERROR\r\n)+", rb"\1",
+     "memcached takes the value of a refused line for a command"),
+    (rb"ma .*\bq\b.*\bN30|ma .*\bN30.*\bq\b", rb"(?s).+", b"",
+     "q is obeyed also where ma makes the number"),
     (rb"shutdown", rb"(SERVER_)?ERROR: ", b"", "the text is that of newer versions"),
 )
 

@@ -342,6 +342,12 @@ extension Worker where Network: ~Copyable {
             beginListing(slot, .connections)
             return true
         }
+        if case .dump(.list(let limit)) = argument, !request.isBinary,
+            !shared.settings.isDumpDisabled
+        {
+            beginListing(slot, .dump, limit: limit)
+            return true
+        }
         var text = shared.text(argument, at: now)
         if request.isBinary { text = BinaryStatistics.packets(of: text, request.head) }
         var writer = replyWriter(space)

@@ -40,6 +40,18 @@ enum ItemLine {
         }
     }
 
+    /// `ITEM … [2 b; 0 s]`; a key that a line cannot hold is left out.
+    static func appendBrief(
+        _ item: ListedItem, _ key: Span<UInt8>, to writer: inout ByteWriter
+    ) {
+        for index in 0..<key.count where key[index] <= 0x20 || key[index] == 0x7f { return }
+        writer.append("ITEM ")
+        writer.append(key)
+        number(" [", UInt64(item.valueBytes), to: &writer)
+        number(" b; ", UInt64(item.expiry), to: &writer)
+        writer.append(" s]\r\n")
+    }
+
     private static func number(
         _ text: StaticString, _ value: UInt64, to writer: inout ByteWriter
     ) {

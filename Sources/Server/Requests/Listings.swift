@@ -1,5 +1,5 @@
 // Listings: replies of any length that are made a stretch at a time: `stats conns`, and the lists
-// of items for `lru_crawler metadump` and `mgdump`.
+// of items for `lru_crawler metadump`, `mgdump` and `stats cachedump`.
 //
 // A connection that is being answered with a list is served nothing else. The next stretch is made
 // when the one before has gone, so a client that does not read costs nobody anything.
@@ -12,21 +12,23 @@ internal import Store
 struct Listing: BitwiseCopyable {
     enum Kind: UInt8, BitwiseCopyable {
         case none, connections
-        /// `key=… exp=…` and `mg …`.
-        case items, keys
+        /// `key=… exp=…`, `mg …` and `ITEM …`.
+        case items, keys, dump
     }
 
     var kind = Kind.none
     /// Of connections.
     var connection = 0
     var item = ItemCursor()
+    /// Items that may still be listed.
+    var left = Int.max
 
     var isActive: Bool { kind != .none }
 }
 
 extension Worker where Network: ~Copyable {
-    mutating func beginListing(_ slot: Int, _ kind: Listing.Kind) {
-        connections[slot].listing = Listing(kind: kind)
+    mutating func beginListing(_ slot: Int, _ kind: Listing.Kind, limit: Int = .max) {
+        connections[slot].listing = Listing(kind: kind, left: limit)
         markReady(slot)
     }
 
@@ -48,7 +50,7 @@ extension Worker where Network: ~Copyable {
         switch connections[slot].listing.kind {
         case .none: break
         case .connections: writeConnections(slot, to: &writer)
-        case .items, .keys: writeItems(slot, to: &writer)
+        case .items, .keys, .dump: writeItems(slot, to: &writer)
         }
         addReply(slot, writer, space)
         markReady(slot)
@@ -70,25 +72,29 @@ extension Worker where Network: ~Copyable {
         let listing = connections[slot].listing
         let memory = door.memory
         var copy = writer
+        var left = listing.left
         let next = door.list(from: listing.item, bucketsMax: ServerLimits.listedBucketsMax) {
             item in
             guard copy.count + ServerLimits.listedBytesMax <= Door.copyBytesMax else {
                 return false
             }
+            guard left > 0 else { return true }
+            left -= 1
             memory.withBytes(item.keyOffset, item.keyBytes) { key in
-                if listing.kind == .items {
-                    ItemLine.append(item, key, to: &copy)
-                } else {
-                    ItemLine.append(key, to: &copy)
+                switch listing.kind {
+                case .items: ItemLine.append(item, key, to: &copy)
+                case .dump: ItemLine.appendBrief(item, key, to: &copy)
+                default: ItemLine.append(key, to: &copy)
                 }
             }
             return true
         }
         writer = copy
-        if let next {
+        if let next, left > 0 {
             connections[slot].listing.item = next
+            connections[slot].listing.left = left
         } else {
-            if listing.kind == .items { Reply.end(to: &writer) } else { writer.append("EN\r\n") }
+            if listing.kind == .keys { writer.append("EN\r\n") } else { Reply.end(to: &writer) }
             connections[slot].listing = Listing()
         }
     }

@@ -13,7 +13,7 @@ internal import Store
 enum StatisticsRequest: Equatable {
     case general, own, settings, items, slabs, sizes, connections, reset, store
     case detail(StatisticsDetail)
-    case dump
+    case dump(DumpRequest)
     case hotKeys(HotKeyRequest)
     case unknown
 
@@ -34,10 +34,41 @@ enum StatisticsRequest: Equatable {
         case "reset": self = .reset
         case "extstore": self = .store
         case "detail": self = .detail(StatisticsDetail(words.dropFirst().first))
-        case "cachedump": self = .dump
+        case "cachedump": self = .dump(DumpRequest(words))
         case "hotkeys":
             self = HotKeyRequest(words.dropFirst().first).map { .hotKeys($0) } ?? .unknown
         default: self = .unknown
+        }
+    }
+}
+
+/// What `stats cachedump <class> <limit>` is to do.
+enum DumpRequest: Equatable {
+    /// At most so many items.
+    case list(Int)
+    /// A class that is empty: there is only one that is not.
+    case nothing
+    case illegal, wrong
+
+    /// From all words, `cachedump` included; a limit of 0 is none.
+    init(_ words: [String]) {
+        guard words.count == 3, let number = UInt32(words[1]), let limit = UInt32(words[2]) else {
+            self = .wrong
+            return
+        }
+        switch number {
+        case 1: self = .list(limit == 0 ? .max : Int(limit))
+        case ..<64: self = .nothing
+        default: self = .illegal
+        }
+    }
+
+    /// The line that answers what lists nothing.
+    var line: String {
+        switch self {
+        case .list, .nothing: "END"
+        case .illegal: "CLIENT_ERROR Illegal slab id"
+        case .wrong: "CLIENT_ERROR bad command line"
         }
     }
 }
@@ -136,9 +167,9 @@ extension SharedState {
             lines.end("END")
         case .connections: lines.end("END")
         case .detail(.wrong): lines.end("CLIENT_ERROR usage: stats detail on|off|dump")
-        case .dump:
+        case .dump(let dump):
             lines.end(
-                settings.isDumpDisabled ? "CLIENT_ERROR stats cachedump not allowed" : "END")
+                settings.isDumpDisabled ? "CLIENT_ERROR stats cachedump not allowed" : dump.line)
         case .unknown: lines.end("ERROR")
         }
         return lines.bytes

@@ -298,9 +298,10 @@ extension Worker where Network: ~Copyable {
         counters.add(.batches)
         for index in 0..<batchCount { door.prefetchRecord(batch[index].hash) }
         var index = 0
-        let isObserved = shared.observers.isActive
         while index < batchCount {
             let slot = Int(batch[index].slot)
+            // A request before may have switched it on.
+            let isObserved = shared.observers.isActive
             let hits = isObserved ? counters.value(.getHits) : 0
             guard !isOutputFull else {
                 takeBack(index)

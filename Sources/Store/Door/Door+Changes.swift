@@ -295,7 +295,10 @@ extension Door {
                 return .done(bury(subject, key, hash, shard) ? .touched : .wait)
             }
             let noted = writer.noteHit(at, slot)
-            if record.expiry == expiry { return .done(.touched) }
+            if record.expiry == expiry {
+                noteAccess(record)
+                return .done(.touched)
+            }
             let origin = Origin(
                 order: record.order, value: valueExtent(slot, record),
                 valueBytes: record.valueBytes,
