@@ -106,8 +106,8 @@ package final class World {
         }
     }
 
-    /// Moves the clocks by less than a second, in steps of the worker's alarm. `idle`: turns without
-    /// news after which a step is over.
+    /// Moves the clocks by less than a second, in steps of the worker's alarm. `idle`: turns
+    /// without news after which a step is over.
     package func pass(milliseconds: Int, idle: Int = 48) throws {
         for _ in 0..<(milliseconds + 99) / 100 {
             moment.nanoseconds += 100_000_000
