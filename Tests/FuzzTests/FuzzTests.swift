@@ -21,7 +21,7 @@ import brim
     @Test(arguments: FuzzTarget.allCases)
     func noRandomInputIsComplainedOf(_ target: FuzzTarget) {
         var chance = Chance(seed: 7)
-        for _ in 0..<(target == .worker ? 40 : 400) {
+        for _ in 0..<(target == .worker ? 10 : 400) {
             let bytes = (0..<chance.below(400)).map { _ in UInt8(chance.below(256)) }
             let complaint = target.run(bytes)
             #expect(complaint == nil, "\(target.rawValue): \(bytes)")

@@ -41,7 +41,12 @@ struct ModelClient {
     }
 
     /// Whether everything that was sent whole is answered.
-    var isAnswered: Bool { asked.first.map { $0.end > sentBytes } ?? true }
+    var isAnswered: Bool {
+        asked.allSatisfy { asked in
+            if case .set(_, _, isQuiet: true) = asked.request { return true }
+            return asked.end > sentBytes
+        }
+    }
 
     var waitsFor: String { asked.first.map { "\($0.request)" } ?? "nothing" }
 
@@ -95,11 +100,10 @@ struct ModelClient {
             let complaint: String?
             switch next.request {
             case .set(let key, let value, isQuiet: true):
-                guard next.end <= sentBytes, asked.count > 1 || received.isEmpty else {
-                    return "an answer to a quiet set"
-                }
                 // Done, or refused, when what follows is answered.
-                guard asked.count > 1, !received.isEmpty else { return nil }
+                guard asked.count > 1, !received.isEmpty else {
+                    return received.isEmpty ? nil : "an answer to a quiet set"
+                }
                 values[key] = value
                 doubts.insert(key)
                 complaint = nil

@@ -109,13 +109,14 @@ package final class World {
         }
     }
 
-    /// Moves the clocks by less than a second, in steps of the worker's alarm.
-    package func pass(milliseconds: Int) throws {
+    /// Moves the clocks by less than a second, in steps of the worker's alarm. `idle`: turns
+    /// without news after which a step is over.
+    package func pass(milliseconds: Int, idle: Int = 48) throws {
         for _ in 0..<(milliseconds + 99) / 100 {
             moment.nanoseconds += 100_000_000
             clock.move(to: moment)
             network.advance(nanoseconds: 100_000_000)
-            try settle()
+            try settle(idle: idle)
         }
     }
 

@@ -1,13 +1,10 @@
 // Blocks: the buffers that bytes lie in between a socket and a request, and their chains.
 //
-// There are three kinds, told apart by number: the provided receive buffers of the ring come first,
-// the large and then the small blocks of the worker's own pool follow. Small blocks are pieces of
-// large ones: of some always, of others while input needs them. Behind these come lodgings, which
-// lie in the cache's memory: input that cannot be executed now, while the pool is short. A chain
-// may hold all kinds.
-// A provided buffer belongs to a connection within one turn only; what is left of it at the end of
-// the turn moves to the pool, which therefore keeps a block in reserve for every provided buffer
-// that is out. Who owns which chain is the connection's business.
+// Told apart by number: provided receive buffers of the ring, large and small blocks of the
+// worker's pool, and lodgings, in the cache's memory, for input that waits while the pool is short.
+// Small blocks are pieces of large ones: some always, others while input needs them. A provided
+// buffer belongs to a connection within one turn; what is left then moves to the pool, which keeps
+// a block in reserve for each that is out. Who owns which chain is the connection's business.
 
 internal import Primitives
 internal import Store

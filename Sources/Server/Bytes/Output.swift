@@ -308,8 +308,7 @@ extension Worker where Network: ~Copyable {
     /// Whether what a connection has sent lies better in the cache's memory: it cannot be executed
     /// now, whoever is to blame, and the pool is short of room for those who can be.
     private mutating func shouldLodge(_ slot: Int) -> Bool {
-        guard connections[slot].wait != .nothing || connections[slot].isBehind else { return false }
-        return connections[slot].inputBytes > ServerLimits.smallBlockBytes && !blocks.isRoomy
+        (connections[slot].wait != .nothing || connections[slot].isBehind) && !blocks.isRoomy
     }
 
     /// Copies a block's content to the cache's memory; nil if there is none now.
