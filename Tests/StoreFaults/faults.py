@@ -23,8 +23,8 @@ SWITCH = """internal import Glibc
 /// Which mistake is made.
 enum SimulatedFault {
     static let number: Int = {
-        guard let text = getenv("SIMULATED_FAULT") else { return 0 }
-        return Int(atoi(text))
+        guard let text = unsafe getenv("SIMULATED_FAULT") else { return 0 }
+        return Int(unsafe atoi(text))
     }()
     static func isOn(_ wanted: Int) -> Bool { number == wanted }
 }
@@ -66,6 +66,8 @@ FAULTS = [
          "                if !ON { written.note(key: SegmentKey.make(sequence, part: part)) }\n"),
     ]),
     ("stretches_dropped", "what the last run had open is dropped if it cannot be sealed", [
+        (STORE + "Commit/Committer+Write.swift", "internal import SegmentLog\n",
+         "internal import SegmentLog\ninternal import Synchronization\n"),
         (STORE + "Commit/Committer+Write.swift",
          "        try rebuildLastRun(files)\n",
          "        do throws(LMDBError) {\n            try rebuildLastRun(files)\n"

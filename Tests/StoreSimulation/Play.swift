@@ -195,7 +195,7 @@ package final class Play: @unchecked Sendable {
         guard let played else { return }
         for client in clients { client.close() }
         clients = []
-        played.stop(deadline: now.nanoseconds + 3_000_000_000)
+        played.stop(deadline: now.nanoseconds + 4_500_000_000)
         var steps = 0
         while !isDead, !(stepCommitter() == .ended) {
             pass(1 + UInt64(chance.below(20_000_000)))
