@@ -58,6 +58,7 @@ public struct ServerMemory: BitwiseCopyable, Sendable, Equatable {
             + Mailbox.byteCount(connectionsMax: connectionsMax)
             + ConnectionRoll.byteCount(slots: slots)
             + Counters.rowBytes
+            + LatencyRow.bytes + TurnLatency.bytes
         networkBytes = perWorker * workers
         storeBytes = max(memoryBytes - networkBytes, 4 << 20)
     }

@@ -120,6 +120,7 @@ extension Worker where Network: ~Copyable {
         Reply.lineEnd(to: &writer)
         if reads[number].endsKeys { Reply.end(to: &writer) }
         counters.add(.getHits)
+        latency.wasRead(isHit: true, from: reads[number].startedAt, to: now.nanoseconds)
         becomeText(number, slot, writer, space)
         if connections[slot].phase == .open { readDecided(slot) }
     }
@@ -166,6 +167,7 @@ extension Worker where Network: ~Copyable {
             guard let space = takeScratch() else { return }
             counters.add(.waitsExpired)
             counters.add(.getMisses)
+            latency.wasRead(isHit: false, from: reads[number].startedAt, to: now.nanoseconds)
             var writer = replyWriter(space)
             if reads[number].endsKeys { Reply.end(to: &writer) }
             let slot = Int(reads[number].connection)

@@ -20,6 +20,8 @@ public final class SharedState: Sendable {
     /// Names of the ring's features, and of the listeners' addresses, once known.
     let facts = ServerFacts()
     private let rows: Region
+    private let latencyRows: Region
+    private let latencyScale: LatencyScale
     private let words: Region
     private let controlWaker: Waker?
 
@@ -46,6 +48,8 @@ public final class SharedState: Sendable {
         self.mailboxes = mailboxes
         self.rolls = rolls
         rows = try Region.map(byteCount: (settings.workers + 1) * Counters.rowBytes)
+        latencyRows = try Region.map(byteCount: settings.workers * LatencyRow.bytes)
+        latencyScale = try LatencyScale()
         words = try Region.map(byteCount: 4096)
         isAccepting = true
     }
@@ -55,6 +59,7 @@ public final class SharedState: Sendable {
     func counters(worker: Int) -> Counters { Counters(rows, row: worker) }
     /// The control thread's row.
     var controlCounters: Counters { Counters(rows, row: workerCount) }
+    func latency(worker: Int) -> LatencyRow { LatencyRow(latencyRows, row: worker, latencyScale) }
     func roll(worker: Int) -> ConnectionRoll { rolls[worker] }
 
     /// A counter over all threads.
@@ -68,6 +73,7 @@ public final class SharedState: Sendable {
 
     /// `stats reset`.
     func resetCounters() {
+        for worker in 0..<workerCount { latency(worker: worker).reset() }
         for row in 0...workerCount {
             for counter in Counter.allCases { Counters(rows, row: row).reset(counter) }
         }
