@@ -13,7 +13,7 @@ enum Exceptions {
         "Store.StoreStatistics": 57,
         "Load.RunWorker": 33,
         // One for each flag of the command line.
-        "brim.Flags": 28,
+        "brim.Flags": 34,
     ]
 
     /// Words that comments name and that are no names of the code.
@@ -26,6 +26,9 @@ enum Exceptions {
 
     /// Names that libraries ask for, and that nothing here calls.
     static let demandedNames: Set<String> = [
+        // swift-nio, of the handlers of a connection.
+        "InboundIn", "OutboundOut", "channelRead", "handlerAdded", "channelInactive",
+        "errorCaught",
         // ArgumentParser, before a command runs.
         "validate",
         // The compiler, for each value in a text of a type's own; and for `for`.

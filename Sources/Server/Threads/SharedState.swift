@@ -82,6 +82,34 @@ public final class SharedState: Sendable {
     /// Connections that are open, or handed over and about to be.
     public var connectionCount: Int { mailboxes.reduce(0) { $0 + $1.connectionCount } }
 
+    // MARK: For those who watch
+
+    /// Where in its life the server is; the control thread says so.
+    public internal(set) var phase: ServerPhase {
+        get { ServerPhase(rawValue: words.atomic32(at: 4032).loadAcquire()) ?? .starting }
+        set { words.atomic32(at: 4032).storeRelease(newValue.rawValue) }
+    }
+
+    /// Takes the server from one phase to another; false if it was not in the first. Any thread.
+    public func changePhase(from before: ServerPhase, to after: ServerPhase) -> Bool {
+        words.atomic32(at: 4032).replace(before.rawValue, with: after.rawValue)
+    }
+
+    /// Turns that each worker has begun. One that does not count for seconds stands still: each has
+    /// a timer of a second.
+    public var turnCounts: [UInt64] {
+        (0..<workerCount).map { counters(worker: $0).value(.turns) }
+    }
+
+    /// Connections of each worker.
+    public var connectionCounts: [Int] { mailboxes.map(\.connectionCount) }
+
+    /// Whether the index is being refilled.
+    public var isRecovering: Bool { storeStatistics().isRecovering == 1 }
+
+    /// The system's clocks, as the server's own times are taken.
+    public static func now() -> Moment { TimeSource.system.now() }
+
     // MARK: Wishes
 
     /// When a worker last found nothing left of such memory, in nanoseconds of the monotonic

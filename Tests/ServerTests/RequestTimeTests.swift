@@ -1,11 +1,11 @@
-// TurnLatencyTests: every request is in one histogram, once, and for as long as it took.
+// RequestTimeTests: every request is in one histogram, once, and for as long as it took.
 
 import Primitives
 import Server
 import Store
 import Testing
 
-@Suite struct TurnLatencyTests {
+@Suite struct RequestTimeTests {
     /// What `stats latency` says, by name.
     private func latency(_ world: World) throws -> [String: Double] {
         let asker = world.connect()
