@@ -32,7 +32,7 @@ extension ProcessTests {
 
         /// What is large, slow, cut off or random, once more without io_uring.
         @Test(arguments: [
-            "transcripts.whole", "behaviour.slow_readers", "behaviour.half_close",
+            "transcripts.as_written", "behaviour.slow_readers", "behaviour.half_close",
             "behaviour.random_bytes", "behaviour.stops_under_load",
         ])
         func epollServesAlike(_ scenario: String) throws {
