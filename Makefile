@@ -24,7 +24,8 @@ BUILD_PACKAGES := liblmdb-dev liburing-dev pkg-config
 MICRO_PACKAGES := $(BUILD_PACKAGES) binutils python3 valgrind
 BENCH_PACKAGES := $(BUILD_PACKAGES) memcached
 TEST_PACKAGES := $(BUILD_PACKAGES) binutils chromium gcc make memcached libmemcached-tools \
-	netcat-openbsd python3 python3-pymemcache python3-pylibmc python3-memcache strace valgrind
+	netcat-openbsd python3 python3-pymemcache python3-pylibmc python3-memcache \
+	python3-prometheus-client strace valgrind
 
 # The release links Swift's library statically. Its objects are not those of the tests, so it has
 # a folder of its own: sharing one would rebuild everything at each change from one to the other.

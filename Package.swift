@@ -33,6 +33,8 @@ let package = Package(
         .package(
             url: "https://github.com/apple/swift-configuration", exact: "1.4.0", traits: []),
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", exact: "0.2.0"),
+        // HTTP for the admin port.
+        .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
         // Tests only: what the reader of the settings file is compared with.
         .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
     ],
@@ -53,10 +55,20 @@ let package = Package(
             name: "Server",
             dependencies: ["Store", "Memcache", "Uring", "Primitives"],
             swiftSettings: strict),
+        .target(
+            name: "Admin",
+            dependencies: [
+                "Server", "Uring", "Primitives",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ],
+            resources: [.embedInCode("page.html")],
+            swiftSettings: strict),
         .executableTarget(
             name: "brim",
             dependencies: [
-                "Server", "Store", "Uring", "Primitives",
+                "Admin", "Server", "Store", "Uring", "Primitives",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Configuration", package: "swift-configuration"),

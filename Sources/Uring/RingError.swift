@@ -13,6 +13,11 @@ public enum RingError: Error, Equatable {
     case kernelLacks(String)
     /// A submission failed with an errno that cannot be retried.
     case submission(errno: Int32)
+    /// epoll is refused: the errno.
+    case pollDenied(errno: Int32)
+
+    /// Whether the errno says that the process or the system has no descriptor left.
+    static func isShortage(_ code: Int32) -> Bool { code == EMFILE || code == ENFILE }
 
     /// One line: the error by name, its likely cause, what to do. Reads the sysctl's value.
     public var explanation: String {
@@ -39,7 +44,10 @@ public enum RingError: Error, Equatable {
         case .kernelLacks(let feature):
             return "io_uring of this kernel lacks \(feature); run on Linux 6.1 or newer"
         case .submission:
-            return "io_uring stopped working (\(errnoName)); the kernel's log may say why"
+            return "the ring stopped working (\(errnoName)); the kernel's log may say why"
+        case .pollDenied:
+            return "epoll is refused (\(errnoName)); raise the limit of descriptors "
+                + "(ulimit -n, LimitNOFILE=)"
         }
     }
 
@@ -63,9 +71,10 @@ public enum RingError: Error, Equatable {
     }
 
     /// The errno, by name.
-    private var errnoName: String {
+    public var errnoName: String {
         switch self {
-        case .denied(let code), .submission(let code): SystemError.name(code)
+        case .denied(let code), .submission(let code), .pollDenied(let code):
+            SystemError.name(code)
         case .memory: SystemError.name(ENOMEM)
         case .kernelLacks: ""
         }

@@ -148,13 +148,14 @@ enum Arguments {
     private static let longs: [String: Meaning] = {
         var table: [String: Meaning] = [
             "config": .value("config"), "check-config": .plain("check-config"),
+            "probe": .plain("probe"),
             "version": .plain("version"), "help": .plain("help"),
         ]
         for name in SettingName.allCases {
             table[name.rawValue] =
                 switch name {
                 case .verbose, .disableCas, .noStore, .daemon, .enableShutdown, .disableFlushAll,
-                    .disableDumping, .enableSasl:
+                    .disableDumping, .enableSasl, .adminMetricsAuth:
                     .plain(name.rawValue)
                 default: .value(name.rawValue)
                 }

@@ -1,5 +1,6 @@
 // Command: what `brim` does from its first argument to its exit code.
 
+internal import Admin
 internal import ArgumentParser
 internal import Glibc
 internal import Primitives
@@ -32,6 +33,7 @@ enum Command {
             let layers = try Layers(flags: flags, environment: environment)
             var plan = try Resolution(layers: layers, environment: environment).plan()
             plan.warnings.insert(contentsOf: expansion.warnings + layers.warnings, at: 0)
+            if flags.probe { return Probe.run(plan.settings) }
             return flags.checkConfig ? show(plan) : serve(plan)
         } catch let error as UsageError {
             complain(error.line)
@@ -70,7 +72,9 @@ enum Command {
         for warning in plan.warnings {
             events.warning(.settingsWarning, "text=\(quoted: warning)")
         }
-        return Daemon.run(settings: plan.settings, events: events)
+        return Daemon.run(settings: plan.settings, events: events) {
+            try AdminServer.start(listeners: $0, shared: $1, events: $2)
+        }
     }
 
     private static func complain(_ text: String) {

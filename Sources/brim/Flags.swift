@@ -155,11 +155,39 @@ struct Flags: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
+            "auto: io_uring, or epoll where that is refused; io_uring; epoll. (default: auto)",
+            valueName: "engine"))
+    var engine: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Address for metrics, health and the live page, over HTTP: host:port, [v6]:port or"
+                + " unix:/path; several as with -l. (default: none)", valueName: "address"))
+    var adminListen: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "File of the token that the admin port asks for.", valueName: "path"))
+    var adminTokenFile: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Names by which browsers may call the admin port, with commas.", valueName: "names"))
+    var adminHosts: String?
+
+    @Flag(help: "Ask for the token on /metrics, too.")
+    var adminMetricsAuth = false
+
+    @Option(
+        help: ArgumentHelp(
             "File of settings; flags and BRIM_… variables go before it.", valueName: "file"))
     var config: String?
 
     @Flag(help: "Print the settings in effect and exit.")
     var checkConfig = false
+
+    @Flag(help: "Ask a running server whether it is ready, as these settings name it; exit 0 or 1.")
+    var probe = false
 
     @Flag(name: [.customShort("V"), .customLong("version")], help: "Print the version and exit.")
     var version = false
@@ -195,6 +223,11 @@ struct Flags: ParsableCommand {
         texts[.durability] = durability
         texts[.flushInterval] = flushInterval
         texts[.idleTimeout] = idleTimeout
+        texts[.engine] = engine
+        texts[.adminListen] = adminListen.isEmpty ? nil : adminListen.joined(separator: ",")
+        texts[.adminTokenFile] = adminTokenFile
+        texts[.adminHosts] = adminHosts
+        texts[.adminMetricsAuth] = adminMetricsAuth ? "true" : nil
         return texts
     }
 }

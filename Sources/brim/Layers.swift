@@ -69,7 +69,9 @@ struct Layers {
             return text
         } catch {
             let list = try? layer.snapshot.value(forKey: key, type: .stringArray).value?.content
-            guard name == .listen, case .stringArray(let texts)? = list else {
+            guard name == .listen || name == .adminListen || name == .adminHosts,
+                case .stringArray(let texts)? = list
+            else {
                 throw UsageError(
                     "bad value for \(name.spelling(from: layer.origin)): allowed is one value")
             }

@@ -19,6 +19,7 @@ struct Resolution {
         try readLimits(&settings)
         var warnings = try readUser(&settings)
         try readStore(&settings)
+        settings.admin = try readAdmin()
         do {
             let checked = try settings.checked()
             warnings += checked.warnings
@@ -95,7 +96,36 @@ struct Resolution {
         settings.isSASLEnabled = try value(.enableSasl, "true or false", Values.flag) ?? false
         // Where Debian's memcached looks.
         settings.saslFile = environment["MEMCACHED_SASL_PWDB"]
+        settings.engine =
+            try value(.engine, "auto, io_uring, epoll") { EngineChoice(rawValue: $0) } ?? .auto
         settings.pidFile = try value(.pidfile, "a path") { $0.isEmpty ? nil : $0 }
+    }
+
+    private func readAdmin() throws(UsageError) -> AdminSettings {
+        var admin = AdminSettings()
+        if let choice = try layers.choice(.adminListen) {
+            for part in choice.text.split(separator: ",", omittingEmptySubsequences: false) {
+                if part.hasPrefix("unix:/"),
+                    part.utf8.count - 5 <= Settings.unixSocketPathBytesMax
+                {
+                    admin.unixSocketPaths.append(String(part.dropFirst(5)))
+                } else if let (host, port) = Values.address(String(part)), let port {
+                    admin.addresses.append(ListenAddress(host: host, port: port))
+                } else {
+                    throw fault(
+                        .adminListen, choice, "host:port, [v6]:port, unix:/path, joined by commas")
+                }
+            }
+        }
+        admin.tokenFile = try value(.adminTokenFile, "a path") { $0.isEmpty ? nil : $0 }
+        if let names = try layers.choice(.adminHosts) {
+            admin.hosts = names.text.split(separator: ",").map {
+                String($0.drop { $0 == " " }).lowercased()
+            }
+        }
+        admin.isMetricsAuthenticated =
+            try value(.adminMetricsAuth, "true or false", Values.flag) ?? false
+        return admin
     }
 
     private func readUser(_ settings: inout Settings) throws(UsageError) -> [String] {

@@ -81,6 +81,14 @@ private let accepted: [FlagCase] = [
     FlagCase("-R 1", "max-reqs-per-event", "1"),
     FlagCase("--max-reqs-per-event=33", "max-reqs-per-event", "33"),
     FlagCase("--idle-timeout 30", "idle-timeout", "30"),
+    FlagCase("--admin-listen 127.0.0.1:9150", "admin-listen", "127.0.0.1:9150"),
+    FlagCase(
+        "--admin-listen [::1]:1 --admin-listen=unix:/a,*:2", "admin-listen",
+        "[::1]:1,0.0.0.0:2,unix:/a"),
+    FlagCase("--admin-metrics-auth", "admin-metrics-auth", "true"),
+    FlagCase("", "engine", "auto"),
+    FlagCase("--engine=epoll", "engine", "epoll"),
+    FlagCase("--engine io_uring", "engine", "io_uring"),
     // Switches, alone and in clusters.
     FlagCase("", "verbose", "0"),
     FlagCase("-v", "verbose", "1"),
@@ -162,6 +170,8 @@ private let refused: [FaultCase] = [
     FaultCase("-b 0", "-b", "1 to 65535"),
     FaultCase("-R 0", "-R", "1 to 1000000"),
     FaultCase("-u no-such-user", "-u", "no-such-user"),
+    FaultCase("--admin-listen 9150", "--admin-listen", "host:port"),
+    FaultCase("--engine select", "--engine", "auto, io_uring, epoll"),
     FaultCase("--idle-timeout -1", "--idle-timeout", "0 to 2592000"),
     FaultCase("--store-size 1m", "--store-size", "64m to 16384g"),
     FaultCase("--durability none", "--durability", "none", "interval, ack"),
@@ -216,8 +226,8 @@ private let refused: [FaultCase] = [
                 "max-item-size", "listen-backlog", "max-reqs-per-event", "user", "pidfile",
                 "verbose", "disable-cas", "daemon", "enable-shutdown", "disable-flush-all",
                 "disable-dumping", "protocol", "auth-file", "enable-sasl", "store", "store-size",
-                "durability", "flush-interval",
-                "idle-timeout",
+                "durability", "flush-interval", "idle-timeout", "engine", "admin-listen",
+                "admin-token-file", "admin-hosts", "admin-metrics-auth",
             ])
     }
 

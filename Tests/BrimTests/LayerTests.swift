@@ -42,6 +42,11 @@ private let whole = """
     durability: ack
     flush-interval: 20
     idle-timeout: 60
+    engine: epoll
+    admin-listen: 127.0.0.1:9150,unix:/run/a.sock
+    admin-token-file: /etc/brim/token
+    admin-hosts: Cache.example, other
+    admin-metrics-auth: true
 
     """
 
@@ -72,6 +77,11 @@ private let wholeReport = """
     durability ack
     flush-interval 20
     idle-timeout 60
+    engine epoll
+    admin-listen 127.0.0.1:9150,unix:/run/a.sock
+    admin-token-file /etc/brim/token
+    admin-hosts cache.example,other
+    admin-metrics-auth true
 
     """
 
@@ -190,6 +200,7 @@ private let wholeReport = """
         ("user: 'a", "ends in its line"), ("user: |\n  a", "quote"), ("user:a", "blank"),
         ("user: \"\\x41\"", "after \\"), ("listen: [a, b] c", "comment"),
         ("disable-cas: 7", "true or false"), ("idle-timeout: 1.5", "0 to 2592000"),
+        ("engine: kqueue", "auto, io_uring, epoll"), ("admin-listen: localhost", "host:port"),
     ])
     func aFaultInTheFileIsOneLineThatNamesTheFile(_ text: String, _ part: String) throws {
         let run = try withFile(text + "\n") { try Brim.check("--config \($0)") }

@@ -26,6 +26,19 @@ extension ProcessTests {
             try Scenario.run("limits.rings_refused")
         }
 
+        @Test func whereRingsAreRefusedEpollServes() throws {
+            try Scenario.run("limits.epoll_where_rings_are_refused")
+        }
+
+        /// What is large, slow, cut off or random, once more without io_uring.
+        @Test(arguments: [
+            "transcripts.as_written", "behaviour.slow_readers", "behaviour.half_close",
+            "behaviour.random_bytes", "behaviour.stops_under_load",
+        ])
+        func epollServesAlike(_ scenario: String) throws {
+            try Scenario.run(scenario, engine: "epoll")
+        }
+
         @Test(arguments: ["connection_limit", "idle_timeout", "few_descriptors"])
         func limitsAreKept(_ scenario: String) throws {
             try Scenario.run("limits.\(scenario)")

@@ -14,12 +14,14 @@ enum Scenario {
     /// Longer than run.py lets a scenario take, so that the children end by its hand.
     private static let secondsMax = 180
 
-    /// Runs a scenario, named `file.function`; what it printed is the comment of a failure.
-    static func run(_ name: String) throws {
+    /// Runs a scenario, named `file.function`, on that engine; what it printed is the comment of a
+    /// failure.
+    static func run(_ name: String, engine: String? = nil) throws {
         let script = packageFolder.appending(path: "Tests/processes/run.py").path
         let brim = productsFolder.appending(path: "brim").path
         let child = try Child.run(
-            "/usr/bin/python3", [script, "--brim", brim, name],
+            "/usr/bin/python3",
+            [script, "--brim", brim] + (engine.map { ["--engine", $0] } ?? []) + [name],
             environment: ["PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"],
             secondsMax: secondsMax)
         let said = child.output + child.errors

@@ -18,8 +18,14 @@ enum Layers {
         "Server": [
             "Store", "Memcache", "Uring", "Primitives", "Glibc", "Synchronization",
         ],
+        // HTTP for operators, on a thread of its own; never on a worker's.
+        "Admin": [
+            "Server", "Uring", "Primitives", "Glibc", "Synchronization", "NIOCore", "NIOPosix",
+            "NIOHTTP1",
+        ],
         "brim": [
-            "Server", "Store", "Uring", "Primitives", "Glibc", "ArgumentParser", "Configuration",
+            "Admin", "Server", "Store", "Uring", "Primitives", "Glibc", "ArgumentParser",
+            "Configuration",
             "Logging", "Foundation", "FoundationEssentials",
         ],
         "Load": ["Memcache", "Uring", "Primitives", "Glibc", "Synchronization", "Histogram"],

@@ -1,17 +1,16 @@
-// FullSocketTests: what the kernel's ring says of sockets that are full, and of peers that send no
-// more.
+// FullSocketTests: what the rings say of sockets that are full, and of peers that send no more.
 
 import Glibc
 import Primitives
 import Testing
 import Uring
 
-extension KernelRingTests {
+extension RingPromises where Network: ~Copyable {
     /// Over TCP: a wait for a peer that sends no more goes on, and costs no thread.
-    @Test func roomIsAwaitedAlsoWhereThePeerSendsNoMore() throws {
+    static func roomIsAwaitedAlsoWhereThePeerSendsNoMore() throws {
         let listener = try Listener.tcp(.loopback(port: 0))
         defer { listener.close() }
-        var ring = try KernelRing(configuration: .small())
+        var ring = try Network(configuration: .small())
         ring.accept(listener.socket, token: token(.accept))
         let far = try Socket.connected(to: listener.address)
         let near = Socket(descriptor: try ring.await().result)
@@ -19,10 +18,13 @@ extension KernelRingTests {
         let memory = try Region.map(byteCount: 16 << 20)
         shutdown(far.descriptor, Int32(SHUT_WR))
         let sent = try fill(near, memory, &ring)
-        ring.awaitRoom(near, repeatedly: false, token: token(.room, 1))
-        #expect(try ring.await().isArmed == false, "told at once, for nothing")
+        if Network.engine == .uring {
+            // It may; epoll does not.
+            ring.awaitRoom(near, repeatedly: false, token: token(.room, 1))
+            #expect(try ring.await().isArmed == false, "told at once, for nothing")
+        }
         ring.awaitRoom(near, repeatedly: true, token: token(.room, 2))
-        #expect(try ring.await().isArmed)
+        if Network.engine == .uring { #expect(try ring.await().isArmed) }
         ring.send(near, from: memory, at: 0, count: 1 << 20, token: token(.send))
         #expect(try ring.await().result == -EAGAIN)
         let drain = try Thread(name: "drain") {
@@ -44,7 +46,9 @@ extension KernelRingTests {
     }
 
     /// Sends until the socket takes no more; how many bytes.
-    private func fill(_ socket: Socket, _ memory: Region, _ ring: inout KernelRing) throws -> Int {
+    private static func fill(_ socket: Socket, _ memory: Region, _ ring: inout Network) throws
+        -> Int
+    {
         var sent = 0
         while true {
             ring.send(socket, from: memory, at: 0, count: 16 << 20, token: token(.send))

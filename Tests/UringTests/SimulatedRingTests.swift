@@ -402,12 +402,18 @@ import Uring
     }
 
     @Test(.needsRing) func theSameEchoRunsOnTheKernel() throws {
+        try echo(try KernelRing(configuration: .small(buffers: 4, bytes: 64)))
+    }
+
+    @Test func theSameEchoRunsOnEpoll() throws {
+        try echo(try PollRing(configuration: .small(buffers: 4, bytes: 64)))
+    }
+
+    private func echo<Network: Ring & ~Copyable>(_ ring: consuming Network) throws {
         let listener = try Listener.tcp(.loopback(port: 0))
         defer { listener.close() }
         let address = listener.address
-        var server = try EchoServer(
-            try KernelRing(configuration: .small(buffers: 4, bytes: 64)),
-            listener: listener.socket, slots: 16)
+        var server = try EchoServer(ring, listener: listener.socket, slots: 16)
         let text = String((0..<20_000).map { Character(UnicodeScalar(UInt8(65 + $0 % 26))) })
         let results = try Region.pages(1)
         let thread = try Thread(name: "clients") {

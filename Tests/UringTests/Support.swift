@@ -78,7 +78,7 @@ extension Socket {
     }
 }
 
-extension KernelRing {
+extension Ring where Self: ~Copyable {
     /// Waits for one completion.
     mutating func await() throws -> Completion {
         while true {

@@ -1,6 +1,5 @@
 """The limits that are set for a server, and that others set for it."""
 
-import ctypes
 import errno
 import os
 import pwd
@@ -118,34 +117,8 @@ def few_descriptors():
         clients[0].close()
 
 
-#: The number of io_uring_setup(2), on all architectures, and of prctl's seccomp option.
-IO_URING_SETUP, PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 425, 38, 22, 2
-
-
-class _Filter(ctypes.Structure):
-    _fields_ = [("code", ctypes.c_uint16), ("jt", ctypes.c_uint8), ("jf", ctypes.c_uint8),
-                ("k", ctypes.c_uint32)]
-
-
-class _Program(ctypes.Structure):
-    _fields_ = [("len", ctypes.c_uint16), ("filter", ctypes.POINTER(_Filter))]
-
-
-def _refuse_rings(error):
-    """Makes io_uring_setup fail from now on, as a container's seccomp profile does."""
-    filters = (_Filter * 4)(
-        _Filter(0x20, 0, 0, 0),  # load the number of the call
-        _Filter(0x15, 0, 1, IO_URING_SETUP),  # if it is this one
-        _Filter(0x06, 0, 0, 0x50000 | error),  # fail with the errno
-        _Filter(0x06, 0, 0, 0x7FFF0000))  # else allow it
-    program = _Program(4, filters)
-    libc = ctypes.CDLL(None, use_errno=True)
-    assert libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
-    assert libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(program), 0, 0) == 0
-
-
 def rings_refused():
-    """Without io_uring: one line that names the error, the likely cause and what to do."""
+    """If io_uring is asked for: one line that names the error, the likely cause, what to do."""
     expected = {
         errno.EPERM: (r"\(EPERM\)", r"seccomp|io_uring_disabled",
                       r"--security-opt seccomp=|sysctl -w kernel.io_uring_disabled=0"),
@@ -157,8 +130,8 @@ def rings_refused():
         for error, patterns in expected.items():
             done = subprocess.run(
                 [str(support.brim), "-m", "64", "-l", "127.0.0.1:0",
-                 "--store", str(place / "store")],
-                preexec_fn=lambda error=error: _refuse_rings(error), capture_output=True,
+                 "--store", str(place / "store"), "--engine", "io_uring"],
+                preexec_fn=lambda error=error: support.refuse_rings(error), capture_output=True,
                 text=True, timeout=support.START_SECONDS_MAX, env={"HOME": "/nonexistent"})
             lines = [line for line in (done.stdout + done.stderr).splitlines()
                      if "running as root" not in line]
@@ -167,8 +140,26 @@ def rings_refused():
             for pattern in patterns:
                 assert re.search(pattern, lines[0]), (pattern, lines[0])
             assert not (place / "store").exists(), "nothing is begun before that is clear"
-    readme = (support.HERE.parent.parent / "README.md").read_text()
-    assert "--security-opt seccomp=" in readme, "README has no line to run it in a container"
+
+
+def epoll_where_rings_are_refused():
+    """Whatever a kernel or a container says no with: one warning, and the same service."""
+    refusals = ("EPERM", "EACCES", "ENOSYS", "EOPNOTSUPP", "EINVAL", "ENOMEM")
+    with support.folder() as place:
+        for name in refusals:
+            for turn in range(2):
+                with support.Server("-m", 64, "-t", 2, store=place / name,
+                                    refuse=getattr(errno, name)) as server:
+                    log = server.log()
+                    assert log.count("ring.fallback") == 1, log
+                    assert re.search(rf"ring\.fallback error={name} reason=", log), log
+                    assert "ring.features engine=epoll" in log, log
+                    server.wait_for_recovery()
+                    with server.client() as client:
+                        if turn == 0:
+                            assert client.set(b"a", b"1" * 100_000) == b"STORED"
+                        assert client.get(b"a") == b"1" * 100_000
+                        assert client.stats()["brim_engine"] == "epoll"
 
 
 def _as_nobody():

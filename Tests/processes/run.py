@@ -25,9 +25,9 @@ sys.dont_write_bytecode = True
 import support  # noqa: E402  (nothing is to be left beside the sources)
 
 FILES = (
-    "transcripts", "clients", "behaviour", "limits", "statistics_text", "memory", "faults",
+    "transcripts", "clients", "behaviour", "limits", "statistics_text", "admin", "memory", "faults",
     "powercut", "crash", "counting", "instructions", "docs", "examples", "sign_in",
-    "administration", "differential")
+    "administration", "differential", "release")
 SCENARIO_SECONDS_MAX = 150
 
 
@@ -57,9 +57,11 @@ def scenarios(name):
 def main():
     parser = argparse.ArgumentParser(description="Runs scenarios against a built server.")
     parser.add_argument("--brim", default=".build/release/brim")
+    parser.add_argument("--engine", help="the servers' engine, as brim's flag of that name")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("names", metavar="FILE[.SCENARIO]", nargs="*")
     options = parser.parse_args()
+    support.engine = options.engine
     support.brim = pathlib.Path(options.brim).absolute()
     names = options.names or list(FILES)
     chosen = [scenario for name in names for scenario in scenarios(name)]

@@ -30,6 +30,8 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 #: The executable under test; run.py sets it.
 brim = None
+#: What every server is to use, unless a scenario says otherwise; run.py sets it.
+engine = None
 
 
 def seconds():
@@ -64,21 +66,50 @@ def free_port():
         return probe.getsockname()[1]
 
 
+#: The number of io_uring_setup(2), on all architectures, and of prctl's seccomp option.
+IO_URING_SETUP, PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 425, 38, 22, 2
+
+
+class _Filter(ctypes.Structure):
+    _fields_ = [("code", ctypes.c_uint16), ("jt", ctypes.c_uint8), ("jf", ctypes.c_uint8),
+                ("k", ctypes.c_uint32)]
+
+
+class _Program(ctypes.Structure):
+    _fields_ = [("len", ctypes.c_uint16), ("filter", ctypes.POINTER(_Filter))]
+
+
+def refuse_rings(error):
+    """Makes io_uring_setup fail from now on, as a container's seccomp profile does."""
+    filters = (_Filter * 4)(
+        _Filter(0x20, 0, 0, 0),  # load the number of the call
+        _Filter(0x15, 0, 1, IO_URING_SETUP),  # if it is this one
+        _Filter(0x06, 0, 0, 0x50000 | error),  # fail with the errno
+        _Filter(0x06, 0, 0, 0x7FFF0000))  # else allow it
+    program = _Program(4, filters)
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+    assert libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(program), 0, 0) == 0
+
+
 class Server:
-    """One running brim; `with` ends it. `arguments` go after the port's."""
+    """One running brim; `with` ends it. `arguments` go after the port's;
+    `refuse` is the errno that io_uring is to be refused with."""
 
     def __init__(self, *arguments, store=None, environment=None, preload=None, limits=(),
-                 prefix=(), listen=True, ready=True):
+                 prefix=(), listen=True, ready=True, refuse=None):
         self.arguments = [str(argument) for argument in arguments]
         self.arguments += ["--store", str(store)] if store else ["--no-store"]
         if listen:
             self.arguments += ["-l", "127.0.0.1:0"]
         self.environment = {"HOME": "/nonexistent", "PATH": os.environ.get("PATH", "")}
+        if engine:
+            self.environment["BRIM_ENGINE"] = engine
         self.environment.update(environment or {})
         if preload:
             self.environment["LD_PRELOAD"] = str(INTERPOSE / preload)
             assert pathlib.Path(self.environment["LD_PRELOAD"]).exists(), "make -C Tests/interpose"
-        self.limits, self.prefix = limits, list(prefix)
+        self.limits, self.prefix, self.refuse = limits, list(prefix), refuse
         self.log_file = tempfile.NamedTemporaryFile(prefix="brim-log-")
         self.process, self.port, self.waits_for_ready = None, None, ready
         self.start()
@@ -92,6 +123,8 @@ class Server:
                 os._exit(1)
             for which, soft, hard in self.limits:
                 resource.setrlimit(which, (soft, hard))
+            if self.refuse is not None:
+                refuse_rings(self.refuse)
 
         self.log_file.truncate(0)
         with open(self.log_file.name, "ab") as log:

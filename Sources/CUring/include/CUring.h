@@ -245,4 +245,7 @@ static inline void curing_lend(struct curing *c, uint16_t id) {
     __atomic_store_n(&c->lent[0].tail, (uint16_t)(tail + 1), __ATOMIC_RELEASE);
 }
 
+/* The other ring of this module. */
+#include "CPoll.h"
+
 #endif

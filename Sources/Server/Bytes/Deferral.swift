@@ -102,6 +102,7 @@ extension Worker where Network: ~Copyable {
     /// Makes what follows wait for the commit that covers everything done so far.
     mutating func deferBarrier(_ slot: Int) {
         let barrier = door.barrier()
+        latency.waits(forCommit: barrier)
         guard connections[slot].firstPart == nobody || connections[slot].lastBarrier < barrier
         else { return }
         guard let index = addPart(slot, .commit) else {

@@ -52,6 +52,7 @@ public struct ServerMemory: BitwiseCopyable, Sendable, Equatable {
             + Mailbox.byteCount(connectionsMax: connectionsMax)
             + Counters.rowBytes
             + Self.tablesBytes(slots: connectionsPerWorker)
+            + LatencyRow.bytes + TurnLatency.bytes
         networkBytes = perWorker * workers
         storeBytes = max(memoryBytes - networkBytes, 4 << 20)
     }

@@ -41,10 +41,14 @@ public enum Daemon {
     private static let stopNanosecondsMax: UInt64 = 4_500_000_000
 
     /// Serves until a signal ends it; returns the exit code of the process. Main thread only.
-    public static func run(settings: Settings, events: EventLog) -> Int32 {
+    ///
+    /// `admin` starts what serves the admin addresses, if there are any.
+    public static func run(
+        settings: Settings, events: EventLog, admin: AdminStarter? = nil
+    ) -> Int32 {
         SignalWatch.hold()
         do {
-            try serve(settings, events)
+            try serve(settings, events, admin)
             return 0
         } catch {
             events.error(.serverFailed, error.fields)
@@ -52,7 +56,9 @@ public enum Daemon {
         }
     }
 
-    private static func serve(_ settings: Settings, _ events: EventLog) throws(Failure) {
+    private static func serve(
+        _ settings: Settings, _ events: EventLog, _ admin: AdminStarter?
+    ) throws(Failure) {
         let limit = DescriptorLimit.raise(toFit: settings.connectionsMax)
         if !limit.isEnough {
             events.warning(
@@ -60,22 +66,35 @@ public enum Daemon {
                 "granted=\(limit.granted) wanted=\(limit.wanted)"
                     + " connections=\(limit.connectionsMax)")
         }
-        let ring = try makeControlRing(settings)
+        if let ring = try makeKernelRing(settings, events) {
+            try serve(settings, events, admin, ring)
+        } else {
+            try serve(settings, events, admin, try makePollRing())
+        }
+    }
+
+    private static func serve<Control: SystemRing & ~Copyable>(
+        _ settings: Settings, _ events: EventLog, _ admin: AdminStarter?,
+        _ ring: consuming Control
+    ) throws(Failure) {
         let access = try openAccess(settings, events)
         let listeners = try listen(settings)
+        let adminListeners = try listenForAdmin(settings)
         try becomeUser(settings, events)
         let memory = ServerMemory(
             memoryBytes: settings.memoryBytes, connectionsMax: settings.connectionsMax,
             workers: settings.workers)
         let store = try openStore(settings, memory, events)
-        var server = try Server(
+        var server = try Server<Control>(
             settings: settings, events: events, memory: memory, store: store, access: access,
             listeners: listeners, ring: ring)
         try server.start()
         let pidFile = try writePidFile(settings)
+        let port = try server.startAdmin(admin, adminListeners)
         server.announce()
         let failure = server.serve()
         pidFile?.remove()
+        port?.stop()
         let isCommitted = server.stop(
             deadline: Clock.monotonicNanoseconds() + stopNanosecondsMax)
         if let failure { throw failure }
@@ -88,12 +107,28 @@ public enum Daemon {
 
     // MARK: Steps of the start
 
-    private static func makeControlRing(_ settings: Settings) throws(Failure) -> KernelRing {
+    /// The control thread's ring of io_uring; nil if the server is to use epoll.
+    private static func makeKernelRing(
+        _ settings: Settings, _ events: EventLog
+    ) throws(Failure) -> KernelRing? {
+        guard settings.engine != .epoll else { return nil }
         var configuration = RingConfiguration.control
         // All rings share the limit of locked memory.
         configuration.ringCount = settings.workers + 1
         do {
             return try KernelRing(configuration: configuration)
+        } catch {
+            guard settings.engine == .auto, error.allowsEpoll else {
+                throw Failure(line: error.explanation, exitCode: ExitCode.system)
+            }
+            events.warning(.ringFallback, error.fallbackFields)
+            return nil
+        }
+    }
+
+    private static func makePollRing() throws(Failure) -> PollRing {
+        do {
+            return try PollRing(configuration: .control)
         } catch {
             throw Failure(line: error.explanation, exitCode: ExitCode.system)
         }
@@ -141,6 +176,29 @@ public enum Daemon {
             events.warning(.credentialsExposed, "path=\(quoted: settings.credentialsFile ?? "")")
         }
         return access
+    }
+
+    private static func listenForAdmin(_ settings: Settings) throws(Failure) -> [Listener] {
+        var listeners: [Listener] = []
+        do {
+            for address in settings.admin.addresses {
+                let endpoint = Endpoint(host: address.host, port: address.port)
+                for resolved in try SocketAddress.resolve(endpoint, defaultPort: address.port) {
+                    listeners.append(try Listener.tcp(resolved, backlog: 64))
+                }
+            }
+            let account = Account.isRoot ? settings.user.flatMap(Account.init(named:)) : nil
+            for path in settings.admin.unixSocketPaths {
+                listeners.append(
+                    try Listener.unix(
+                        path: path, mode: 0o600,
+                        owner: account.map { ($0.userID, $0.groupID) }, backlog: 64))
+            }
+        } catch {
+            for listener in listeners { listener.close() }
+            throw Failure(line: "\(error)", exitCode: ExitCode.system)
+        }
+        return listeners
     }
 
     private static func becomeUser(
@@ -209,5 +267,12 @@ public enum Daemon {
         } catch {
             throw Failure(line: "\(error)", exitCode: ExitCode.cannotCreate)
         }
+    }
+}
+
+extension RingError {
+    /// As fields of the event.
+    var fallbackFields: String {
+        "error=\(errnoName.isEmpty ? "none" : errnoName) reason=\(quoted: explanation)"
     }
 }

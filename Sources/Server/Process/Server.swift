@@ -8,7 +8,7 @@ internal import Synchronization
 internal import Uring
 
 /// The parts of a server, while it runs. The main thread's.
-struct Server: ~Copyable {
+struct Server<Control: SystemRing & ~Copyable>: ~Copyable {
     private let settings: Settings
     private let events: EventLog
     private let memory: ServerMemory
@@ -18,19 +18,22 @@ struct Server: ~Copyable {
     private let fates: WorkerFates
     private let controlWaker: Waker
     private let stopOrder: AtomicWord32
-    private var ring: KernelRing?
-    private var acceptor: Acceptor?
+    private let vote: EngineVote?
+    private var ring: Control?
+    private var acceptor: Acceptor<Control>?
     private var wakers: [Waker] = []
 
     init(
         settings: Settings, events: EventLog, memory: ServerMemory, store: TieredStore,
-        access: Access, listeners: [Listener], ring: consuming KernelRing
+        access: Access, listeners: [Listener], ring: consuming Control
     ) throws(Daemon.Failure) {
         let controlWaker = ring.waker
         let shared: SharedState
         let fates: WorkerFates
         let stopOrder: AtomicWord32
+        let vote: EngineVote?
         do {
+            vote = Control.engine == .uring ? try EngineVote(workers: settings.workers) : nil
             shared = try SharedState(
                 settings: settings, connectionsPerWorker: memory.connectionsPerWorker,
                 startedAt: TimeSource.system.now(), controlWaker: controlWaker, access: access,
@@ -50,6 +53,7 @@ struct Server: ~Copyable {
         self.fates = fates
         self.controlWaker = controlWaker
         self.stopOrder = stopOrder
+        self.vote = vote
         self.ring = consume ring
         acceptor = nil
     }
@@ -60,8 +64,10 @@ struct Server: ~Copyable {
     mutating func start() throws(Daemon.Failure) {
         do {
             for number in 0..<settings.workers {
-                try WorkerThread.start(
-                    number: number, store: store, shared: shared, memory: memory, fates: fates)
+                try WorkerThread(
+                    number: number, store: store, shared: shared, memory: memory, fates: fates,
+                    vote: vote
+                ).start()
             }
             try watchSignals()
         } catch {
@@ -69,20 +75,24 @@ struct Server: ~Copyable {
                 line: "no thread: \(errorText(error.errno))", exitCode: Daemon.ExitCode.system)
         }
         var names = ""
+        var engine = Control.engine
         for (number, fate) in fates.started().enumerated() {
             switch fate {
-            case .running(let waker, let features):
+            case .running(let waker, let ownEngine, let features):
                 wakers.append(waker)
                 names = features
+                engine = ownEngine
             case .failed(let reason):
                 throw Daemon.Failure(
                     line: reason, exitCode: Daemon.ExitCode.system, worker: number)
             case .starting, .ended: break
             }
         }
+        if let refusal = vote?.refusal { events.warning(.ringFallback, refusal.fallbackFields) }
         let memory = memory
-        let features = names
+        let (features, chosen) = (names, engine)
         shared.facts.update {
+            $0.engine = chosen
             $0.ringFeatures = features
             $0.memory = memory
         }
@@ -138,11 +148,26 @@ struct Server: ~Copyable {
         }
     }
 
+    /// Starts what serves the admin addresses, once everything that it shows is there.
+    func startAdmin(
+        _ admin: AdminStarter?, _ listeners: [Listener]
+    ) throws(Daemon.Failure) -> (any AdminPort)? {
+        guard let admin, !listeners.isEmpty else { return nil }
+        do {
+            return try admin(listeners, shared, events)
+        } catch {
+            throw Daemon.Failure(line: "\(error)", exitCode: Daemon.ExitCode.system)
+        }
+    }
+
     /// Says where and how it serves.
     func announce() {
+        shared.phase = .serving
         let places = listeners.map { "\($0.address)" }.joined(separator: ", ")
-        let features = shared.facts.current.ringFeatures
-        events.info(.ringFeatures, "names=\(quoted: features)")
+        let facts = shared.facts.current
+        events.info(
+            .ringFeatures,
+            "engine=\(facts.engine.rawValue) names=\(quoted: facts.ringFeatures)")
         events.info(
             .serverReady,
             "version=\(Version.number) addresses=\(quoted: places) workers=\(settings.workers)"
@@ -178,6 +203,7 @@ struct Server: ~Copyable {
     /// - Returns: whether everything that was written is on disk, if there is one.
     mutating func stop(deadline: UInt64) -> Bool {
         let fates = fates
+        shared.phase = .stopping
         let begun = Clock.monotonicNanoseconds()
         let workersDeadline = deadline - min(deadline, 1_500_000_000)
         for (mailbox, waker) in zip(shared.mailboxes, wakers) {

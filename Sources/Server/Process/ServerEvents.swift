@@ -13,7 +13,11 @@ extension Event {
     /// The process gave up being root. `user`.
     static let userChanged = Event("server.user_changed")
 
-    /// What the kernel's io_uring offers of what the workers can use. `names`.
+    /// io_uring is refused: the server goes on with epoll. `error` (its symbol), `reason`.
+    static let ringFallback = Event("ring.fallback")
+
+    /// How the workers talk to their sockets. `engine` (`io_uring` or `epoll`), `names` (what the
+    /// kernel's io_uring offers of what they can use).
     static let ringFeatures = Event("ring.features")
 
     /// The server serves. `version`, `addresses`, `workers`, `memory_mib`, `connections` (the most

@@ -31,6 +31,14 @@ public enum Durability: String, Sendable, CaseIterable {
     case ack
 }
 
+/// How the server talks to its sockets.
+public enum EngineChoice: String, Sendable, CaseIterable {
+    /// io_uring, or epoll where that is refused.
+    case auto
+    case uring = "io_uring"
+    case epoll
+}
+
 /// The store on disk.
 public struct StoreSettings: Sendable, Equatable {
     public var directory: String
@@ -100,6 +108,8 @@ public struct Settings: Sendable, Equatable {
     public var store: StoreSettings?
     /// Seconds without a request after which a connection is closed; 0: never.
     public var idleTimeoutSeconds = 0
+    public var engine = EngineChoice.auto
+    public var admin = AdminSettings()
 
     /// The defaults, with no store: where it lies depends on the environment.
     public init() {}
@@ -133,6 +143,11 @@ public enum SettingName: String, Sendable, CaseIterable {
     case durability
     case flushInterval = "flush-interval"
     case idleTimeout = "idle-timeout"
+    case engine
+    case adminListen = "admin-listen"
+    case adminTokenFile = "admin-token-file"
+    case adminHosts = "admin-hosts"
+    case adminMetricsAuth = "admin-metrics-auth"
 }
 
 /// A setting that cannot be: which, and what would be allowed ("1 to 128").

@@ -152,6 +152,7 @@ extension Worker where Network: ~Copyable {
         door.release(found)
         writeReadEnd(number, to: &writer)
         counters.add(.getHits)
+        latency.wasRead(isHit: true, from: reads[number].startedAt, to: now.nanoseconds)
         becomeText(number, slot, writer, space)
         if connections[slot].phase == .open { readDecided(slot) }
     }
@@ -198,6 +199,7 @@ extension Worker where Network: ~Copyable {
             guard let space = takeScratch() else { return }
             counters.add(.waitsExpired)
             counters.add(.getMisses)
+            latency.wasRead(isHit: false, from: reads[number].startedAt, to: now.nanoseconds)
             var writer = replyWriter(space)
             writeReadMiss(number, to: &writer)
             let slot = Int(reads[number].connection)

@@ -318,7 +318,9 @@ extension Worker where Network: ~Copyable {
     mutating func decide(_ number: Int) {
         reads[number].state = .decided
         let slot = Int(reads[number].connection)
-        counters.add(reads[number].record == nil ? .getMisses : .getHits)
+        let isHit = reads[number].record != nil
+        counters.add(isHit ? .getHits : .getMisses)
+        latency.wasRead(isHit: isHit, from: reads[number].startedAt, to: now.nanoseconds)
         readDecided(slot)
     }
 

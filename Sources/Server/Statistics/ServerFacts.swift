@@ -1,10 +1,12 @@
 // ServerFacts: what becomes known while the server starts and is shown in the statistics.
 
 internal import Synchronization
+internal import Uring
 
 /// Words about this server. Any thread; off every hot road.
 final class ServerFacts: Sendable {
     struct Facts: Sendable {
+        var engine = Engine.uring
         var ringFeatures = ""
         var memory: ServerMemory?
     }

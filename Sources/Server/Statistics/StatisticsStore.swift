@@ -3,6 +3,7 @@
 
 internal import Primitives
 internal import Store
+internal import Uring
 
 extension SharedState {
     /// There are no slab classes here; what is stored is shown as class 1.
@@ -103,6 +104,7 @@ extension SharedState {
             lines.add("brim_network_bytes", memory.networkBytes)
             lines.add("brim_store_bytes", memory.storeBytes)
         }
+        lines.add("brim_engine", known.engine.rawValue)
         let features = known.ringFeatures
         lines.add("brim_ring_features", features.isEmpty ? "-" : features)
         addLoop(to: &lines)

@@ -11,7 +11,7 @@ internal import Store
 
 /// Which statistics were asked for.
 enum StatisticsRequest: Equatable {
-    case general, own, settings, items, slabs, sizes, connections, reset, store
+    case general, own, latency, settings, items, slabs, sizes, connections, reset, store
     case detail(StatisticsDetail)
     case dump(DumpRequest)
     case hotKeys(HotKeyRequest)
@@ -26,6 +26,7 @@ enum StatisticsRequest: Equatable {
         switch words.first {
         case nil: self = .general
         case "brim": self = .own
+        case "latency": self = .latency
         case "settings": self = .settings
         case "items": self = .items
         case "slabs": self = .slabs
@@ -134,6 +135,9 @@ extension SharedState {
             lines.end("END")
         case .own:
             addOwn(storeStatistics(), to: &lines)
+            lines.end("END")
+        case .latency:
+            addLatency(to: &lines)
             lines.end("END")
         case .settings:
             addSettings(to: &lines)

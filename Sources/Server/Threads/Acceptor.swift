@@ -12,8 +12,8 @@ internal import Synchronization
 internal import Uring
 
 /// The control thread's loop.
-struct Acceptor: ~Copyable {
-    private var ring: KernelRing
+struct Acceptor<Network: Ring & ~Copyable>: ~Copyable {
+    private var ring: Network
     private let listeners: [Listener]
     private let shared: SharedState
     /// Each worker's, in order.
@@ -29,7 +29,7 @@ struct Acceptor: ~Copyable {
     private var isStopping = false
 
     init(
-        ring: consuming KernelRing, listeners: [Listener], shared: SharedState, wakers: [Waker],
+        ring: consuming Network, listeners: [Listener], shared: SharedState, wakers: [Waker],
         events: EventLog
     ) throws(MemoryError) {
         let reply = try Region.map(byteCount: 4096)

@@ -24,6 +24,8 @@ public final class SharedState: Sendable {
     /// Names of the ring's features, and of the listeners' addresses, once known.
     let facts = ServerFacts()
     private let rows: Region
+    private let latencyRows: Region
+    private let latencyScale: LatencyScale
     private let words: Region
     private let controlWaker: Waker?
 
@@ -52,6 +54,8 @@ public final class SharedState: Sendable {
         self.mailboxes = mailboxes
         self.rolls = rolls
         rows = try Region.map(byteCount: (settings.workers + 1) * Counters.rowBytes)
+        latencyRows = try Region.map(byteCount: settings.workers * LatencyRow.bytes)
+        latencyScale = try LatencyScale()
         words = try Region.map(byteCount: 4096)
         isAccepting = true
         memoryLimit = settings.memoryBytes
@@ -63,6 +67,7 @@ public final class SharedState: Sendable {
     func counters(worker: Int) -> Counters { Counters(rows, row: worker) }
     /// The control thread's row.
     var controlCounters: Counters { Counters(rows, row: workerCount) }
+    func latency(worker: Int) -> LatencyRow { LatencyRow(latencyRows, row: worker, latencyScale) }
     func roll(worker: Int) -> ConnectionRoll { rolls[worker] }
 
     /// A counter over all threads.
@@ -76,6 +81,7 @@ public final class SharedState: Sendable {
 
     /// `stats reset`.
     func resetCounters() {
+        for worker in 0..<workerCount { latency(worker: worker).reset() }
         for row in 0...workerCount {
             for counter in Counter.allCases { Counters(rows, row: row).reset(counter) }
         }
@@ -101,6 +107,34 @@ public final class SharedState: Sendable {
         chosenVerbosity.storeRelaxed(UInt32(level))
         events.setThreshold(EventLog.Level(verbosity: level))
     }
+
+    // MARK: For those who watch
+
+    /// Where in its life the server is; the control thread says so.
+    public internal(set) var phase: ServerPhase {
+        get { ServerPhase(rawValue: words.atomic32(at: 4032).loadAcquire()) ?? .starting }
+        set { words.atomic32(at: 4032).storeRelease(newValue.rawValue) }
+    }
+
+    /// Takes the server from one phase to another; false if it was not in the first. Any thread.
+    public func changePhase(from before: ServerPhase, to after: ServerPhase) -> Bool {
+        words.atomic32(at: 4032).replace(before.rawValue, with: after.rawValue)
+    }
+
+    /// Turns that each worker has begun. One that does not count for seconds stands still: each has
+    /// a timer of a second.
+    public var turnCounts: [UInt64] {
+        (0..<workerCount).map { counters(worker: $0).value(.turns) }
+    }
+
+    /// Connections of each worker.
+    public var connectionCounts: [Int] { mailboxes.map(\.connectionCount) }
+
+    /// Whether the index is being refilled.
+    public var isRecovering: Bool { storeStatistics().isRecovering == 1 }
+
+    /// The system's clocks, as the server's own times are taken.
+    public static func now() -> Moment { TimeSource.system.now() }
 
     // MARK: Wishes
 

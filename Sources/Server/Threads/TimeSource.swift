@@ -38,6 +38,12 @@ public struct TimeSource: BitwiseCopyable, Sendable {
         words.atomic64(at: 8).storeRelaxed(UInt64(moment.seconds))
     }
 
+    /// The clock that never goes back, alone.
+    @inline(__always)
+    func nanoseconds() -> UInt64 {
+        words.map { $0.atomic64(at: 0).loadRelaxed() } ?? Clock.monotonicNanoseconds()
+    }
+
     @inline(__always)
     func now() -> Moment {
         guard let words else {

@@ -8,7 +8,7 @@ internal import Uring
 /// How a worker's thread got on.
 enum WorkerFate: Sendable {
     case starting
-    case running(Waker, features: String)
+    case running(Waker, engine: Engine, features: String)
     case failed(String)
     case ended
 }
@@ -66,17 +66,55 @@ final class WorkerFates: Sendable {
     }
 }
 
+/// Lets all workers go the same way: either each of them has a ring of io_uring, or none uses it.
+///
+/// The control thread's ring was made before, so io_uring is there; what a worker may still meet is
+/// that the memory that may be locked is used up. Any thread.
+final class EngineVote: Sendable {
+    private let state: Mutex<(awaited: Int, refusal: RingError?)>
+    private let changes: AtomicWord32
+
+    init(workers: Int) throws(MemoryError) {
+        state = Mutex((workers, nil))
+        changes = try Region.map(byteCount: 4096).atomic32(at: 0)
+    }
+
+    /// Why some worker could not make its ring, if one could not.
+    var refusal: RingError? { state.withLock { $0.refusal } }
+
+    /// Says how a worker's ring came out, once for each worker; waits until all have said so.
+    /// Returns the first refusal.
+    func cast(_ refusal: RingError?) -> RingError? {
+        state.withLock {
+            $0.awaited -= 1
+            if $0.refusal == nil { $0.refusal = refusal }
+        }
+        changes.add(1)
+        changes.wake()
+        while true {
+            let seen = changes.loadAcquire()
+            let (awaited, refusal) = state.withLock { $0 }
+            if awaited <= 0 { return refusal }
+            changes.wait(while: seen, nanoseconds: 1_000_000_000)
+        }
+    }
+}
+
 /// One worker's thread.
-enum WorkerThread {
-    /// Starts a worker: its ring is made on its thread, as the kernel demands.
-    static func start(
-        number: Int, store: TieredStore, shared: SharedState, memory: ServerMemory,
-        fates: WorkerFates
-    ) throws(ThreadError) {
+struct WorkerThread: Sendable {
+    let number: Int
+    let store: TieredStore
+    let shared: SharedState
+    let memory: ServerMemory
+    let fates: WorkerFates
+    /// Nil where the workers are to use epoll from the start.
+    let vote: EngineVote?
+
+    /// Starts the worker: its ring is made on its thread, as the kernel demands.
+    func start() throws(ThreadError) {
         _ = try Thread(name: "brim-worker-\(number)") {
             do {
-                try run(
-                    number: number, store: store, shared: shared, memory: memory, fates: fates)
+                try run()
                 fates.set(number, .ended)
             } catch let error as RingError {
                 fates.set(number, .failed(error.explanation))
@@ -86,30 +124,69 @@ enum WorkerThread {
         }
     }
 
-    private static func run(
-        number: Int, store: TieredStore, shared: SharedState, memory: ServerMemory,
-        fates: WorkerFates
-    ) throws {
+    private func run() throws {
+        guard let ring = try kernelRing() else {
+            return try run(try PollRing(configuration: ringConfiguration))
+        }
+        try run(ring)
+    }
+
+    /// A ring of io_uring; nil if the workers are to use epoll.
+    private func kernelRing() throws(RingError) -> KernelRing? {
+        guard let vote else { return nil }
+        do throws(RingError) {
+            let ring = try KernelRing(configuration: ringConfiguration)
+            guard vote.cast(nil) == nil else { return nil }
+            return ring
+        } catch {
+            let mayFallBack = shared.settings.engine == .auto && error.allowsEpoll
+            guard mayFallBack else { throw error }
+            _ = vote.cast(error)
+            return nil
+        }
+    }
+
+    private var ringConfiguration: RingConfiguration {
+        var configuration = RingConfiguration()
+        configuration.bufferCount = memory.receiveBuffers
+        configuration.bufferBytes = ServerLimits.blockBytes
+        configuration.ringCount = shared.settings.workers + 1
+        return configuration
+    }
+
+    private func configuration(receiveBuffers: Int) -> WorkerConfiguration {
         let settings = shared.settings
-        var ringConfiguration = RingConfiguration()
-        ringConfiguration.bufferCount = memory.receiveBuffers
-        ringConfiguration.bufferBytes = ServerLimits.blockBytes
-        ringConfiguration.ringCount = settings.workers + 1
-        let ring = try KernelRing(configuration: ringConfiguration)
-        let waker = ring.waker
+        return WorkerConfiguration(
+            connectionsMax: memory.connectionsPerWorker,
+            receiveBuffers: receiveBuffers, poolBlocks: memory.poolBlocks,
+            itemBytesMax: store.itemBytesMax + (settings.isCasDisabled ? 8 : 0),
+            requestsPerTurnMax: settings.requestsPerTurnMax,
+            idleTimeoutSeconds: settings.idleTimeoutSeconds,
+            isCasDisabled: settings.isCasDisabled)
+    }
+
+    // Twice the same, on purpose: what is generic here may not be specialised.
+
+    private func run(_ ring: consuming KernelRing) throws {
+        let fate = WorkerFate.running(
+            ring.waker, engine: .uring, features: ring.featureNames.joined(separator: ","))
         let receiveBuffers = ring.bufferCount
-        let features = ring.features.names.joined(separator: ",")
         var worker = try Worker<KernelRing>(
             ring: ring, door: store.door(worker: number),
-            configuration: WorkerConfiguration(
-                connectionsMax: memory.connectionsPerWorker,
-                receiveBuffers: receiveBuffers, poolBlocks: memory.poolBlocks,
-                itemBytesMax: store.itemBytesMax + (settings.isCasDisabled ? 8 : 0),
-                requestsPerTurnMax: settings.requestsPerTurnMax,
-                idleTimeoutSeconds: settings.idleTimeoutSeconds,
-                isCasDisabled: settings.isCasDisabled),
+            configuration: configuration(receiveBuffers: receiveBuffers),
             mailbox: shared.mailboxes[number], shared: shared, number: number, clock: .system)
-        fates.set(number, .running(waker, features: features))
+        fates.set(number, fate)
+        try worker.run()
+    }
+
+    private func run(_ ring: consuming PollRing) throws {
+        let fate = WorkerFate.running(ring.waker, engine: .epoll, features: "")
+        let receiveBuffers = ring.bufferCount
+        var worker = try Worker<PollRing>(
+            ring: ring, door: store.door(worker: number),
+            configuration: configuration(receiveBuffers: receiveBuffers),
+            mailbox: shared.mailboxes[number], shared: shared, number: number, clock: .system)
+        fates.set(number, fate)
         try worker.run()
     }
 }

@@ -308,6 +308,10 @@ extension Worker where Network: ~Copyable {
                 index &+= 1
                 continue
             }
+            let waitingSince = connections[slot].waitingSince
+            if waitingSince != 0 {
+                latency.measure(from: now.nanoseconds, to: clock.nanoseconds())
+            }
             guard
                 connections[slot].mayServe,
                 connections[slot].replyBytes < replyQuota,
@@ -317,7 +321,10 @@ extension Worker where Network: ~Copyable {
                 index = takeBackAll(of: slot, from: index)
                 continue
             }
-            connections[slot].waitingSince = 0
+            if waitingSince != 0 {
+                latency.measure(from: waitingSince, to: clock.nanoseconds())
+                connections[slot].waitingSince = 0
+            }
             if isObserved { observe(index, isHit: counters.value(.getHits) != hits) }
             index &+= 1
         }

@@ -78,6 +78,7 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
     let counters: Counters
     let roll: ConnectionRoll
     let clock: TimeSource
+    var latency: TurnLatency
 
     // Memory.
     private let tables: WorkerTables
@@ -168,7 +169,10 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
             lodgingCount: ServerLimits.lodgingCount(
                 connectionsMax: slots, poolBlocks: configuration.poolBlocks),
             store: door.memory)
+        let latency = try TurnLatency(
+            shared.latency(worker: number), shared.counters(worker: number))
         self.tables = tables
+        self.latency = latency
         freePartCount = tables.parts.count
         self.blocks = blocks
         self.ready = ready
@@ -257,8 +261,17 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
         try enter()  // 1. hand over last turn's work, take what finished
         takeCompletions()  // 2. completions become connection states
         listen()  // 3. what other threads have for us: sockets, news, time
+        let isBusy = !ready.isEmpty || hasReadsAgain
         serve()  // 4. requests become replies, in place
         flush()  // 5. replies become sends, what is left of the input leaves the ring
+        if isBusy { measure() }
+    }
+
+    /// Measures what this turn executed.
+    private mutating func measure() {
+        let ended = clock.nanoseconds()
+        latency.measure(from: now.nanoseconds, to: ended)
+        latency.turned(from: now.nanoseconds, to: ended)
     }
 
     /// Enters the kernel. Between turns the worker holds nothing of the store but pins, stagings
@@ -336,6 +349,7 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
         let isCommitNews =
             before.commits != news.commits || before.failedCommits != news.failedCommits
         guard hasLoaded || isCommitNews else { return }
+        if isCommitNews { latency.committed(news.commits, at: now.nanoseconds) }
         for slot in watched {
             if hasLoaded, connections[slot].wait == .loads { endWait(slot) }
             if isCommitNews { hearCommit(slot) }

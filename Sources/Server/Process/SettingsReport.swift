@@ -3,10 +3,8 @@
 // One `name value` a line, names as in the file, sizes in bytes, `-` for what is not set; an
 // address has a line of its own. Scripts and tests read this: names and order stay.
 
-internal import Server
-
 extension Settings {
-    var lines: [String] {
+    public var lines: [String] {
         var lines = listenAddresses.map { "listen \($0)" }
         if lines.isEmpty { lines = ["listen -"] }
         lines += [
@@ -38,6 +36,15 @@ extension Settings {
                 "flush-interval \(store.flushIntervalMilliseconds)",
             ]
         }
-        return lines + ["idle-timeout \(idleTimeoutSeconds)"]
+        let listeners =
+            admin.addresses.map { "\($0)" } + admin.unixSocketPaths.map { "unix:\($0)" }
+        return lines + [
+            "idle-timeout \(idleTimeoutSeconds)",
+            "engine \(engine.rawValue)",
+            "admin-listen \(listeners.isEmpty ? "-" : listeners.joined(separator: ","))",
+            "admin-token-file \(admin.tokenFile ?? "-")",
+            "admin-hosts \(admin.hosts.isEmpty ? "-" : admin.hosts.joined(separator: ","))",
+            "admin-metrics-auth \(admin.isMetricsAuthenticated)",
+        ]
     }
 }

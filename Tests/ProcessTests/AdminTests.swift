@@ -1,0 +1,16 @@
+// AdminTests: the admin port of a whole server.
+
+import Testing
+
+extension ProcessTests {
+    @Suite struct AdminTests {
+        @Test(arguments: [
+            "metrics_are_understood", "dashboard_and_rules_name_what_there_is",
+            "limits_of_the_port_are_kept", "the_data_port_does_not_notice", "who_may_ask",
+            "health_is_told", "history_is_kept", "the_page_shows_a_running_server",
+        ])
+        func operatorsAreServed(_ scenario: String) throws {
+            try Scenario.run("admin.\(scenario)")
+        }
+    }
+}

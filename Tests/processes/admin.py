@@ -1,0 +1,462 @@
+"""The admin port: metrics, health, who may ask, and what it costs the others."""
+
+import base64
+import contextlib
+import ctypes
+import hashlib
+import http.client
+import json
+import os
+import pathlib
+import re
+import socket
+import subprocess
+import time
+
+import browser
+import support
+
+from prometheus_client import parser as text_parser
+from prometheus_client.openmetrics import parser as open_parser
+
+ROOT = support.HERE.parent.parent
+NAMES = ROOT / "Tests" / "metrics"
+OPEN = "application/openmetrics-text; version=1.0.0"
+TOKEN = "a-secret-of-sixteen-or-more"
+
+
+def _server(*arguments, **options):
+    server = support.Server("--admin-listen", "127.0.0.1:0", *arguments, **options)
+    found = server.wait_for_log(r'admin\.ready address="127\.0\.0\.1:(\d+)"')
+    server.admin = int(found.group(1))
+    return server
+
+
+def _ask(server, path, method="GET", headers=None, body=None):
+    """The answer's status, headers and text."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.admin, timeout=30)
+    try:
+        connection.request(method, path, body=body, headers=headers or {})
+        answer = connection.getresponse()
+        return answer.status, answer.headers, answer.read().decode()
+    finally:
+        connection.close()
+
+
+def _raw(server, data, timeout=30):
+    """Sends bytes and returns all that comes until the server closes."""
+    with socket.create_connection(("127.0.0.1", server.admin), timeout) as peer:
+        peer.sendall(data)
+        received = b""
+        try:
+            while piece := peer.recv(65536):
+                received += piece
+        except ConnectionResetError:
+            pass
+        return received
+
+
+def _families(server, path="/metrics", accept=None):
+    status, headers, text = _ask(server, path, headers={"Accept": accept} if accept else None)
+    assert status == 200, (status, text)
+    is_open = headers["Content-Type"].startswith("application/openmetrics-text")
+    assert is_open == (accept == OPEN), headers["Content-Type"]
+    assert text.endswith("# EOF\n") == is_open
+    parse = open_parser if is_open else text_parser
+    return list(parse.text_string_to_metric_families(text))
+
+
+def _values(families):
+    return {(sample.name, tuple(sorted(sample.labels.items()))): sample.value
+            for family in families for sample in family.samples}
+
+
+def _load(server):
+    with server.client() as client:
+        for number in range(200):
+            assert client.set(b"key-%d" % number, b"x" * 100) == b"STORED"
+            assert client.get(b"key-%d" % number)
+        assert client.get(b"nothing") is None
+        assert client.ask(b"delete key-1") == b"DELETED"
+        assert client.ask(b"incr nothing 1") == b"NOT_FOUND"
+        assert client.ask(b"touch key-2 0") == b"TOUCHED"
+
+
+def _check_histograms(families):
+    for family in families:
+        if family.type != "histogram":
+            continue
+        assert family.documentation
+        series = {}
+        for sample in family.samples:
+            labels = dict(sample.labels)
+            bound = labels.pop("le", None)
+            own = series.setdefault(tuple(sorted(labels.items())), {})
+            own[(sample.name, bound)] = sample.value
+        for key, samples in series.items():
+            buckets = [(float(bound), value) for (name, bound), value in samples.items()
+                       if name.endswith("_bucket")]
+            assert buckets == sorted(buckets) and buckets[-1][0] == float("inf"), (key, buckets)
+            counts = [value for _, value in buckets]
+            assert counts == sorted(counts), (key, counts)
+            assert counts[-1] == samples[(family.name + "_count", None)], key
+
+
+def _described(family):
+    labels = sorted({name for sample in family.samples for name in sample.labels})
+    return " ".join([family.name, family.type, *labels])
+
+
+def metrics_are_understood():
+    """Both forms by another's parser, the names by a list, counters that never go back."""
+    with support.folder() as place, _server("-m", 64, "-t", 2, store=place / "store") as server:
+        before = _families(server)
+        _load(server)
+        for path, names in (("/metrics", "brim.txt"), ("/metrics/memcached", "memcached.txt")):
+            text, openly = _families(server, path), _families(server, path, OPEN)
+            assert [family.name for family in text] == [family.name for family in openly]
+            for family in text + openly:
+                assert family.documentation and family.type != "unknown", family
+            _check_histograms(text)
+            found = sorted(_described(family) for family in text)
+            if os.environ.get("UPDATE"):
+                (NAMES / names).write_text("\n".join(found) + "\n")
+            assert found == (NAMES / names).read_text().splitlines(), "\n".join(found)
+        after = _values(_families(server))
+        for (name, labels), value in _values(before).items():
+            if name.endswith(("_total", "_count", "_bucket")):
+                assert after[(name, labels)] >= value, (name, labels)
+        assert after[("brim_requests_total", (("command", "get"), ("result", "hit")))] == 200
+        count = "brim_request_duration_seconds_count"
+        assert after[(count, (("class", "get_memory"),))] == 200
+        assert after[(count, (("class", "get_miss"),))] == 1
+        assert after[(count, (("class", "set"),))] == 200
+        assert after[("brim_up_state", (("state", "serving"),))] == 1
+        with server.client() as client:
+            stats = client.stats("latency")
+            assert stats["get_memory:count"] == "200" and float(stats["set:p99_us"]) > 0
+        old = _values(_families(server, "/metrics/memcached"))
+        assert old[("memcached_up", ())] == 1
+        assert old[("memcached_commands_total", (("command", "get"), ("status", "hit")))] == 200
+
+
+def _expressions():
+    board = json.loads((ROOT / "config/grafana/brim.json").read_text())
+    for panel in board["panels"]:
+        for target in panel.get("targets", []):
+            yield panel["title"], target["expr"]
+    for variable in board["templating"]["list"]:
+        if variable["type"] == "query":
+            yield variable["name"], variable["query"]
+    rules = (ROOT / "config/prometheus/brim-rules.yaml").read_text()
+    found = re.findall(r"- alert: (\w+)\n\s+expr: >-\n((?:          .+\n)+)        for:", rules)
+    assert rules.count("- alert:") == len(found) > 10
+    for name, lines in found:
+        yield name, " ".join(lines.split())
+
+
+def dashboard_and_rules_name_what_there_is():
+    with _server("-m", 64) as server:
+        names, labels = {"up"}, {"job", "instance", "le"}
+        for sample in (s for family in _families(server) for s in family.samples):
+            names.add(sample.name)
+            labels.update(sample.labels)
+        count = 0
+        for where, expression in _expressions():
+            count += 1
+            assert expression.count("(") == expression.count(")"), (where, expression)
+            bare = re.sub(r'"[^"]*"', "", expression)
+            used = set(re.findall(r"\b(?:brim_|process_|up\b)\w*", bare))
+            assert used, (where, expression)
+            assert used <= names, (where, used - names)
+            for group in re.findall(r"\{([^}]*)\}", expression):
+                for label in re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", group):
+                    assert label in labels, (where, label)
+            for group in re.findall(r"\bby \(([^)]*)\)", expression):
+                assert set(re.split(r",\s*", group)) <= labels, (where, group)
+        assert count > 30, count
+
+
+def limits_of_the_port_are_kept():
+    with _server("-m", 64) as server:
+        head = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n"
+        cases = [
+            (b"nonsense\r\n\r\n", b"400"), (b"GET /livez HTTP/1.1\r\n\r\n", b"400"),
+            (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", b"400"),
+            (head + b"X: " + b"y" * 9000, b"431"),
+            (head + b"X: " + b"y" * 9000 + b"\r\n\r\n", b"431"),
+            (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", b"431"),
+            (head + b"Content-Length: 70000\r\n\r\n", b"413"),
+            (head + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", b"501"),
+            (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"505"),
+            (b"GET /livez HTTP/1.0\r\n\r\n", b"200"),
+            (head + b"Connection: close\r\n\r\n", b"200"),
+            (head, b"408"),
+        ]
+        for data, status in cases:
+            start = time.monotonic()
+            answer = _raw(server, data)
+            assert answer.startswith(b"HTTP/1.1 " + status), (data[:60], answer[:200])
+            assert time.monotonic() - start < 15
+        # In order, also when they come at once; a HEAD has no body.
+        answer = _raw(server, head + b"\r\n" + b"HEAD /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+                      + b"GET /none HTTP/1.0\r\n\r\n")
+        assert re.findall(rb"HTTP/1\.1 (\d+)", answer) == [b"200", b"200", b"404"], answer
+        assert answer.count(b"ok\n") == 1 and b"ready\n" not in answer
+        for path, method, status in [
+                ("/none", "GET", 404), ("/livez", "POST", 405), ("/livez", "HEAD", 200),
+                ("/api/v1/drain", "GET", 405), ("/metrics", "OPTIONS", 405)]:
+            found, headers, text = _ask(server, path, method)
+            assert found == status, (path, method, found)
+            assert headers["Cache-Control"] == "no-store"
+            assert headers["X-Content-Type-Options"] == "nosniff"
+            assert ("Allow" in headers) == (status == 405)
+        # The 33rd is closed, and when one goes another is served.
+        peers = [socket.create_connection(("127.0.0.1", server.admin), 30) for _ in range(32)]
+        for peer in peers:
+            peer.sendall(head + b"\r\n")
+            assert peer.recv(4096).startswith(b"HTTP/1.1 200")
+        with socket.create_connection(("127.0.0.1", server.admin), 30) as one_more:
+            assert one_more.recv(1) == b""
+        for peer in peers:
+            peer.close()
+        support.wait_for("room", lambda: _raw(server, head + b"Connection: close\r\n\r\n"))
+
+
+def the_data_port_does_not_notice():
+    """Thousands of bad requests and some that never end, while others use the cache."""
+    with _server("-m", 64, "-t", 1) as server:
+        slow = []
+        for _ in range(16):
+            peer = socket.create_connection(("127.0.0.1", server.admin), 30)
+            peer.sendall(b"GET / HT")
+            slow.append(peer)
+        stop = []
+
+        def others():
+            with server.client() as client:
+                while not stop:
+                    assert client.set(b"a", b"1") == b"STORED" and client.get(b"a") == b"1"
+
+        def storm():
+            try:
+                for number in range(500):
+                    _raw(server, os.urandom(64) + b"\r\n\r\n" if number % 2 else b"GET \0\r\n\r\n")
+                    if number % 10 == 0:
+                        assert _ask(server, "/metrics")[0] == 200
+            finally:
+                stop.append(True)
+
+        support.in_threads([others, storm])
+        for peer in slow:
+            peer.close()
+        found = _values(_families(server))
+        assert found[("brim_waits_expired_total", ())] == 0
+        server.still_runs()
+
+
+def who_may_ask():
+    with support.folder() as place:
+        token = place / "token"
+        token.write_text(TOKEN + "\n")
+        token.chmod(0o644)
+        refused = subprocess.run(
+            [str(support.brim), "--no-store", "-m", "64", "-l", "127.0.0.1:0", "--admin-listen",
+             "127.0.0.1:0", "--admin-token-file", str(token)], capture_output=True, text=True,
+            timeout=support.START_SECONDS_MAX, env={"HOME": "/nonexistent"})
+        assert refused.returncode == 71 and "chmod 600" in refused.stderr, refused.stderr
+        token.chmod(0o600)
+        path = place / "admin.sock"
+        with _server("-m", 64, "--admin-token-file", token, "--admin-hosts", "cache.example",
+                     "--admin-metrics-auth", "--admin-listen", f"unix:{path}") as server:
+            for host, status in [("localhost", 200), ("127.0.0.1:9150", 200), ("[::1]:1", 200),
+                                 ("cache.example:9150", 200), ("evil.example", 403), ("", 403),
+                                 ("1.2.3.4.evil.example", 403), ("localhost.evil", 403)]:
+                assert _ask(server, "/livez", headers={"Host": host})[0] == status, host
+            for path_, method in (("/api/v1/config", "GET"), ("/metrics", "GET"),
+                                  ("/metrics/memcached", "GET"), ("/api/v1/drain", "POST")):
+                for given in (None, "Bearer", "Bearer x", f"Bearer {TOKEN}x", f"Basic {TOKEN}",
+                              f"Bearer {TOKEN[:-1]}"):
+                    headers = {"Authorization": given} if given else {}
+                    status, answer, _ = _ask(server, path_, method, headers)
+                    assert status == 401, (path_, given, status)
+                    assert answer["WWW-Authenticate"] == "Bearer"
+            good = {"Authorization": f"Bearer {TOKEN}"}
+            assert _ask(server, "/metrics", headers=good)[0] == 200
+            settings = json.loads(_ask(server, "/api/v1/config", headers=good)[2])
+            assert settings["threads"].isdigit() and TOKEN not in json.dumps(settings)
+            assert (os.stat(path).st_mode & 0o777) == 0o600
+            with socket.socket(socket.AF_UNIX) as peer:
+                peer.connect(str(path))
+                peer.sendall(b"GET /api/v1/config HTTP/1.0\r\n\r\n")
+                assert peer.recv(65536).startswith(b"HTTP/1.1 200")
+    with _server("-m", 64) as server:
+        status, _, text = _ask(server, "/api/v1/drain", "POST", {"Authorization": "Bearer x" * 9})
+        assert status == 403 and text == "no admin token is configured\n"
+        assert _ask(server, "/api/v1/config")[0] == 403
+
+
+@contextlib.contextmanager
+def _held(server, name):
+    """One thread of the server stands still, as under a debugger."""
+    seize, interrupt, detach, any_child = 0x4206, 0x4207, 17, 0x40000000
+    threads = pathlib.Path(f"/proc/{server.pid}/task")
+    thread = next(int(entry.name) for entry in threads.iterdir()
+                  if (entry / "comm").read_text().strip() == name)
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+    assert libc.ptrace(seize, thread, None, None) == 0, ctypes.get_errno()
+    assert libc.ptrace(interrupt, thread, None, None) == 0, ctypes.get_errno()
+    os.waitpid(thread, any_child)
+    try:
+        yield
+    finally:
+        assert libc.ptrace(detach, thread, None, None) == 0, ctypes.get_errno()
+
+
+def _probe(server):
+    done = subprocess.run(
+        [str(support.brim), "--probe", "--no-store", "--admin-listen", f"127.0.0.1:{server.admin}"],
+        capture_output=True, text=True, timeout=30, env={"HOME": "/nonexistent"})
+    return done.returncode
+
+
+def health_is_told():
+    with support.folder() as place:
+        token = place / "token"
+        token.write_text(TOKEN)
+        token.chmod(0o600)
+        good = {"Authorization": f"Bearer {TOKEN}"}
+        with _server("-m", 64, "-c", 3, "-t", 2, "--admin-token-file", token) as server:
+            assert _ask(server, "/livez")[::2] == (200, "ok\n") == _ask(server, "/healthz")[::2]
+            assert _ask(server, "/readyz")[::2] == (200, "ready\n") and _probe(server) == 0
+            assert _ask(server, "/api/v1/drain", "POST", good)[0] == 200
+            assert _ask(server, "/api/v1/drain", "POST", good)[0] == 409
+            assert _ask(server, "/readyz")[::2] == (503, "draining\n") and _probe(server) == 1
+            assert _ask(server, "/api/v1/undrain", "POST", good)[0] == 200
+            clients = [server.client() for _ in range(3)]
+            for client in clients:
+                assert client.ask(b"mn") == b"MN"
+            assert _ask(server, "/readyz")[0] == 200
+            assert _ask(server, "/readyz?room=1")[::2] == (503, "full\n")
+            assert _ask(server, "/readyz?recovered=1")[0] == 200
+            for client in clients:
+                client.close()
+            # A worker that makes no turns is not alive; the cache's other threads go on.
+            with _held(server, "brim-worker-1"):
+                support.wait_for("a dead worker", lambda: _ask(server, "/livez")[0] == 503, 15, 0.2)
+                assert _ask(server, "/livez")[2].startswith("worker 1 stands still for ")
+            support.wait_for("life", lambda: _ask(server, "/livez")[0] == 200, 15, 0.2)
+    done = subprocess.run(
+        [str(support.brim), "--probe", "--no-store", "-l", f"127.0.0.1:{support.free_port()}"],
+        capture_output=True, text=True, timeout=30, env={"HOME": "/nonexistent"})
+    assert done.returncode == 1 and "not ready" in done.stderr
+    with support.Server("-m", 64) as server:
+        done = subprocess.run(
+            [str(support.brim), "--probe", "--no-store", "-l", f"127.0.0.1:{server.port}"],
+            capture_output=True, text=True, timeout=30, env={"HOME": "/nonexistent"})
+        assert done.returncode == 0, done.stderr
+
+
+def history_is_kept():
+    with _server("-m", 64) as server:
+        _load(server)
+        support.wait_for("samples", lambda: len(
+            json.loads(_ask(server, "/api/v1/history")[2])["samples"]) >= 3)
+        history = json.loads(_ask(server, "/api/v1/history")[2])
+        now = json.loads(_ask(server, "/api/v1/now")[2])
+        names = history["names"]
+        assert names[0] == "time" and set(history["gauges"]) <= set(names)
+        assert all(len(sample) == len(names) for sample in history["samples"] + [now["sample"]])
+        last = dict(zip(names, now["sample"]))
+        assert last["get_memory"] == 200 and last["set"] == 200 and last["items"] >= 199, last
+        times = [sample[0] for sample in history["samples"]]
+        assert times == sorted(times), times
+        assert now["metrics"]["brim_requests{command=get,result=hit}"] == 200
+
+
+def _follow(server, stop):
+    """A load for the page to show."""
+    with server.client() as client:
+        number = 0
+        while not stop:
+            number += 1
+            client.set(b"page-%d" % (number % 2000), b"v" * (number % 3000))
+            client.get(b"page-%d" % (number * 7 % 2500))
+            if number % 10 == 0:
+                client.ask(b"delete page-%d" % (number % 2000))
+
+
+def the_page_shows_a_running_server():
+    """In a real browser: numbers that move, nothing from elsewhere, keys, names, four looks."""
+    stop = []
+    pictures = os.environ.get("PICTURES")
+    with support.folder() as place, _server("-m", 64, "-t", 2, store=place / "store") as server, \
+            browser.Browser() as page:
+
+        def look():
+            try:
+                origin = f"http://127.0.0.1:{server.admin}"
+                page.look(1280, 900, False)
+                page.open(origin + "/")
+                text = "(document.getElementById('c0d') || {}).textContent || ''"
+                support.wait_for("numbers", lambda: re.search(r"get [1-9]", page.value(text) or ""))
+                curve = "document.querySelector('#c0 ~ .chart path').getAttribute('d') || ''"
+                support.wait_for("a curve", lambda: page.value(curve).count("L") >= 3, 60, 0.2)
+                assert page.value("document.getElementById('state').textContent") in (
+                    "serving", "serving, recovering")
+                assert page.value("document.getElementById('workers').rows.length") == 2
+                assert page.value("document.getElementById('closed').rows.length") == 10
+                _check_keys(page)
+                _check_names(page)
+                for width, is_dark in ((1280, False), (1280, True), (380, False), (380, True)):
+                    page.look(width, 900, is_dark)
+                    assert page.value("document.documentElement.scrollWidth") <= width, width
+                    ground = page.value("getComputedStyle(document.body).backgroundColor")
+                    assert (int(re.search(r"\d+", ground).group()) < 128) == is_dark, ground
+                    if pictures:
+                        look_name = "dark" if is_dark else "light"
+                        page.picture(f"{pictures}/page-{width}-{look_name}.png")
+                assert page.faults() == [], page.faults()
+                assert {address.split("/api")[0].rstrip("/") for address in page.addresses()
+                        if not address.startswith("data:")} <= {origin, "about:blank"}
+            finally:
+                stop.append(True)
+
+        support.in_threads([lambda: _follow(server, stop), look], timeout=120)
+    _check_page()
+
+
+def _check_keys(page):
+    """With the keyboard alone: to the first curve, to another moment, and back to now."""
+    page.value("document.getElementById('pause').focus()")
+    page.press("Tab")
+    assert page.value("document.activeElement.getAttribute('aria-labelledby')") == "c0"
+    when = "document.querySelector('#c0 ~ .when').lastChild.textContent"
+    page.press("ArrowLeft")
+    page.press("ArrowLeft")
+    assert page.value(when) == "2 s ago", page.value(when)
+    page.press("Escape")
+    assert page.value(when) == "now"
+
+
+def _check_names(page):
+    """What a screen reader is told: every curve has a name and a text with its numbers."""
+    nodes = page.call("Accessibility.getFullAXTree")["nodes"]
+    images = [node for node in nodes if node.get("role", {}).get("value") in ("image", "img")]
+    assert len(images) == page.value("document.querySelectorAll('svg').length"), len(images)
+    for node in images:
+        assert node["name"]["value"] and node["description"]["value"], node
+    roles = [node.get("role", {}).get("value") for node in nodes]
+    assert "status" in roles and roles.count("heading") > 10 and "main" in roles
+
+
+def _check_page():
+    page = (ROOT / "Sources" / "Admin" / "page.html").read_bytes()
+    assert len(page) < 40 << 10, len(page)
+    source = (ROOT / "Sources" / "Admin" / "Page.swift").read_text()
+    for part in (b"script", b"style"):
+        body = re.search(rb"<%s>(.*?)</%s>" % (part, part), page, re.S).group(1)
+        digest = base64.b64encode(hashlib.sha256(body).digest()).decode()
+        assert f"sha256-{digest}" in source, f"Page.swift needs {part.decode()}Hash sha256-{digest}"
+    assert b"http://" not in page.replace(b"http://www.w3.org/", b"") and b"https://" not in page
