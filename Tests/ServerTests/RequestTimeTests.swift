@@ -2,6 +2,7 @@
 
 import Primitives
 import Server
+import ServerSimulation
 import Store
 import Testing
 

@@ -2,6 +2,7 @@
 // after it has; tries that fail are slowed down. (Over real sockets: Tests/processes/sign_in.py.)
 
 import Server
+import ServerSimulation
 import Simulation
 import Testing
 
