@@ -118,7 +118,8 @@ FAULTS = [
     ("stop_forgets", "a recovery that is cut short counts as ended", [
         (STORE + "Recovery/Recovery.swift",
          "                store.events.info(.recoveryCutShort,",
-         "                if ON { finish() }\n                store.events.info(.recoveryCutShort,"),
+         "                if ON { finish() }\n"
+         "                store.events.info(.recoveryCutShort,"),
         (STORE + "Recovery/Recovery.swift",
          "            guard store.signals.lastCommit.loadAcquire() == 0 else {\n",
          "            if ON { finish() }\n"

@@ -37,8 +37,8 @@ import Testing
         #expect(result.fault == nil, "seed \(seed), act \(result.act)")
     }
 
-    /// A large value was lost because the files had to be opened again just when it was wanted; and a
-    /// segment was handed over twice by recovery, and would have left the disk twice, because a
+    /// A large value was lost because the files had to be opened again just when it was wanted; and
+    /// a segment was handed over twice by recovery, and would have left the disk twice, because a
     /// transaction that failed was durable all the same. These seeds found it.
     @Test(arguments: [30_006, 30_165] as [UInt64]) func whatWasFoundStaysMended(
         seed: UInt64

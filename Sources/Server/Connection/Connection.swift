@@ -2,9 +2,9 @@
 //
 // A connection is a small machine: what it owes the kernel (`outstanding`), what it has received
 // and not yet parsed (`input`), what it answered and could not send (`unsent`, `largeSource`), what
-// it answered but must not send yet (`firstPart`), and what it waits for (`wait`). Methods here decide;
-// the worker's files perform: Worker+Completions (completions), Worker+Serve (requests), Output
-// (replies), Deferral (replies in waiting), LargeValues, Closing.
+// it answered but must not send yet (`firstPart`), and what it waits for (`wait`). Methods here
+// decide; the worker's files perform: Worker+Completions (completions), Worker+Serve (requests),
+// Output (replies), Deferral (replies in waiting), LargeValues, Closing.
 
 internal import Memcache
 internal import Store

@@ -193,8 +193,8 @@ extension Committer {
         }
     }
 
-    /// What cannot be read now, because the files have to be opened again, say, may be later: whoever
-    /// wants it asks again.
+    /// What cannot be read now, because the files have to be opened again, say, may be later:
+    /// whoever wants it asks again.
     private func loseIfDamaged(_ segment: Int, _ error: LMDBError) {
         if error.isDamage { lose(segment) }
     }
