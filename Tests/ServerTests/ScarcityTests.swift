@@ -56,6 +56,33 @@ import Uring
         try world.pass(milliseconds: 200)
     }
 
+    /// Each of them has room for a few replies more in every turn, and none for the rest: those who
+    /// have taken nothing for a while give way to whoever asks.
+    @Test func manyShortRepliesThatNobodyReadsKeepNobodyWaitingForLong() throws {
+        let world = try World(receiveBuffers: 16, poolBlocks: 32, connections: 512)
+        let deaf = (0..<300).map { _ in world.connect() }
+        for peer in deaf {
+            world.network.setAppetite(0, of: peer)
+            world.network.setSocketBuffer(2000, of: peer)
+            world.network.send(String(repeating: "mn\r\n", count: 900), from: peer)
+        }
+        for _ in 0..<5 {
+            let honest = world.connect()
+            world.network.send("get none\r\n", from: honest)
+            var received = ""
+            var waitedMilliseconds = 0
+            while received.isEmpty, waitedMilliseconds < 1000 {
+                try world.pass(milliseconds: 50)
+                waitedMilliseconds += 50
+                received += world.received(honest)
+            }
+            #expect(received == "END\r\n")
+        }
+        #expect(world.shared.total("waitsForBlocks") ?? 0 > 0, "there was enough")
+        for peer in deaf { world.network.reset(peer) }
+        try world.pass(milliseconds: 200)
+    }
+
     // MARK: With a disk
 
     private let folder = Scratch()
