@@ -99,8 +99,8 @@ final class AdminConnection: ChannelInboundHandler {
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         timer = context.eventLoop.scheduleTask(in: .seconds(Int64(seconds))) {
             let (connection, context) = bound.value
-            guard !connection.state.isOver else { return }
-            if isIdle, connection.state.headBytes == 0 {
+            if connection.state.isOver || isIdle && connection.state.headBytes == 0 {
+                // Also a last answer that nobody reads has its time.
                 context.close(promise: nil)
             } else {
                 connection.refuse(context, AdminResponse(408, "the request took too long\n"))
@@ -192,6 +192,7 @@ final class AdminConnection: ChannelInboundHandler {
         let done = context.writeAndFlush(Self.wrapOutboundOut(.end(nil)))
         guard !isKept else { return }
         state.isOver = true
+        expect(context, seconds: AdminServer.Limits.headSecondsMax, isIdle: false)
         done.assumeIsolated().whenComplete { _ in context.close(promise: nil) }
     }
 }

@@ -27,6 +27,13 @@ public enum SmallFile {
         return entry.st_mode & 0o777
     }
 
+    /// Whether it is there, and no directory, pipe or device: opening one of those may wait.
+    public static func isRegular(_ path: String) -> Bool {
+        var entry = stat()
+        guard unsafe stat(path, &entry) == 0 else { return false }
+        return entry.st_mode & S_IFMT == S_IFREG
+    }
+
     /// Makes the file if it is missing, and one byte longer.
     public static func lengthen(_ path: String) {
         let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)

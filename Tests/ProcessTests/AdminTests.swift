@@ -7,7 +7,8 @@ extension ProcessTests {
         @Test(arguments: [
             "metrics_are_understood", "dashboard_and_rules_name_what_there_is",
             "limits_of_the_port_are_kept", "the_data_port_does_not_notice", "who_may_ask",
-            "health_is_told", "history_is_kept", "the_page_shows_a_running_server",
+            "a_last_answer_that_nobody_reads_has_its_time", "health_is_told", "history_is_kept",
+            "the_page_shows_a_running_server",
         ])
         func operatorsAreServed(_ scenario: String) throws {
             try Scenario.run("admin.\(scenario)")

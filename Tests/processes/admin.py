@@ -223,6 +223,35 @@ def limits_of_the_port_are_kept():
         support.wait_for("room", lambda: _raw(server, head + b"Connection: close\r\n\r\n"))
 
 
+def a_last_answer_that_nobody_reads_has_its_time():
+    with _server("-m", 64) as server:
+        descriptors = pathlib.Path(f"/proc/{server.process.pid}/fd")
+        before = len(list(descriptors.iterdir()))
+        peers = []
+        for _ in range(30):
+            peer = socket.socket()
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+            peer.connect(("127.0.0.1", server.admin))
+            peers.append(peer)
+        request = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        last = b"GET /metrics HTTP/1.0\r\n\r\n"
+        # So many answers that the last one finds the kernel's buffers nearly full, or full.
+        for count in range(80):
+            for number, peer in enumerate(peers):
+                try:
+                    if count < 50 + number:
+                        peer.sendall(request)
+                    elif count == 50 + number:
+                        peer.sendall(last)
+                except OSError:
+                    pass  # It was closed already.
+            time.sleep(0.003)
+        support.wait_for(
+            "the answers' time", lambda: len(list(descriptors.iterdir())) <= before, 30)
+        for peer in peers:
+            peer.close()
+
+
 def the_data_port_does_not_notice():
     """Thousands of bad requests and some that never end, while others use the cache."""
     with _server("-m", 64, "-t", 1) as server:

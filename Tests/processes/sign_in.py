@@ -1,5 +1,6 @@
 """Signing in over real sockets, of both kinds of listener, and the file that says who may."""
 
+import os
 import socket
 import struct
 
@@ -81,6 +82,12 @@ def file_read_again():
                 server.send_signal(1)
                 server.wait_for_log(f"server.{event}")
                 assert admits(b"bert other") and not admits(b"anna secret")
+            # Opening a pipe would wait for whoever writes to it, and keep signals from being heard.
+            path.unlink()
+            os.mkfifo(path)
+            server.send_signal(1)
+            server.wait_for_log("no regular file")
+            assert admits(b"bert other")
 
 
 def files_that_cannot_be_used():

@@ -73,6 +73,10 @@ public final class Access: Sendable {
         _ path: String, _ region: Region
     ) throws(CredentialsError) -> Credentials {
         var code: Int32 = 0
+        // What is missing says so when it is opened.
+        if SmallFile.permissions(path) != nil, !SmallFile.isRegular(path) {
+            throw CredentialsError(reason: "it is no regular file")
+        }
         guard let source = ByteSource.open(path, code: &code) else {
             throw CredentialsError(reason: errorText(code))
         }
