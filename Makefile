@@ -40,9 +40,12 @@ BENCH := .build/static/release/brim-bench
 # written out on purpose.
 SWIFT_FILES := Package.swift Sources Bench Tests
 
-# Tests are told apart by `Target.Suite/test()`. These want the machine for themselves: they start
-# servers, or look at clocks while they wait. They run one by one, after all others.
-ALONE := ^(Process|Load)Tests\.|\.(KernelRingTests|CrashTests|ThreadTests)/
+# Tests are told apart by `Target.Suite/test()`. These start servers, or look at clocks while they
+# wait. They run after all others, one by one, in two processes of which each has a core: those of
+# BESIDE, and the rest. The two take about the same time.
+BESIDE := ^LoadTests\.|[./](KernelRing|Crash|Thread|Kill|PowerCut|Memory)Tests/
+ALONE := ^ProcessTests\.|$(BESIDE)
+BESIDE_LOG := .build/test-beside.log
 UNITS := ^(Primitives|Memcache|SegmentLog|Uring|LMDB|Store|Server)Tests\.
 SANITIZED := ^(Primitives|SegmentLog|Store|Server)Tests\.
 RUN := --skip-build --disable-xctest
@@ -68,7 +71,7 @@ BRIM_FLAGS ?= --store {folder}/store
 BENCH_FOLDER := .build/bench
 AS_USER := $(if $(filter 0,$(shell id -u)),-u nobody)
 
-.PHONY: run build test test-debug differential simulate faults sanitize fuzz format
+.PHONY: run build build-tests test test-debug differential simulate faults sanitize fuzz format
 .PHONY: check-format bench micro swift
 .PHONY: interpose clean
 .PHONY: build-packages bench-packages micro-packages test-packages
@@ -79,13 +82,22 @@ run: build
 build: swift build-packages
 	swift build $(STATIC) --product brim
 
-# Both runs are made, whatever the first one finds; .ci/run wants the closing lines of both.
-test: check-format test-packages build interpose
-	$(BRIM) -V
+build-tests: swift build-packages
 	swift build --configuration release --build-tests
+
+# Neither build keeps two cores busy for long, so they go beside each other. All runs are made,
+# whatever the first one finds; .ci/run wants the closing lines of all three.
+test: check-format test-packages interpose
+	$(MAKE) --jobs=2 --output-sync=target build build-tests
+	$(BRIM) -V
 	@status=0; set -x; \
 	swift test --configuration release $(RUN) --skip '$(ALONE)' || status=$$?; \
-	swift test --configuration release $(RUN) --no-parallel --filter '$(ALONE)' || status=$$?; \
+	swift test --configuration release $(RUN) --no-parallel --ignore-lock \
+		--filter '$(BESIDE)' >$(BESIDE_LOG) 2>&1 & beside=$$!; \
+	swift test --configuration release $(RUN) --no-parallel \
+		--filter '$(ALONE)' --skip '$(BESIDE)' || status=$$?; \
+	wait $$beside || status=$$?; \
+	cat $(BESIDE_LOG); \
 	exit $$status
 
 test-debug: swift build-packages interpose
