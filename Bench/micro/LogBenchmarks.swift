@@ -20,7 +20,7 @@ enum LogBenchmarks {
         let fields = RecordFields()
         let total = fields.totalBytes(keyBytes: Keys.keyBytes, valueBytes: Keys.valueBytes)
         for number in range {
-            guard writer.makeRoom(total) else { return }
+            guard writer.makeSpace(total) else { return }
             let target = writer.tail
             let at = target.write(
                 fields, order: UInt64(number + 1), keyBytes: Keys.keyBytes,

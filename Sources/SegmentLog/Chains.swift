@@ -81,15 +81,15 @@ extension Writer {
     public func takeFreeFrame() -> Int? { log.frames.take() }
 
     /// A segment that rests on disk is in memory again, in this frame.
-    public func adopt(_ frame: Int, as segment: Int) {
+    public func keep(_ frame: Int, as segment: Int) {
         log.segments.setFrame(segment, frame)
         log.segments.advance(segment, from: .resting, to: .clean)
     }
 
     /// The same for a record in a chain.
-    public func adopt(_ room: Room, as segment: Int) {
+    public func keep(_ room: Room, as segment: Int) {
         log.frames.stagedFrames.subtract(UInt64(log.geometry.framesNeeded(room.bytes)))
-        adopt(room.frame, as: segment)
+        keep(room.frame, as: segment)
     }
 
     /// The frames of a chain, with the record in them, become a new segment's, which waits for its
@@ -140,8 +140,8 @@ extension Writer {
     /// Appends a copy of a record as it is, with its order and cas; nil if there is no room.
     public mutating func appendCopy(_ image: Record) -> Place? {
         let bytes = Record.aligned(image.contentBytes)
-        guard bytes <= log.geometry.sharedRecordBytesMax else { return adoptCopy(image) }
-        guard makeRoom(bytes) else { return nil }
+        guard bytes <= log.geometry.sharedRecordBytesMax else { return copyToSegment(image) }
+        guard makeSpace(bytes) else { return nil }
         let target = tail
         target.region.copy(from: image.region, at: image.at, to: target.at, count: bytes)
         target.clearHome()
@@ -150,7 +150,7 @@ extension Writer {
     }
 
     /// The same for a record that has a contiguous image but may not share a segment here.
-    public mutating func adoptCopy(_ image: Record) -> Place? {
+    public mutating func copyToSegment(_ image: Record) -> Place? {
         let bytes = Record.aligned(image.contentBytes)
         guard let room = openChain(bytes) else { return nil }
         var done = 0
@@ -161,7 +161,7 @@ extension Writer {
                 from: image.region, at: image.at + done, to: offset, count: part)
             done += part
         }
-        guard let place = adopt(room, expiry: image.expiry) else {
+        guard let place = makeSegment(of: room, expiry: image.expiry) else {
             closeRoom(room)
             return nil
         }
@@ -174,7 +174,7 @@ extension Writer {
     public mutating func appendTombstone(_ key: Span<UInt8>, order: UInt64) -> Place? {
         let fields = RecordFields(isTombstone: true)
         let total = fields.totalBytes(keyBytes: key.count, valueBytes: 0)
-        guard makeRoom(total) else { return nil }
+        guard makeSpace(total) else { return nil }
         let target = tail
         let at = target.write(fields, order: order, keyBytes: key.count, valueBytes: 0)
         target.region.store(key, at: at)

@@ -74,7 +74,7 @@ extension Writer {
         let content = Record.aligned(source.contentBytes)
         let total = content + (home.isNone ? 0 : Record.homeBytes)
         // A record from larger frames of an earlier run may not fit.
-        guard total <= log.geometry.segmentBytes, makePromotionRoom(total) else { return nil }
+        guard total <= log.geometry.segmentBytes, makePromotionSpace(total) else { return nil }
         let place = Place(segment: promotion.segment, offset: promotion.tail)
         let target = Record(log.frames.memory, at: promotion.base + promotion.tail)
         target.region.copy(from: source.region, at: source.at, to: target.at, count: content)

@@ -6,7 +6,7 @@
 
 internal import Primitives
 
-/// Memory of one writer that is not part of the log. Must be closed or adopted.
+/// Memory of one writer that is not part of the log. Must be closed or made a segment.
 public struct Room: BitwiseCopyable {
     /// First (or only) frame.
     public var frame: Int
@@ -28,7 +28,7 @@ extension Writer {
 
     /// Room for `bytes`; nil if there is none now. Says how much is wanted, then.
     ///
-    /// - Parameter isBrief: the room is adopted or closed before the caller returns, so what
+    /// - Parameter isBrief: the room is closed or made a segment before the caller returns, so what
     ///   trickles in (and may be the very value it is made of) must not keep it from opening.
     public mutating func openRoom(_ bytes: Int, isBrief: Bool = false) -> Room? {
         precondition(bytes > 0)
@@ -155,7 +155,7 @@ extension Writer {
 
     /// Turns a chained room whose record is complete into a segment; nil if no number is free.
     /// The segment is handed on once its slot is set: call `handOn(chain:)` then.
-    public mutating func adopt(_ room: Room, expiry: UInt32) -> Place? {
+    public mutating func makeSegment(of room: Room, expiry: UInt32) -> Place? {
         precondition(room.isChained)
         guard let segment = log.segments.open(.chain) else { return nil }
         let segments = log.segments

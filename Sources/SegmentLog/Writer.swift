@@ -132,10 +132,10 @@ public struct Writer: ~Copyable {
         log.frames.memory.prefetch(at &+ 128)
     }
 
-    // MARK: Room
+    // MARK: Space in segments
 
     /// Makes sure that `bytes` fit into the open segment; false if no frame is free.
-    @inlinable public mutating func makeRoom(_ bytes: Int) -> Bool {
+    @inlinable public mutating func makeSpace(_ bytes: Int) -> Bool {
         if main.segment != 0, main.tail &+ bytes <= log.geometry.segmentBytes { return true }
         return openMain(bytes)
     }
@@ -167,8 +167,8 @@ public struct Writer: ~Copyable {
             ? 0 : log.segments.sequenceLimit() - log.segments.sequence(main.segment)
     }
 
-    /// Room in the open promotion segment; false if no frame is free.
-    public mutating func makePromotionRoom(_ bytes: Int) -> Bool {
+    /// The same for the open promotion segment; false if no frame is free.
+    public mutating func makePromotionSpace(_ bytes: Int) -> Bool {
         if promotion.segment != 0, promotion.tail + bytes <= log.geometry.segmentBytes {
             return true
         }
@@ -193,7 +193,7 @@ public struct Writer: ~Copyable {
 
     // MARK: Appending
 
-    /// Where the next record of the open segment goes. Room has been made.
+    /// Where the next record of the open segment goes. Space was made.
     @inlinable public var tail: Record { Record(log.frames.memory, at: main.base &+ main.tail) }
 
     /// The next order of the shard, or nil if there is none left. Shard locked.
@@ -202,6 +202,9 @@ public struct Writer: ~Copyable {
         guard order <= log.orderLimit.loadRelaxed() else { return nil }
         return order
     }
+
+    /// Whether the shard has an order left. Shard locked.
+    public mutating func hasOrder(_ shard: Int) -> Bool { nextOrder(shard) != nil }
 
     /// Takes `bytes` at the tail for a record that was written there; returns its place.
     @inlinable public mutating func advance(_ bytes: Int, expiry: UInt32) -> Place {
@@ -215,7 +218,7 @@ public struct Writer: ~Copyable {
 
     /// How many bytes a record may be overwritten with where it lies, if it can have as many as
     /// `wanted` there; else 0. Shard locked.
-    @inlinable public mutating func room(over slot: UInt64, _ record: Record, wanted: Int) -> Int {
+    @inlinable public mutating func space(over slot: UInt64, _ record: Record, wanted: Int) -> Int {
         let old = record.totalBytes
         let most = Geometry.copyBytesMax
         guard wanted <= most, old <= most, !record.hasHome else { return 0 }
@@ -251,13 +254,13 @@ public struct Writer: ~Copyable {
             limit = Int(log.segments.filled(segment).loadRelaxed())
         }
         limit -= layout.offset(slot)
-        var room = old
-        while room < wanted, room < limit {
-            let next = Record(record.region, at: record.at + room)
+        var space = old
+        while space < wanted, space < limit {
+            let next = Record(record.region, at: record.at + space)
             guard next.isFiller else { return 0 }
-            room += next.totalBytes
+            space += next.totalBytes
         }
-        return room < wanted ? 0 : room
+        return space < wanted ? 0 : space
     }
 
     /// Notes that a record was overwritten in place by one with this expiry.
@@ -297,12 +300,12 @@ public struct Writer: ~Copyable {
         _ = log.index.insert(hash, slot, isItem: false)
     }
 
-    /// Fills what an overwritten record leaves of its room. `old` and `new`: bytes of the record.
+    /// Fills what an overwritten record leaves of its space. `old` and `new`: bytes of the record.
     @inlinable public mutating func fillBehind(
-        _ slot: UInt64, _ record: Record, old: Int, new: Int, room: Int
+        _ slot: UInt64, _ record: Record, old: Int, new: Int, space: Int
     ) {
-        if new < room {
-            Record(record.region, at: record.at &+ new).writeFiller(bytes: room &- new)
+        if new < space {
+            Record(record.region, at: record.at &+ new).writeFiller(bytes: space &- new)
         }
         guard new != old else { return }
         let lost = log.segments.lostBytes(log.index.layout.segment(slot))

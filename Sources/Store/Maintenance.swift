@@ -27,7 +27,7 @@ struct Maintenance: ~Copyable {
     private static let nanosecondsBetweenCrawls: UInt64 = 2_000_000_000
 
     /// One round.
-    mutating func step(at reading: ClockReading) -> Wait {
+    mutating func step(at reading: ClockReading) -> NextStep {
         let signals = store.signals
         guard signals.stopping.loadAcquire() == 0 else { return .ended }
         let now = reading.unixSeconds

@@ -28,10 +28,10 @@ package final class PlayedStore {
         self.committer = committer
     }
 
-    package func stepCommitter(at now: ClockReading) -> Wait { committer.step(at: now) }
-    package func stepMaintenance(at now: ClockReading) -> Wait { maintenance.step(at: now) }
+    package func stepCommitter(at now: ClockReading) -> NextStep { committer.step(at: now) }
+    package func stepMaintenance(at now: ClockReading) -> NextStep { maintenance.step(at: now) }
 
-    package func stepRecovery(at now: ClockReading) -> Wait {
+    package func stepRecovery(at now: ClockReading) -> NextStep {
         let wait = recovery?.step(at: now) ?? .ended
         if wait == .ended { recovery = nil }
         return wait

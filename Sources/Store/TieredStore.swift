@@ -118,7 +118,7 @@ public final class TieredStore: Sendable {
                 try Thread(name: "brim-maintain") { [self] in
                     var maintenance = Maintenance(
                         self, number: configuration.workers, wake: wake)
-                    Wait.drive(signals.maintenance) { maintenance.step(at: $0) }
+                    NextStep.drive(signals.maintenance) { maintenance.step(at: $0) }
                 })
         } catch {
             throw .thread(errno: error.errno)
@@ -130,7 +130,7 @@ public final class TieredStore: Sendable {
         var committer = Committer(self, disk: disk, at: .system(), wake: wake)
         committer.begin()
         signals.ready.storeRelease(1)
-        Wait.drive(signals.committer) { committer.step(at: $0) }
+        NextStep.drive(signals.committer) { committer.step(at: $0) }
     }
 
     /// The recovery thread.
@@ -142,7 +142,7 @@ public final class TieredStore: Sendable {
             events.error(.recoveryWithoutMemory, "bytes=\(Directory.regionBytes)")
             return
         }
-        Wait.drive(nil) { recovery.step(at: $0) }
+        NextStep.drive(nil) { recovery.step(at: $0) }
     }
 
     func discardMemory() {

@@ -26,8 +26,8 @@ package struct ClockReading: BitwiseCopyable, Sendable {
     package var unixSeconds: UInt32 { UInt32(clamping: unixNanoseconds / 1_000_000_000) }
 }
 
-/// What a step waits for.
-package enum Wait: BitwiseCopyable, Equatable, Sendable {
+/// What has to happen before a thread's next step.
+package enum NextStep: BitwiseCopyable, Equatable, Sendable {
     /// Nothing: there is more to do at once.
     case nothing
     /// This time of the monotonic clock.
@@ -40,9 +40,9 @@ package enum Wait: BitwiseCopyable, Equatable, Sendable {
     case ended
 }
 
-extension Wait {
+extension NextStep {
     /// The loop of a thread: makes steps until there is none left.
-    static func drive(_ bell: Bell?, _ step: (ClockReading) -> Wait) {
+    static func drive(_ bell: Bell?, _ step: (ClockReading) -> NextStep) {
         while true {
             switch step(.system()) {
             case .nothing: continue

@@ -124,16 +124,16 @@ final class SmallWorld {
         guard let order = writer.nextOrder(shard) else { return false }
         let located = locate(key)
         if case .memory(_, let slot, let old) = located, mayOverwrite,
-            case let room = writer.room(over: slot, old, wanted: total), room > 0
+            case let space = writer.space(over: slot, old, wanted: total), space > 0
         {
             let before = old.totalBytes
             fill(old, fields, key, known, order)
-            writer.fillBehind(slot, old, old: before, new: total, room: room)
+            writer.fillBehind(slot, old, old: before, new: total, space: space)
             writer.noteOverwrite(expiry: known.expiry)
             log.index.setOrder(shard, order)
             return true
         }
-        guard writer.makeRoom(total) else { return false }
+        guard writer.makeSpace(total) else { return false }
         fill(writer.tail, fields, key, known, order)
         log.index.setOrder(shard, order)
         let place = writer.advance(total, expiry: known.expiry)

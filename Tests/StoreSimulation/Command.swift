@@ -190,7 +190,7 @@ struct Command {
                         expiry: expiry, isExpired: isExpired, cas: cas, except: except)
                 },
                 settle: { answer in
-                    wasStuck = answer == .stuck
+                    wasStuck = answer == .stuck || answer == .noOrder
                     settle(answer)
                 })
             if wasStuck, mode == .set { forget(play, client) }
@@ -206,7 +206,7 @@ struct Command {
                     mode, staging: staging, isExpired: isExpired, cas: cas, except: except)
             },
             settle: { answer in
-                wasStuck = answer == .stuck
+                wasStuck = answer == .stuck || answer == .noOrder
                 settle(answer)
             })
         guard wasStuck, !play.isDead else { return }

@@ -225,7 +225,7 @@ package final class Play: @unchecked Sendable {
     }
 
     @discardableResult
-    func stepCommitter() -> Wait {
+    func stepCommitter() -> NextStep {
         guard !isCommitting, let played else { return .nothing }
         isCommitting = true
         defer { isCommitting = false }

@@ -7,7 +7,8 @@ import Support
 
 /// What a change came to; `stuck`: it was given up after many steps, and nothing has changed.
 enum Answer: Equatable {
-    case stored, notStored, exists, notFound, deleted, touched, notNumeric, tooLarge, stuck
+    case stored, notStored, exists, notFound, deleted, touched, notNumeric, tooLarge, noOrder
+    case stuck
     case number(UInt64)
 }
 
@@ -158,6 +159,9 @@ final class PlayedClient {
                 return
             case .large(let found):
                 guard gatLarge(key, found, expiry, isExpired, settle) else { continue }
+                return
+            case .noOrder:
+                door.endTurn()
                 return
             case .wait:
                 door.endTurn()
@@ -361,6 +365,7 @@ final class PlayedClient {
         case .notNumeric: .notNumeric
         case .tooLarge: .tooLarge
         case .number(let number): .number(number)
+        case .noOrder: .noOrder
         case .wait, .read: nil
         }
     }

@@ -218,6 +218,7 @@ final class Client {
             case .notNumeric: return .notNumeric
             case .tooLarge: return .tooLarge
             case .number(let number): return .number(number)
+            case .noOrder: return .stuck
             case .wait:
                 if !pump(until: { door.news().frames != frames }) { return .stuck }
             case .read(let read):

@@ -111,7 +111,7 @@ import Testing
             case .large(let found):
                 client.door.release(found)
                 return text("large")
-            case .miss, .dead, .wait, .read: return nil
+            case .miss, .dead, .wait, .noOrder, .read: return nil
             }
         }
         #expect(gat(expiry: client.now + 100) == text("value"))

@@ -25,6 +25,7 @@ extension Client {
                 door.release(found)
                 return .notStored
             case .wait: return .wait
+            case .noOrder: return .noOrder
             case .read(let read):
                 looks += 1
                 return .read(read)

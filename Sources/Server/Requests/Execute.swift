@@ -251,7 +251,7 @@ extension Worker where Network: ~Copyable {
             return true
         case .large(let found):
             return executeTouchedLarge(index, found, space)
-        case .wait, .read:
+        case .wait, .noOrder, .read:
             guard case .refused = settleTouched(index, lookup) else { return false }
         case .miss, .dead: break
         }
@@ -279,6 +279,7 @@ extension Worker where Network: ~Copyable {
         let key = batch[index].request.key
         switch lookup {
         case .read(let read): return settleChange(slot, batch[index].input, key, .read(read))
+        case .noOrder: return settleChange(slot, batch[index].input, key, .noOrder)
         default: return settleChange(slot, batch[index].input, key, .wait)
         }
     }

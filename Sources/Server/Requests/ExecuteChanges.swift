@@ -66,6 +66,9 @@ extension Worker where Network: ~Copyable {
         switch outcome {
         case .wait:
             return waitForFrames(slot) ? .waits : .refused
+        case .noOrder:
+            connections[slot].differing = Differing()
+            return .refused
         case .read(let read):
             return waitForRecord(slot, place, key, read) ? .waits : .refused
         default:

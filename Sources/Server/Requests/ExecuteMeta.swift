@@ -183,6 +183,9 @@ extension Worker where Network: ~Copyable {
         case .wait:
             guard settleMeta(slot, key, .wait) else { return false }
             return answerMetaMiss(index, flags, key, space)
+        case .noOrder:
+            guard settleMeta(slot, key, .noOrder) else { return false }
+            return answerMetaMiss(index, flags, key, space)
         case .read(let read):
             guard settleMeta(slot, key, .read(read)) else { return false }
             return answerMetaMiss(index, flags, key, space)
@@ -267,6 +270,10 @@ extension Worker where Network: ~Copyable {
         case .wait:
             door.unpin(pin)
             guard settleMeta(slot, key, .wait) else { return false }
+            return answerMetaMiss(index, flags, key, space)
+        case .noOrder:
+            door.unpin(pin)
+            guard settleMeta(slot, key, .noOrder) else { return false }
             return answerMetaMiss(index, flags, key, space)
         case .read(let read):
             door.unpin(pin)

@@ -51,7 +51,7 @@ extension Committer {
                 didLoad = true
                 continue
             }
-            load(segment)
+            bringBack(segment)
             didLoad = true
         }
         guard didLoad else { return }
@@ -59,7 +59,8 @@ extension Committer {
         wakeAll()
     }
 
-    mutating func load(_ segment: Int) {
+    /// A segment's bytes, from disk to where its records can be read.
+    mutating func bringBack(_ segment: Int) {
         let filled = Int(log.segments.filled(segment).loadRelaxed())
         let sequence = log.segments.sequence(segment)
         guard let files = disk.files() else { return }
@@ -85,7 +86,7 @@ extension Committer {
             writer.closeRoom(room)
             return lose(segment)
         }
-        writer.adopt(room, as: segment)
+        writer.keep(room, as: segment)
         log.promotionRegion.push(UInt32(segment))
     }
 
@@ -117,7 +118,7 @@ extension Committer {
             log.frames.giveBack(frame)
             return loseIfDamaged(segment, error)
         }
-        writer.adopt(frame, as: segment)
+        writer.keep(frame, as: segment)
         log.logRegion.push(UInt32(segment))
     }
 
@@ -161,7 +162,7 @@ extension Committer {
             signals.damagedReads.add(1)
             return true
         }
-        guard let target = writer.adoptCopy(record) else { return false }
+        guard let target = writer.copyToSegment(record) else { return false }
         writer.replace(at, slot, with: target, hits: 1)
         return true
     }

@@ -94,7 +94,7 @@ extension Committer {
     mutating func take(_ victim: Residency.Resident, isUrgent: Bool) -> Taking {
         if mustRecall(victim) {
             let mayWait = removals.mayRecall(victim.sequence)
-            load(victim.segment)
+            bringBack(victim.segment)
             // Maintenance makes room, if there is something clean.
             let isWanted = log.segments.state(victim.segment) == .resting
             if isWanted, !isUrgent, !health.isFailing, mayWait {

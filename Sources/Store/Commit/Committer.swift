@@ -64,12 +64,12 @@ struct Committer: ~Copyable {
         schedule = Schedule(interval: interval, at: now.nanoseconds)
         writer = Writer(store.log, number: store.configuration.workers + 1)
         // Out of `-m`, see `Disk.memoryBytes`; a failure here is a failure to start.
-        directory = Committer.room(Directory.regionBytes)
+        directory = Committer.mapped(Directory.regionBytes)
         // A segment of an earlier run may be larger than this run's.
-        scratch = Committer.room(Geometry.frameBytesMax)
+        scratch = Committer.mapped(Geometry.frameBytesMax)
     }
 
-    private static func room(_ bytes: Int) -> Region {
+    private static func mapped(_ bytes: Int) -> Region {
         do {
             return try Region.map(byteCount: bytes)
         } catch {
@@ -85,7 +85,7 @@ struct Committer: ~Copyable {
     // MARK: Steps
 
     /// Does what there is to do at this moment, one commit at most.
-    mutating func step(at reading: ClockReading) -> Wait {
+    mutating func step(at reading: ClockReading) -> NextStep {
         now = reading
         health.begin(at: now.nanoseconds)
         if let spent = schedule.measure(at: now.nanoseconds) { disk.counters.countCommit(spent) }
@@ -111,7 +111,7 @@ struct Committer: ~Copyable {
         return findings.compactMap { $0 }.first
     }
 
-    private mutating func serve() -> Wait {
+    private mutating func serve() -> NextStep {
         if signals.stopping.loadAcquire() != 0 {
             writer.close()
             // Nothing may be written over a store that could not be read.
@@ -199,7 +199,7 @@ struct Committer: ~Copyable {
     /// is in it.
     ///
     /// - Parameter askingWorkers: whether there are any yet.
-    mutating func beginCommit(askingWorkers: Bool = true) -> Wait {
+    mutating func beginCommit(askingWorkers: Bool = true) -> NextStep {
         let number = signals.begun.add(1) + 1
         schedule.didBegin()
         writer.cutNow()
@@ -213,7 +213,7 @@ struct Committer: ~Copyable {
 
     /// Takes the answers; when all are there, the commit is made. If a worker does not answer,
     /// nothing may be called committed.
-    private mutating func collectCuts() -> Wait {
+    private mutating func collectCuts() -> NextStep {
         switch cuts.collect(log, at: now.nanoseconds) {
         case nil: break
         case .waits(let worker): return .cut(worker: worker)

@@ -161,7 +161,7 @@ public enum TouchedLookup: BitwiseCopyable {
     /// A value that is not copied under the lock; it is not touched yet. The shard is locked: pin
     /// the value, release it, and `touch` it if it still has this cas.
     case large(Found)
-    case wait
+    case wait, noOrder
     case read(DiskRead)
 }
 
@@ -179,14 +179,16 @@ public enum Outcome: BitwiseCopyable {
     /// The combined value of an append is too large, or would never fit.
     case tooLarge
     /// Memory is full of what is not yet on disk: execute again when `News.frames` has changed.
-    /// (Orders do not run out: the committer reserves more when three quarters are used.)
     case wait
+    /// No order may be given out: nothing is changed, and waiting does not help.
+    case noOrder
     /// The record must be seen first: read it, `bring` (or `drop`, or exclude) it, execute again.
     case read(DiskRead)
 }
 
 /// Room for a value that arrives in pieces, outside the log until it is complete.
-/// Must end in `Door.store(staging:…)` (any outcome but `wait` and `read`) or `Door.abandon`.
+/// Must end in `Door.store(staging:…)` (any outcome but `wait`, `noOrder` and `read`) or
+/// `Door.abandon`.
 public struct Staging: BitwiseCopyable {
     public var valueBytes: Int
     public var hash: UInt64

@@ -60,23 +60,23 @@ extension Door {
         defer { log.index.unlock(shard) }
         let subject = subject(key, hash, except, mayTake: mode == .set)
         if let outcome = refusal(mode, subject, hash, cas) { return outcome }
-        if isExpired { return bury(subject, key, hash, shard) ? .stored : .wait }
-        guard let order = writer.nextOrder(shard) else { return .wait }
+        if isExpired { return bury(subject, key, hash, shard) ? .stored : lack(shard) }
+        guard let order = writer.nextOrder(shard) else { return .noOrder }
         if case .present(let place, let slot, let old, _) = subject,
-            case let room = writer.room(over: slot, old, wanted: total), room > 0
+            case let space = writer.space(over: slot, old, wanted: total), space > 0
         {
             let before = old.totalBytes
             let at = old.write(
                 fields, order: order, keyBytes: key.count, valueBytes: value.count)
             old.region.store(key, at: at)
             old.region.store(value, at: at &+ key.count)
-            writer.fillBehind(slot, old, old: before, new: total, room: room)
+            writer.fillBehind(slot, old, old: before, new: total, space: space)
             writer.noteOverwrite(expiry: expiry)
             writer.noteHit(place, slot)
             log.index.setOrder(shard, order)
             return .stored
         }
-        guard writer.makeRoom(total) else { return .wait }
+        guard writer.makeSpace(total) else { return .wait }
         let target = writer.tail
         let at = target.write(fields, order: order, keyBytes: key.count, valueBytes: value.count)
         target.region.store(key, at: at)
@@ -109,6 +109,9 @@ extension Door {
             return current == cas ? nil : .exists
         }
     }
+
+    /// What a change that was not written lacks: an order, or memory. Shard locked.
+    mutating func lack(_ shard: Int) -> Outcome { writer.hasOrder(shard) ? .wait : .noOrder }
 
     /// Makes the key's slot point to `place`. Shard locked.
     mutating func point(
@@ -149,7 +152,7 @@ extension Door {
         case .present(_, _, _, let isAlive): isThere = isAlive
         case .absent, .unread: break
         }
-        guard bury(subject, key, hash, shard) else { return .wait }
+        guard bury(subject, key, hash, shard) else { return lack(shard) }
         return isThere ? .deleted : .notFound
     }
 
@@ -234,7 +237,7 @@ extension Door {
         guard let order = writer.nextOrder(shard) else { return nil }
         let fields = RecordFields(isTombstone: true)
         let total = fields.totalBytes(keyBytes: key.count, valueBytes: 0)
-        guard writer.makeRoom(total) else { return nil }
+        guard writer.makeSpace(total) else { return nil }
         let target = writer.tail
         let at = target.write(fields, order: order, keyBytes: key.count, valueBytes: 0)
         target.region.store(key, at: at)
@@ -292,7 +295,7 @@ extension Door {
             }
             if let compare, compare != record.cas(hash) { return .done(.exists) }
             if isExpired {
-                return .done(bury(subject, key, hash, shard) ? .touched : .wait)
+                return .done(bury(subject, key, hash, shard) ? .touched : lack(shard))
             }
             let noted = writer.noteHit(at, slot)
             if record.expiry == expiry {
@@ -347,7 +350,7 @@ extension Door {
             let isDone = storeNumber(
                 sum, .present(at, noted, record, isAlive: true), record, noted, key, hash, shard,
                 fields)
-            return isDone ? .number(sum) : .wait
+            return isDone ? .number(sum) : lack(shard)
         }
     }
 
@@ -364,16 +367,16 @@ extension Door {
         let total = fields.totalBytes(keyBytes: key.count, valueBytes: digits)
         guard let order = writer.nextOrder(shard) else { return false }
         let before = old.totalBytes
-        if case let room = writer.room(over: slot, old, wanted: total), room > 0 {
+        if case let space = writer.space(over: slot, old, wanted: total), space > 0 {
             let at = old.write(fields, order: order, keyBytes: key.count, valueBytes: digits)
             old.region.store(key, at: at)
             Decimal.write(number, count: digits, to: old.region, at: at + key.count)
-            writer.fillBehind(slot, old, old: before, new: total, room: room)
+            writer.fillBehind(slot, old, old: before, new: total, space: space)
             writer.noteOverwrite(expiry: fields.expiry)
             log.index.setOrder(shard, order)
             return true
         }
-        guard writer.makeRoom(total) else { return false }
+        guard writer.makeSpace(total) else { return false }
         let target = writer.tail
         let at = target.write(fields, order: order, keyBytes: key.count, valueBytes: digits)
         target.region.store(key, at: at)

@@ -57,7 +57,7 @@ extension Door {
             room = chain
             target = Record(memory, at: log.frames.offset(chain.frame))
         } else {
-            guard writer.makeRoom(total) else { return nil }
+            guard writer.makeSpace(total) else { return nil }
             target = writer.tail
         }
         let at = target.write(
@@ -83,8 +83,10 @@ extension Door {
         guard let order = writer.nextOrder(shard) else { return false }
         let place: Place
         if let room = draft.room {
-            guard let adopted = writer.adopt(room, expiry: draft.expiry) else { return false }
-            place = adopted
+            guard let segment = writer.makeSegment(of: room, expiry: draft.expiry) else {
+                return false
+            }
+            place = segment
         } else {
             place = writer.advance(draft.totalBytes, expiry: draft.expiry)
         }
@@ -137,14 +139,14 @@ extension Door {
         fill: (inout Door, Origin, Extent) -> Void
     ) -> Hold {
         if let draft, draft.origin == origin.order {
-            return publish(draft, subject, hash, shard) ? .published : .done(.wait)
+            return publish(draft, subject, hash, shard) ? .published : .done(lack(shard))
         }
         if origin.newBytes > Self.copyBytesMax, !isLast { return .draft(origin) }
         guard let fresh = openDraft(key, origin) else { return .done(.wait) }
         fill(&self, origin, fresh.value)
         guard publish(fresh, subject, hash, shard) else {
             closeDraft(fresh)
-            return .done(.wait)
+            return .done(lack(shard))
         }
         return .done(success)
     }

@@ -1,7 +1,7 @@
 // Large: values that arrive in pieces, that span frames, or that are made of two.
 //
 // A staged value lies in a room outside the log until it is complete. A record that may share a
-// segment is then copied to the tail; a larger one is adopted where it lies.
+// segment is then copied to the tail; a larger one is kept where it lies.
 
 internal import Primitives
 internal import SegmentLog
@@ -126,7 +126,7 @@ extension Door {
             return storeStaged(mode, staging, image, key, isExpired, cas, except)
         }
         switch outcome {
-        case .wait, .read: return outcome
+        case .wait, .noOrder, .read: return outcome
         case .stored where staging.isChained && mode != .append && mode != .prepend && !isExpired:
             return outcome
         default:
@@ -150,9 +150,9 @@ extension Door {
         let subject = subject(key, staging.hash, except, mayTake: mode == .set)
         if let outcome = refusal(mode, subject, staging.hash, cas) { return outcome }
         guard let draft else {
-            return bury(subject, key, staging.hash, shard) ? .stored : .wait
+            return bury(subject, key, staging.hash, shard) ? .stored : lack(shard)
         }
-        return publish(draft, subject, staging.hash, shard) ? .stored : .wait
+        return publish(draft, subject, staging.hash, shard) ? .stored : lack(shard)
     }
 
     /// The staged record where it is to stay: a chain where it lies, a smaller one at the tail.
@@ -165,7 +165,7 @@ extension Door {
                 origin: 0, target: image, room: room(staging), totalBytes: total,
                 expiry: expiry, value: value)
         }
-        guard writer.makeRoom(total) else { return nil }
+        guard writer.makeSpace(total) else { return nil }
         let target = writer.tail
         memory.copy(from: memory, at: image.at, to: target.at, count: total)
         return Draft(
@@ -183,7 +183,7 @@ extension Door {
         let outcome = store(
             mode, staging: staging, isExpired: isExpired, cas: cas, except: except)
         switch outcome {
-        case .wait, .read: abandon(staging)
+        case .wait, .noOrder, .read: abandon(staging)
         default: break
         }
         return outcome

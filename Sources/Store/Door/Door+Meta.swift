@@ -20,7 +20,7 @@ extension Door {
         let lookup = lookForMeta(get, key, hash, shard, except)
         switch lookup {
         case .found, .large: break
-        case .miss, .dead, .made, .wait, .read: log.index.unlock(shard)
+        case .miss, .dead, .made, .wait, .noOrder, .read: log.index.unlock(shard)
         }
         return lookup
     }
@@ -82,7 +82,7 @@ extension Door {
         guard
             let place = rewrite(
                 origin, .present(at, slot, record, isAlive: true), key, hash, shard)
-        else { return .wait }
+        else { return lackMeta(shard) }
         return .found(place, facts)
     }
 
@@ -113,9 +113,13 @@ extension Door {
         // The bytes stay where they are until the turn ends.
         let found = found(shard, slot, record, hash)
         guard bury(.present(at, slot, record, isAlive: true), key, hash, shard) else {
-            return .wait
+            return lackMeta(shard)
         }
         return .found(found, facts)
+    }
+
+    private mutating func lackMeta(_ shard: Int) -> MetaLookup {
+        writer.hasOrder(shard) ? .wait : .noOrder
     }
 
     /// Whether a value is sent from where it lies.
@@ -156,7 +160,9 @@ extension Door {
         facts.isChanged = true
         facts.expiry = expiry.second
         guard !expiry.isOver else {
-            if case .present = subject, !bury(subject, key, hash, shard) { return .wait }
+            if case .present = subject, !bury(subject, key, hash, shard) {
+                return lackMeta(shard)
+            }
             return .made(facts, cas: get.next)
         }
         let origin = Origin(
@@ -165,7 +171,9 @@ extension Door {
                 expiry: expiry.second, cas: get.next,
                 marks: (get.isAccess ? accessMarks : freshMarks) | Record.Mark.sent),
             newBytes: 0)
-        guard let found = rewrite(origin, subject, key, hash, shard) else { return .wait }
+        guard let found = rewrite(origin, subject, key, hash, shard) else {
+            return lackMeta(shard)
+        }
         return .found(found, facts)
     }
 
@@ -181,18 +189,20 @@ extension Door {
         let subject = subject(key, hash, except, mayTake: false)
         guard case .present(_, let slot, let record, true) = subject else {
             if case .mustRead(let read) = subject { return .read(read) }
-            guard bury(subject, key, hash, shard) else { return .wait }
+            guard bury(subject, key, hash, shard) else { return lack(shard) }
             return .notFound
         }
         if let compare = delete.compare, compare != record.cas(hash) { return .exists }
         guard delete.marksStale || delete.removesValue else {
-            return bury(subject, key, hash, shard) ? .deleted : .wait
+            return bury(subject, key, hash, shard) ? .deleted : lack(shard)
         }
         // Without a new expiry a stale item keeps its own, an emptied one never expires.
         let expiry =
             delete.expiry
             ?? MetaExpiry(second: delete.removesValue ? 0 : record.expiry, isOver: false)
-        guard !expiry.isOver else { return bury(subject, key, hash, shard) ? .deleted : .wait }
+        guard !expiry.isOver else {
+            return bury(subject, key, hash, shard) ? .deleted : lack(shard)
+        }
         var marks = delete.removesValue ? freshMarks : record.marks
         if delete.marksStale { marks = marks & ~Record.Mark.sent | Record.Mark.stale }
         let keeps = delete.removesValue && !delete.marksStale
@@ -203,6 +213,6 @@ extension Door {
                 flags: delete.removesValue ? delete.flags : record.flags, expiry: expiry.second,
                 cas: cas, marks: marks),
             newBytes: delete.removesValue ? 0 : record.valueBytes)
-        return rewrite(origin, subject, key, hash, shard) != nil ? .deleted : .wait
+        return rewrite(origin, subject, key, hash, shard) != nil ? .deleted : lack(shard)
     }
 }

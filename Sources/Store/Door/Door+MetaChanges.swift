@@ -29,7 +29,7 @@ extension Door {
         var fields = fields(of: set)
         if let outcome = refusal(set, subject, hash, &fields) { return MetaChanged(outcome) }
         if set.expiry.isOver, fields.marks & Record.Mark.stale == 0 {
-            return MetaChanged(bury(subject, key, hash, shard) ? .stored : .wait)
+            return MetaChanged(bury(subject, key, hash, shard) ? .stored : lack(shard))
         }
         let origin = Origin(
             order: 0, value: .flat(0), valueBytes: 0, fields: fields, newBytes: value.count)
@@ -37,7 +37,7 @@ extension Door {
         copy(value, to: draft.value, at: 0)
         guard publish(draft, subject, hash, shard) else {
             closeDraft(draft)
-            return MetaChanged(.wait)
+            return MetaChanged(lack(shard))
         }
         return changed(.stored)
     }
@@ -96,7 +96,7 @@ extension Door {
             return metaStore(fresh, staging, image, key, except)
         }
         switch changed.outcome {
-        case .wait, .read: break
+        case .wait, .noOrder, .read: break
         case .stored where changed.keepsRoom: break
         default: abandon(staging)
         }
@@ -117,13 +117,13 @@ extension Door {
         if let outcome = refusal(set, subject, hash, &fields) { return MetaChanged(outcome) }
         let isStale = fields.marks & Record.Mark.stale != 0
         if set.expiry.isOver, !isStale {
-            return MetaChanged(bury(subject, key, hash, shard) ? .stored : .wait)
+            return MetaChanged(bury(subject, key, hash, shard) ? .stored : lack(shard))
         }
         draft.target.setMarks(fields.marks)
         draft.target.setExpiry(fields.expiry)
         var adjusted = draft
         adjusted.expiry = fields.expiry
-        guard publish(adjusted, subject, hash, shard) else { return MetaChanged(.wait) }
+        guard publish(adjusted, subject, hash, shard) else { return MetaChanged(lack(shard)) }
         var changed = changed(.stored)
         changed.keepsRoom = draft.room != nil
         return changed
@@ -169,7 +169,7 @@ extension Door {
         changed.expiryBefore = record.expiry
         changed.expiry = touch.second
         if touch.isOver {
-            return bury(subject, key, hash, shard) ? changed : MetaChanged(.wait)
+            return bury(subject, key, hash, shard) ? changed : MetaChanged(lack(shard))
         }
         let noted = writer.noteHit(at, slot)
         let fields = RecordFields(
@@ -177,7 +177,7 @@ extension Door {
         let isDone = storeNumber(
             sum, .present(at, noted, record, isAlive: true), record, noted, key, hash, shard,
             fields)
-        guard isDone else { return MetaChanged(.wait) }
+        guard isDone else { return MetaChanged(lack(shard)) }
         changed.cas = add.next != 0 ? add.next : log.index.order(shard) << 16 | hash >> 48
         return changed
     }
@@ -191,7 +191,7 @@ extension Door {
         var changed = MetaChanged(.number(add.initial))
         changed.expiry = expiry.second
         guard !expiry.isOver else {
-            return bury(subject, key, hash, shard) ? changed : MetaChanged(.wait)
+            return bury(subject, key, hash, shard) ? changed : MetaChanged(lack(shard))
         }
         let digits = Decimal.digits(add.initial)
         let origin = Origin(
@@ -205,7 +205,7 @@ extension Door {
             add.initial, count: digits, to: memory, at: draft.target.valueOffset)
         guard publish(draft, subject, hash, shard) else {
             closeDraft(draft)
-            return MetaChanged(.wait)
+            return MetaChanged(lack(shard))
         }
         changed.cas = lastCas
         return changed

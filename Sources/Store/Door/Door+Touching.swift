@@ -19,7 +19,7 @@ extension Door {
             key, hash, shard, expiry, isExpired, min(valueBytesMax, Self.copyBytesMax), except)
         switch lookup {
         case .found, .large: break
-        case .miss, .dead, .wait, .read: log.index.unlock(shard)
+        case .miss, .dead, .wait, .noOrder, .read: log.index.unlock(shard)
         }
         return lookup
     }
@@ -45,7 +45,7 @@ extension Door {
             if isExpired {
                 // The bytes stay where they are until the turn ends.
                 let subject = Subject.present(at, slot, record, isAlive: true)
-                return bury(subject, key, hash, shard) ? .found(found) : .wait
+                return bury(subject, key, hash, shard) ? .found(found) : lackTouching(shard)
             }
             let noted = writer.noteHit(at, slot)
             noteAccess(record)
@@ -58,7 +58,12 @@ extension Door {
                     marks: record.marks),
                 newBytes: record.valueBytes)
             let subject = Subject.present(at, noted, record, isAlive: true)
-            return rewrite(origin, subject, key, hash, shard).map { .found($0) } ?? .wait
+            return rewrite(origin, subject, key, hash, shard).map { .found($0) }
+                ?? lackTouching(shard)
         }
+    }
+
+    private mutating func lackTouching(_ shard: Int) -> TouchedLookup {
+        writer.hasOrder(shard) ? .wait : .noOrder
     }
 }

@@ -65,7 +65,7 @@ public enum MetaLookup: BitwiseCopyable {
     case large(Found)
     /// An item that was made, and is over already.
     case made(MetaFacts, cas: UInt64)
-    case wait
+    case wait, noOrder
     case read(DiskRead)
 }
 

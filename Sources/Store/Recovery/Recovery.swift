@@ -53,7 +53,7 @@ struct Recovery: ~Copyable {
     func discardMemory() { directory.discardAll() }
 
     /// A bounded piece of work: one directory read, or a few hundred looked at.
-    mutating func step(at now: ClockReading) -> Wait {
+    mutating func step(at now: ClockReading) -> NextStep {
         if store.signals.stopping.loadAcquire() != 0 {
             guard store.signals.lastCommit.loadAcquire() == 0 else {
                 // `recovering` stays: the last commit must not take for complete what is known.
@@ -76,7 +76,7 @@ struct Recovery: ~Copyable {
 
     private mutating func step(
         _ files: any StoreFiles, at now: ClockReading
-    ) throws(LMDBError) -> Wait {
+    ) throws(LMDBError) -> NextStep {
         switch phase {
         case .survey: try surveyNext(files)
         case .presize: presize()
@@ -164,9 +164,11 @@ struct Recovery: ~Copyable {
         let isTaken = try store.unsealed.withLock {
             (unsealed: inout [UInt64]) throws(LMDBError) -> Bool in
             guard head.sequence != .max else { return false }
-            if let found = try load(files, head.sequence) { return take(found, head, refill) }
+            if let found = try readDirectory(files, head.sequence) {
+                return take(found, head, refill)
+            }
             if unsealed.contains(head.sequence) {
-                guard let found = try loadUnsealed(files, head.sequence) else { return false }
+                guard let found = try readUnsealed(files, head.sequence) else { return false }
                 return take(found, head, refill)
             }
             return try isGone(files, head.sequence)
@@ -189,7 +191,7 @@ struct Recovery: ~Copyable {
 
     /// Copies a directory, in a short transaction: a long one would pin the pages that commits
     /// free. Nil if it is not there, or cannot be read or made anew.
-    private func load(
+    private func readDirectory(
         _ files: any StoreFiles, _ sequence: UInt64
     ) throws(LMDBError) -> Loaded? {
         let directory = directory
@@ -221,7 +223,7 @@ struct Recovery: ~Copyable {
     }
 
     /// Makes the directory of a segment that the last run had open, from its stretches.
-    private func loadUnsealed(
+    private func readUnsealed(
         _ files: any StoreFiles, _ sequence: UInt64
     ) throws(LMDBError) -> Loaded? {
         guard let image = try? Region.map(byteCount: Geometry.frameBytesMax) else { return nil }
