@@ -1,9 +1,10 @@
 // Knowledge: what the index must not forget while recovery runs.
 //
-// Recovery reads directories in no order of age that a record could be sure of, so whatever is
-// known of a key (a removal, an expired record, one that was overtaken) stays in the index until
-// recovery has ended: then an older record of the key is met, compared and refused. Such a slot
-// has the removal bit: it answers nothing. Where knowledge is lost all the same, because the index
+// Recovery reads the newest directory first, but a place says nothing certain about age: segments
+// that were open at the same time hold newer and older records of one key. So whatever is known of
+// a key (a removal, an expired record, one that was overtaken) stays in the index until recovery
+// has ended, and an older record that is met meanwhile is compared and refused. Such a slot has
+// the removal bit: it answers nothing. Where knowledge is lost all the same, because the index
 // is full, recovery adds nothing more to that shard (`Index.isClosed`).
 
 internal import Primitives

@@ -258,7 +258,8 @@ public struct Segments: BitwiseCopyable, Sendable {
     /// Earliest and latest expiry among the records, once sealed; 0 and `max` for never.
     @inlinable public func earliestExpiry(_ segment: Int) -> AtomicWord32 { word32(segment, 48) }
     @inlinable public func latestExpiry(_ segment: Int) -> AtomicWord32 { word32(segment, 52) }
-    /// See the layout above: which segments may hold records older than this one's.
+    /// The first sequence that was opened after this segment was sealed: those below it may hold
+    /// older or newer records of the same keys. See the layout above.
     @inlinable public func overlap(_ segment: Int) -> AtomicWord64 {
         table.atomic64(at: segment &<< 6 &+ 56)
     }

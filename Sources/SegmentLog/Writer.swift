@@ -34,7 +34,7 @@ public struct OpenSegment: BitwiseCopyable {
 public enum Located: BitwiseCopyable {
     case none
     case memory(SlotOffset, UInt64, Record)
-    /// A tag matches, the record is only on disk; whether several tags do.
+    /// A tag matches, and the record is only on disk. `isAlone`: no other slot's tag does.
     case disk(SlotOffset, UInt64, isAlone: Bool)
 }
 

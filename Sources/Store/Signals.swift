@@ -24,11 +24,12 @@ struct Signals: BitwiseCopyable, Sendable {
     var completed: AtomicWord64 { region.atomic64(at: 64) }
     /// The newest commit that failed.
     var failed: AtomicWord64 { region.atomic64(at: 72) }
-    /// Loads of large values that have ended.
+    /// Loads that have ended: segments brought into memory because no ring can read them.
     var loads: AtomicWord64 { region.atomic64(at: 80) }
     /// When the last completed commit began, in unix nanoseconds.
     var completedBegan: AtomicWord64 { region.atomic64(at: 88) }
-    /// Changes since the last commit that no record tells of: flush marks.
+    /// Changes that no record tells of, flush marks, counted up; a commit compares it with what it
+    /// has written.
     var changes: AtomicWord64 { region.atomic64(at: 96) }
     /// Barriers somebody waits for (ack durability): the newest one.
     var awaited: AtomicWord64 { region.atomic64(at: 104) }

@@ -108,7 +108,8 @@ public final class TieredStore: Sendable {
             if let disk {
                 threads.append(
                     try Thread(name: "brim-commit") { [self] in runCommitter(disk, wake) })
-                // What was written last before a crash is back before the first request.
+                // Before the first request: orders are above the last run's, and what it had open
+                // is written whole or known as unsealed. Until it has been read, it is a miss.
                 while signals.ready.loadAcquire() == 0 { Pause.short() }
                 if recovers, log.recovering.loadAcquire() != 0 {
                     threads.append(try Thread(name: "brim-recover") { [self] in recover(disk) })

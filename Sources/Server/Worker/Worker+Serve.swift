@@ -10,7 +10,7 @@ internal import Primitives
 internal import Store
 
 /// How parsing a connection's input ended.
-private enum Pause: BitwiseCopyable {
+private enum ParseEnd: BitwiseCopyable {
     /// Nothing more can be parsed now.
     case idle
     /// What was parsed must be executed before more is.
@@ -105,7 +105,7 @@ extension Worker where Network: ~Copyable {
     // MARK: Parsing
 
     /// Parses a connection's input into the batch until one of them ends.
-    private mutating func parse(_ slot: Int) -> Pause {
+    private mutating func parse(_ slot: Int) -> ParseEnd {
         let table = connections
         var hasEntries = false
         while table[slot].requests < requestsMax {
@@ -203,7 +203,9 @@ extension Worker where Network: ~Copyable {
     // MARK: Requests that are cut
 
     /// The block ends inside a request. Nil: parse again.
-    private mutating func continueInput(_ slot: Int, _ atLeast: Int, _ hasEntries: Bool) -> Pause? {
+    private mutating func continueInput(_ slot: Int, _ atLeast: Int, _ hasEntries: Bool)
+        -> ParseEnd?
+    {
         let table = connections
         let id = table[slot].cursor
         let rest = blocks[id].end &- table[slot].position

@@ -198,7 +198,7 @@ struct Committer: ~Copyable {
     /// Counts a commit in and asks every worker for its cut, so that all that was written before
     /// is in it.
     ///
-    /// - Parameter askingWorkers: whether there are any yet.
+    /// - Parameter askingWorkers: false at the start, when no worker can have written anything.
     mutating func beginCommit(askingWorkers: Bool = true) -> NextStep {
         let number = signals.begun.add(1) + 1
         schedule.didBegin()

@@ -112,7 +112,7 @@ public enum Examined: BitwiseCopyable {
     case more(totalBytes: Int)
     /// Another key with the same tag: exclude this slot and execute the command again.
     case other
-    /// The key's record, but expired or flushed: a miss.
+    /// The key's record, but removed, expired or flushed: a miss.
     case dead(Death)
     /// The key's record, perhaps, but larger than this run's segments: a miss, and `requestLoad`
     /// has it moved to where the next command finds it.

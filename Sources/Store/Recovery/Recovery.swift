@@ -56,7 +56,8 @@ struct Recovery: ~Copyable {
     mutating func step(at now: ClockReading) -> NextStep {
         if store.signals.stopping.loadAcquire() != 0 {
             guard store.signals.lastCommit.loadAcquire() == 0 else {
-                // `recovering` stays: the last commit must not take for complete what is known.
+                // `recovering` stays 1: the last commit must not act as if all that is on disk
+                // were known.
                 store.events.info(.recoveryCutShort, "segments=\(counts.segments)")
                 return .ended
             }
@@ -159,7 +160,7 @@ struct Recovery: ~Copyable {
         _ files: any StoreFiles, _ head: DirectorySurvey.Head, now: UInt32
     ) throws(LMDBError) {
         let refill = IndexRefill(log: log, files: files, now: now)
-        // No segment is sealed while it is taken unsealed.
+        // The lock keeps the committer from rebuilding a segment whose stretches are read here.
         let store = store
         let isTaken = try store.unsealed.withLock {
             (unsealed: inout [UInt64]) throws(LMDBError) -> Bool in

@@ -112,6 +112,7 @@ struct RecoveryFront {
         return before - unsettled.count
     }
 
-    /// Segments that wait until the committer has rebuilt what the last run had open.
+    /// Once everything else is settled or distrusted: segments that wait until the committer has
+    /// rebuilt what the last run had open.
     var waiting: Int { unsettled.count }
 }

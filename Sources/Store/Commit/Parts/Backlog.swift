@@ -8,7 +8,7 @@ internal import SegmentLog
 /// Sealed segments that wait, and stretches that are there.
 ///
 /// ```text
-///              didSeal           didWrite
+///            takeSealed          didWrite
 /// log.sealed ──────────► pending ────────► on disk whole; its stretches are gone
 ///                          │ keep
 ///                          └────────► given up
