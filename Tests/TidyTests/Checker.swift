@@ -113,8 +113,9 @@ struct Checker {
         _ pattern: Regex<(Substring, Substring)>, _ path: String, _ source: SwiftSource,
         _ rule: Rule, _ isWrong: (String) -> Bool
     ) -> [Finding] {
-        source.lines.enumerated().flatMap { index, line in
-            line.matches(of: pattern.wordBoundaryKind(.simple))
+        let pattern = pattern.wordBoundaryKind(.simple)
+        return source.lines.enumerated().flatMap { index, line in
+            line.matches(of: pattern)
                 .map { String($0.output.1) }.filter(isWrong)
                 .map { Finding(path: path, line: index + 1, rule: rule, detail: $0) }
         }

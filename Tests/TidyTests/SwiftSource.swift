@@ -100,7 +100,12 @@ private struct Scanner {
     }
 
     private func has(_ text: String, at offset: Int = 0) -> Bool {
-        bytes[min(position + offset, bytes.count)...].starts(with: text.utf8)
+        var index = position + offset
+        for byte in text.utf8 {
+            guard index < bytes.count, bytes[index] == byte else { return false }
+            index += 1
+        }
+        return true
     }
 
     private func hashes(at offset: Int = 0) -> Int {
