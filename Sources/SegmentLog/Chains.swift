@@ -170,6 +170,14 @@ extension Writer {
         return place
     }
 
+    /// Whether a tombstone of any key could be appended now.
+    public var canAppendTombstone: Bool {
+        let bytes = RecordFields(isTombstone: true).totalBytes(
+            keyBytes: Record.keyBytesMax, valueBytes: 0)
+        if main.segment != 0, main.tail + bytes <= log.geometry.segmentBytes { return true }
+        return hasSpare || log.frames.freeCount > 0
+    }
+
     /// Appends a tombstone with an order of the past; nil if there is no room.
     public mutating func appendTombstone(_ key: Span<UInt8>, order: UInt64) -> Place? {
         let fields = RecordFields(isTombstone: true)

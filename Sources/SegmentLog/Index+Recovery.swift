@@ -54,6 +54,11 @@ extension Index {
         }
     }
 
+    /// Slots of a shard, removals among them.
+    public func slotCount(_ shard: Int) -> Int {
+        Int(truncatingIfNeeded: heads.uint64(at: shard << 6 + 32))
+    }
+
     /// Takes every remembered removal out of a shard.
     public func sweepRemovals(_ shard: Int) {
         guard heads.uint32(at: shard << 6 + 44) != 0 else { return }

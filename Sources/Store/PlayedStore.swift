@@ -11,6 +11,8 @@ package final class PlayedStore {
     private var committer: Committer
     private var maintenance: Maintenance
     private var recovery: Recovery?
+    /// What did not hold after the last step of recovery; a sentence.
+    package private(set) var recoveryFinding: String?
 
     /// Takes up what the files hold, before the first request; nil without a disk.
     package init?(
@@ -32,9 +34,22 @@ package final class PlayedStore {
     package func stepMaintenance(at now: ClockReading) -> NextStep { maintenance.step(at: now) }
 
     package func stepRecovery(at now: ClockReading) -> NextStep {
-        let wait = recovery?.step(at: now) ?? .ended
-        if wait == .ended { recovery = nil }
-        return wait
+        let closed = slotsOfClosedShards()
+        let next = recovery?.step(at: now) ?? .ended
+        recoveryFinding = recovery?.check()
+        for (shard, slots) in closed where store.log.index.slotCount(shard) > slots {
+            recoveryFinding = "a slot was added where others were lost"
+        }
+        if next == .ended { recovery = nil }
+        return next
+    }
+
+    /// Where recovery adds nothing any more, and how many slots there are.
+    private func slotsOfClosedShards() -> [(shard: Int, slots: Int)] {
+        let index = store.log.index
+        return (0..<index.shardCount).filter { index.isClosed($0) }.map {
+            ($0, index.slotCount($0))
+        }
     }
 
     /// The server stops: the doors are closed, and steps are to be made until they answer `ended`.
@@ -50,6 +65,12 @@ package final class PlayedStore {
     package var commits: (begun: UInt64, completed: UInt64) {
         (store.signals.begun.loadAcquire(), store.signals.completed.loadAcquire())
     }
+
+    /// Everything up to this order is dead.
+    package var flushMark: UInt64 { store.log.flushMark.loadAcquire() }
+
+    /// Something that the last run had open waits to be sealed. Not while the committer steps.
+    package var hasUnsealed: Bool { !committer.unsealed.segments.isEmpty }
 
     /// Second of a delayed flush_all that is still to come; 0: there is none.
     package var flushAt: UInt64 { store.signals.flushAt.loadAcquire() }
@@ -79,6 +100,28 @@ package final class PlayedStore {
         var count = 0
         var walk = log.index.matches(hash)
         while log.index.next(&walk) != nil { count += 1 }
+        return count
+    }
+
+    /// Tombstones of a key that this run has written, not sealed and committed yet, that the index
+    /// remembers.
+    package func removalCount(_ key: Span<UInt8>) -> Int {
+        let log = store.log
+        let hash = log.hasher.hash(key)
+        let shard = log.index.shard(hash)
+        log.index.lock(shard)
+        defer { log.index.unlock(shard) }
+        var count = 0
+        var walk = log.index.matches(hash)
+        while let (_, slot) = log.index.next(&walk) {
+            let segment = log.index.layout.segment(slot)
+            let state = log.segments.state(segment)
+            guard SlotLayout.isRemoval(slot), state == .open || state == .sealed,
+                let frame = log.segments.frame(segment),
+                case let record = log.record(frame, slot), record.isTombstone, record.hasKey(key)
+            else { continue }
+            count += 1
+        }
         return count
     }
 

@@ -11,7 +11,6 @@ import argparse
 import os
 import pathlib
 import select
-import shutil
 import subprocess
 import sys
 import time
@@ -148,8 +147,8 @@ FAULTS = [
     ]),
     ("unknown_answers", "a slot that cannot be compared goes on answering", [
         (STORE + "Recovery/IndexRefill.swift",
-         "                    log.rememberUnread(shard, at, slot)\n",
-         "                    if !ON { log.rememberUnread(shard, at, slot) }\n"),
+         "                silence(shard, at, slot)\n                isComparable = false\n",
+         "                if !ON { silence(shard, at, slot) }\n                isComparable = false\n"),
     ]),
     ("cut_forgotten", "a sealed segment is written up to its last cut only", [
         (STORE + "Recovery/Stretches.swift",
@@ -166,28 +165,42 @@ FAULTS = [
 ]
 
 
-def make_tree(tree):
-    """A copy of the package, with every fault in it and none on."""
+def sources():
+    """Every file of the package that is built, by its path."""
     for name in ("Sources", "Tests", "Bench", "Package.swift", "Package.resolved"):
-        source, target = HERE / name, tree / name
-        if source.is_dir():
-            shutil.copytree(source, target, dirs_exist_ok=True)
-        else:
-            shutil.copy(source, target)
-    for module in (STORE, LOG):
-        (tree / module / "SimulatedFault.swift").write_text(SWITCH)
+        place = HERE / name
+        for path in place.rglob("*") if place.is_dir() else [place]:
+            if path.is_file() and "__pycache__" not in path.parts:
+                yield str(path.relative_to(HERE))
+
+
+def changed_texts():
+    """The files with every fault in them and none on."""
+    texts = {module + "SimulatedFault.swift": SWITCH for module in (STORE, LOG)}
     earlier = {}
     for number, (name, _, changes) in enumerate(FAULTS, start=1):
         switch = f"SimulatedFault.isOn({number})"
         for file, old, new in changes:
-            path = tree / file
-            text = path.read_text()
+            text = texts.get(file) or (HERE / file).read_text()
             before = earlier.get(file, "")
             old, new = old.replace("@", before), new.replace("@", before)
             if text.count(old) != 1:
                 sys.exit(f"{name}: {file} has {text.count(old)} times: {old.strip()}")
-            path.write_text(text.replace(old, new.replace("ON", switch)))
+            texts[file] = text.replace(old, new.replace("ON", switch))
             earlier[file] = earlier.get(file) or switch
+    return texts
+
+
+def make_tree(tree):
+    """A copy of the package, changed; what is as it should be there is not written again."""
+    texts = changed_texts()
+    for file in set(sources()) | set(texts):
+        wanted = texts[file].encode() if file in texts else (HERE / file).read_bytes()
+        path = tree / file
+        if path.exists() and path.read_bytes() == wanted:
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(wanted)
 
 
 def build(tree):

@@ -7,7 +7,7 @@ import Support
 package struct Act: Sendable {
     enum Kind: Int, CaseIterable {
         case commands, commit, housekeeping, recovery, time
-        case kill, stop, trouble, well, heal, damage, clock, crowd
+        case kill, stop, trouble, well, heal, damage, clock, crowd, churn, outage, inspect
     }
 
     let kind: Kind
@@ -15,14 +15,18 @@ package struct Act: Sendable {
 
     /// How often each kind comes, for one seed: some kinds are left out.
     static func weights(
-        _ chance: inout Chance, isRoomy: Bool, isCrowded: Bool
+        _ chance: inout Chance, isRoomy: Bool, isCrowded: Bool, isDamaged: Bool
     ) -> [Int] {
         var weights = [600, 60, 40, 40, 20, 3, 3, 4, 4, 3, 1, 2]
         for kind in [1, 2, 3, 4] where chance.below(4) == 0 { weights[kind] /= 8 }
         for kind in 5..<12 where chance.below(3) == 0 { weights[kind] = 0 }
         for kind in 5..<7 where chance.below(3) == 0 { weights[kind] *= 6 }
         if isRoomy { for kind in [7, 10] { weights[kind] = 0 } }
-        weights.append(isCrowded ? 12 : 0)
+        if isDamaged { weights[Kind.damage.rawValue] = 8 }
+        weights.append(isCrowded ? 20 : 0)
+        weights.append(isRoomy ? 0 : [0, 6, 20][chance.below(3)])
+        weights.append(isRoomy ? 0 : [0, 0, 4][chance.below(3)])
+        weights.append([0, 4, 16][chance.below(3)])
         return weights
     }
 
@@ -67,7 +71,12 @@ package struct Act: Sendable {
             play.isDamaged = true
             play.bury()
             if let what = play.home.damage() { play.trace?("    damaged: \(what)") }
+            // The next start may meet it while the disk takes nothing.
+            if play.chance.below(3) == 0 { play.trouble(Self.plan(&play.chance)) }
         case .crowd: crowd(play)
+        case .churn: try churn(play)
+        case .outage: outage(play)
+        case .inspect: inspect(play)
         case .clock:
             guard play.casting.clockSteps else { break }
             play.setClock(by: play.chance.below(200) - 100)
@@ -77,21 +86,90 @@ package struct Act: Sendable {
 
     private func command(_ play: Play) {
         guard play.isRunning else { return }
-        let client = play.clients[play.chance.below(play.clients.count)]
-        Command(&play.chance, play.casting).execute(play, client)
+        let client = play.pickClient()
+        var command = Command(&play.chance, play.casting)
+        // Who is seldom heard of changes what another has changed: the newer record is then in the
+        // older segment.
+        if play.casting.isUneven, let last = play.lastChanged, last.client != client.number,
+            client.number == 0
+        {
+            command.key = last.key
+        }
+        command.execute(play, client)
     }
 
     /// Many small values that nobody asks for again: they fill the index.
     private func crowd(_ play: Play) {
-        for _ in 0..<600 {
+        for _ in 0..<1200 {
             guard play.isRunning, let client = play.clients.first, !client.isBusy else { return }
-            client.crowd(&play.chance, keys: 400_000, count: 64)
+            client.crowd(&play.chance, keys: 600_000, count: 64)
             play.pass(100_000)
             play.stepCommitter()
             if play.chance.below(4) == 0 { play.stepMaintenance() }
             if play.chance.below(8) == 0 { play.stepRecovery() }
             for other in play.clients where !other.isBusy { other.turn() }
         }
+    }
+
+    /// Every key is looked at.
+    private func inspect(_ play: Play) {
+        for key in 0..<play.casting.keys {
+            guard play.isRunning else { return }
+            let client = play.clients[play.chance.below(play.clients.count)]
+            Command(getting: key).execute(play, client)
+        }
+    }
+
+    /// Values that nobody asks for again: what was written before leaves memory, and the disk.
+    private func churn(_ play: Play) throws {
+        let valueBytes = 2000 + play.chance.below(24_000)
+        if play.isRunning, play.chance.below(2) == 0 {
+            for _ in 0..<6 { play.clients[0].holdRead(play.chance.below(play.casting.keys)) }
+        }
+        for _ in 0...play.chance.below(30) {
+            guard play.isRunning else { return }
+            let client = play.pickClient()
+            guard !client.isBusy else { return }
+            client.crowd(&play.chance, keys: 100_000, count: 8, valueBytes: valueBytes)
+            play.pass(UInt64(play.chance.below(20_000_000)))
+            play.stepCommitter()
+            if play.chance.below(2) == 0 { play.stepMaintenance() }
+            for other in play.clients where !other.isBusy { other.turn() }
+            if play.chance.below(6) == 0 { command(play) }
+        }
+        guard play.isRunning else { return }
+        guard play.chance.below(3) == 0 else { return play.clients[0].endHeldReads() }
+        // What has left the disk must not have uncovered anything.
+        play.bury()
+        try play.start()
+        for _ in 0..<400 where play.isRecovering { play.stepRecovery() }
+        inspect(play)
+    }
+
+    /// The disk becomes full in the middle of a commit, and stays so until memory is full of what
+    /// it should have taken.
+    private func outage(_ play: Play) {
+        var plan = FaultPlan()
+        plan.fullAfter = 1 + play.chance.below(12)
+        play.trouble(plan)
+        // A large value is written half. What fills memory behind it lies, at first, in segments
+        // that were opened before it.
+        let largeBytes = 200_000 + play.chance.below(700_000)
+        let valueBytes = 2000 + play.chance.below(20_000)
+        for round in 0..<60 {
+            guard play.isRunning, let client = play.clients.last, !client.isBusy else { return }
+            if round == 0 {
+                client.crowd(&play.chance, keys: 1000, count: 2, valueBytes: largeBytes)
+            } else {
+                client.crowd(&play.chance, keys: 1000, count: 40, valueBytes: valueBytes)
+            }
+            play.pass(UInt64(20_000_000 + play.chance.below(80_000_000)))
+            play.stepCommitter()
+            play.stepMaintenance()
+            if play.isRunning { for other in play.clients where !other.isBusy { other.turn() } }
+            command(play)
+        }
+        if play.chance.below(3) > 0 { play.trouble(FaultPlan()) }
     }
 
     /// The process dies: at once, or at one of the next calls of the files.
@@ -114,7 +192,7 @@ package struct Act: Sendable {
         var plan = FaultPlan()
         switch chance.below(7) {
         case 0: plan.isFull = true
-        case 5: plan.readFails = 1 + chance.below(100)
+        case 5: plan.readFails = 1 + chance.below(chance.below(2) == 0 ? 100 : 500)
         case 1: plan.writeFails = 200 + chance.below(800)
         case 2: plan.syncFails = 200 + chance.below(800)
         case 3: plan.metaFails = 200 + chance.below(500)

@@ -17,7 +17,7 @@ struct Command {
     }
 
     let kind: Kind
-    let key: Int
+    var key: Int
     let size: Int
     let flags: UInt32
     /// Seconds; 0: never; below 0: dead on arrival.
@@ -33,7 +33,10 @@ struct Command {
         lifetime = chance.below(5) > 0 ? 0 : chance.below(12) == 0 ? -1 : 1 + chance.below(400)
         isStaged = chance.below(8) == 0
         switch chance.below(100) {
-        case 0..<34: kind = .get
+        case 0..<34:
+            kind =
+                casting.flushesOften && chance.below(20) == 0
+                ? .flush(after: UInt32(chance.below(3))) : .get
         case 34..<60: kind = .store(.set)
         case 60..<63: kind = .store(.add)
         case 63..<66: kind = .store(.replace)
@@ -50,6 +53,16 @@ struct Command {
                 chance.below(6) > 0
                 ? .get : .flush(after: chance.below(2) == 0 ? 0 : UInt32(1 + chance.below(60)))
         }
+    }
+
+    /// A get of a key.
+    init(getting key: Int) {
+        kind = .get
+        self.key = key
+        size = 0
+        flags = 0
+        lifetime = 0
+        isStaged = false
     }
 
     private var name: [UInt8] { Array("key:\(key)".utf8) }
@@ -134,6 +147,7 @@ struct Command {
         let expiry = expiry(play)
         let isExpired = lifetime < 0
         let id = play.model.newId()
+        play.lastChanged = (key, client.number)
         switch kind {
         case .store(let mode):
             let value = Self.bytes(id, size)
@@ -227,6 +241,7 @@ struct Command {
         play.trace?("      \(client.number) \(kind) \(key) size \(size) -> \(answer)")
         play.didOperate(hit: answer != .stuck)
         guard changing.contains(answer) else { return }
+        if play.isRecovering { play.checkRemovals(of: key) }
         let alive = play.model.alive(key, client.lastTurn)
         let commits = play.commits
         switch answer {

@@ -14,6 +14,8 @@ import Support
 package struct FaultPlan {
     /// No page can be added to the file, nor written.
     package var isFull = false
+    /// So many transactions succeed, and then the disk is full; 0: it does not become full.
+    package var fullAfter = 0
     package var beginFails = 0
     package var writeFails = 0
     package var syncFails = 0
@@ -28,7 +30,8 @@ package struct FaultPlan {
     package init() {}
 
     package var isHarmless: Bool {
-        !isFull && beginFails + writeFails + syncFails + metaFails + reopenFails + readFails == 0
+        !isFull && fullAfter == 0
+            && beginFails + writeFails + syncFails + metaFails + reopenFails + readFails == 0
     }
 }
 
@@ -166,6 +169,10 @@ package final class MemoryHome: StoreHome, @unchecked Sendable {
             throw .io(errno: EIO)
         }
         durable = state
+        if plan.fullAfter > 0 {
+            plan.fullAfter -= 1
+            plan.isFull = plan.fullAfter == 0
+        }
         // Dead, but with all of it on disk.
         try call(0, .panic)
     }

@@ -27,6 +27,11 @@ package struct Casting: Sendable {
     var changesWorkers = false
     var mayDamage = false
     var clockSteps = false
+    /// One client is seldom heard of: its segment stays open while many others pass.
+    var isUneven = false
+    var flushesOften = false
+    /// While recovery runs, so many reads in a thousand fail.
+    var readFailsWhileRecovering = 0
 
     package init(seed: UInt64) {
         var chance = Chance(seed: seed ^ 0xCA57)
@@ -60,7 +65,12 @@ package struct Casting: Sendable {
             memories = [12 << 20, 24 << 20]
             stores = [64 << 20]
         }
-        weights = Act.weights(&chance, isRoomy: isRoomy, isCrowded: isCrowded)
+        isUneven = chance.below(3) == 0
+        if isUneven { clients = max(clients, 2) }
+        flushesOften = chance.below(8) == 0
+        if !isRoomy, chance.below(5) == 0 { readFailsWhileRecovering = 50 + chance.below(300) }
+        weights = Act.weights(
+            &chance, isRoomy: isRoomy, isCrowded: isCrowded, isDamaged: mayDamage)
     }
 }
 
@@ -81,7 +91,11 @@ package final class Play: @unchecked Sendable {
     private(set) var clients: [PlayedClient] = []
     private let buffers: [Region]
     private var depth = 0
+    /// The key that was changed last, and by which client.
+    var lastChanged: (key: Int, client: Int)?
     private(set) var isCommitting = false
+    /// When the committer's step began, the last run had left something that is not sealed yet.
+    private var hadUnsealed = false
     /// Whether recovery, or a mended disk, may still be on its way.
     private var wasTroubled = false
     private(set) var isRecovering = false
@@ -124,8 +138,12 @@ package final class Play: @unchecked Sendable {
         // What cannot be looked at before the first request is not looked at later.
         let readFails = home.plan.readFails
         home.plan.readFails = 0
-        defer { home.plan.readFails = readFails }
         hadFailingReads = readFails > 0
+        isRecovering = false
+        defer {
+            home.plan.readFails = readFails
+            if isRecovering { failReads(casting.readFailsWhileRecovering) }
+        }
         // A process takes its time to start.
         pass(20_000_000 + UInt64(chance.below(500_000_000)))
         let workers = casting.changesWorkers ? 1 + chance.below(3) : casting.clients
@@ -167,6 +185,12 @@ package final class Play: @unchecked Sendable {
         }
         isRecovering = store.statistics().isRecovering != 0
         model.start(flushAt: played?.flushAt ?? 0, now: now.unixSeconds)
+    }
+
+    private func failReads(_ perMille: Int) {
+        guard perMille > 0 else { return }
+        home.plan.readFails = max(home.plan.readFails, perMille)
+        trouble(home.plan)
     }
 
     var itemBytesMax: Int { store?.itemBytesMax ?? 0 }
@@ -229,8 +253,11 @@ package final class Play: @unchecked Sendable {
         guard !isCommitting, let played else { return .nothing }
         isCommitting = true
         defer { isCommitting = false }
+        hadUnsealed = played.hasUnsealed
+        let mark = played.flushMark
         let wait = played.stepCommitter(at: now)
         if !isDead, let what = played.checkCommitter() { fail("after a step: \(what)") }
+        if played.flushMark < mark { fail("the flush mark has fallen") }
         if let key = Player.watchedKey, let trace { trace("    c \(describe(key: key))") }
         return wait
     }
@@ -243,13 +270,29 @@ package final class Play: @unchecked Sendable {
 
     func stepRecovery() {
         // It waits for a lock while the last run's segments are being sealed.
-        guard let played, !isDead, !(isCommitting && home.isWriting) else { return }
+        guard let played, !isDead, !(isCommitting && hadUnsealed) else { return }
         _ = played.stepRecovery(at: now)
+        if let what = played.recoveryFinding { fail("after a step of recovery: \(what)") }
         if let key = Player.watchedKey, let trace { trace("    r \(describe(key: key))") }
         if isRecovering, let key = (0..<model.keys.count).first(where: { slots(of: $0) > 8 }) {
             fail("key \(key) has \(slots(of: key)) slots")
         }
-        if isRecovering { isRecovering = (store?.statistics().isRecovering ?? 0) != 0 }
+        if isRecovering {
+            isRecovering = (store?.statistics().isRecovering ?? 0) != 0
+            if !isRecovering, casting.readFailsWhileRecovering > 0 { home.plan.readFails = 0 }
+        }
+    }
+
+    /// While recovery runs, one removal of a key is remembered, however often it is removed.
+    func checkRemovals(of key: Int) {
+        let count = played?.removalCount(Array("key:\(key)".utf8).span) ?? 0
+        if count > 1 { fail("\(count) removals of key \(key) are remembered") }
+    }
+
+    /// Who executes the next command.
+    func pickClient() -> PlayedClient {
+        if casting.isUneven, chance.below(4) > 0 { return clients[clients.count - 1] }
+        return clients[chance.below(clients.count)]
     }
 
     /// A delayed flush_all may just have taken effect.
@@ -296,9 +339,10 @@ package final class Play: @unchecked Sendable {
         guard !isDead, played != nil, chance.below(12) == 0, depth < 2 else { return }
         depth += 1
         defer { depth -= 1 }
-        switch chance.below(4) {
+        switch chance.below(5) {
         case 0: stepMaintenance()
         case 1: for other in clients where !other.isBusy { other.turn() }
+        case 2: for _ in 0...chance.below(30) { stepRecovery() }
         default:
             guard let other = clients.first(where: { !$0.isBusy }) else { return }
             Command(&chance, casting).execute(self, other)
@@ -318,7 +362,7 @@ package final class Play: @unchecked Sendable {
     }
 
     func didMeetDamage() {
-        if !isDamaged, home.plan.readFails == 0 { fail("a read from disk was damaged") }
+        if !isDamaged, !hadFailingReads { fail("a read from disk was damaged") }
     }
 
     func didOperate(hit: Bool) {

@@ -30,6 +30,7 @@ final class PlayedClient {
     /// The second that the door was told last.
     private(set) var lastTurn: UInt32 = 0
     private let buffer: Region
+    private var heldReads: [DiskRead] = []
     /// The world around it: `idle` makes some steps of others, false when there is no going on.
     unowned let play: Play
 
@@ -57,7 +58,7 @@ final class PlayedClient {
         // Who executes a command around this one cannot go on before this one has ended.
         let isAlone =
             !play.isCommitting && !play.clients.contains { $0 !== self && $0.isBusy }
-        var patience = isAlone ? Play.patience : 200
+        var patience = !isAlone ? 200 : play.home.plan.isHarmless ? Play.patience : 400
         while !condition() {
             guard play.idle(self), patience > 0 else {
                 if patience == 0, isAlone { play.didStarve(what) }
@@ -380,14 +381,40 @@ final class PlayedClient {
         return wait(for: "memory to read into", until: { door.news().frames != frames })
     }
 
-    /// Sets some of many keys, in one turn, as far as there is memory for them.
-    func crowd(_ chance: inout Chance, keys: Int, count: Int) {
+    // MARK: Others
+
+    /// Begins a read from disk that takes long, if the key is on disk only.
+    func holdRead(_ key: Int) {
+        guard !isBusy else { return }
+        let name = Array("key:\(key)".utf8)
         begin()
+        switch door.find(name.span, hash: door.hash(name.span)) {
+        case .miss, .dead: break
+        case .memory(let found): door.release(found)
+        case .disk(let read): heldReads.append(read)
+        }
+        door.endTurn()
+    }
+
+    func endHeldReads() {
+        begin()
+        for read in heldReads { door.abandon(read) }
+        heldReads = []
+        door.endTurn()
+    }
+
+    /// Sets some of many keys, in one turn, as far as there is memory for them.
+    ///
+    /// - Parameter valueBytes: 0: the key is the value.
+    func crowd(_ chance: inout Chance, keys: Int, count: Int, valueBytes: Int = 0) {
+        begin()
+        let filling = [UInt8](repeating: 0x63, count: valueBytes)
         for _ in 0..<count {
             let name = Array("crowd:\(chance.below(keys))".utf8)
             let outcome = door.store(
-                .set, key: name.span, hash: door.hash(name.span), value: name.span, flags: 0,
-                expiry: 0, isExpired: false, cas: 0)
+                .set, key: name.span, hash: door.hash(name.span),
+                value: valueBytes == 0 ? name.span : filling.span, flags: 0, expiry: 0,
+                isExpired: false, cas: 0)
             if case .wait = outcome { break }
         }
         door.endTurn()

@@ -169,8 +169,10 @@ extension Committer {
         }
     }
 
-    /// There was no room for what a segment owes: tried again.
+    /// There was no room for what a segment owes: tried again once there is. To look in vain would
+    /// cost the directories of all that were open with it, at every step.
     private mutating func payDebts() {
+        guard writer.canAppendTombstone else { return }
         for position in removals.condemned.indices {
             let victim = removals.condemned[position]
             guard let first = victim.unpaid else { continue }

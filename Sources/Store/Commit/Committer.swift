@@ -249,7 +249,9 @@ struct Committer: ~Copyable {
         guard case .closing = schedule.phase else { return }
         guard !isDone else { return end(isCommitted: true) }
         guard now.nanoseconds >= signals.deadline.loadAcquire() else {
-            schedule.close(retryAt: now.nanoseconds + 50_000_000)
+            // A full map, from which something has left, is tried again at once.
+            schedule.close(
+                retryAt: now.nanoseconds + min(health.pauseLeft(at: now.nanoseconds), 50_000_000))
             return
         }
         store.events.error(

@@ -38,17 +38,13 @@ struct IndexRefill {
         // A key may have several slots: its newest record, and what is remembered of it.
         var walk = index.matches(entry.hash)
         var older: (at: SlotOffset, slot: UInt64)?
+        var isComparable = true
         while let (at, slot) = index.next(&walk) {
             guard let known = identity(slot) else {
                 // It may be the key's, and newer, or older: neither answers.
-                if !SlotLayout.isRemoval(slot),
-                    log.segments.frame(index.layout.segment(slot)) == nil
-                {
-                    log.rememberUnread(shard, at, slot)
-                }
-                index.closeToRecovery(shard)
-                countDead(entry, place)
-                return .refused
+                silence(shard, at, slot)
+                isComparable = false
+                continue
             }
             guard known.hash == entry.hash else { continue }
             // Of equals a record goes before the tombstone that was left for it.
@@ -61,9 +57,19 @@ struct IndexRefill {
             }
             if older == nil || SlotLayout.isRemoval(older?.slot ?? 0) { older = (at, slot) }
         }
+        guard isComparable else {
+            // What is older than what is refused does not answer either.
+            if let older { silence(shard, older.at, older.slot) }
+            index.closeToRecovery(shard)
+            countDead(entry, place)
+            return .refused
+        }
         if isDead { countDead(entry, place) }
         if let older {
-            replace(shard, older.at, older.slot, place, isDead: isDead)
+            // Where something was refused or lost, it may have been newer than this.
+            let isSilent = isDead || index.isClosed(shard)
+            if isSilent, !isDead { countDead(entry, place) }
+            replace(shard, older.at, older.slot, place, isDead: isSilent)
             return .replaced
         }
         var slot = index.layout.slot(tag: index.layout.tag(entry.hash), place)
@@ -73,6 +79,13 @@ struct IndexRefill {
             return .refused
         }
         return isDead ? .older : .inserted
+    }
+
+    /// What lies on disk and cannot be trusted any more answers nothing. Shard locked.
+    private func silence(_ shard: Int, _ at: SlotOffset, _ slot: UInt64) {
+        guard !SlotLayout.isRemoval(slot), log.segments.frame(log.index.layout.segment(slot)) == nil
+        else { return }
+        log.rememberUnread(shard, at, slot)
     }
 
     /// Tombstones are counted when their segment is found.

@@ -52,6 +52,16 @@ struct Recovery: ~Copyable {
 
     func discardMemory() { directory.discardAll() }
 
+    /// What must hold between two steps; a sentence if it does not. For simulations.
+    func check() -> String? {
+        guard log.recovering.loadAcquire() == 0 else { return nil }
+        switch phase {
+        case .survey, .presize, .read, .orphans:
+            return "everything counts as known, and not everything was read"
+        case .report, .awaitRebuild: return nil
+        }
+    }
+
     /// A bounded piece of work: one directory read, or a few hundred looked at.
     mutating func step(at now: ClockReading) -> NextStep {
         if store.signals.stopping.loadAcquire() != 0 {

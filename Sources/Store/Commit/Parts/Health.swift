@@ -65,6 +65,9 @@ struct Health {
         pause = nanoseconds == 0 ? nil : nanoseconds
     }
 
+    /// How long to wait before the next commit.
+    func pauseLeft(at now: UInt64) -> UInt64 { pause ?? (retryAt - min(now, retryAt)) }
+
     /// Answers whether it is the first in a row.
     mutating func didFail(at now: UInt64, countedBefore: UInt64) -> Bool {
         guard state == .fine else { return false }
