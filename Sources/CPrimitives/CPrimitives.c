@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "CPrimitives.h"
 
+#include <stdatomic.h>
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
@@ -124,7 +125,30 @@ static uint64_t nanoseconds(clockid_t clock) {
 }
 
 uint64_t cprim_monotonic_nanoseconds(void) { return nanoseconds(CLOCK_MONOTONIC); }
-uint64_t cprim_unix_nanoseconds(void) { return nanoseconds(CLOCK_REALTIME); }
+
+/* What a debugger does to the clock of the day: added, and 0 or the moment at which it stands. */
+static _Atomic int64_t debug_shift;
+static _Atomic uint64_t debug_pause;
+
+uint64_t cprim_unix_nanoseconds(void) {
+    uint64_t pause = atomic_load_explicit(&debug_pause, memory_order_relaxed);
+    int64_t shift = atomic_load_explicit(&debug_shift, memory_order_relaxed);
+    return (pause ? pause : nanoseconds(CLOCK_REALTIME)) + (uint64_t)shift;
+}
+
+void cprim_shift_clock(int64_t nanoseconds_more) {
+    atomic_fetch_add_explicit(&debug_shift, nanoseconds_more, memory_order_relaxed);
+}
+
+void cprim_pause_clock(int is_paused) {
+    uint64_t running = 0;
+    if (!is_paused) {
+        atomic_store_explicit(&debug_pause, 0, memory_order_relaxed);
+    } else {
+        /* One that stands already goes on standing. */
+        atomic_compare_exchange_strong(&debug_pause, &running, nanoseconds(CLOCK_REALTIME));
+    }
+}
 
 int cprim_random(void *bytes, size_t count) {
     while (count > 0) {

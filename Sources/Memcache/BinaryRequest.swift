@@ -28,10 +28,13 @@ private struct BinaryFields: BitwiseCopyable {
     var valueBytes: UInt32 { bodyBytes &- UInt32(truncatingIfNeeded: extrasBytes &+ keyBytes) }
     var key: Slice { Slice(Self.bytes &+ extrasBytes, valueStart) }
 
+    /// Whether what the header says can be.
+    var isPossible: Bool { keyBytes &+ extrasBytes <= Int(bodyBytes) }
+
     /// What is wrong with the header alone; all that it refuses ends the connection, but for an
     /// unknown command.
     var fault: Fault? {
-        guard keyBytes &+ extrasBytes <= Int(bodyBytes) else { return closing(.binaryUnknown) }
+        guard isPossible else { return closing(.binaryUnknown) }
         guard keyBytes <= Limits.keyBytesMax else { return closing(.binaryInvalid) }
         guard let opcode = BinaryOpcode(rawValue: head.opcode) else {
             var fault = fault(.binaryUnknown)
@@ -71,8 +74,8 @@ extension ClassicParser {
             return .needMore(atLeast: BinaryFields.bytes)
         }
         let fields = BinaryFields(input)
-        if let fault = fields.fault { return .fault(fault) }
         if phase == .binaryGuarded, let fault = unsigned(fields) { return .fault(fault) }
+        if let fault = fields.fault { return .fault(fault) }
         guard input.count >= fields.valueStart else {
             return .needMore(atLeast: fields.valueStart)
         }
@@ -154,15 +157,13 @@ extension ClassicParser {
         return fault
     }
 
-    /// Who has not signed in may ask how, do it, and ask for the version.
+    /// Who has not signed in may ask how, do it, and ask for the version; whatever else it sends
+    /// ends the connection.
     private func unsigned(_ fields: BinaryFields) -> Fault? {
+        guard fields.isPossible else { return nil }
         switch BinaryOpcode(rawValue: fields.head.opcode) {
-        case .saslMechanisms, .saslStart, .saslStep, .version, .quit, .quitQ:
-            return nil
-        default:
-            var fault = fields.fault(.binaryUnsigned)
-            fault.swallow = UInt64(fields.bodyBytes)
-            return fault
+        case .saslMechanisms, .saslStart, .saslStep, .version: return nil
+        default: return fields.closing(.binaryUnsigned)
         }
     }
 }

@@ -64,6 +64,8 @@ enum Command: BitwiseCopyable {
             return .classic(.flushAll)
         case (9, 0x7469_736f_6272_6576) where input[start &+ 8] == UInt8(ascii: "y"):
             return .classic(.verbosity)
+        case (9, 0x6d69_7467_7562_6564) where input[start &+ 8] == UInt8(ascii: "e"):
+            return .classic(.debugTime)
         case (11, 0x7761_7263_5f75_726c)
         where ByteScan.word(in: input, at: start &+ 3) == 0x7265_6c77_6172_635f:
             return .classic(.lruCrawler)  // "lru_craw" and "_crawler"

@@ -33,7 +33,7 @@ public struct MetaFlags: BitwiseCopyable, Sendable {
     public private(set) var clientFlags: UInt32 = 0
     /// C and E.
     public private(set) var compare: UInt64 = 0
-    public private(set) var next: UInt64 = 0
+    public private(set) var next: UInt64?
     /// D and J.
     public private(set) var delta: UInt64 = 1
     public private(set) var initial: UInt64 = 0

@@ -160,6 +160,11 @@ public enum Reply {
         writer.append("SERVER_ERROR: shutdown not enabled\r\n")
     }
 
+    /// No room could be made for what is no value of the client's.
+    public static func outOfMemoryAlone(to writer: inout ByteWriter) {
+        writer.append("SERVER_ERROR out of memory\r\n")
+    }
+
     /// No room could be made for a value.
     public static func outOfMemory(to writer: inout ByteWriter) {
         writer.append("SERVER_ERROR out of memory storing object\r\n")

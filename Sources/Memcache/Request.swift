@@ -48,6 +48,8 @@ public enum Verb: UInt8, BitwiseCopyable, Sendable {
     case stats, cacheMemlimit, shutdown
     /// Tuning of what memcached has; `argument` holds the words.
     case slabs, lru, lruCrawler, watch
+    /// Moves the clock, where that is allowed.
+    case debugTime
     /// The meta commands; `argument` holds their flags (`MetaFlags`).
     case metaGet, metaSet, metaDelete, metaArithmetic, metaDebug
     /// A command of the binary protocol: `opcode` says which.

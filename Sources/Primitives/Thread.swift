@@ -75,4 +75,13 @@ public enum Clock {
 
     /// Seconds since 1970, as the system's clock has them; may be set back.
     public static func unixSeconds() -> UInt64 { cprim_unix_nanoseconds() / 1_000_000_000 }
+
+    // MARK: Debugging
+
+    /// Moves this process's clock of the day, for all its threads.
+    public static func shift(seconds: Int32) {
+        cprim_shift_clock(Int64(seconds) * 1_000_000_000)
+    }
+    /// Has the clock of the day stand, or run again.
+    public static func pause(_ isPaused: Bool) { cprim_pause_clock(isPaused ? 1 : 0) }
 }

@@ -22,7 +22,7 @@ public struct Frames: BitwiseCopyable, Sendable {
 
     // A frame's entry, 16 bytes: 0 pins, 4 next frame of a chain + 1, 8 staged records.
     // Behind the entries: 0 pinned frames, 8 staged frames, 16 wanted, 32 freed (news),
-    // 40 withheld.
+    // 40 withheld, 48 exhausted.
 
     init(_ geometry: Geometry, workers: Int) throws(MemoryError) {
         frameBytes = geometry.frameBytes
@@ -152,6 +152,8 @@ public struct Frames: BitwiseCopyable, Sendable {
 
     /// Free frames that somebody waits for; the maintenance thread sees to it and clears it.
     public var wanted: AtomicWord64 { table.atomic64(at: common + 16) }
+    /// 1: nothing may be evicted, and there is nothing else to free, for the last that was wanted.
+    public var exhausted: AtomicWord64 { table.atomic64(at: common + 48) }
     /// Grows whenever frames become free.
     @inlinable public var news: AtomicWord64 { table.atomic64(at: common &+ 32) }
 

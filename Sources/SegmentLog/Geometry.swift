@@ -33,6 +33,8 @@ public struct Geometry: BitwiseCopyable, Sendable, Equatable {
     /// Rows and overflow buckets together.
     public let indexBytesMax: Int
     public let ghostCount: Int
+    /// Whether live records may leave memory for want of room. Only without a disk may they not.
+    public let mayEvict: Bool
 
     public static let slotsPerBucket = 8
     public static let bucketBytes = 64
@@ -52,9 +54,10 @@ public struct Geometry: BitwiseCopyable, Sendable, Equatable {
     /// - Parameter segmentsFound: segments that lie on disk already, maybe smaller ones.
     public init(
         memoryBytes requested: Int, writers: Int, diskBytes: Int,
-        frameBytesWanted: Int? = nil, segmentsFound: Int = 0
+        frameBytesWanted: Int? = nil, segmentsFound: Int = 0, mayEvict: Bool = true
     ) {
-        precondition(writers > 0)
+        precondition(writers > 0 && (mayEvict || diskBytes == 0))
+        self.mayEvict = mayEvict
         let memory = max(requested, Self.memoryBytesMin)
         memoryBytes = memory
         self.writers = writers
@@ -108,6 +111,15 @@ public struct Geometry: BitwiseCopyable, Sendable, Equatable {
     }
 
     public var shardCount: Int { 1 << shardBits }
+    /// Bytes of the index that stay free while segments are opened, if nothing may be evicted:
+    /// every record that fits into the open segments has its slot, even if each needs a bucket.
+    var indexReserveBytes: Int {
+        guard !mayEvict else { return 0 }
+        let records = writers * segmentBytes / Record.bytesMin + frameCount
+        return min(records * Self.bucketBytes, indexBytesMax / 4)
+    }
+    /// Bytes that rows of the index leave to overflow buckets then.
+    var overflowBytesMin: Int { mayEvict ? 0 : indexBytesMax / 3 + indexReserveBytes }
     public var rowBytes: Int { Self.bucketBytes << shardBits }
     /// The largest record that shares a segment with others; larger ones get frames of their own.
     public var sharedRecordBytesMax: Int { segmentBytes / 2 }

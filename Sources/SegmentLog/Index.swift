@@ -23,6 +23,9 @@ public struct Index: BitwiseCopyable, Sendable {
     @usableFromInline let rowShift: Int
     /// Where the memory ends, and the overflow buckets begin, going down.
     @usableFromInline let end: Int
+    /// What of it stays free for what is appended next.
+    private let reserveBytes: Int
+    private let overflowBytesMin: Int
     let rowsMax: Int
     /// Which bucket of its group an item is in: see `Spread`.
     @usableFromInline let spread: Spread
@@ -37,6 +40,8 @@ public struct Index: BitwiseCopyable, Sendable {
         let shards = geometry.shardCount
         rowShift = geometry.shardBits + 6
         end = geometry.indexBytesMax
+        reserveBytes = geometry.indexReserveBytes
+        overflowBytesMin = geometry.overflowBytesMin
         rowsMax = geometry.rowsMax
         spread = try Spread(groupBits: geometry.groupBits, rowsMax: geometry.rowsMax)
         buckets = try Region.map(
@@ -322,6 +327,12 @@ public struct Index: BitwiseCopyable, Sendable {
     /// Rows that some shard has reached. Changed under the overflow lock only.
     private var rowsTouched: Int { Int(heads.atomic64(at: common).loadRelaxed()) }
 
+    /// Whether as much is free as what is appended next may need.
+    var hasReserve: Bool {
+        let inUse = Int(heads.atomic64(at: common + 32).loadRelaxed())
+        return rowsTouched << rowShift + inUse * 64 <= end - reserveBytes
+    }
+
     /// Makes sure that row `count` may be used, if memory allows.
     func takeRow(_ count: Int) -> Bool {
         if count < rowsTouched { return true }
@@ -331,7 +342,8 @@ public struct Index: BitwiseCopyable, Sendable {
         defer { lock.unlock() }
         if count < rowsTouched { return true }
         let fresh = Int(heads.uint64(at: common + 16))
-        guard (count + 1) << rowShift + fresh * 64 <= end else { return false }
+        let overflow = max(fresh * 64, overflowBytesMin)
+        guard (count + 1) << rowShift + overflow <= end else { return false }
         heads.atomic64(at: common).storeRelaxed(UInt64(count + 1))
         return true
     }

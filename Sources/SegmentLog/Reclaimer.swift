@@ -11,6 +11,7 @@ internal import Primitives
 /// The policy of the memory tier, and the thread that carries it out.
 public struct Reclaimer: ~Copyable {
     public var writer: Writer
+    private let tap: EvictionTap
     private var quarantineSnapshot: Frames.Snapshot?
     private var crawlShard = 0
     private var crawlBucket = 0
@@ -18,18 +19,33 @@ public struct Reclaimer: ~Copyable {
 
     private var log: SegmentLog { writer.log }
 
-    public init(_ log: SegmentLog, number: Int) {
+    public init(_ log: SegmentLog, number: Int, tap: EvictionTap = EvictionTap()) {
+        self.tap = tap
         writer = Writer(log, number: number)
         batch.reserveCapacity(Self.batchMax)
+        if !log.geometry.mayEvict { writer.keepSpare() }
     }
 
     private static let batchMax = 16
     private static let victimsMax = 8
 
-    public var target: Int { max(log.geometry.freeFramesMin, Int(log.frames.wanted.loadRelaxed())) }
+    public var target: Int {
+        // What may not be evicted makes no room ahead of need.
+        let ahead = log.geometry.mayEvict ? log.geometry.freeFramesMin : 0
+        return max(ahead, Int(log.frames.wanted.loadRelaxed()))
+    }
 
     /// Whether frames are short.
-    public var isNeeded: Bool { log.frames.freeCount < target || mustSurrender }
+    public var isNeeded: Bool { isShort || (mustSurrender && maySurrender) }
+
+    private var isShort: Bool {
+        if log.frames.freeCount < target { return true }
+        return !log.geometry.mayEvict && log.frames.wanted.loadRelaxed() > 0
+            && !log.index.hasReserve
+    }
+
+    /// Without evictions only what is free can be given back.
+    private var maySurrender: Bool { log.geometry.mayEvict || log.frames.freeCount > 0 }
 
     private var mustSurrender: Bool {
         log.geometry.frameCount - log.frames.surrenderedCount > log.framesAllowed()
@@ -43,11 +59,15 @@ public struct Reclaimer: ~Copyable {
     /// did anything; if not, and frames are still short, all that is left is not yet on disk.
     public mutating func step(now: UInt32) -> Bool {
         var didWork = releaseQuiet()
-        while mustSurrender, log.frames.freeCount > log.geometry.writers {
+        // What is cleaned goes there, so it comes before what has to be given back.
+        if !log.geometry.mayEvict { writer.keepSpare() }
+        let kept = log.geometry.mayEvict ? log.geometry.writers : 0
+        while mustSurrender, log.frames.freeCount > kept {
             guard log.frames.surrender() else { break }
             didWork = true
         }
         while mayRestore, log.frames.restore() { didWork = true }
+        guard log.geometry.mayEvict else { return clean(now: now) || didWork }
         if log.frames.freeCount >= target { log.frames.wanted.storeRelaxed(0) }
         let missing =
             target + (mustSurrender ? 1 : 0) - log.frames.freeCount - log.frames.releasableCount
@@ -62,6 +82,26 @@ public struct Reclaimer: ~Copyable {
             didWork = reclaimWithoutDisk(missing, now: now) || didWork
         }
         return didWork
+    }
+
+    /// Nothing live may leave: makes room of what is dead, a segment at a time, or says that there
+    /// is no more.
+    private mutating func clean(now: UInt32) -> Bool {
+        guard isShort else {
+            log.frames.wanted.storeRelaxed(0)
+            log.frames.exhausted.storeRelaxed(0)
+            return false
+        }
+        if log.frames.releasableCount > 0 { return false }
+        // What a segment keeps fits into one frame.
+        if writer.hasSpare, reclaimWithoutDisk(1, now: now) {
+            log.frames.exhausted.storeRelaxed(0)
+            return true
+        }
+        log.frames.wanted.storeRelaxed(0)
+        log.frames.exhausted.storeRelaxed(1)
+        log.frames.news.add(1)
+        return false
     }
 
     /// Without a disk workers overwrite in place: a segment is first marked as leaving, and
@@ -101,6 +141,7 @@ public struct Reclaimer: ~Copyable {
             log.count(.segmentsCleaned)
             return (number, true)
         }
+        guard log.geometry.mayEvict else { return nil }
         if log.logRegion.count > log.geometry.logFrames, let number = log.logRegion.pop() {
             return (number, false)
         }
@@ -113,15 +154,22 @@ public struct Reclaimer: ~Copyable {
     /// Without a disk that is a quarter of a segment: every live byte is one that need not be
     /// fetched again from wherever the cache is in front of. With one, what leaves memory is still
     /// there: cleaning may not copy more than it frees. Room that a segment never filled does not
-    /// count: a copy may leave as much, and there would be no end.
+    /// count: a copy may leave as much, and there would be no end. If nothing may be evicted, an
+    /// eighth is worth it.
     private func takeDeadest() -> UInt32? {
         let segments = log.segments
         let bytes = log.geometry.segmentBytes
-        var most = log.geometry.hasDisk ? bytes / 2 : bytes / 4
+        let mayEvict = log.geometry.mayEvict
+        var most = log.geometry.hasDisk ? bytes / 2 : mayEvict ? bytes / 4 : bytes / 8
         var deadest: UInt32?
         var isLog = false
         func look(_ number: UInt32, _ isInLog: Bool) {
-            let dead = segments.deadBytes(Int(number))
+            var dead = segments.deadBytes(Int(number))
+            if !mayEvict {
+                let isLive = segments.liveRecords(Int(number)) > 0
+                if isLive, segments.kind(Int(number)) == .chain { return }
+                if !isLive { dead = max(dead, bytes) }
+            }
             guard dead > most else { return }
             (most, deadest, isLog) = (dead, number, isInLog)
         }
@@ -143,6 +191,7 @@ public struct Reclaimer: ~Copyable {
     }
 
     private mutating func dropLog(_ segment: Int, keepsAll: Bool, now: UInt32) {
+        let tap = tap
         let isLive = log.segments.liveRecords(segment) > 0
         let wasHit = log.segments.hits(segment).loadRelaxed() > 0
         if log.geometry.hasDisk {
@@ -161,10 +210,11 @@ public struct Reclaimer: ~Copyable {
                     if case .noRoom = writer.promote(
                         hash, from: place, isAging: !keepsAll, now: now)
                     {
-                        writer.forget(hash, from: place, now: now)
+                        precondition(writer.log.geometry.mayEvict)
+                        Self.forget(&writer, tap, hash, place, now)
                     }
                 } else {
-                    writer.forget(hash, from: place, now: now)
+                    Self.forget(&writer, tap, hash, place, now)
                 }
             }
         }
@@ -173,6 +223,7 @@ public struct Reclaimer: ~Copyable {
     }
 
     private mutating func dropPromotion(_ segment: Int, keepsAll: Bool, now: UInt32) {
+        let tap = tap
         log.count(.promotionsDropped)
         if log.segments.liveRecords(segment) > 0 {
             walk(segment) { writer, place, hash, hits in
@@ -180,10 +231,11 @@ public struct Reclaimer: ~Copyable {
                     if case .noRoom = writer.promote(
                         hash, from: place, isAging: !keepsAll, now: now)
                     {
-                        writer.demote(hash, from: place, now: now)
+                        precondition(writer.log.geometry.mayEvict)
+                        Self.demote(&writer, tap, hash, place, now)
                     }
                 } else {
-                    writer.demote(hash, from: place, now: now)
+                    Self.demote(&writer, tap, hash, place, now)
                 }
             }
         }
@@ -191,8 +243,27 @@ public struct Reclaimer: ~Copyable {
         log.segments.free(segment)
     }
 
+    private static func forget(
+        _ writer: inout Writer, _ tap: EvictionTap, _ hash: UInt64, _ place: Place, _ now: UInt32
+    ) {
+        if writer.forget(hash, from: place, now: now) { tell(writer.log, tap, place, now) }
+    }
+
+    private static func demote(
+        _ writer: inout Writer, _ tap: EvictionTap, _ hash: UInt64, _ place: Place, _ now: UInt32
+    ) {
+        if writer.demote(hash, from: place, now: now) { tell(writer.log, tap, place, now) }
+    }
+
+    /// The bytes of what was evicted are there until its segment's frame is given up.
+    private static func tell(_ log: SegmentLog, _ tap: EvictionTap, _ place: Place, _ now: UInt32) {
+        guard tap.isOpen, let frame = log.segments.frame(place.segment) else { return }
+        tap.tell(Record(log.frames.memory, at: log.frames.offset(frame) + place.offset), at: now)
+    }
+
     /// A value of its own segment stays while it is hit: it goes to the promotion region whole.
     private mutating func dropChain(_ segment: Int, now: UInt32) {
+        let tap = tap
         let isLive = log.segments.liveRecords(segment) > 0
         if isLive, log.segments.hits(segment).exchange(0) > 0 {
             let isKept = clearHits(segment)
@@ -203,7 +274,7 @@ public struct Reclaimer: ~Copyable {
             }
         }
         if !log.geometry.hasDisk, isLive, let (place, hash) = firstRecord(segment) {
-            writer.forget(hash, from: place, now: now)
+            Self.forget(&writer, tap, hash, place, now)
         }
         takeFrame(segment)
         if !log.geometry.hasDisk { log.segments.free(segment) }

@@ -65,6 +65,8 @@ public struct Record: BitwiseCopyable {
     public static let alignment = 8
     public static let homeBytes = 8
     public static let keyBytesMax = 250
+    /// A key of one byte and no value.
+    static let bytesMin = 24
     public static let orderMax: UInt64 = (1 << 48) - 1
     /// Header and all optional fields.
     public static let overheadBytesMax = 16 + 8 + 4 + 4 + 4
@@ -213,12 +215,12 @@ public struct Place: BitwiseCopyable, Equatable {
 public struct RecordFields: BitwiseCopyable {
     public var flags: UInt32
     public var expiry: UInt32
-    /// 0: the record's CAS follows from its order.
-    public var cas: UInt64
+    /// Nil: the record's CAS follows from its order.
+    public var cas: UInt64?
     public var isTombstone: Bool
     public var marks: UInt16
     @inlinable public init(
-        flags: UInt32 = 0, expiry: UInt32 = 0, cas: UInt64 = 0, isTombstone: Bool = false,
+        flags: UInt32 = 0, expiry: UInt32 = 0, cas: UInt64? = nil, isTombstone: Bool = false,
         marks: UInt16 = 0
     ) {
         self.flags = flags
@@ -230,7 +232,7 @@ public struct RecordFields: BitwiseCopyable {
 
     @inlinable public func form(valueBytes: Int) -> UInt64 {
         (expiry != 0 ? Record.Form.expiry : 0) | (flags != 0 ? Record.Form.flags : 0)
-            | (cas != 0 ? Record.Form.cas : 0) | (valueBytes > 0xFFFF ? Record.Form.wide : 0)
+            | (cas != nil ? Record.Form.cas : 0) | (valueBytes > 0xFFFF ? Record.Form.wide : 0)
             | (isTombstone ? Record.Form.tombstone : 0)
     }
     /// Bytes of the padded record, without a home.
@@ -251,8 +253,8 @@ extension Record {
         let low = form & Form.wide == 0 ? UInt64(valueBytes) : 0
         region.store(low << 32 | UInt64(fields.marks) << 48, at: at &+ 8)
         var next = at &+ 16
-        if form & Form.cas != 0 {
-            region.store(fields.cas, at: next)
+        if let cas = fields.cas {
+            region.store(cas, at: next)
             next &+= 8
         }
         if form & Form.wide != 0 {

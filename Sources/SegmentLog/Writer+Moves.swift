@@ -88,37 +88,49 @@ extension Writer {
     }
 
     /// A record leaves the promotion region: back to its home, if that stands, else for good.
-    public mutating func demote(_ hash: UInt64, from place: Place, now: UInt32) {
+    /// Answers whether it was evicted.
+    public mutating func demote(_ hash: UInt64, from place: Place, now: UInt32) -> Bool {
         let index = log.index
         let shard = index.shard(hash)
         index.lock(shard)
         defer { index.unlock(shard) }
-        guard let (at, slot) = index.find(hash, place), !SlotLayout.isRemoval(slot) else { return }
-        guard let frame = log.segments.frame(place.segment) else { return }
+        guard let (at, slot) = index.find(hash, place), !SlotLayout.isRemoval(slot) else {
+            return false
+        }
+        guard let frame = log.segments.frame(place.segment) else { return false }
         let record = record(frame, slot)
-        guard log.isAlive(record, at: now) else { return expire(hash, at, slot) }
+        guard log.isAlive(record, at: now) else {
+            expire(hash, at, slot)
+            return false
+        }
         let home = record.home
         if log.segments.stands(home) {
             index.store(index.layout.moved(slot, to: home.place), at: at)
             log.segments.noteDead(place.segment, bytes: record.totalBytes)
-            return
+            return false
         }
         evict(hash, at, slot)
+        return true
     }
 
-    /// A record of the log region leaves memory and has no disk to go to.
-    public mutating func forget(_ hash: UInt64, from place: Place, now: UInt32) {
+    /// A record of the log region leaves memory and has no disk to go to. Answers whether it was
+    /// evicted.
+    public mutating func forget(_ hash: UInt64, from place: Place, now: UInt32) -> Bool {
         let index = log.index
         let shard = index.shard(hash)
         index.lock(shard)
         defer { index.unlock(shard) }
-        guard let (at, slot) = index.find(hash, place), !SlotLayout.isRemoval(slot) else { return }
+        guard let (at, slot) = index.find(hash, place), !SlotLayout.isRemoval(slot) else {
+            return false
+        }
         if let frame = log.segments.frame(place.segment),
             !log.isAlive(record(frame, slot), at: now)
         {
-            return expire(hash, at, slot)
+            expire(hash, at, slot)
+            return false
         }
         evict(hash, at, slot)
+        return true
     }
 
     /// Removes a live record for want of room. Shard locked.

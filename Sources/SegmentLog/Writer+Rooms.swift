@@ -107,7 +107,7 @@ extension Writer {
         }
     }
 
-    private mutating func want(_ frames: Int) {
+    mutating func want(_ frames: Int) {
         log.count(.waits)
         if log.frames.wanted.loadRelaxed() < UInt64(frames) {
             log.frames.wanted.storeRelaxed(UInt64(frames))

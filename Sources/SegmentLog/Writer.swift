@@ -143,8 +143,8 @@ public struct Writer: ~Copyable {
     @usableFromInline mutating func openMain(_ bytes: Int) -> Bool {
         precondition(bytes <= log.geometry.segmentBytes)
         seal()
-        guard let opened = open(.log) else {
-            log.count(.waits)
+        guard log.geometry.mayEvict || log.index.hasReserve, let opened = open(.log) else {
+            log.geometry.mayEvict ? log.count(.waits) : want(1)
             return false
         }
         main = opened

@@ -18,7 +18,7 @@ struct Maintenance: ~Copyable {
     init(_ store: TieredStore, number: Int, wake: @escaping @Sendable (Int) -> Void) {
         self.store = store
         self.wake = wake
-        reclaimer = Reclaimer(store.log, number: number)
+        reclaimer = Reclaimer(store.log, number: number, tap: store.evictionTap)
         seenNews = store.log.frames.news.loadAcquire()
     }
 
@@ -57,7 +57,8 @@ struct Maintenance: ~Copyable {
         let waits = store.log.counter(.waits).loadRelaxed()
         guard news != seenNews else { return }
         seenNews = news
-        guard waits != seenWaits || store.log.frames.wanted.loadRelaxed() != 0 else { return }
+        let frames = store.log.frames
+        guard waits != seenWaits || frames.wanted.loadRelaxed() != 0 else { return }
         seenWaits = waits
         for worker in 0..<store.configuration.workers { wake(worker) }
     }

@@ -35,14 +35,18 @@ public struct StoreConfiguration: Sendable, Equatable {
     public var itemBytesMax: Int
     /// Nil: memory alone.
     public var disk: DiskConfiguration?
+    /// Whether items make room for others: without a disk only may that be false.
+    public var mayEvict: Bool
 
     public init(
-        memoryBytes: Int, workers: Int, itemBytesMax: Int, disk: DiskConfiguration? = nil
+        memoryBytes: Int, workers: Int, itemBytesMax: Int, disk: DiskConfiguration? = nil,
+        mayEvict: Bool = true
     ) {
         self.memoryBytes = memoryBytes
         self.workers = workers
         self.itemBytesMax = itemBytesMax
         self.disk = disk
+        self.mayEvict = mayEvict
     }
 }
 
@@ -53,7 +57,7 @@ extension StoreConfiguration {
         Geometry(
             memoryBytes: memoryBytes - (disk == nil ? 0 : Disk.memoryBytes),
             writers: workers + (disk == nil ? 1 : 2), diskBytes: disk?.sizeBytes ?? 0,
-            frameBytesWanted: frameBytesWanted, segmentsFound: segmentsFound)
+            frameBytesWanted: frameBytesWanted, segmentsFound: segmentsFound, mayEvict: mayEvict)
     }
 
     /// The largest value, in bytes, that a new store with this memory can take.

@@ -7,6 +7,24 @@ public import Primitives
 internal import SegmentLog
 internal import Synchronization
 
+/// An item that went for want of room.
+public struct EvictedItem: Sendable {
+    public let key: [UInt8]
+    public let valueBytes: Int
+    /// Absolute unix seconds, 0 for never.
+    public let expiry: UInt32
+    public let secondsSinceAccess: UInt32
+    public let wasFetched: Bool
+
+    init(_ evicted: Evicted) {
+        key = evicted.key
+        valueBytes = evicted.valueBytes
+        expiry = evicted.expiry
+        secondsSinceAccess = evicted.secondsSinceAccess
+        wasFetched = evicted.wasFetched
+    }
+}
+
 /// A store, from opening to stopping. Any thread may use it.
 public final class TieredStore: Sendable {
     let log: SegmentLog
@@ -24,6 +42,7 @@ public final class TieredStore: Sendable {
     let takenUnsealed = Mutex<Set<UInt64>>([])
     /// Sequences of segments whose directory recovery could not read.
     let damaged = Mutex<[UInt64]>([])
+    let evictionTap = EvictionTap()
     private let threads = ThreadBox()
 
     /// Takes the memory and opens the disk; nothing runs yet.
@@ -164,6 +183,12 @@ public final class TieredStore: Sendable {
             log, worker: worker, signals: signals, loads: loads,
             itemBytesMax: itemBytesMax, diskDescriptor: disk?.readDescriptor ?? -1,
             isAcknowledging: configuration.disk?.isAcknowledging ?? false)
+    }
+
+    /// Tells of what is evicted from now on; nil ends that. Called from the store's threads.
+    public func tellEvictions(_ listener: (@Sendable (EvictedItem) -> Void)?) {
+        guard let listener else { return evictionTap.listen(nil) }
+        evictionTap.listen { listener(EvictedItem($0)) }
     }
 
     /// Commits what is there and ends the store's threads. The doors are closed already.

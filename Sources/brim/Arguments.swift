@@ -138,7 +138,8 @@ enum Arguments {
             "v": .plain("verbose"), "C": .plain("disable-cas"), "V": .plain("version"),
             "h": .plain("help"), "d": .plain("daemon"), "A": .plain("enable-shutdown"),
             "F": .plain("disable-flush-all"), "X": .plain("disable-dumping"),
-            "S": .plain("enable-sasl"),
+            "S": .plain("enable-sasl"), "M": .plain("disable-evictions"),
+            "W": .plain("disable-watch"),
         ]
         for (letter, name) in letters { table[letter] = .value(name.rawValue) }
         for flag in foreign { table[flag.letter] = flag.meaning }
@@ -155,7 +156,8 @@ enum Arguments {
             table[name.rawValue] =
                 switch name {
                 case .verbose, .disableCas, .noStore, .daemon, .enableShutdown, .disableFlushAll,
-                    .disableDumping, .enableSasl, .adminMetricsAuth:
+                    .disableDumping, .debugClock, .disableEvictions, .disableWatch, .enableSasl,
+                    .adminMetricsAuth:
                     .plain(name.rawValue)
                 default: .value(name.rawValue)
                 }
@@ -168,9 +170,7 @@ enum Arguments {
     private static let foreign: [(letter: Character, name: String, meaning: Meaning)] = [
         ("D", "stat-prefix", .later("statistics by key prefix")),
         ("L", "enable-largepages", .idle("it is for slabs, and there are none", hasValue: false)),
-        ("M", "disable-evictions", .later("errors instead of eviction")),
         ("N", "napi_ids", .later("NAPI ids")),
-        ("W", "disable-watch", .later("disabling watch")),
         ("Z", "enable-ssl", .later("TLS")),
         ("e", "memory-file", .idle("the store keeps items over a restart", hasValue: true)),
         ("f", "slab-growth-factor", .idle("it is for slabs, and there are none", hasValue: true)),

@@ -101,6 +101,10 @@ struct Flags: ParsableCommand {
         help: "Obey the shutdown command.")
     var enableShutdown = false
 
+    /// Of a memcached for debugging: tests need not wait for what expires.
+    @Flag(help: .hidden)
+    var debugClock = false
+
     @Flag(
         name: [.customShort("F"), .customLong("disable-flush-all")],
         help: "Refuse the flush_all command.")
@@ -110,6 +114,16 @@ struct Flags: ParsableCommand {
         name: [.customShort("X"), .customLong("disable-dumping")],
         help: "Refuse commands that list keys.")
     var disableDumping = false
+
+    @Flag(
+        name: [.customShort("W"), .customLong("disable-watch")],
+        help: "Refuse the watch command.")
+    var disableWatch = false
+
+    @Flag(
+        name: [.customShort("M"), .customLong("disable-evictions")],
+        help: "Refuse what has no room instead of evicting; with --no-store.")
+    var disableEvictions = false
 
     @Option(
         name: [.customShort("B"), .customLong("protocol")],
@@ -152,6 +166,12 @@ struct Flags: ParsableCommand {
         help: ArgumentHelp(
             "Close connections idle for so long; 0: never. (default: 0)", valueName: "seconds"))
     var idleTimeout: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Let somebody else renew what a client won so long ago; 0: never. (default: 0)",
+            valueName: "seconds"))
+    var winTimeout: String?
 
     @Option(
         help: ArgumentHelp(
@@ -214,6 +234,9 @@ struct Flags: ParsableCommand {
         texts[.enableShutdown] = enableShutdown ? "true" : nil
         texts[.disableFlushAll] = disableFlushAll ? "true" : nil
         texts[.disableDumping] = disableDumping ? "true" : nil
+        texts[.disableEvictions] = disableEvictions ? "true" : nil
+        texts[.debugClock] = debugClock ? "true" : nil
+        texts[.disableWatch] = disableWatch ? "true" : nil
         texts[.protocol] = binding
         texts[.authFile] = authFile
         texts[.enableSasl] = enableSasl ? "true" : nil
@@ -223,6 +246,7 @@ struct Flags: ParsableCommand {
         texts[.durability] = durability
         texts[.flushInterval] = flushInterval
         texts[.idleTimeout] = idleTimeout
+        texts[.winTimeout] = winTimeout
         texts[.engine] = engine
         texts[.adminListen] = adminListen.isEmpty ? nil : adminListen.joined(separator: ",")
         texts[.adminTokenFile] = adminTokenFile

@@ -81,15 +81,18 @@ struct Resolution {
             ?? settings.requestsPerTurnMax
         settings.idleTimeoutSeconds =
             try count(.idleTimeout, Settings.idleTimeoutSecondsRange) ?? 0
+        settings.winTimeoutSeconds =
+            try count(.winTimeout, Settings.winTimeoutSecondsRange) ?? 0
         settings.verbosity = try count(.verbose, Settings.verbosityRange) ?? 0
         settings.isCasDisabled = try value(.disableCas, "true or false", Values.flag) ?? false
         settings.isDaemon = try value(.daemon, "true or false", Values.flag) ?? false
-        settings.isShutdownEnabled =
-            try value(.enableShutdown, "true or false", Values.flag) ?? false
-        settings.isFlushDisabled =
-            try value(.disableFlushAll, "true or false", Values.flag) ?? false
-        settings.isDumpDisabled =
-            try value(.disableDumping, "true or false", Values.flag) ?? false
+        if try value(.enableShutdown, "true or false", Values.flag) ?? false {
+            settings.allowed.insert(.shutdown)
+        }
+        if try value(.debugClock, "true or false", Values.flag) ?? false {
+            settings.allowed.insert(.debugTime)
+        }
+        settings.refused = try readRefused()
         settings.protocols =
             try value(.protocol, "auto, ascii, binary") { ServedProtocols(rawValue: $0) } ?? .auto
         settings.authFile = try value(.authFile, "a path") { $0.isEmpty ? nil : $0 }
@@ -99,6 +102,18 @@ struct Resolution {
         settings.engine =
             try value(.engine, "auto, io_uring, epoll") { EngineChoice(rawValue: $0) } ?? .auto
         settings.pidFile = try value(.pidfile, "a path") { $0.isEmpty ? nil : $0 }
+    }
+
+    private func readRefused() throws(UsageError) -> Refused {
+        let names: [(SettingName, Refused)] = [
+            (.disableFlushAll, .flushing), (.disableDumping, .dumping), (.disableWatch, .watching),
+            (.disableEvictions, .evicting),
+        ]
+        var refused: Refused = []
+        for (name, kind) in names where try value(name, "true or false", Values.flag) ?? false {
+            refused.insert(kind)
+        }
+        return refused
     }
 
     private func readAdmin() throws(UsageError) -> AdminSettings {

@@ -32,6 +32,8 @@ private let whole = """
     enable-shutdown: true
     disable-flush-all: true
     disable-dumping: true
+    disable-evictions: false
+    disable-watch: true
     protocol: ascii
     auth-file: /etc/people
     enable-sasl: false
@@ -42,6 +44,7 @@ private let whole = """
     durability: ack
     flush-interval: 20
     idle-timeout: 60
+    win-timeout: 9
     engine: epoll
     admin-listen: 127.0.0.1:9150,unix:/run/a.sock
     admin-token-file: /etc/brim/token
@@ -69,6 +72,8 @@ private let wholeReport = """
     enable-shutdown true
     disable-flush-all true
     disable-dumping true
+    disable-evictions false
+    disable-watch true
     protocol ascii
     auth-file /etc/people
     enable-sasl false
@@ -77,6 +82,7 @@ private let wholeReport = """
     durability ack
     flush-interval 20
     idle-timeout 60
+    win-timeout 9
     engine epoll
     admin-listen 127.0.0.1:9150,unix:/run/a.sock
     admin-token-file /etc/brim/token

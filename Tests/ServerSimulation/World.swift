@@ -22,7 +22,8 @@ package final class World {
         seed: UInt64 = 1, faults: FaultPlan = .none, memoryBytes: Int = 16 << 20,
         receiveBuffers: Int = 16, poolBlocks: Int = 64, valueBytesMax: Int = 1 << 20,
         connections: Int = 64, idleTimeoutSeconds: Int = 0, requestsPerTurnMax: Int = 64,
-        disk: DiskConfiguration? = nil, storeWorkers: Int = 1, access: Access = Access(),
+        disk: DiskConfiguration? = nil, mayEvict: Bool = true, storeWorkers: Int = 1,
+        access: Access = Access(),
         configure: (inout Settings) -> Void = { _ in }
     ) throws {
         network = SimulatedNetwork(seed: seed, faults: faults)
@@ -31,7 +32,7 @@ package final class World {
         let store = try TieredStore(
             configuration: StoreConfiguration(
                 memoryBytes: memoryBytes, workers: storeWorkers, itemBytesMax: valueBytesMax,
-                disk: disk),
+                disk: disk, mayEvict: mayEvict),
             events: .silent, now: moment.seconds)
         self.store = store
         var settings = Settings()
@@ -43,6 +44,7 @@ package final class World {
             settings: settings, connectionsPerWorker: connections, startedAt: moment,
             access: access,
             storeStatistics: { store.statistics() })
+        shared.watchEvictions(of: store)
         var ringConfiguration = RingConfiguration()
         ringConfiguration.entries = 64
         ringConfiguration.completions = 256
@@ -51,9 +53,9 @@ package final class World {
         let waker = ring.waker
         self.waker = waker
         let door = store.door(worker: 0)
-        if disk != nil {
-            // Before any connection could get the file's number.
-            try network.addFile(descriptor: door.diskDescriptor)
+        // Before any connection could get the file's number.
+        if disk != nil { try network.addFile(descriptor: door.diskDescriptor) }
+        if disk != nil || !mayEvict {
             let mailbox = shared.mailboxes[0]
             try store.start { worker in if worker == 0 { mailbox.notify(waker) } }
         }

@@ -203,6 +203,7 @@ final class Client {
     ) -> Result {
         let hash = door.hash(key.span)
         var except = Differing()
+        var hasWaited = false
         while true {
             let frames = door.news().frames
             door.beginTurn(now: now)
@@ -220,6 +221,8 @@ final class Client {
             case .number(let number): return .number(number)
             case .noOrder: return .stuck
             case .wait:
+                if hasWaited, door.isExhausted { return .stuck }
+                hasWaited = true
                 if !pump(until: { door.news().frames != frames }) { return .stuck }
             case .read(let read):
                 guard case .record(let record) = follow(read, key, &except) else { continue }

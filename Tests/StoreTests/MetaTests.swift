@@ -82,6 +82,69 @@ extension Client {
         lives.world.stop()
     }
 
+    @Test func aWinnerThatDiesIsReplacedInMemoryOnDiskAndAfterACrash() throws {
+        let lives = try Lives(memory: 6 << 20)
+        var reads = 0
+        var isAccess = true
+        func look(_ key: String = "a", after seconds: UInt32) throws -> MetaFacts {
+            lives.client.now += seconds
+            lives.client.door.winTimeoutSeconds = 10
+            var get = MetaGet()
+            get.isAccess = isAccess
+            return try #require(lives.client.metaGet(key, get, reads: &reads))
+        }
+        lives.client.set("a", "value")
+        #expect(lives.client.markStale("a") == .deleted)
+        #expect(try look(after: 0).isWon)
+        // Others' looks put nothing off.
+        for _ in 0..<9 {
+            let other = try look(after: 1)
+            #expect(!other.isWon && other.wasSent)
+            _ = lives.client.get("a")
+        }
+        let second = try look(after: 1)
+        #expect(second.isWon && !second.wasSent && second.isStale)
+        // On disk only: what nobody accesses leaves memory.
+        isAccess = false
+        lives.client.set("b", "value")
+        #expect(lives.client.markStale("b") == .deleted)
+        #expect(try look("b", after: 0).isWon)
+        fill(lives.client, "first")
+        fill(lives.client, "second")
+        fill(lives.client, "third")
+        #expect(try !look("b", after: 9).isWon)
+        #expect(reads == 1, "the item was to be on disk only")
+        #expect(try look("b", after: 1).isWon)
+        #expect(lives.client.commit())
+        let now = lives.client.now
+        try lives.crash()
+        lives.client.now = now
+        #expect(try !look("b", after: 9).isWon)
+        #expect(try look("b", after: 1).isWon)
+        lives.client.set("a", "new")
+        #expect(try !look(after: 100).isWon)
+        lives.world.stop()
+    }
+
+    @Test func whoMadeAnItemAndDiedIsReplacedToo() throws {
+        let lives = try Lives(memory: 6 << 20)
+        lives.client.door.winTimeoutSeconds = 10
+        var reads = 0
+        var get = MetaGet()
+        get.vivify = MetaExpiry(second: lives.client.now + 100_000, isOver: false)
+        #expect(lives.client.metaGet("a", get, reads: &reads)?.isMade == true)
+        lives.client.now += 9
+        #expect(lives.client.metaGet("a", get, reads: &reads)?.isWon == false)
+        lives.client.now += 1
+        #expect(lives.client.metaGet("a", MetaGet(), reads: &reads)?.isWon == false)
+        let facts = try #require(lives.client.metaGet("a", get, reads: &reads))
+        #expect(facts.isWon && !facts.isMade && !facts.wasSent)
+        lives.client.door.winTimeoutSeconds = 0
+        lives.client.now += 1000
+        #expect(lives.client.metaGet("a", get, reads: &reads)?.isWon == false)
+        lives.world.stop()
+    }
+
     @Test func anItemOnDiskIsReadBeforeItsCasIsCompared() throws {
         let lives = try Lives(memory: 6 << 20)
         lives.client.set("a", "value")

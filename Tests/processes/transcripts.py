@@ -46,6 +46,14 @@ class _Pieces(replay.Conversation):
             pass  # What was expected tells more.
 
 
+class _Timed(replay.Conversation):
+    """Moves the server's clock instead of waiting."""
+
+    def wait(self, seconds):
+        with support.Client(self.address) as client:
+            assert client.ask(b"debugtime %d" % seconds) == b"OK"
+
+
 def _every_byte(count, _):
     if count <= BYTEWISE_BYTES_MAX:
         return list(range(1, count))
@@ -103,34 +111,26 @@ def _replay(port, conversation_of, rewrite=lambda steps: steps, waits=False, fil
 
 
 @contextlib.contextmanager
-def _both():
+def _both(*options):
     """A server with a store, one without; every scenario holds for both."""
-    with support.folder() as store, support.Server(store=store, *"-m 64 -t 2".split()) as first, \
-            support.Server(*"-m 64 -t 2".split()) as second:
+    options = ["-m", "64", "-t", "2", *options]
+    with support.folder() as store, support.Server(*options, store=store) as first, \
+            support.Server(*options) as second:
         yield first, second
 
 
 def as_written():
-    # Most of the time is waiting, so a few pairs of servers share the files.
+    # The clocks stand, but for what a transcript waits: nothing sleeps, and nothing comes too late.
     files = sorted(replay.HERE.glob("*/*.txt"))
     counts = []
 
-    def one(server, path):
-        # A clock that moves on while the machine is busy makes values expire early: another try.
-        for patience in (2, 1, 0):
-            try:
-                counts.append(_replay(
-                    server.port, replay.Conversation, waits=True, files=[path]))
-                return
-            except AssertionError:
-                if not patience or "\n@" not in path.read_text():
-                    raise
-
     def some(part):
-        with _both() as servers:
+        with _both("--debug-clock") as servers:
             for server in servers:
+                with server.client() as client:
+                    assert client.ask(b"debugtime p") == b"OK"
                 for path in part:
-                    one(server, path)
+                    counts.append(_replay(server.port, _Timed, waits=True, files=[path]))
 
     support.in_threads([lambda n=n: some(files[n::4]) for n in range(4)], 120)
     print(f"{sum(counts)} sections as expected")

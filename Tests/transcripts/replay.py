@@ -159,6 +159,9 @@ class Conversation:
         if self.received:
             raise Difference(f"came: {self.received[:200]!r}")
 
+    def wait(self, seconds):
+        time.sleep(seconds)
+
     def finish(self):
         """Sends no more; the server must have nothing to say either."""
         try:
@@ -206,7 +209,7 @@ def step(conversation, mark, text):
         seconds = int(re.fullmatch(r"\+(\d+)s", text).group(1))
         if seconds > SLEEP_SECONDS_MAX:
             raise Skipped(f"waits for {seconds} s")
-        time.sleep(seconds)
+        conversation.wait(seconds)
 
 
 def replay_section(conversation, path, name, steps):

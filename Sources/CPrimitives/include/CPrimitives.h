@@ -46,6 +46,10 @@ int cprim_thread_id(void);
 uint64_t cprim_monotonic_nanoseconds(void);
 uint64_t cprim_unix_nanoseconds(void);
 
+/* For debugging: moves the clock of the day of this process, or has it stand. */
+void cprim_shift_clock(int64_t nanoseconds_more);
+void cprim_pause_clock(int is_paused);
+
 /* Fills with bytes from the kernel's random source; 0 or -errno. */
 int cprim_random(void *bytes, size_t count);
 

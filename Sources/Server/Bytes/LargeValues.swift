@@ -161,14 +161,14 @@ extension Worker where Network: ~Copyable {
         let expiry = absolute(request.expiry)
         let keyStart = place.offset + Int(request.key.offset)
         var staging: Staging?
-        if mayTake(slot, .frames) || hasWaitedTooLong(slot) {
+        if mayTake(slot, .frames) || isRefusedMemory(slot) {
             staging = place.region.withBytes(keyStart, Int(request.key.count)) { key in
                 door.openStaging(
                     key: key, hash: door.hash(key), valueBytes: Int(request.valueBytes),
                     flags: request.flags, expiry: expiry.second)
             }
         }
-        guard staging != nil || hasWaitedTooLong(slot) else {
+        guard staging != nil || isRefusedMemory(slot) else {
             waitForPlace(slot, request, consumed)
             return
         }
@@ -351,6 +351,7 @@ extension Worker where Network: ~Copyable {
             answerOutOfMemory(slot, isQuiet: request.isQuiet, space)
         case .done(let outcome):
             endStaging(slot)
+            sighting.isStaged = true
             connections[slot].waitingSince = 0
             connections[slot].differing = Differing()
             answerStore(slot, request, outcome, space)

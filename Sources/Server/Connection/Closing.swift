@@ -15,6 +15,7 @@ extension Worker where Network: ~Copyable {
         let table = connections
         guard table[slot].phase == .open else { return }
         counters.add(reason)
+        noteClosing(slot, reason)
         table[slot].phase = .closing
         table[slot].wait = .nothing
         intake.forget(slot)

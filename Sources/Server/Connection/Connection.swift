@@ -30,13 +30,15 @@ enum Wait: UInt8, BitwiseCopyable {
     case blocks
     /// The time after which a refused try to sign in is answered.
     case penalty
+    /// Something that a watcher is to be told.
+    case events
 
     /// Whether the request can be answered without what it waits for: a get by a miss, a change by
     /// an error.
     var isRefusable: Bool {
         switch self {
         case .frames, .loads, .readSlot, .pin, .change: true
-        case .nothing, .reads, .parts, .blocks, .penalty: false
+        case .nothing, .reads, .parts, .blocks, .penalty, .events: false
         }
     }
 }
@@ -230,6 +232,7 @@ struct Connection: BitwiseCopyable {
     /// A receive that is armed may still bring something.
     @inline(__always)
     var shouldClose: Bool {
+        if listing.kind == .events { return phase == .open && hasEnded && !isArmed }
         guard phase == .open, isSettled, replyBytes == 0 else { return false }
         if isLeaving { return true }
         guard hasEnded, !isArmed else { return false }

@@ -98,7 +98,7 @@ extension Wait {
         case .readSlot: .readSlots
         case .pin: .pins
         case .blocks: .blocks
-        case .nothing, .loads, .reads, .parts, .change, .penalty: nil
+        case .nothing, .loads, .reads, .parts, .change, .penalty, .events: nil
         }
     }
 }

@@ -3,6 +3,7 @@
 
 internal import Memcache
 internal import Primitives
+internal import Store
 
 extension Worker where Network: ~Copyable {
     // MARK: Slots
@@ -77,6 +78,11 @@ extension Worker where Network: ~Copyable {
         connections[slot].wait = .nothing
         markReady(slot)
         markTouched(slot)
+    }
+
+    /// Whether waiting for memory has come to nothing: too long, or there will be none.
+    mutating func isRefusedMemory(_ slot: Int) -> Bool {
+        hasWaitedTooLong(slot) || connections[slot].waitingSince != 0 && door.isExhausted
     }
 
     /// Whether the request that waits has waited too long.

@@ -229,7 +229,8 @@ public enum Daemon {
             return try TieredStore(
                 configuration: StoreConfiguration(
                     memoryBytes: memory.storeBytes, workers: settings.workers,
-                    itemBytesMax: settings.itemBytesMax, disk: disk),
+                    itemBytesMax: settings.itemBytesMax, disk: disk,
+                    mayEvict: !settings.refused.contains(.evicting)),
                 events: events, now: UInt32(clamping: Clock.unixSeconds()))
         } catch {
             throw failure(error)

@@ -39,6 +39,7 @@ struct Server<Control: SystemRing & ~Copyable>: ~Copyable {
                 startedAt: TimeSource.system.now(), controlWaker: controlWaker, access: access,
                 events: events,
                 storeStatistics: { store.statistics() })
+            shared.watchEvictions(of: store)
             fates = try WorkerFates(count: settings.workers, controlWaker: controlWaker)
             stopOrder = try Region.map(byteCount: 4096).atomic32(at: 0)
         } catch {

@@ -65,6 +65,32 @@ public enum ServedProtocols: String, Sendable, CaseIterable {
     case ascii, binary
 }
 
+/// What is obeyed only if an operator says so.
+public struct Allowed: OptionSet, Sendable {
+    public let rawValue: UInt8
+    public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    /// `-A`: shutdown.
+    public static let shutdown = Allowed(rawValue: 1)
+    /// debugtime; a flag that is not in the help.
+    public static let debugTime = Allowed(rawValue: 2)
+}
+
+/// What an operator may refuse.
+public struct Refused: OptionSet, Sendable {
+    public let rawValue: UInt8
+    public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    /// `-F`: flush_all.
+    public static let flushing = Refused(rawValue: 1)
+    /// `-X`: commands that list keys.
+    public static let dumping = Refused(rawValue: 2)
+    /// `-W`: watch.
+    public static let watching = Refused(rawValue: 4)
+    /// `-M`: evictions; what has no room is refused instead. Without a store only.
+    public static let evicting = Refused(rawValue: 8)
+}
+
 public struct Settings: Sendable, Equatable {
     /// Where to accept TCP connections; may be empty if there is a unix socket.
     public var listenAddresses = [ListenAddress(host: "127.0.0.1", port: 11211)]
@@ -90,12 +116,10 @@ public struct Settings: Sendable, Equatable {
     public var isCasDisabled = false
     /// `-d`: the command goes to the background before it serves.
     public var isDaemon = false
-    /// `-A`: the shutdown command is obeyed.
-    public var isShutdownEnabled = false
-    /// `-F`: flush_all is refused.
-    public var isFlushDisabled = false
-    /// `-X`: commands that list keys are refused.
-    public var isDumpDisabled = false
+    /// What else is obeyed.
+    public var allowed: Allowed = []
+    /// What is refused.
+    public var refused: Refused = []
     /// `-B`: the protocols that are served; a choice of one leaves nothing to the first byte.
     public var protocols = ServedProtocols.auto
     /// `-Y`: who may sign in. With it, or with `-S`, nothing is served before.
@@ -108,6 +132,8 @@ public struct Settings: Sendable, Equatable {
     public var store: StoreSettings?
     /// Seconds without a request after which a connection is closed; 0: never.
     public var idleTimeoutSeconds = 0
+    /// Seconds after which somebody else may win what was won with a meta get; 0: never.
+    public var winTimeoutSeconds = 0
     public var engine = EngineChoice.auto
     public var admin = AdminSettings()
 
@@ -131,8 +157,11 @@ public enum SettingName: String, Sendable, CaseIterable {
     case disableCas = "disable-cas"
     case daemon
     case enableShutdown = "enable-shutdown"
+    case debugClock = "debug-clock"
     case disableFlushAll = "disable-flush-all"
     case disableDumping = "disable-dumping"
+    case disableEvictions = "disable-evictions"
+    case disableWatch = "disable-watch"
     case udpPort = "udp-port"
     case `protocol`
     case authFile = "auth-file"
@@ -143,6 +172,7 @@ public enum SettingName: String, Sendable, CaseIterable {
     case durability
     case flushInterval = "flush-interval"
     case idleTimeout = "idle-timeout"
+    case winTimeout = "win-timeout"
     case engine
     case adminListen = "admin-listen"
     case adminTokenFile = "admin-token-file"
@@ -168,6 +198,8 @@ extension Settings {
     public static let backlogRange = 1...65_535
     public static let requestsPerTurnRange = 1...1_000_000
     public static let idleTimeoutSecondsRange = 0...2_592_000
+    /// A record keeps 13 bits of the second of its win.
+    public static let winTimeoutSecondsRange = 0...3600
     public static let verbosityRange = 0...3
     public static let unixSocketMaskRange: ClosedRange<UInt32> = 0...0o777
     /// sun_path holds 108 bytes with the zero byte that ends it.
@@ -196,6 +228,7 @@ extension Settings {
         try Self.check(.listenBacklog, backlog, Self.backlogRange)
         try Self.check(.maxReqsPerEvent, requestsPerTurnMax, Self.requestsPerTurnRange)
         try Self.check(.idleTimeout, idleTimeoutSeconds, Self.idleTimeoutSecondsRange)
+        try Self.check(.winTimeout, winTimeoutSeconds, Self.winTimeoutSecondsRange)
         try Self.check(.verbose, verbosity, Self.verbosityRange)
         guard memoryBytes >= 0, memoryBytes <= Self.memoryBytesMax else {
             throw SettingsError(.memoryLimit, allowed: "at most \(Self.memoryBytesMax >> 30)g")
@@ -264,6 +297,11 @@ extension Settings {
 
     private func checkStore() throws(SettingsError) {
         guard let store else { return }
+        guard !refused.contains(.evicting) else {
+            throw SettingsError(
+                .disableEvictions,
+                allowed: "true with no-store only: a full store lets its oldest items go")
+        }
         guard !store.directory.isEmpty else {
             throw SettingsError(.store, allowed: "a directory")
         }

@@ -21,9 +21,11 @@ extension Settings {
             "verbose \(verbosity)",
             "disable-cas \(isCasDisabled)",
             "daemon \(isDaemon)",
-            "enable-shutdown \(isShutdownEnabled)",
-            "disable-flush-all \(isFlushDisabled)",
-            "disable-dumping \(isDumpDisabled)",
+            "enable-shutdown \(allowed.contains(.shutdown))",
+            "disable-flush-all \(refused.contains(.flushing))",
+            "disable-dumping \(refused.contains(.dumping))",
+            "disable-evictions \(refused.contains(.evicting))",
+            "disable-watch \(refused.contains(.watching))",
             "protocol \(protocols.rawValue)",
             "auth-file \(authFile ?? "-")",
             "enable-sasl \(isSASLEnabled)",
@@ -40,6 +42,7 @@ extension Settings {
             admin.addresses.map { "\($0)" } + admin.unixSocketPaths.map { "unix:\($0)" }
         return lines + [
             "idle-timeout \(idleTimeoutSeconds)",
+            "win-timeout \(winTimeoutSeconds)",
             "engine \(engine.rawValue)",
             "admin-listen \(listeners.isEmpty ? "-" : listeners.joined(separator: ","))",
             "admin-token-file \(admin.tokenFile ?? "-")",

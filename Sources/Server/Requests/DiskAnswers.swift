@@ -30,6 +30,7 @@ extension Worker where Network: ~Copyable {
 
     /// Writes what a decided read came to; of a large value its line only.
     private mutating func writeRead(_ number: Int, to writer: inout ByteWriter) {
+        if shared.observers.isActive { noteRead(number) }
         guard let record = reads[number].record else { return writeReadMiss(number, to: &writer) }
         writeReadHead(
             number, flags: record.flags, bytes: record.valueBytes, cas: record.cas, to: &writer)

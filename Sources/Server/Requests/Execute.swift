@@ -59,6 +59,7 @@ extension Worker where Network: ~Copyable {
         case .signIn, .metaSignIn: return executeSignIn(index, space)
         case .stats: return executeStatistics(index, space)
         case .slabs, .lru, .lruCrawler, .watch: return executeAdministration(index, space)
+        case .debugTime: return executeDebugTime(index, space)
         case .cacheMemlimit: return executeMemoryLimit(index, space)
         case .shutdown: return executeShutdown(index, space)
         case .metaGet, .metaSet, .metaDelete, .metaArithmetic, .metaDebug:
@@ -344,7 +345,7 @@ extension Worker where Network: ~Copyable {
             return true
         }
         if case .dump(.list(let limit)) = argument, !request.isBinary,
-            !shared.settings.isDumpDisabled
+            !shared.settings.refused.contains(.dumping)
         {
             beginListing(slot, .dump, limit: limit)
             return true

@@ -12,16 +12,17 @@ extension Worker where Network: ~Copyable {
         let answer = place.region.withBytes(
             place.offset + Int(request.argument.offset), Int(request.argument.count)
         ) {
-            Administration.answer(request.verb, $0, isDumpDisabled: shared.settings.isDumpDisabled)
+            Administration.answer(
+                request.verb, $0, isDumpDisabled: shared.settings.refused.contains(.dumping))
         }
+        let slot = Int(batch[index].slot)
         var writer = replyWriter(space)
         switch answer {
-        case .text(let text):
-            writer.append(text)
-            if writer.count > 0 { addReply(Int(batch[index].slot), writer, space) }
-        case .list(let kind):
-            beginListing(Int(batch[index].slot), kind)
+        case .text(let text): writer.append(text)
+        case .list(let kind): beginListing(slot, kind)
+        case .watch(let kinds): writer.append(beginWatch(slot, kinds))
         }
+        if writer.count > 0 { addReply(slot, writer, space) }
         return true
     }
 
@@ -46,13 +47,28 @@ extension Worker where Network: ~Copyable {
         return true
     }
 
+    /// debugtime, as a memcached for debugging has it; unknown unless it is allowed.
+    mutating func executeDebugTime(_ index: Int, _ space: consuming ReplySpace) -> Bool {
+        let place = batch[index].input
+        let slice = batch[index].request.argument
+        let isDone = place.region.withBytes(
+            place.offset + Int(slice.offset), Int(slice.count)
+        ) { shared.settings.allowed.contains(.debugTime) && Administration.moveClock($0) }
+        // This turn's time is the new one, too.
+        if isDone { retime() }
+        var writer = replyWriter(space)
+        if isDone { Reply.ok(to: &writer) } else { Reply.fault(.unknownCommand, to: &writer) }
+        addReply(Int(batch[index].slot), writer, space)
+        return true
+    }
+
     /// shutdown: the process is sent the signal that it is stopped with.
     mutating func executeShutdown(_ index: Int, _ space: consuming ReplySpace) -> Bool {
         let slot = Int(batch[index].slot)
         let place = batch[index].input
         let request = batch[index].request
         var writer = replyWriter(space)
-        guard shared.settings.isShutdownEnabled else {
+        guard shared.settings.allowed.contains(.shutdown) else {
             Reply.shutdownNotEnabled(to: &writer)
             addReply(slot, writer, space)
             return true

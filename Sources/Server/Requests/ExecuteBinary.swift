@@ -239,6 +239,7 @@ extension Worker where Network: ~Copyable {
         _ space: consuming ReplySpace
     ) {
         counters.add(.setCommands)
+        if shared.observers.isActive { noteStored(slot, changed.outcome) }
         let isJoin = set.mode == .append || set.mode == .prepend
         if set.compare != nil, !isJoin { countCas(changed.outcome) }
         if case .tooLarge = changed.outcome { counters.add(.storeTooLarge) }

@@ -17,13 +17,13 @@ extension Worker where Network: ~Copyable {
             count: count)
         let set = binarySet(request)
         var staging: Staging?
-        if mayTake(slot, .frames) || hasWaitedTooLong(slot) {
+        if mayTake(slot, .frames) || isRefusedMemory(slot) {
             staging = keys.withBytes(start, count) { key in
                 door.openStaging(
                     set, key: key, hash: door.hash(key), valueBytes: Int(request.valueBytes))
             }
         }
-        guard staging != nil || hasWaitedTooLong(slot) else {
+        guard staging != nil || isRefusedMemory(slot) else {
             waitForPlace(slot, request, consumed)
             return
         }
@@ -58,6 +58,7 @@ extension Worker where Network: ~Copyable {
             answerBinaryOutOfMemory(slot, request.head, space)
         case .done:
             endStaging(slot)
+            sighting.isStaged = true
             connections[slot].waitingSince = 0
             answerBinaryStore(slot, request, set, changed, space)
         }

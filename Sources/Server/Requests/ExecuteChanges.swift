@@ -80,7 +80,7 @@ extension Worker where Network: ~Copyable {
 
     /// A change waits for memory. False: it has waited too long.
     private mutating func waitForFrames(_ slot: Int) -> Bool {
-        guard !hasWaitedTooLong(slot) else {
+        guard !isRefusedMemory(slot) else {
             connections[slot].differing = Differing()
             return false
         }
@@ -105,13 +105,17 @@ extension Worker where Network: ~Copyable {
 
     /// No memory, or no disk, in time.
     mutating func answerOutOfMemory(
-        _ slot: Int, isQuiet: Bool, _ space: consuming ReplySpace
+        _ slot: Int, isQuiet: Bool, isStoring: Bool = true, _ space: consuming ReplySpace
     ) {
         counters.add(.waitsExpired)
         counters.add(.storeNoMemory)
         guard !isQuiet else { return }
         var writer = replyWriter(space)
-        Reply.outOfMemory(to: &writer)
+        if isStoring {
+            Reply.outOfMemory(to: &writer)
+        } else {
+            Reply.outOfMemoryAlone(to: &writer)
+        }
         addReply(slot, writer, space)
     }
 
@@ -120,7 +124,7 @@ extension Worker where Network: ~Copyable {
         _ slot: Int, _ result: ChangeResult, isQuiet: Bool, _ space: consuming ReplySpace
     ) -> Bool {
         guard case .refused = result else { return false }
-        answerOutOfMemory(slot, isQuiet: isQuiet, space)
+        answerOutOfMemory(slot, isQuiet: isQuiet, isStoring: false, space)
         return true
     }
 
@@ -185,6 +189,7 @@ extension Worker where Network: ~Copyable {
         _ slot: Int, _ request: Request, _ outcome: Outcome, _ space: consuming ReplySpace
     ) {
         counters.add(.setCommands)
+        if shared.observers.isActive { noteStored(slot, outcome) }
         if request.verb == .cas { countCas(outcome) }
         if case .tooLarge = outcome { counters.add(.storeTooLarge) }
         guard !request.isQuiet else { return }
@@ -296,7 +301,7 @@ extension Worker where Network: ~Copyable {
             return false
         }
         let request = batch[index].request
-        guard !shared.settings.isFlushDisabled else {
+        guard !shared.settings.refused.contains(.flushing) else {
             var writer = replyWriter(space)
             if request.isBinary {
                 BinaryReply.error(request.head, BinaryStatus.authError, to: &writer)

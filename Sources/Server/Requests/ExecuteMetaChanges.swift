@@ -54,6 +54,7 @@ extension Worker where Network: ~Copyable {
         _ space: consuming ReplySpace
     ) {
         counters.add(.setCommands)
+        if shared.observers.isActive { noteStored(slot, changed.outcome) }
         if set.compare != nil, set.mode == .set || set.mode == .replace {
             countCas(changed.outcome)
         }
@@ -95,7 +96,7 @@ extension Worker where Network: ~Copyable {
         case .waits:
             return false
         case .refused:
-            answerOutOfMemory(slot, isQuiet: false, space)
+            answerOutOfMemory(slot, isQuiet: false, isStoring: false, space)
             return true
         case .done:
             break
@@ -140,7 +141,7 @@ extension Worker where Network: ~Copyable {
         case .waits:
             return false
         case .refused:
-            answerOutOfMemory(slot, isQuiet: false, space)
+            answerOutOfMemory(slot, isQuiet: false, isStoring: false, space)
         case .done:
             answerMetaArithmetic(index, flags, key, add, changed, space)
         }

@@ -34,13 +34,13 @@ extension Worker where Network: ~Copyable {
         }
         let set = metaSet(flags)
         var staging: Staging?
-        if mayTake(slot, .frames) || hasWaitedTooLong(slot) {
+        if mayTake(slot, .frames) || isRefusedMemory(slot) {
             staging = key.place.region.withBytes(key.place.offset, key.count) {
                 door.openStaging(
                     set, key: $0, hash: key.hash, valueBytes: Int(request.valueBytes))
             }
         }
-        guard staging != nil || hasWaitedTooLong(slot) else {
+        guard staging != nil || isRefusedMemory(slot) else {
             waitForPlace(slot, request, consumed)
             return
         }
@@ -121,6 +121,7 @@ extension Worker where Network: ~Copyable {
             answerOutOfMemory(slot, isQuiet: false, space)
         case .done:
             endStaging(slot)
+            sighting.isStaged = true
             connections[slot].waitingSince = 0
             let opaque = Location(
                 region: keys,

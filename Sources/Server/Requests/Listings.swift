@@ -14,10 +14,12 @@ struct Listing: BitwiseCopyable {
         case none, connections
         /// `key=… exp=…`, `mg …` and `ITEM …`.
         case items, keys, dump
+        /// What a watcher is told: it has no end.
+        case events
     }
 
     var kind = Kind.none
-    /// Of connections.
+    /// Of connections; of events, the watcher's number.
     var connection = 0
     var item = ItemCursor()
     /// Items that may still be listed.
@@ -38,6 +40,7 @@ extension Worker where Network: ~Copyable {
             beginWait(slot, .parts)
             return
         }
+        if connections[slot].listing.kind == .events, waitsForEvents(slot) { return }
         guard let space = takeSpace(for: slot) else {
             if connections[slot].wait == .nothing { markReady(slot) }
             return
@@ -51,6 +54,7 @@ extension Worker where Network: ~Copyable {
         case .none: break
         case .connections: writeConnections(slot, to: &writer)
         case .items, .keys, .dump: writeItems(slot, to: &writer)
+        case .events: writeEvents(slot, to: &writer)
         }
         addReply(slot, writer, space)
         markReady(slot)

@@ -6,12 +6,14 @@
 // may wait for ever on any others.
 
 internal import Memcache
+internal import Primitives
 
 enum Administration {
     enum Answer: BitwiseCopyable {
         /// The whole answer, its line end included; empty for `noreply`.
         case text(StaticString)
         case list(Listing.Kind)
+        case watch(WatchKinds)
     }
 
     static func answer(
@@ -20,6 +22,9 @@ enum Administration {
         var bytes: [UInt8] = []
         for index in 0..<min(argument.count, 256) { bytes.append(argument[index]) }
         var words = String(decoding: bytes, as: UTF8.self).split(separator: " ").map(String.init)
+        if verb == .watch {
+            return WatchKinds(words: words).map { .watch($0) } ?? .text(error)
+        }
         let isQuiet = words.count > 1 && words.last == "noreply"
         if isQuiet { words.removeLast() }
         if verb == .lruCrawler, words.count == 2, let list = lists[words[0]] {
@@ -30,10 +35,23 @@ enum Administration {
             case .slabs: slabs(words)
             case .lru: lru(words)
             case .lruCrawler: crawler(words)
-            case .watch: watch(words)
             default: error
             }
         return .text(isQuiet ? "" : answer)
+    }
+
+    /// `debugtime`: p, r, or seconds; false if it is something else.
+    static func moveClock(_ argument: Span<UInt8>) -> Bool {
+        guard argument.count < 16 else { return false }
+        let bytes = (0..<argument.count).map { argument[$0] }
+        switch String(decoding: bytes, as: UTF8.self) {
+        case "p": Clock.pause(true)
+        case "r": Clock.pause(false)
+        case let word:
+            guard let seconds = Int32(word) else { return false }
+            Clock.shift(seconds: seconds)
+        }
+        return true
     }
 
     private static let ok: StaticString = "OK\r\n"
@@ -84,12 +102,6 @@ enum Administration {
         return word.split(separator: ",", omittingEmptySubsequences: false).allSatisfy {
             $0 == "1"
         }
-    }
-
-    private static func watch(_ words: [String]) -> StaticString {
-        let kinds = ["fetchers", "mutations", "evictions", "connevents", "deletions"]
-        return words.allSatisfy(kinds.contains)
-            ? "CLIENT_ERROR watch commands not allowed\r\n" : error
     }
 
     private static func isNumbers(_ words: ArraySlice<String>) -> Bool {

@@ -1,8 +1,8 @@
 // Observers: what an operator may have counted of single requests: prefixes of keys (`stats
 // detail`) and the keys that are asked for most (`stats hotkeys`). Both are off until asked for.
 //
-// Workers look at one word for each batch; only while something is counted do they come here, and
-// then under a lock. What is kept is bounded whatever clients send.
+// Workers look at one word for each request; only while something is counted or watched do they
+// come here, and then under a lock. What is kept is bounded whatever clients send.
 
 internal import Primitives
 internal import Synchronization
@@ -49,20 +49,28 @@ final class Observers: Sendable {
         var countsKeys = false
         var prefixes: [[UInt8]: Counts] = [:]
         var hotKeys: [[UInt8]: Int] = [:]
-        var left = Observers.sampling
     }
 
+    let watchers = Watchers()
     private let state = Mutex(State())
-    private let active = Atomic<Bool>(false)
+    private let active = Atomic<UInt8>(0)
+    /// Has the store tell of evictions, or ends that.
+    private let tapsEvictions = Mutex<(@Sendable (Bool) -> Void)?>(nil)
 
     /// Whether anything is counted.
-    @inline(__always) var isActive: Bool { active.load(ordering: .relaxed) }
+    @inline(__always) var isActive: Bool { active.load(ordering: .relaxed) != 0 }
+    /// Whether that is hot keys alone, for which one request in so many is enough.
+    var isSampling: Bool { active.load(ordering: .relaxed) == Self.keysBit }
+    private static let prefixesBit: UInt8 = 1
+    private static let keysBit: UInt8 = 2
+    private static let watchersBit: UInt8 = 4
+
     var countsPrefixes: Bool { state.withLock { $0.countsPrefixes } }
 
     func counts(prefixes: Bool) {
         state.withLock {
             $0.countsPrefixes = prefixes
-            active.store(prefixes || $0.countsKeys, ordering: .relaxed)
+            setActive($0)
         }
     }
 
@@ -70,19 +78,48 @@ final class Observers: Sendable {
         state.withLock {
             $0.countsKeys = keys
             $0.hotKeys = [:]
-            active.store(keys || $0.countsPrefixes, ordering: .relaxed)
+            setActive($0)
         }
     }
 
-    /// A request was executed.
-    func note(_ kind: Observed, isHit: Bool, key: Span<UInt8>) {
+    private func setActive(_ state: State) {
+        var bits: UInt8 = state.countsPrefixes ? Self.prefixesBit : 0
+        if state.countsKeys { bits |= Self.keysBit }
+        if watchers.isActive { bits |= Self.watchersBit }
+        active.store(bits, ordering: .relaxed)
+    }
+
+    // MARK: Watching
+
+    func tapEvictions(_ tap: @escaping @Sendable (Bool) -> Void) {
+        tapsEvictions.withLock { $0 = tap }
+    }
+
+    /// Somebody watches from now on, and is told by `tell` when there is something to take; nil if
+    /// there are too many.
+    func watch(_ kinds: WatchKinds, tell: @escaping @Sendable () -> Void) -> Int? {
+        let id = watchers.add(kinds, tell: tell)
+        watchersChanged()
+        return id
+    }
+
+    func endWatch(_ id: Int) {
+        watchers.remove(id)
+        watchersChanged()
+    }
+
+    private func watchersChanged() {
+        state.withLock { setActive($0) }
+        tapsEvictions.withLock { $0?(watchers.kinds.contains(.evictions)) }
+    }
+
+    // MARK: Counting
+
+    /// A request was executed. `isSample`: it is the one in so many that hot keys are counted by.
+    func note(_ kind: Observed, isHit: Bool, isSample: Bool, key: Span<UInt8>) {
         state.withLock { state in
             if state.countsPrefixes { Self.count(kind, isHit, key, &state) }
-            guard state.countsKeys else { return }
-            state.left -= 1
-            guard state.left == 0 else { return }
-            state.left = Self.sampling
-            Self.count(key, &state)
+            if state.countsKeys, isSample { Self.count(key, &state) }
         }
     }
 

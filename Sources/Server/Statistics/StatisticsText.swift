@@ -173,7 +173,8 @@ extension SharedState {
         case .detail(.wrong): lines.end("CLIENT_ERROR usage: stats detail on|off|dump")
         case .dump(let dump):
             lines.end(
-                settings.isDumpDisabled ? "CLIENT_ERROR stats cachedump not allowed" : dump.line)
+                settings.refused.contains(.dumping)
+                    ? "CLIENT_ERROR stats cachedump not allowed" : dump.line)
         case .unknown: lines.end("ERROR")
         }
         return lines.bytes
@@ -271,6 +272,10 @@ extension SharedState {
         lines.add("time_in_listen_disabled_us", total(.listenDisabledMicroseconds))
         lines.add("threads", workerCount)
         lines.add("conn_yields", total(.connectionYields))
+        let (sent, skipped) = observers.watchers.totals
+        lines.add("log_watchers", observers.watchers.count)
+        lines.add("log_watcher_sent", sent)
+        lines.add("log_watcher_skipped", skipped)
     }
 
     private func addMemory(_ store: StoreStatistics, to lines: inout StatisticsLines) {

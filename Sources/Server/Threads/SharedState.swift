@@ -62,6 +62,23 @@ public final class SharedState: Sendable {
         chosenVerbosity.storeRelaxed(UInt32(clamping: settings.verbosity))
     }
 
+    /// Where watchers are told of evictions from.
+    public func watchEvictions(of store: TieredStore) {
+        let watchers = observers.watchers
+        observers.tapEvictions { isOn in
+            guard isOn else { return store.tellEvictions(nil) }
+            store.tellEvictions { evicted in
+                let left = Int64(evicted.expiry) - Int64(Clock.unixSeconds())
+                watchers.add(
+                    .evictions,
+                    WatchLine.eviction(
+                        evicted.key, wasFetched: evicted.wasFetched,
+                        ttl: evicted.expiry == 0 ? -1 : left,
+                        age: evicted.secondsSinceAccess, bytes: evicted.valueBytes))
+            }
+        }
+    }
+
     // MARK: Counting
 
     func counters(worker: Int) -> Counters { Counters(rows, row: worker) }

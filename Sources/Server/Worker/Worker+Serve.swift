@@ -302,14 +302,14 @@ extension Worker where Network: ~Copyable {
         var index = 0
         while index < batchCount {
             let slot = Int(batch[index].slot)
-            // A request before may have switched it on.
-            let isObserved = shared.observers.isActive
-            let hits = isObserved ? counters.value(.getHits) : 0
             guard !isOutputFull else {
                 takeBack(index)
                 index &+= 1
                 continue
             }
+            // A request before may have switched it on.
+            let isObserved = shared.observers.isActive
+            if isObserved { lookAhead(index) }
             let waitingSince = connections[slot].waitingSince
             if waitingSince != 0 {
                 latency.measure(from: now.nanoseconds, to: clock.nanoseconds())
@@ -327,23 +327,10 @@ extension Worker where Network: ~Copyable {
                 latency.measure(from: waitingSince, to: clock.nanoseconds())
                 connections[slot].waitingSince = 0
             }
-            if isObserved { observe(index, isHit: counters.value(.getHits) != hits) }
+            if isObserved { observe(index) }
             index &+= 1
         }
         batchCount = 0
-    }
-
-    /// Something counts single requests.
-    private mutating func observe(_ index: Int, isHit: Bool) {
-        let request = batch[index].request
-        guard !batch[index].isFault, request.key.count > 0,
-            let kind = request.observed
-        else { return }
-        let place = batch[index].input
-        let observers = shared.observers
-        place.region.withBytes(
-            place.offset &+ Int(request.key.offset), Int(request.key.count)
-        ) { observers.note(kind, isHit: isHit, key: $0) }
     }
 
     /// Takes one connection's parsing back, from an entry on; returns the next one's entry.

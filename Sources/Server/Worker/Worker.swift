@@ -126,6 +126,8 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
     var isOutputFull = false
     /// Some reads brought another key's record.
     var hasReadsAgain = false
+    /// Of the request that is being executed, while somebody watches.
+    var sighting = Sighting()
     /// A pin was given back.
     var isPinFreed = false
 
@@ -191,6 +193,7 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
         news = door.news()
         self.ring = ring
         self.door = door
+        self.door.winTimeoutSeconds = UInt32(shared.settings.winTimeoutSeconds)
         self.ring.armWake(token: Token(.wake, slot: 0, generation: 0))
         self.ring.timeout(
             nanoseconds: 1_000_000_000, token: Token(.timeout, slot: 0, generation: 0))
@@ -287,6 +290,12 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
         counters.add(.turns)
     }
 
+    /// The clock of the day was moved.
+    mutating func retime() {
+        now.seconds = clock.now().seconds
+        door.retime(now: now.seconds)
+    }
+
     /// Takes what others have sent, and looks at the clock.
     private mutating func listen() {
         outputFilled = 0
@@ -306,6 +315,7 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
 
     private mutating func takeMail() {
         while let socket = mailbox.takeSocket() { adopt(socket) }
+        if shared.observers.isActive { resumeWatchers() }
         if mailbox.isStopOrdered, !isDraining { drain() }
     }
 
@@ -325,6 +335,7 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
         openCount += 1
         counters.add(.totalConnections)
         roll.opened(slot, descriptor: socket.descriptor, at: now.seconds)
+        noteOpened(slot)
         markTouched(slot)
     }
 

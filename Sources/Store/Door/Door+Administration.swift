@@ -28,6 +28,13 @@ public struct ListedItem: BitwiseCopyable {
     public var wasFetched: Bool
 }
 
+/// What a look at a key finds that is none.
+public enum Sighted: BitwiseCopyable {
+    case nothing, onDisk
+    case item(bytes: Int)
+    case dead(Death)
+}
+
 extension Door {
     // MARK: The limit
 
@@ -43,6 +50,22 @@ extension Door {
         log.frames.withheld.storeRelaxed(UInt64(frames))
         signals.maintenance.wake()
         return true
+    }
+
+    // MARK: Watching
+
+    /// What memory knows of a key, for those who watch; it changes nothing.
+    public mutating func sight(_ key: Span<UInt8>, hash: UInt64) -> Sighted {
+        let shard = log.index.shard(hash)
+        log.index.lock(shard)
+        defer { log.index.unlock(shard) }
+        switch writer.locate(key, hash: hash) {
+        case .none: return .nothing
+        case .disk: return .onDisk
+        case .memory(_, _, let record):
+            if log.isAlive(record, at: now) { return .item(bytes: record.valueBytes) }
+            return .dead(record.isExpired(at: now) ? .expired : .flushed)
+        }
     }
 
     // MARK: Lists

@@ -307,7 +307,7 @@ extension Door {
                 valueBytes: record.valueBytes,
                 fields: RecordFields(
                     flags: record.flags, expiry: expiry, cas: record.cas(hash),
-                    marks: record.marks & Record.Mark.kept | accessMarks),
+                    marks: accessed(record.marks)),
                 newBytes: record.valueBytes)
             return settle(
                 draft, origin, isLast, key, .present(at, noted, record, isAlive: true), hash,

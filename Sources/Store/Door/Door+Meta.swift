@@ -54,10 +54,13 @@ extension Door {
     ) -> MetaLookup {
         var facts = facts(of: record)
         if let touch = get.touch { facts.expiry = touch.second }
-        facts.isWon = get.mayWin && wins(get, facts)
-        var marks = record.marks
-        if facts.isWon { marks |= Record.Mark.sent }
-        if get.isAccess { marks = marks & Record.Mark.kept | accessMarks }
+        facts.isWon = get.mayWin && wins(get, facts, record)
+        var marks = get.isAccess ? accessed(record.marks) : record.marks
+        if facts.isWon {
+            facts.wasSent = false
+            marks |= Record.Mark.sent
+            if winTimeoutSeconds > 0 { marks = accessMarks & ~7 | marks & 7 }
+        }
         let isTouched = facts.expiry != facts.expiryBefore || get.touch?.isOver == true
         if facts.isWon || isTouched, get.wantsValue, !get.isPinned, isLarge(slot, record) {
             return .large(found(shard, slot, record, hash))
@@ -141,8 +144,12 @@ extension Door {
     }
 
     /// Whether a get wins an item that is there.
-    private mutating func wins(_ get: MetaGet, _ facts: MetaFacts) -> Bool {
-        guard !facts.wasSent else { return false }
+    private mutating func wins(_ get: MetaGet, _ facts: MetaFacts, _ record: Record) -> Bool {
+        if facts.wasSent {
+            // Who won it has had its time; until then its access is the win's.
+            guard winTimeoutSeconds > 0, facts.accessAge >= winTimeoutSeconds else { return false }
+            if get.vivify != nil, record.valueBytes == 0 { return true }
+        }
         if facts.isStale { return true }
         guard let before = get.recacheBefore else { return false }
         let expiry = get.touchesFirst ? facts.expiry : facts.expiryBefore
@@ -163,7 +170,7 @@ extension Door {
             if case .present = subject, !bury(subject, key, hash, shard) {
                 return lackMeta(shard)
             }
-            return .made(facts, cas: get.next)
+            return .made(facts, cas: get.next ?? 0)
         }
         let origin = Origin(
             order: 0, value: .flat(0), valueBytes: 0,
@@ -206,7 +213,7 @@ extension Door {
         var marks = delete.removesValue ? freshMarks : record.marks
         if delete.marksStale { marks = marks & ~Record.Mark.sent | Record.Mark.stale }
         let keeps = delete.removesValue && !delete.marksStale
-        let cas = delete.next != 0 ? delete.next : keeps ? record.cas(hash) : 0
+        let cas = delete.next ?? (keeps ? record.cas(hash) : nil)
         let origin = Origin(
             order: record.order, value: valueExtent(slot, record), valueBytes: record.valueBytes,
             fields: RecordFields(

@@ -178,7 +178,7 @@ extension Door {
             sum, .present(at, noted, record, isAlive: true), record, noted, key, hash, shard,
             fields)
         guard isDone else { return MetaChanged(lack(shard)) }
-        changed.cas = add.next != 0 ? add.next : log.index.order(shard) << 16 | hash >> 48
+        changed.cas = add.next ?? (log.index.order(shard) << 16 | hash >> 48)
         return changed
     }
 

@@ -37,7 +37,16 @@ extension Door {
     mutating func noteAccess(_ record: Record) {
         let marks = record.marks
         guard marks & ~Record.Mark.kept != accessMarks else { return }
+        guard marks & Record.Mark.sent == 0 else { return record.setMarks(accessed(marks)) }
         record.setMarks(marks & Record.Mark.kept | accessMarks)
+    }
+
+    /// The marks of a record that is accessed now. The time of a win that may be over stays.
+    func accessed(_ marks: UInt16) -> UInt16 {
+        guard winTimeoutSeconds > 0, marks & Record.Mark.sent != 0 else {
+            return marks & Record.Mark.kept | accessMarks
+        }
+        return marks | Record.Mark.fetched
     }
 
     mutating func found(

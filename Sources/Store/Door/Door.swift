@@ -23,6 +23,8 @@ public struct Door: ~Copyable {
     @usableFromInline var now: UInt32 = 0
     /// The marks of a record that is read in this second.
     var accessMarks: UInt16 = 0
+    /// After so long somebody else may win what was won and not renewed; 0: never.
+    public var winTimeoutSeconds: UInt32 = 0
     /// The CAS and the value's length of what `publish` published last.
     var lastCas: UInt64 = 0
     var lastValueBytes = 0
@@ -63,7 +65,7 @@ public struct Door: ~Copyable {
         memory = log.frames.memory
         pinnedFramesMax = max(log.geometry.frameCount / 2, 2)
         plentyFrames = max(log.geometry.frameCount / 4, 4)
-        freeFramesMin = log.geometry.freeFramesMin
+        freeFramesMin = log.geometry.mayEvict ? log.geometry.freeFramesMin : 0
         sealedSegmentsMax = log.geometry.sealedSegmentsMax
     }
 
@@ -77,6 +79,9 @@ public struct Door: ~Copyable {
         if now != self.now { beginSecond(now) }
         log.frames.beginTurn(worker)
     }
+
+    /// The clock of the day was moved while the worker is in a turn.
+    public mutating func retime(now: UInt32) { beginSecond(now) }
 
     /// What holds from this second on does so before its first request.
     @usableFromInline mutating func beginSecond(_ now: UInt32) {
@@ -123,6 +128,9 @@ public struct Door: ~Copyable {
         signals.committer.wake()
         return barrier
     }
+
+    /// Nothing may be evicted, and there is nothing to free for who waits for memory.
+    public var isExhausted: Bool { log.frames.exhausted.loadRelaxed() != 0 }
 
     // MARK: Hashes
 

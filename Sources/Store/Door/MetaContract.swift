@@ -22,8 +22,8 @@ public struct MetaGet: BitwiseCopyable {
     public var recacheBefore: UInt32?
     /// Whether T stands before R.
     public var touchesFirst = false
-    /// E: the CAS of an item that N makes; 0 for the next.
-    public var next: UInt64 = 0
+    /// E: the CAS of an item that N makes; nil for the next.
+    public var next: UInt64?
     /// Whether the look counts as an access.
     public var isAccess = true
     /// Whether the value is to be answered: a large one that is to be changed is pinned first.
@@ -76,8 +76,8 @@ public struct MetaSet: BitwiseCopyable {
     public var expiry = MetaExpiry(second: 0, isOver: false)
     /// C: the item's CAS must be this.
     public var compare: UInt64?
-    /// E: the CAS it gets; 0 for the next.
-    public var next: UInt64 = 0
+    /// E: the CAS it gets; nil for the next.
+    public var next: UInt64?
     /// I: with an item that is newer than `compare`, the value is stored as stale.
     public var allowsStale = false
     /// N: append and prepend store a value where there is none.
@@ -91,7 +91,7 @@ public struct MetaSet: BitwiseCopyable {
 /// A meta delete.
 public struct MetaDelete: BitwiseCopyable {
     public var compare: UInt64?
-    public var next: UInt64 = 0
+    public var next: UInt64?
     /// I: marks the item as stale instead.
     public var marksStale = false
     /// `x`: takes the value away, and keeps the item.
@@ -107,7 +107,7 @@ public struct MetaArithmetic: BitwiseCopyable {
     public var delta: UInt64 = 1
     public var isDecrement = false
     public var compare: UInt64?
-    public var next: UInt64 = 0
+    public var next: UInt64?
     public var touch: MetaExpiry?
     /// N: makes an item with the number `initial`.
     public var vivify: MetaExpiry?
