@@ -1,0 +1,150 @@
+// Stepped: a store of two workers over files in memory, whose threads step when they are told to.
+// For tests of one situation; `StoreSimulation` plays all of them.
+
+import Primitives
+import Store
+import StoreSimulation
+import Support
+import Testing
+
+final class Stepped {
+    let store: TieredStore
+    let played: PlayedStore
+    /// The door of a worker with little to do, and of one with much.
+    var quiet: Door
+    var busy: Door
+    private(set) var now: ClockReading
+    private var isClosed = false
+
+    static let beginning = ClockReading(
+        nanoseconds: 1 << 40, unixNanoseconds: 1_700_000_000_000_000_000)
+
+    init(_ home: MemoryHome, memoryBytes: Int, sizeBytes: Int, at now: ClockReading) throws {
+        home.revive()
+        var configuration = StoreConfiguration(
+            memoryBytes: memoryBytes, workers: 2, itemBytesMax: 1 << 20)
+        configuration.disk = DiskConfiguration(
+            directory: "memory", sizeBytes: sizeBytes, isAcknowledging: false,
+            flushIntervalMilliseconds: 50)
+        store = try TieredStore(
+            configuration: configuration, events: EventLog(threshold: .error) { _, _ in },
+            home: home, now: now.unixSeconds)
+        played = try #require(try PlayedStore(store, at: now) { _ in })
+        quiet = store.door(worker: 0)
+        busy = store.door(worker: 1)
+        self.now = now
+    }
+
+    /// One step of each thread, and the time that the committer wants to pass, a millisecond at
+    /// most.
+    @discardableResult
+    func step() -> NextStep {
+        _ = played.stepMaintenance(at: now)
+        _ = played.stepRecovery(at: now)
+        let next = played.stepCommitter(at: now)
+        switch next {
+        case .nothing, .cut, .ended: pass(10_000)
+        case .time(let time), .bell(let time):
+            pass(min(time, now.nanoseconds + 1_000_000) - min(time, now.nanoseconds) + 1000)
+        }
+        if !isClosed {
+            turn(&quiet) { _ in }
+            turn(&busy) { _ in }
+        }
+        return next
+    }
+
+    private func pass(_ nanoseconds: UInt64) {
+        now.nanoseconds += nanoseconds
+        now.unixNanoseconds += nanoseconds
+    }
+
+    private func turn<R>(_ door: inout Door, _ body: (inout Door) -> R) -> R {
+        door.beginTurn(now: now.unixSeconds)
+        defer { door.endTurn() }
+        return body(&door)
+    }
+
+    /// Whether a value was stored.
+    func set(_ name: String, _ value: [UInt8], isQuiet: Bool) -> Bool {
+        let key = Array(name.utf8)
+        let body: (inout Door) -> Bool = { door in
+            let outcome = door.store(
+                .set, key: key.span, hash: door.hash(key.span), value: value.span, flags: 0,
+                expiry: 0, isExpired: false, cas: 0)
+            if case .stored = outcome { return true }
+            return false
+        }
+        return isQuiet ? turn(&quiet, body) : turn(&busy, body)
+    }
+
+    /// Stores values of 14 KB with steps in between; answers how many.
+    @discardableResult
+    func fill(_ count: Int, from first: Int) -> Int {
+        let value = [UInt8](repeating: 7, count: 14_000)
+        var stored = 0
+        for number in first..<first + count {
+            if set("key:\(number)", value, isQuiet: false) { stored += 1 }
+            if number % 4 == 0 { step() }
+        }
+        return stored
+    }
+
+    /// What the index knows, without a look that would count as a hit.
+    func isKnown(_ name: String) -> Bool { played.slotCount(Array(name.utf8).span) > 0 }
+    func isOnDiskOnly(_ name: String) -> Bool {
+        played.describe(Array(name.utf8).span).contains("no frame")
+    }
+
+    /// Begins a read, if the key is on disk only.
+    func beginRead(_ name: String) -> DiskRead? {
+        let key = Array(name.utf8)
+        return turn(&quiet) { door in
+            switch door.find(key.span, hash: door.hash(key.span)) {
+            case .miss, .dead: return nil
+            case .memory(let found):
+                door.release(found)
+                return nil
+            case .disk(let read): return read
+            }
+        }
+    }
+
+    /// Whether a get finds something, in memory or on disk.
+    func isThere(_ name: String) -> Bool {
+        let key = Array(name.utf8)
+        return turn(&quiet) { door in
+            switch door.find(key.span, hash: door.hash(key.span)) {
+            case .miss, .dead: return false
+            case .memory(let found):
+                door.release(found)
+                return true
+            case .disk(let read):
+                door.abandon(read)
+                return true
+            }
+        }
+    }
+
+    /// Ends the store; answers the time that took, and whether everything is on disk.
+    func stop() -> (nanoseconds: UInt64, isCommitted: Bool) {
+        let began = now.nanoseconds
+        quiet.close()
+        busy.close()
+        isClosed = true
+        played.stop(deadline: began + 4_500_000_000)
+        var steps = 0
+        while step() != .ended, steps < 100_000 { steps += 1 }
+        return (now.nanoseconds - began, !played.isUncommitted)
+    }
+
+    /// The process is killed, and another one begins; all that the disk holds is known.
+    func crash(_ home: MemoryHome, memoryBytes: Int, sizeBytes: Int) throws -> Stepped {
+        home.die()
+        played.discardMemory()
+        let next = try Stepped(home, memoryBytes: memoryBytes, sizeBytes: sizeBytes, at: now)
+        var steps = 0
+        while next.played.stepRecovery(at: next.now) != .ended, steps < 100_000 { steps += 1 }
+        return next
+    }
+}
