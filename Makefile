@@ -8,6 +8,8 @@
 #   make simulate     play the store from seeds, on all cores: SECONDS=600 SEED=1
 #   make faults       put known mistakes into a copy of the store: does the simulation find them?
 #   make sanitize     the unit tests of what threads share, under the sanitizers
+#   make test-clients   the clients that Debian packages, against the release
+#   make memcached-suite   memcached's own tests: SUITE=path of its sources
 #   make differential   random commands to Brim and to memcached: COMMANDS=200000 SEED=1
 #   make fuzz         look for inputs that break something: SECONDS=60 for each FUZZ_TARGETS
 #   make bench   build, compare Brim with the packaged memcached for two minutes, write a page
@@ -26,6 +28,11 @@ BENCH_PACKAGES := $(BUILD_PACKAGES) memcached
 TEST_PACKAGES := $(BUILD_PACKAGES) binutils chromium gcc make memcached libmemcached-tools \
 	netcat-openbsd python3 python3-pymemcache python3-pylibmc python3-memcache \
 	python3-prometheus-client strace valgrind
+
+# Clients that `make test-clients` tries; some are large, and some come with services.
+CLIENT_PACKAGES := $(BUILD_PACKAGES) collectd-core libcache-memcached-fast-perl \
+	libcache-memcached-perl nginx-light nutcracker php-cli php-memcached python3-django \
+	python3-pylibmc python3-pymemcache ruby ruby-dalli
 
 # The release links Swift's library statically. Its objects are not those of the tests, so it has
 # a folder of its own: sharing one would rebuild everything at each change from one to the other.
@@ -73,7 +80,7 @@ AS_USER := $(if $(filter 0,$(shell id -u)),-u nobody)
 
 .PHONY: run build build-tests test test-debug differential simulate faults sanitize fuzz format
 .PHONY: check-format bench micro swift
-.PHONY: interpose clean
+.PHONY: interpose clean test-clients client-packages memcached-suite
 .PHONY: build-packages bench-packages micro-packages test-packages
 
 run: build
@@ -103,6 +110,12 @@ test: check-format test-packages interpose
 test-debug: swift build-packages interpose
 	swift build --build-tests
 	swift test $(RUN) --no-parallel --filter '$(UNITS)'
+
+test-clients: build client-packages
+	/usr/bin/python3 -B Tests/clients/run.py --brim $(BRIM)
+
+memcached-suite: build
+	/usr/bin/python3 -B Tests/memcached-suite/run.py --brim $(BRIM) --suite $(SUITE)
 
 differential: build test-packages
 	DIFFERENTIAL_COMMANDS=$(COMMANDS) DIFFERENTIAL_SEED=$(SEED) \
@@ -182,6 +195,9 @@ micro-packages:
 
 test-packages:
 	@$(call install,$(TEST_PACKAGES))
+
+client-packages:
+	@$(call install,$(CLIENT_PACKAGES))
 
 clean:
 	rm -rf .build .build-sanitize-* .build-fuzz
