@@ -59,7 +59,10 @@ extension Door {
         if facts.isWon { marks |= Record.Mark.sent }
         if get.isAccess { marks = marks & Record.Mark.kept | accessMarks }
         let isTouched = facts.expiry != facts.expiryBefore || get.touch?.isOver == true
-        if facts.isWon || isTouched, get.wantsValue, !get.isPinned, isLarge(slot, record) {
+        if get.wantsValue, !get.isPinned,
+            isLarge(slot, record)
+                ? facts.isWon || isTouched : record.valueBytes > get.valueBytesMax
+        {
             return .large(found(shard, slot, record, hash))
         }
         if let touch = get.touch, touch.isOver {
