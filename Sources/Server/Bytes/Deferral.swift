@@ -154,7 +154,8 @@ extension Worker where Network: ~Copyable {
         }
         var hasMoved = false
         while isFrontReady(slot), !table[slot].isBehind {
-            guard table[slot].replyBytes < replyQuota, let space = takeSpaceToLeave(for: slot) else {
+            guard table[slot].replyBytes < replyQuota, let space = takeSpaceToLeave(for: slot)
+            else {
                 markReady(slot)
                 break
             }
