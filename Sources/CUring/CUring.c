@@ -4,6 +4,7 @@
 
 #include <liburing.h>
 #include <linux/capability.h>
+#include <linux/sock_diag.h>
 #include <linux/sockios.h>
 #include <poll.h>
 #include <sched.h>
@@ -308,6 +309,18 @@ void curing_await_room(struct curing *c, int fd, int repeatedly, uint64_t user_d
 int64_t curing_held(int fd) {
     int held = 0;
     return ioctl(fd, SIOCOUTQ, &held) == 0 && held > 0 ? held : 0;
+}
+
+int64_t curing_room(int fd) {
+    uint32_t memory[SK_MEMINFO_VARS] = {0};
+    socklen_t size = sizeof memory;
+    if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory, &size) != 0) return 0;
+    /* What is queued, as TCP counts it and as others do. */
+    uint32_t used = memory[SK_MEMINFO_WMEM_QUEUED];
+    if (used < memory[SK_MEMINFO_WMEM_ALLOC]) used = memory[SK_MEMINFO_WMEM_ALLOC];
+    uint32_t all = memory[SK_MEMINFO_SNDBUF];
+    /* A byte costs up to two: the kernel's own part of each packet, and rounding. */
+    return used < all ? (all - used) / 2 : 0;
 }
 
 void curing_read(struct curing *c, int fd, void *bytes, uint32_t count, uint64_t offset,

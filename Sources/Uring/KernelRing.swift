@@ -198,10 +198,6 @@ public import Primitives
         unsafe curing_await_room(handle, socket.descriptor, repeatedly ? 1 : 0, token.bits)
     }
 
-    public func heldByteCount(of socket: Socket) -> Int {
-        Int(curing_held(socket.descriptor))
-    }
-
     @inlinable public mutating func read(
         _ descriptor: Int32, at fileOffset: UInt64, into region: Region, at offset: Int,
         count: Int, token: Token

@@ -116,10 +116,6 @@ public import Primitives
         queue(repeatedly ? CPOLL_ROOM_REPEATED : CPOLL_ROOM, socket.descriptor, token)
     }
 
-    public func heldByteCount(of socket: Socket) -> Int {
-        Int(curing_held(socket.descriptor))
-    }
-
     public mutating func read(
         _ descriptor: Int32, at fileOffset: UInt64, into region: Region, at offset: Int,
         count: Int, token: Token

@@ -4,6 +4,7 @@
 // purpose. The worker is generic over this protocol, so tests run the production loop. No constant
 // of io_uring passes this border: results are bytes or a negated errno, flags are properties.
 
+internal import CUring
 public import Primitives
 
 /// What became of one operation.
@@ -67,6 +68,8 @@ public protocol Ring: ~Copyable {
     /// Bytes that a socket was sent and still holds, because its peer has not taken them.
     /// A system call of its own: ask rarely.
     func heldByteCount(of socket: Socket) -> Int
+    /// Bytes that the socket is sure to take of a send now. A system call of its own as well.
+    func roomByteCount(of socket: Socket) -> Int
     /// One buffered read from a file.
     mutating func read(
         _ descriptor: Int32, at fileOffset: UInt64, into region: Region, at offset: Int,
@@ -88,4 +91,10 @@ public protocol Ring: ~Copyable {
     /// Always takes what has completed into reach of `nextCompletion`.
     mutating func submit(waiting: Bool) throws(RingError)
     mutating func nextCompletion() -> Completion?
+}
+
+/// Both engines ask the same system.
+extension Ring where Self: ~Copyable {
+    public func heldByteCount(of socket: Socket) -> Int { Int(curing_held(socket.descriptor)) }
+    public func roomByteCount(of socket: Socket) -> Int { Int(curing_room(socket.descriptor)) }
 }

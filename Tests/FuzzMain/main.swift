@@ -18,7 +18,8 @@ let chosen = target
 func test(_ data: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
     let input = Array(UnsafeBufferPointer(start: data, count: count))
     if let complaint = chosen.run(input) {
-        fputs("brim-fuzz: \(chosen.rawValue): \(complaint)\n", stderr)
+        print("brim-fuzz: \(chosen.rawValue): \(complaint)")
+        fflush(nil)
         abort()
     }
     return 0

@@ -75,8 +75,8 @@ private struct Program {
         case 13: read(choice)
         case 14: stranger(choice)
         case 15, 16: try world.turn(1 + choice % 8)
-        case 17: try world.settle(idle: 8, turnsMax: 60)
-        case 18: try world.pass(milliseconds: 100 * (1 + choice % 12), idle: 4)
+        case 17: try world.settle(turnsMax: 60)
+        case 18: try world.pass(milliseconds: 100 * (1 + choice % 12))
         default: world.network.holdsReads = false
         }
     }
@@ -200,11 +200,11 @@ private struct Program {
             send(index, .max)
         }
         for peer in strangers { world.network.setAppetite(.max, of: peer) }
-        try world.settle(idle: 12, turnsMax: 20_000)
+        try world.settle(turnsMax: 20_000)
         if let complaint = hearAll() { return complaint }
         var steps = 0
         while steps < 60, clients.contains(where: { !$0.isReset && !$0.isAnswered }) {
-            try world.pass(milliseconds: 100, idle: 4)
+            try world.pass(milliseconds: 100)
             if let complaint = hearAll() { return complaint }
             steps += 1
         }
@@ -224,7 +224,7 @@ private struct Program {
 
     private mutating func leave() throws -> String? {
         for peer in clients.map(\.peer) + strangers { world.network.reset(peer) }
-        try world.settle(idle: 12, turnsMax: 20_000)
+        try world.settle(turnsMax: 20_000)
         let left = world.shared.connectionCount
         return left == 0 ? nil : "\(left) connections are left"
     }

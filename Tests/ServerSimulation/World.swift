@@ -17,6 +17,7 @@ package final class World {
     private var worker: Worker<SimulatedRing>
     package private(set) var moment: Moment
     private let waker: Waker
+    private let hasDisk: Bool
 
     package init(
         seed: UInt64 = 1, faults: FaultPlan = .none, memoryBytes: Int = 16 << 20,
@@ -27,6 +28,7 @@ package final class World {
         configure: (inout Settings) -> Void = { _ in }
     ) throws {
         network = SimulatedNetwork(seed: seed, faults: faults)
+        hasDisk = disk != nil
         moment = Moment(nanoseconds: 100_000_000_000, seconds: 1_800_000_000)
         clock = try TimeSource.manual(moment)
         let store = try TieredStore(
@@ -76,23 +78,27 @@ package final class World {
         return peer
     }
 
-    /// One turn, after which nothing that the worker keeps contradicts itself.
+    /// One turn, after which nothing that the worker keeps contradicts itself. Where nothing came,
+    /// nothing has changed.
     private func oneTurn() throws {
+        let wasStill = network.isStill
         try worker.turn()
-        worker.check()
+        if !wasStill || !network.isStill { worker.check() }
     }
 
     package func turn(_ count: Int = 1) throws {
         for _ in 0..<count { try oneTurn() }
     }
 
-    /// Turns until nothing has happened for some turns.
-    package func settle(idle: Int = 48, turnsMax: Int = 100_000) throws {
+    /// Turns until nothing more happens. Without a disk that is certain, once the worker has waited
+    /// and the network had nothing left; else so many turns without news are taken for it.
+    package func settle(idle: Int? = nil, turnsMax: Int = 100_000) throws {
+        let idle = idle ?? (hasDisk ? 48 : 1)
         var turns = 0
         var quiet = 0
         while quiet < idle, turns < turnsMax {
             try oneTurn()
-            quiet = network.idleSubmits > 0 && worker.isIdle ? quiet + 1 : 0
+            quiet = network.isStill && worker.isIdle ? quiet + 1 : 0
             turns += 1
         }
     }
@@ -113,7 +119,7 @@ package final class World {
 
     /// Moves the clocks by less than a second, in steps of the worker's alarm. `idle`: turns
     /// without news after which a step is over.
-    package func pass(milliseconds: Int, idle: Int = 48) throws {
+    package func pass(milliseconds: Int, idle: Int? = nil) throws {
         for _ in 0..<(milliseconds + 99) / 100 {
             moment.nanoseconds += 100_000_000
             clock.move(to: moment)

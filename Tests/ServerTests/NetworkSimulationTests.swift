@@ -59,7 +59,7 @@ import Uring
             world.network.send(rest, from: clients[index].peer)
             clients[index].unsent = []
         }
-        try world.settle(idle: 400, turnsMax: 200_000)
+        try world.settle(turnsMax: 200_000)
         #expect(clients.contains { $0.received > 100 }, "seed \(seed): nothing happened")
         for index in clients.indices {
             check(&clients[index], world, "seed \(seed) end")
@@ -71,7 +71,7 @@ import Uring
                 world.network.finish(client.peer)
             }
         }
-        try world.settle(idle: 400, turnsMax: 200_000)
+        try world.settle(turnsMax: 200_000)
         #expect(world.shared.connectionCount == 0, "seed \(seed)")
     }
 

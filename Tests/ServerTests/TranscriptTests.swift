@@ -36,7 +36,7 @@ import Uring
         faults.resets = 0
         try replay(name, faults: faults) { world, bytes, peer in
             world.network.send(bytes, from: peer)
-            try world.settle(idle: 90)
+            try world.settle()
         }
     }
 
@@ -96,7 +96,7 @@ import Uring
                 }
             }
             if !isFinished { world.network.finish(peer) }
-            try world.settle(idle: faults == .none ? 48 : 90)
+            try world.settle()
             received += world.network.takeReceived(by: peer)
             #expect(received.isEmpty, "\(name) [\(section.name)] left over")
             #expect(world.network.isClosed(peer), "\(name) [\(section.name)] not closed")

@@ -49,7 +49,7 @@ public struct FaultPlan: BitwiseCopyable, Equatable, Sendable {
     /// Everything goes wrong, often enough to be met in a few hundred turns.
     public static var rough: FaultPlan {
         var plan = FaultPlan()
-        for path in Self.all { plan[keyPath: path] = 100 }
+        for fault in Fault.allCases where fault != .damagedReads { plan[fault] = 100 }
         plan.resets = 2
         plan.reordering = 500
         return plan
@@ -58,21 +58,66 @@ public struct FaultPlan: BitwiseCopyable, Equatable, Sendable {
     /// Each fault is off, rare or frequent, drawn from the seed.
     public init(seed: UInt64) {
         var chance = Chance(seed: seed)
-        for path in Self.all {
+        for fault in Fault.allCases where fault != .damagedReads {
             switch chance.below(3) {
-            case 0: self[keyPath: path] = 0
-            case 1: self[keyPath: path] = 1 + chance.below(50)
-            default: self[keyPath: path] = 50 + chance.below(400)
+            case 0: self[fault] = 0
+            case 1: self[fault] = 1 + chance.below(50)
+            default: self[fault] = 50 + chance.below(400)
             }
         }
         resets /= 20
     }
+}
 
-    private static var all: [WritableKeyPath<FaultPlan, Int>] {
-        [
-            \.shortReceives, \.shortSends, \.reordering, \.delays, \.withheldCompletions,
-            \.resets, \.dryBuffers, \.lostArming, \.staleCompletions, \.readErrors, \.shortReads,
-            \.stalledReads, \.fullQueue, \.overflows, \.lateCancels,
-        ]
+/// The name of each misfortune. Plain numbers, not key paths: a simulation asks some times in every
+/// turn.
+enum Fault: Int, CaseIterable {
+    case shortReceives, shortSends, reordering, delays, withheldCompletions, resets, dryBuffers
+    case lostArming, staleCompletions, readErrors, shortReads, stalledReads, fullQueue, overflows
+    case lateCancels, damagedReads
+}
+
+extension FaultPlan {
+    subscript(fault: Fault) -> Int {
+        get {
+            switch fault {
+            case .shortReceives: shortReceives
+            case .shortSends: shortSends
+            case .reordering: reordering
+            case .delays: delays
+            case .withheldCompletions: withheldCompletions
+            case .resets: resets
+            case .dryBuffers: dryBuffers
+            case .lostArming: lostArming
+            case .staleCompletions: staleCompletions
+            case .readErrors: readErrors
+            case .shortReads: shortReads
+            case .stalledReads: stalledReads
+            case .fullQueue: fullQueue
+            case .overflows: overflows
+            case .lateCancels: lateCancels
+            case .damagedReads: damagedReads
+            }
+        }
+        set {
+            switch fault {
+            case .shortReceives: shortReceives = newValue
+            case .shortSends: shortSends = newValue
+            case .reordering: reordering = newValue
+            case .delays: delays = newValue
+            case .withheldCompletions: withheldCompletions = newValue
+            case .resets: resets = newValue
+            case .dryBuffers: dryBuffers = newValue
+            case .lostArming: lostArming = newValue
+            case .staleCompletions: staleCompletions = newValue
+            case .readErrors: readErrors = newValue
+            case .shortReads: shortReads = newValue
+            case .stalledReads: stalledReads = newValue
+            case .fullQueue: fullQueue = newValue
+            case .overflows: overflows = newValue
+            case .lateCancels: lateCancels = newValue
+            case .damagedReads: damagedReads = newValue
+            }
+        }
     }
 }

@@ -46,6 +46,12 @@ public final class SimulatedNetwork {
         /// Whether a wait for room would end now.
         var hasRoom: Bool { held.isEmpty ? room > 0 : room >= heldMax / 3 }
 
+        /// The socket takes some more.
+        mutating func hold(_ bytes: Span<UInt8>) {
+            held.reserveCapacity(held.count + bytes.count)
+            for index in bytes.indices { held.append(bytes[index]) }
+        }
+
         /// The peer takes what it likes of what the socket holds.
         mutating func drain() {
             let count = min(appetite, held.count)
@@ -93,7 +99,17 @@ public final class SimulatedNetwork {
     /// Submits in a row, of any ring, that brought no completion.
     public internal(set) var idleSubmits = 0
     /// How often each fault struck, by its name in the plan.
-    public internal(set) var struck: [String: Int] = [:]
+    public var struck: [String: Int] {
+        var counts: [String: Int] = [:]
+        for fault in Fault.allCases where strikeCounts[fault.rawValue] > 0 {
+            counts["\(fault)"] = strikeCounts[fault.rawValue]
+        }
+        return counts
+    }
+    private var strikeCounts = Array(repeating: 0, count: Fault.allCases.count)
+    /// The last submit waited for something to happen, and nothing can: the peers or the clock must
+    /// move first, or another thread.
+    public internal(set) var isStill = false
 
     public init(seed: UInt64, faults: FaultPlan = .none) {
         chance = Chance(seed: seed)
@@ -220,9 +236,9 @@ public final class SimulatedNetwork {
 
     // MARK: For the rings
 
-    func strikes(_ fault: KeyPath<FaultPlan, Int>, _ name: StaticString) -> Bool {
-        guard chance.happens(perMille: faults[keyPath: fault]) else { return false }
-        struck["\(name)", default: 0] += 1
+    func strikes(_ fault: Fault) -> Bool {
+        guard chance.happens(perMille: faults[fault]) else { return false }
+        strikeCounts[fault.rawValue] += 1
         return true
     }
 

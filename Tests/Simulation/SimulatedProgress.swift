@@ -69,7 +69,7 @@ extension SimulatedRing {
             return finish(operation, failure, isUrgent: true)
         }
         var count = min(operation.count, network.links[operation.link].room)
-        if count > 0, network.strikes(\.shortSends, "shortSends") {
+        if count > 0, network.strikes(.shortSends) {
             count = network.chance.below(count)
             // A system that takes less than it was given says so when it takes more again.
             network.links[operation.link].roomNews += 1
@@ -84,7 +84,7 @@ extension SimulatedRing {
             return finish(operation, -Code.noEntry)
         }
         let target = running[index]
-        if target.kind == .read, network.strikes(\.lateCancels, "lateCancels") {
+        if target.kind == .read, network.strikes(.lateCancels) {
             return finish(operation, -Code.already)
         }
         running.remove(at: index)
@@ -97,12 +97,12 @@ extension SimulatedRing {
 
     /// Lets every running operation go on, in an order of luck; when patient, some of them rest.
     mutating func progress(isPatient: Bool) {
-        let isFull = network.strikes(\.overflows, "overflows")
+        let isFull = network.strikes(.overflows)
         var waiting: [Operation] = []
         let turn = running.shuffled(using: &network.chance)
         running.removeAll(keepingCapacity: true)
         for var operation in turn {
-            if isPatient, network.strikes(\.delays, "delays") {
+            if isPatient, network.strikes(.delays) {
                 waiting.append(operation)
             } else if step(&operation, isPatient: isPatient, isFull: isFull) {
                 waiting.append(operation)
@@ -137,7 +137,7 @@ extension SimulatedRing {
 
     /// Whether the multishot operation ends with the completion that comes now.
     private func losesArming(_ isFull: Bool) -> Bool {
-        isFull || network.strikes(\.lostArming, "lostArming")
+        isFull || network.strikes(.lostArming)
     }
 
     private mutating func accept(_ operation: Operation, _ isFull: Bool) -> Bool {
@@ -158,7 +158,7 @@ extension SimulatedRing {
         for _ in 0..<(1 + network.chance.below(8)) where network.links[link].waiting > 0 {
             let isDry =
                 lent.isEmpty
-                || (takenBuffers > 0 && network.strikes(\.dryBuffers, "dryBuffers"))
+                || (takenBuffers > 0 && network.strikes(.dryBuffers))
             guard !isDry else {
                 finish(operation, -Code.noBuffers)
                 return false
@@ -196,21 +196,22 @@ extension SimulatedRing {
     /// As the kernel does it: a wait is over when two thirds of the socket are empty, and at once,
     /// for no good reason, if the peer sends no more.
     private mutating func awaitRoom(_ operation: inout Operation) -> Bool {
-        let link = network.links[operation.link]
-        let isFailed = strikesReset(operation.link) || link.isShutDown
+        let link = operation.link
+        let isFailed = strikesReset(link) || network.links[link].isShutDown
         let isFirst = operation.toldRoom < 0
-        let hasNews = isFirst || operation.toldRoom != link.roomNews
-        guard isFailed || hasNews && link.hasRoom || isFirst && link.isPeerFinished else {
-            return true
-        }
-        operation.toldRoom = link.roomNews
+        let hasNews = isFirst || operation.toldRoom != network.links[link].roomNews
+        guard
+            isFailed || hasNews && network.links[link].hasRoom
+                || isFirst && network.links[link].isPeerFinished
+        else { return true }
+        operation.toldRoom = network.links[link].roomNews
         tell(operation, 1, isArmed: operation.isRepeated && !isFailed)
         return operation.isRepeated && !isFailed
     }
 
     private mutating func read(_ operation: inout Operation) -> Bool {
         if network.holdsReads { return true }
-        if operation.stall == 0, network.strikes(\.stalledReads, "stalledReads") {
+        if operation.stall == 0, network.strikes(.stalledReads) {
             operation.stall = network.stalledTurns
             operation.release = network.releases
         }
@@ -219,7 +220,7 @@ extension SimulatedRing {
             return true
         }
         guard case .file(let index)? = network.objects[operation.descriptor],
-            let memory = operation.memory, !network.strikes(\.readErrors, "readErrors")
+            let memory = operation.memory, !network.strikes(.readErrors)
         else {
             finish(operation, -Code.input)
             return false
@@ -234,7 +235,7 @@ extension SimulatedRing {
     {
         fill(memory, operation.offset, operation.count)
         var count = operation.count
-        if count > 1, network.strikes(\.shortReads, "shortReads") {
+        if count > 1, network.strikes(.shortReads) {
             count = 1 + network.chance.below(count - 1)
         }
         if file.descriptor >= 0 {
@@ -251,7 +252,7 @@ extension SimulatedRing {
                 memory.copy(from: file.content, at: place, to: operation.offset, count: count)
             }
         }
-        if count > 0, network.strikes(\.damagedReads, "damagedReads") {
+        if count > 0, network.strikes(.damagedReads) {
             let byte = operation.offset + network.chance.below(count)
             memory.store(memory.uint8(at: byte) ^ 1 << UInt8(network.chance.below(8)), at: byte)
         }
@@ -261,7 +262,7 @@ extension SimulatedRing {
     // MARK: Bytes
 
     private func strikesReset(_ link: Int) -> Bool {
-        if network.strikes(\.resets, "resets") { network.links[link].isReset = true }
+        if network.strikes(.resets) { network.links[link].isReset = true }
         return network.links[link].isReset
     }
 
@@ -271,14 +272,14 @@ extension SimulatedRing {
     }
 
     private func isAtEnd(_ link: Int) -> Bool {
-        let link = network.links[link]
-        return link.waiting == 0 && (link.isPeerFinished || link.isShutDown)
+        network.links[link].waiting == 0
+            && (network.links[link].isPeerFinished || network.links[link].isShutDown)
     }
 
     /// Moves bytes that have arrived into memory; at least one.
     private func take(_ link: Int, at offset: Int, of memory: Region, max: Int) -> Int {
         var count = min(max, network.links[link].waiting)
-        if count > 1, network.strikes(\.shortReceives, "shortReceives") {
+        if count > 1, network.strikes(.shortReceives) {
             count = 1 + network.chance.below(count - 1)
         }
         let first = network.links[link].taken
@@ -296,7 +297,7 @@ extension SimulatedRing {
     private func deliver(_ operation: Operation, count: Int) {
         guard let memory = operation.memory, count > 0 else { return }
         memory.withBytes(operation.offset, count) { bytes in
-            for index in bytes.indices { network.links[operation.link].held.append(bytes[index]) }
+            network.links[operation.link].hold(bytes)
         }
         network.links[operation.link].drain()
     }

@@ -154,6 +154,10 @@ public struct SimulatedRing: ~Copyable, Ring {
         network.link(socket.descriptor).map { network.links[$0].held.count } ?? 0
     }
 
+    public func roomByteCount(of socket: Socket) -> Int {
+        network.link(socket.descriptor).map { network.links[$0].room } ?? 0
+    }
+
     public mutating func read(
         _ descriptor: Int32, at fileOffset: UInt64, into region: Region, at offset: Int,
         count: Int, token: Token
@@ -194,7 +198,7 @@ public struct SimulatedRing: ~Copyable, Ring {
     }
 
     private mutating func add(_ operation: Operation) {
-        if queue.count == configuration.entries || network.strikes(\.fullQueue, "fullQueue") {
+        if queue.count == configuration.entries || network.strikes(.fullQueue) {
             start()
         }
         serials += 1
@@ -215,6 +219,7 @@ public struct SimulatedRing: ~Copyable, Ring {
             tell(isPatient: false)
         }
         network.idleSubmits = toldCount == told.count ? network.idleSubmits + 1 : 0
+        network.isStill = waiting && toldCount == told.count
     }
 
     public mutating func nextCompletion() -> Completion? {
@@ -229,6 +234,7 @@ public struct SimulatedRing: ~Copyable, Ring {
 
     /// Makes what has happened visible, some of it only in a later turn.
     private mutating func tell(isPatient: Bool) {
+        guard !outcomes.isEmpty || !retired.isEmpty || !retiring.isEmpty else { return }
         var withheld: [Outcome] = []
         var serials: Set<Int> = []
         var ready: [Outcome] = []
@@ -236,7 +242,7 @@ public struct SimulatedRing: ~Copyable, Ring {
             let waits =
                 serials.contains(outcome.serial)
                 || (isPatient && !outcome.isUrgent
-                    && network.strikes(\.withheldCompletions, "withheldCompletions"))
+                    && network.strikes(.withheldCompletions))
             if waits {
                 serials.insert(outcome.serial)
                 withheld.append(outcome)
@@ -245,7 +251,7 @@ public struct SimulatedRing: ~Copyable, Ring {
             }
         }
         outcomes = withheld
-        if ready.count > 1, network.strikes(\.reordering, "reordering") { shuffle(&ready) }
+        if ready.count > 1, network.strikes(.reordering) { shuffle(&ready) }
         let stale = staleCompletion()
         retired += retiring
         retiring.removeAll()
@@ -268,7 +274,7 @@ public struct SimulatedRing: ~Copyable, Ring {
     }
 
     private mutating func staleCompletion() -> Completion? {
-        guard !retired.isEmpty, network.strikes(\.staleCompletions, "staleCompletions") else {
+        guard !retired.isEmpty, network.strikes(.staleCompletions) else {
             return nil
         }
         let token = retired[network.chance.below(retired.count)]
@@ -280,7 +286,8 @@ public struct SimulatedRing: ~Copyable, Ring {
     /// The close of a connection is told: from the next turn on its tokens are stale.
     private mutating func retire(_ outcome: Outcome) {
         guard let tokens = closed.removeValue(forKey: outcome.serial) else { return }
-        let still = Set(running.map(\.token.bits) + outcomes.map(\.completion.token.bits))
+        var still = Set(running.map { $0.token.bits })
+        for outcome in outcomes { still.insert(outcome.completion.token.bits) }
         for bits in tokens.sorted() where !still.contains(bits) {
             retiring.append(Token(bits: bits))
         }

@@ -151,6 +151,8 @@ void curing_send(struct curing *c, int fd, const void *bytes, uint32_t count, ui
 void curing_await_room(struct curing *c, int fd, int repeatedly, uint64_t user_data);
 /* Bytes that were sent and that the peer has not taken; 0 if the socket does not say. */
 int64_t curing_held(int fd);
+/* Bytes that a send would be taken of whole now; 0 if the socket does not say. */
+int64_t curing_room(int fd);
 void curing_read(struct curing *c, int fd, void *bytes, uint32_t count, uint64_t offset,
                  uint64_t user_data);
 void curing_cancel(struct curing *c, uint64_t target, uint64_t user_data);

@@ -146,7 +146,7 @@ extension Worker where Network: ~Copyable {
     mutating func emit(_ slot: Int) {
         let table = connections
         if table[slot].owesLineEnd {
-            guard let space = takeSpaceToLeave() else {
+            guard let space = takeSpaceToLeave(for: slot) else {
                 markReady(slot)
                 return
             }
@@ -154,7 +154,8 @@ extension Worker where Network: ~Copyable {
         }
         var hasMoved = false
         while isFrontReady(slot), !table[slot].isBehind {
-            guard table[slot].replyBytes < replyQuota, let space = takeSpaceToLeave() else {
+            guard table[slot].replyBytes < replyQuota, let space = takeSpaceToLeave(for: slot)
+            else {
                 markReady(slot)
                 break
             }

@@ -35,17 +35,21 @@ extension Worker where Network: ~Copyable {
     // MARK: Room for replies
 
     /// Room for a reply to a connection. Nil: the turn is over (`isOutputFull`), or the connection
-    /// waits until others have given blocks back.
+    /// waits until others have given blocks back. `entry`: of the batch, if it is what is answered.
     @inline(__always)
-    mutating func takeSpace(for slot: Int) -> ReplySpace? {
-        guard hasRoom(sparing: blocksSpared) else { return findRoom(for: slot) }
+    mutating func takeSpace(for slot: Int, entry: Int? = nil) -> ReplySpace? {
+        guard hasRoom(sparing: blocksSpared) else { return findRoom(for: slot, entry) }
         return ReplySpace()
     }
 
     /// Room for what a connection is owed from an earlier turn. Nil: not in this turn. The turn's
-    /// first may leave in any case: only so a dry pool fills again.
-    mutating func takeSpaceToLeave() -> ReplySpace? {
-        guard hasRoom || outputFilled == 0 else { return nil }
+    /// first may leave in any case, only so a dry pool fills again; and what its socket takes.
+    mutating func takeSpaceToLeave(for slot: Int) -> ReplySpace? {
+        guard
+            hasRoom || outputFilled == 0
+                || hasOutput && connections[slot].replyBytes == 0
+                    && socketRoom(slot) >= ServerLimits.replyBytesMax
+        else { return nil }
         return ReplySpace()
     }
 
@@ -62,10 +66,20 @@ extension Worker where Network: ~Copyable {
     /// The same, with so many blocks left for others.
     @inline(__always)
     private func hasRoom(sparing spared: Int) -> Bool {
-        guard outputFilled <= ServerLimits.outputBytes &- ServerLimits.replyBytesMax else {
-            return false
-        }
+        guard hasOutput else { return false }
         return pledged &+ spared &+ 2 <= blocks.availableCount && hasParts
+    }
+
+    /// Whether one more reply of any length has room in the output.
+    @inline(__always)
+    private var hasOutput: Bool {
+        outputFilled <= ServerLimits.outputBytes &- ServerLimits.replyBytesMax
+    }
+
+    /// Whether a text that is longer than other replies has room in the pool, or in its socket.
+    mutating func hasRoom(for bytes: Int, _ slot: Int) -> Bool {
+        pledged + bytes / ServerLimits.blockBytes + 2 <= blocks.availableCount
+            || socketRoom(slot) - connections[slot].replyBytes >= bytes
     }
 
     /// Large blocks that are needed if no socket takes anything of this turn's replies.
@@ -79,14 +93,15 @@ extension Worker where Network: ~Copyable {
 
     /// Called when there is no room for a reply of any length. Nil: the turn is over, or the
     /// connection waits until others have given blocks back.
-    private mutating func findRoom(for slot: Int) -> ReplySpace? {
+    private mutating func findRoom(for slot: Int, _ entry: Int?) -> ReplySpace? {
         let isNext = mayTake(slot, .blocks)
         if isNext, hasRoom { return ReplySpace() }
-        if hasSmallRoom(for: slot) || isSureToLeave(slot) {
+        if let space = spaceOfSocket(slot, entry) { return space }
+        if hasSmallRoom(for: slot) {
             return ReplySpace(valueBytesMax: ServerLimits.smallValueBytesMax)
         }
         guard connections[slot].replyBytes == 0 || isNext else {
-            // One short reply a turn: the next turn knows whether the socket took this one.
+            // One reply a turn: the next turn knows whether the socket took this one.
             markReady(slot)
             return nil
         }
@@ -106,36 +121,57 @@ extension Worker where Network: ~Copyable {
     /// Whether a short reply has room, because it is the connection's only one in this turn and
     /// fits a small block, of which there is one for each connection that was answered.
     private func hasSmallRoom(for slot: Int) -> Bool {
-        outputFilled <= ServerLimits.outputBytes - ServerLimits.replyBytesMax
-            && connections[slot].replyBytes == 0 && hasParts
+        isAnswerable(slot) && outputRuns + ServerLimits.poolShares < blocks.smallFreeCount
+    }
+
+    /// Whether the connection may have its only reply of this turn, as far as the pool is not
+    /// concerned.
+    private func isAnswerable(_ slot: Int) -> Bool {
+        hasOutput && connections[slot].replyBytes == 0 && hasParts
             && connections[slot].firstPart == nobody
-            && outputRuns + ServerLimits.poolShares < blocks.smallFreeCount
     }
 
-    /// Whether a short reply needs nothing of the pool, however little is left there: the socket
-    /// holds nothing, so it takes the only one of this turn. Who reads what it is sent is answered,
-    /// whatever others leave unread.
-    private mutating func isSureToLeave(_ slot: Int) -> Bool {
-        guard outputFilled <= ServerLimits.outputBytes - ServerLimits.replyBytesMax,
-            connections[slot].replyBytes == 0, hasParts, connections[slot].firstPart == nobody
-        else { return false }
-        return isSocketEmpty(slot)
+    /// Room for a reply that needs nothing of the pool, however little is left there: its socket is
+    /// sure to take it. Who reads what it is sent is answered, whatever others leave unread; who
+    /// does not is given nothing once its socket is full.
+    private mutating func spaceOfSocket(_ slot: Int, _ entry: Int?) -> ReplySpace? {
+        guard isAnswerable(slot) else { return nil }
+        let room = socketRoom(slot)
+        if room >= ServerLimits.replyBytesMax, !mayWaitForCommit(entry) { return ReplySpace() }
+        guard room >= ServerLimits.smallBlockBytes else { return nil }
+        return ReplySpace(valueBytesMax: ServerLimits.smallValueBytesMax)
     }
 
-    /// Whether the peer has taken all that it was sent.
-    private mutating func isSocketEmpty(_ slot: Int) -> Bool {
-        guard !connections[slot].isBehind else { return false }
-        return ring.heldByteCount(of: Socket(descriptor: connections[slot].descriptor)) == 0
+    /// Whether what an entry is answered with may have to wait for a commit.
+    private func mayWaitForCommit(_ entry: Int?) -> Bool {
+        guard door.isAcknowledging, let entry, !batch[entry].isFault else { return false }
+        switch batch[entry].request.verb {
+        case .get, .gets, .stats: return false
+        default: return true
+        }
     }
 
-    /// Those who wait for blocks, and have taken all that they were sent, come before those who
-    /// have not, and may try for a short reply at once.
+    /// Bytes that the connection's socket is sure to take now.
+    private mutating func socketRoom(_ slot: Int) -> Int {
+        guard !connections[slot].isBehind else { return 0 }
+        return ring.roomByteCount(of: Socket(descriptor: connections[slot].descriptor))
+    }
+
+    /// Those who wait for blocks, and whose sockets take a reply, come before those who have not
+    /// read the last one, and may try at once.
     private mutating func callAnswerable() {
         for slot in queues[.blocks].members
-        where connections[slot].wait == .blocks && isSocketEmpty(slot) {
+        where connections[slot].wait == .blocks && isAnswerableNow(slot) {
             queues[.blocks].prefer(slot)
             endWait(slot)
         }
+    }
+
+    private mutating func isAnswerableNow(_ slot: Int) -> Bool {
+        guard !connections[slot].isBehind else { return false }
+        let socket = Socket(descriptor: connections[slot].descriptor)
+        return ring.roomByteCount(of: socket) >= ServerLimits.replyBytesMax
+            || ring.heldByteCount(of: socket) == 0
     }
 
     /// The connection waits for room for a long reply.
@@ -297,13 +333,27 @@ extension Worker where Network: ~Copyable {
         if isDraining { endUnwilling() }
     }
 
-    /// Closes the connection that has stalled longest with reads from disk that it does not take.
+    /// Closes those who have stalled longest with reads from disk that they do not take, until
+    /// there is a slot for each who waits; and if all have taken enough and somebody has waited
+    /// long, those who take nothing now.
     private mutating func relieveReads() {
         let table = connections
-        let victim = watched.eldest(
-            where: { table[$0].phase == .open && table[$0].readParts > 0 },
-            by: { stalledSince($0, longerThan: ServerLimits.wantedStallNanosecondsMax) })
-        if let victim { close(victim, .closedStalledForOthers) }
+        let limit = ServerLimits.wantedStallNanosecondsMax
+        let first = queues[.readSlots].members.first
+        let isLong =
+            first.map { elapsed(since: table[$0].waitingSince) } ?? 0
+            > ServerLimits.pinNanosecondsMax
+        for _ in 0..<ServerLimits.relievedPerAlarmMax
+        where freeReadCount < queues[.readSlots].members.count {
+            let victim = watched.eldest(
+                where: { table[$0].phase == .open && table[$0].readParts > 0 },
+                by: {
+                    stalledSince($0, longerThan: limit)
+                        ?? (isLong ? quietSince($0, longerThan: limit) : nil)
+                })
+            guard let victim else { break }
+            close(victim, .closedStalledForOthers)
+        }
     }
 
     /// Whether a read from disk waits for memory that connections may hold.
@@ -350,8 +400,8 @@ extension Worker where Network: ~Copyable {
         return true
     }
 
-    /// Everyone who pins memory has taken enough, and others have waited long all the same: of
-    /// those who take nothing now, the one who has longest gives way.
+    /// Everyone who pins memory has taken enough, and others have waited long all the same: those
+    /// who take nothing now give way, whoever has longest first, one for each who waits.
     private mutating func relievePinsAtLast() {
         guard isWanted(.pins) else {
             pinsWantedSince = 0
@@ -360,10 +410,14 @@ extension Worker where Network: ~Copyable {
         if pinsWantedSince == 0 { pinsWantedSince = max(now.nanoseconds, 1) }
         guard elapsed(since: pinsWantedSince) > ServerLimits.pinNanosecondsMax else { return }
         let table = connections
-        let victim = watched.eldest(
-            where: { table[$0].phase == .open && table[$0].pin != nil },
-            by: { quietSince($0, longerThan: ServerLimits.wantedStallNanosecondsMax) })
-        if let victim { close(victim, .closedStalledForOthers) }
+        let wanted = max(queues[.pins].members.count + queues[.frames].members.count, 1)
+        for _ in 0..<min(wanted, ServerLimits.relievedPerAlarmMax) {
+            let victim = watched.eldest(
+                where: { table[$0].phase == .open && table[$0].pin != nil },
+                by: { quietSince($0, longerThan: ServerLimits.wantedStallNanosecondsMax) })
+            guard let victim else { break }
+            close(victim, .closedStalledForOthers)
+        }
     }
 
     /// While stopping: a peer that takes nothing, or sends half a value, is not waited for.

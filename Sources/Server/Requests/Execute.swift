@@ -350,8 +350,16 @@ extension Worker where Network: ~Copyable {
             beginListing(slot, .dump, limit: limit)
             return true
         }
+        guard space.valueBytesMax == Door.copyBytesMax else {
+            refuseRoom(slot)
+            return false
+        }
         var text = shared.text(argument, at: now)
         if request.isBinary { text = BinaryStatistics.packets(of: text, request.head) }
+        guard text.count <= ServerLimits.replyBytesMax || hasRoom(for: text.count, slot) else {
+            refuseRoom(slot)
+            return false
+        }
         var writer = replyWriter(space)
         writer.append(text.span)
         guard !writer.overflowed || outputFilled == 0 else {

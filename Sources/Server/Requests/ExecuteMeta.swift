@@ -148,7 +148,8 @@ extension Worker where Network: ~Copyable {
         _ index: Int, _ flags: MetaFlags, _ key: MetaKey, _ space: consuming ReplySpace
     ) -> Bool {
         let slot = Int(batch[index].slot)
-        let get = metaGet(flags, isBinary: batch[index].request.isBinary)
+        var get = metaGet(flags, isBinary: batch[index].request.isBinary)
+        get.valueBytesMax = space.valueBytesMax
         let lookup = look(get, slot, key)
         switch lookup {
         case .found(let found, let facts):
@@ -231,12 +232,17 @@ extension Worker where Network: ~Copyable {
     }
 
     /// A large value that the get changes: its memory is pinned before, so that nobody wins an
-    /// item and then waits.
+    /// item and then waits. Or one that is too long for the room that there is: nothing was done.
     private mutating func executeMetaLarge(
         _ index: Int, _ flags: MetaFlags, _ key: MetaKey, _ get: MetaGet, _ found: Found,
         _ space: consuming ReplySpace
     ) -> Bool {
         let slot = Int(batch[index].slot)
+        guard !isCopied(found) else {
+            door.release(found)
+            refuseRoom(slot)
+            return false
+        }
         guard case .pinned(let pin) = pinLarge(index, found) else {
             guard connections[slot].wait == .nothing else { return false }
             return answerMetaMiss(index, flags, key, space)

@@ -317,7 +317,7 @@ extension Worker where Network: ~Copyable {
             guard
                 connections[slot].mayServe,
                 connections[slot].replyBytes < replyQuota,
-                let space = takeSpace(for: slot),
+                let space = takeSpace(for: slot, entry: index),
                 execute(index, space)
             else {
                 index = takeBackAll(of: slot, from: index)

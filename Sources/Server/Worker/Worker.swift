@@ -233,6 +233,7 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
     public var isIdle: Bool {
         ready.isEmpty && !isPinFreed && !isRoomNews && !queues.isTrying
             && (freeReadCount == 0 || queues[.readSlots].isEmpty)
+            && (blocks.lentCount == 0 || !intake.isAnyoneStarved)
     }
 
     /// Traps if what the worker keeps contradicts itself. For tests, between turns: it costs what

@@ -62,7 +62,10 @@ extension Door {
             if winTimeoutSeconds > 0 { marks = accessMarks & ~7 | marks & 7 }
         }
         let isTouched = facts.expiry != facts.expiryBefore || get.touch?.isOver == true
-        if facts.isWon || isTouched, get.wantsValue, !get.isPinned, isLarge(slot, record) {
+        if get.wantsValue, !get.isPinned,
+            isLarge(slot, record)
+                ? facts.isWon || isTouched : record.valueBytes > get.valueBytesMax
+        {
             return .large(found(shard, slot, record, hash))
         }
         if let touch = get.touch, touch.isOver {

@@ -29,6 +29,8 @@ public struct MetaGet: BitwiseCopyable {
     /// Whether the value is to be answered: a large one that is to be changed is pinned first.
     public var wantsValue = false
     public var isPinned = false
+    /// The longest value that can be answered now, of those that are copied at all.
+    public var valueBytesMax = Door.copyBytesMax
     /// Whether it may win at all.
     public var mayWin = true
     @inlinable public init() {}

@@ -1,0 +1,116 @@
+// DeafPeersTests: hundreds of peers that ask for much, with each kind of request, and read none of
+// it; and what honest clients beside them wait for: small and long replies, and changes.
+//
+// The deaf ones are as a system makes them: their own socket takes some, which looks like progress,
+// the server's socket holds some more, and then nothing moves.
+
+import Primitives
+import ServerSimulation
+import Simulation
+import Store
+import Support
+import Testing
+import Uring
+
+@Suite(.serialized) struct DeafPeersTests {
+    private static func value(_ count: Int) -> String { String(repeating: "v", count: count) }
+
+    private static func binary(_ opcode: UInt8, _ key: String) -> [UInt8] {
+        let count = UInt8(key.utf8.count)
+        return [0x80, opcode, 0, count, 0, 0, 0, 0, 0, 0, 0, count]
+            + Array(repeating: 0, count: 12) + Array(key.utf8)
+    }
+
+    /// What the deaf ask for, each in one go.
+    private static func requests(_ kind: String) -> [UInt8] {
+        func repeated(_ request: String, _ count: Int) -> [UInt8] {
+            Array(String(repeating: request, count: count).utf8)
+        }
+        func repeated(_ request: [UInt8], _ count: Int) -> [UInt8] {
+            Array(repeatElement(request, count: count).joined())
+        }
+        return switch kind {
+        case "get": repeated("get v16\r\n", 60)
+        case "mg": repeated("mg v16 v k\r\n", 60)
+        case "mg and touch": repeated("mg v16 v T100\r\n", 60)
+        case "gat": repeated("gat 100 v16\r\n", 60)
+        case "get of many":
+            repeated("get \((0..<100).map { "m\($0)" }.joined(separator: " "))\r\n", 2)
+        case "GETK": repeated(binary(0x0c, "v16"), 60)
+        case "STAT": repeated(binary(0x10, ""), 300)
+        case "stats": repeated("stats\r\n", 300)
+        case "stats of parts":
+            repeated("stats settings\r\nstats items\r\nstats slabs\r\nstats conns\r\n", 150)
+        case "detail": repeated("stats detail dump\r\n", 60)
+        case "lists":
+            repeated("lru_crawler metadump all\r\nstats cachedump 1 0\r\nstats conns\r\n", 60)
+        default: repeated("mn\r\n", 4000)
+        }
+    }
+
+    static let kinds = [
+        "get", "mg", "mg and touch", "gat", "get of many", "GETK", "STAT", "stats",
+        "stats of parts", "detail", "lists", "short",
+    ]
+
+    /// What each of the honest asks for, and what ends the answer.
+    private static let honest: [(request: String, end: String)] = [
+        ("get none\r\n", "END\r\n"),
+        ("get v16\r\n", "vv\r\nEND\r\n"),
+        ("set s16 0 0 16384\r\n\(value(16_384))\r\n", "STORED\r\n"),
+        ("get v17\r\n", "vv\r\nEND\r\n"),
+        ("mg v16 v\r\nmn\r\n", "vv\r\nMN\r\n"),
+        ("stats\r\n", "END\r\n"),
+        ("set a 0 0 3\r\nabc\r\n", "STORED\r\n"),
+    ]
+
+    /// Tenths of a second until a new connection's request is answered whole; nil for none in 6 s.
+    private func tenths(_ world: World, _ request: String, _ end: String) throws -> Int? {
+        let peer = world.connect()
+        world.network.setSocketBuffer(40_000, of: peer)
+        world.network.send(request, from: peer)
+        var received = ""
+        for tenth in 0..<60 {
+            if tenth == 0 { try world.turn(60) } else { try world.pass(milliseconds: 100) }
+            received += world.received(peer)
+            if received.hasSuffix(end) {
+                world.network.finish(peer)
+                return tenth
+            }
+        }
+        return nil
+    }
+
+    @Test(arguments: kinds)
+    func whoeverReadsIsAnsweredWithinASecond(_ kind: String) throws {
+        let world = try World(
+            memoryBytes: 56 << 20, receiveBuffers: 32, poolBlocks: 64, connections: 256)
+        let filler = world.connect()
+        world.network.send("stats detail on\r\n", from: filler)
+        var sets = [("v16", 16_384), ("v17", 17_000)]
+            .map { "set \($0) 0 0 \($1) noreply\r\n\(Self.value($1))\r\n" }
+        for number in 0..<100 {
+            sets.append("set m\(number) 0 0 8192 noreply\r\n\(Self.value(8192))\r\n")
+            sets.append("set prefix\(number):key 0 0 1 noreply\r\nx\r\n")
+        }
+        #expect(try world.ask(sets.joined() + "mn\r\n", filler).hasSuffix("MN\r\n"))
+        let deaf = (0..<200).map { _ in world.connect() }
+        let requests = Self.requests(kind)
+        for peer in deaf {
+            world.network.setSocketBuffer(kind == "short" ? 3000 : 20_000, of: peer)
+            world.network.setAppetite(kind == "short" ? 3000 : 20_000, of: peer)
+            world.network.send(requests, from: peer)
+        }
+        try world.settle()
+        for (request, end) in Self.honest {
+            let tenths = try tenths(world, request, end)
+            #expect(
+                tenths.map { $0 <= 10 } == true,
+                "\(request.prefix(20)): \(tenths.map { "\($0) tenths" } ?? "no answer")")
+        }
+        // What they read is in no connection's way; and nothing leaks.
+        for peer in deaf { world.network.reset(peer) }
+        try world.pass(milliseconds: 200)
+        #expect(world.shared.total("waitsForBlocks") ?? 0 > 0, "there was enough")
+    }
+}
