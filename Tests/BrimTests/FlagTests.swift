@@ -86,6 +86,10 @@ private let accepted: [FlagCase] = [
         "--admin-listen [::1]:1 --admin-listen=unix:/a,*:2", "admin-listen",
         "[::1]:1,0.0.0.0:2,unix:/a"),
     FlagCase("--admin-metrics-auth", "admin-metrics-auth", "true"),
+    FlagCase("--drain-delay 3600", "drain-delay", "3600"),
+    FlagCase("--drain-timeout 0.05", "drain-timeout", "0.05"),
+    FlagCase("--drain-timeout 3600", "drain-timeout", "3600"),
+    FlagCase("--log-format logfmt", "log-format", "logfmt"),
     FlagCase("", "engine", "auto"),
     FlagCase("--engine=epoll", "engine", "epoll"),
     FlagCase("--engine io_uring", "engine", "io_uring"),
@@ -227,7 +231,8 @@ private let refused: [FaultCase] = [
                 "verbose", "disable-cas", "daemon", "enable-shutdown", "disable-flush-all",
                 "disable-dumping", "protocol", "auth-file", "enable-sasl", "store", "store-size",
                 "durability", "flush-interval", "idle-timeout", "engine", "admin-listen",
-                "admin-token-file", "admin-hosts", "admin-metrics-auth",
+                "admin-token-file", "admin-hosts", "admin-metrics-auth", "drain-delay",
+                "drain-timeout", "log-format",
             ])
     }
 

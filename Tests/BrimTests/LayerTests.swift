@@ -47,6 +47,9 @@ private let whole = """
     admin-token-file: /etc/brim/token
     admin-hosts: Cache.example, other
     admin-metrics-auth: true
+    drain-delay: 5
+    drain-timeout: 1.50
+    log-format: json
 
     """
 
@@ -82,6 +85,9 @@ private let wholeReport = """
     admin-token-file /etc/brim/token
     admin-hosts cache.example,other
     admin-metrics-auth true
+    drain-delay 5
+    drain-timeout 1.5
+    log-format json
 
     """
 

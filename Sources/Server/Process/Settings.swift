@@ -88,8 +88,6 @@ public struct Settings: Sendable, Equatable {
     public var verbosity = 0
     /// `-C`: no CAS is kept for anyone.
     public var isCasDisabled = false
-    /// `-d`: the command goes to the background before it serves.
-    public var isDaemon = false
     /// `-A`: the shutdown command is obeyed.
     public var isShutdownEnabled = false
     /// `-F`: flush_all is refused.
@@ -110,6 +108,7 @@ public struct Settings: Sendable, Equatable {
     public var idleTimeoutSeconds = 0
     public var engine = EngineChoice.auto
     public var admin = AdminSettings()
+    public var host = HostSettings()
 
     /// The defaults, with no store: where it lies depends on the environment.
     public init() {}
@@ -148,6 +147,9 @@ public enum SettingName: String, Sendable, CaseIterable {
     case adminTokenFile = "admin-token-file"
     case adminHosts = "admin-hosts"
     case adminMetricsAuth = "admin-metrics-auth"
+    case drainDelay = "drain-delay"
+    case drainTimeout = "drain-timeout"
+    case logFormat = "log-format"
 }
 
 /// A setting that cannot be: which, and what would be allowed ("1 to 128").
@@ -196,6 +198,10 @@ extension Settings {
         try Self.check(.listenBacklog, backlog, Self.backlogRange)
         try Self.check(.maxReqsPerEvent, requestsPerTurnMax, Self.requestsPerTurnRange)
         try Self.check(.idleTimeout, idleTimeoutSeconds, Self.idleTimeoutSecondsRange)
+        try Self.check(
+            .drainDelay, host.drainDelaySeconds, HostSettings.drainDelaySecondsRange)
+        guard HostSettings.drainTimeoutMillisecondsRange.contains(host.drainTimeoutMilliseconds)
+        else { throw SettingsError(.drainTimeout, allowed: "0 to 3600") }
         try Self.check(.verbose, verbosity, Self.verbosityRange)
         guard memoryBytes >= 0, memoryBytes <= Self.memoryBytesMax else {
             throw SettingsError(.memoryLimit, allowed: "at most \(Self.memoryBytesMax >> 30)g")
@@ -244,7 +250,8 @@ extension Settings {
     }
 
     private func checkNetwork() throws(SettingsError) {
-        guard unixSocketPath != nil || !listenAddresses.isEmpty else {
+        let isGivenSome = host.inherited.contains { !$0.isAdmin }
+        guard unixSocketPath != nil || !listenAddresses.isEmpty || isGivenSome else {
             throw SettingsError(.port, allowed: "1 to 65535, or 0 together with a unix socket")
         }
         guard listenAddresses.count <= Self.listenAddressesMax else {
