@@ -11,8 +11,11 @@ package struct SystemMemory: Equatable {
     /// What is there to be shared.
     package var bytes: Int { containerBytes ?? machineBytes }
 
+    /// As the kernel tells.
+    package init() { self.init { SystemTree.text($0, bytesMax: 64 << 10) } }
+
     /// - Parameter read: The text of a file, or nil.
-    package init(_ read: (String) -> String? = { SystemTree.text($0, bytesMax: 64 << 10) }) {
+    package init(_ read: (String) -> String?) {
         let total = (read("/proc/meminfo") ?? "").split(separator: "\n")
             .first { $0.hasPrefix("MemTotal:") }?
             .split(separator: " ").dropFirst().first.flatMap { Int($0) }

@@ -1,10 +1,9 @@
-// SystemMemoryTests: what a container or a machine has, from the files of the kernel.
+// ContainerLimitTests: what a container or a machine has, from the files of the kernel.
 
 import Testing
+import brim
 
-@testable import brim
-
-@Suite struct SystemMemoryTests {
+@Suite struct ContainerLimitTests {
     private func memory(_ files: [String: String]) -> SystemMemory {
         var files = files
         files["/proc/meminfo"] = "MemTotal:        8388608 kB\nMemFree: 1 kB\n"
