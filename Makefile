@@ -13,6 +13,7 @@
 #   make differential   random commands to Brim and to memcached: COMMANDS=200000 SEED=1
 #   make fuzz         look for inputs that break something: SECONDS=60 for each FUZZ_TARGETS
 #   make bench   build, compare Brim with the packaged memcached for two minutes, write a page
+#   make deb     a package of Debian of the release, in .build/deb
 #   make micro   count the instructions of the hot paths; UPDATE=1 accepts the counts of now
 #
 # Packages are installed only when missing, so a second run does not touch the network.
@@ -27,7 +28,7 @@ MICRO_PACKAGES := $(BUILD_PACKAGES) binutils python3 valgrind
 BENCH_PACKAGES := $(BUILD_PACKAGES) memcached
 TEST_PACKAGES := $(BUILD_PACKAGES) binutils chromium gcc make memcached libmemcached-tools \
 	netcat-openbsd python3 python3-pymemcache python3-pylibmc python3-memcache \
-	python3-prometheus-client strace valgrind
+	python3-prometheus-client strace systemd valgrind
 
 # Clients that `make test-clients` tries; some are large, and some come with services.
 CLIENT_PACKAGES := $(BUILD_PACKAGES) collectd-core libcache-memcached-fast-perl \
@@ -79,7 +80,7 @@ BENCH_FOLDER := .build/bench
 AS_USER := $(if $(filter 0,$(shell id -u)),-u nobody)
 
 .PHONY: run build build-tests test test-debug differential simulate faults sanitize fuzz format
-.PHONY: check-format bench micro swift
+.PHONY: check-format bench deb micro swift
 .PHONY: interpose clean test-clients client-packages memcached-suite
 .PHONY: build-packages bench-packages micro-packages test-packages
 
@@ -160,6 +161,10 @@ format: swift
 check-format: swift
 	@swift format lint --strict --parallel --recursive $(SWIFT_FILES) || \
 		{ echo "make: these files are not formatted: run \`make format\`" >&2; exit 1; }
+
+deb: build
+	mkdir -p .build/deb
+	packaging/deb.sh $(BRIM) .build/deb
 
 bench: build bench-packages
 	swift build $(STATIC) --product brim-bench

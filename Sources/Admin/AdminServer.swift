@@ -14,6 +14,7 @@ public import Uring
 public final class AdminServer: AdminPort {
     private let group: MultiThreadedEventLoopGroup
     private let channels: Mutex<[any Channel]>
+    private let core: NIOLoopBound<AdminCore>
 
     /// How much one may ask at a time, and for how long.
     enum Limits {
@@ -42,6 +43,7 @@ public final class AdminServer: AdminPort {
         _ listeners: [Listener], _ events: EventLog
     ) throws {
         self.group = group
+        self.core = core
         var channels: [any Channel] = []
         for listener in listeners {
             let isLocal = listener.address.port == nil
@@ -71,6 +73,18 @@ public final class AdminServer: AdminPort {
         try pipeline.configureHTTPServerPipeline(
             withPipeliningAssistance: false, withErrorHandling: false)
         try pipeline.addHandler(AdminConnection(core, state, isLocal: isLocal))
+    }
+
+    public func adopt(_ settings: AdminSettings) -> String? {
+        let token: AdminToken?
+        do {
+            token = try settings.tokenFile.map { path in try AdminToken(file: path) }
+        } catch {
+            return "\(error)"
+        }
+        let core = core
+        group.next().execute { core.value.router.adopt(settings, token: token) }
+        return nil
     }
 
     public func stop() {

@@ -8,8 +8,9 @@ internal import Server
 
 struct Router {
     private let shared: SharedState
-    private let token: AdminToken?
-    private let hosts: HostNames
+    private var token: AdminToken?
+    private var hosts: HostNames
+    private var isMetricsAuthenticated: Bool
     private(set) var history: History
     private var pulse = Pulse()
     /// Answers so far, by path and status.
@@ -19,8 +20,16 @@ struct Router {
         self.shared = shared
         self.token = token
         hosts = HostNames(shared.settings.admin.hosts)
+        isMetricsAuthenticated = shared.settings.admin.isMetricsAuthenticated
         history = History(shared)
         pulse.look(shared.turnCounts, at: SharedState.now().nanoseconds)
+    }
+
+    /// Settings were read again.
+    mutating func adopt(_ settings: AdminSettings, token: AdminToken?) {
+        self.token = token
+        hosts = HostNames(settings.hosts)
+        isMetricsAuthenticated = settings.isMetricsAuthenticated
     }
 
     /// Once a second.
@@ -43,8 +52,17 @@ struct Router {
         case config = "/api/v1/config"
         case drain = "/api/v1/drain"
         case undrain = "/api/v1/undrain"
+        case reload = "/api/v1/reload"
+        case flush = "/api/v1/flush"
+        case log = "/api/v1/log"
+        case hotKeys = "/api/v1/hotkeys"
 
-        var isChange: Bool { self == .drain || self == .undrain }
+        var isChange: Bool {
+            switch self {
+            case .drain, .undrain, .reload, .flush, .log: true
+            default: false
+            }
+        }
     }
 
     mutating func answer(_ request: AdminRequest) -> AdminResponse {
@@ -68,8 +86,8 @@ struct Router {
         }
         let isMetrics = path == .metrics || path == .memcached
         let isGuarded =
-            path.isChange || path == .config
-            || (isMetrics && shared.settings.admin.isMetricsAuthenticated)
+            path.isChange || path == .config || path == .hotKeys
+            || (isMetrics && isMetricsAuthenticated)
         if isGuarded, let refusal = refusal(request) { return refusal }
         return serve(path, request)
     }
@@ -100,6 +118,10 @@ struct Router {
         case .config: AdminResponse(200, json: configText)
         case .drain: drain(from: .serving, to: .draining)
         case .undrain: drain(from: .draining, to: .serving)
+        case .reload: reload
+        case .flush: flush
+        case .log: logLevel(request)
+        case .hotKeys: hotKeys(request)
         }
     }
 
@@ -142,7 +164,7 @@ struct Router {
         if request.asks(for: "recovered"), shared.isRecovering {
             return AdminResponse(503, "recovering\n")
         }
-        if request.asks(for: "room"), shared.connectionCount >= shared.settings.connectionsMax {
+        if request.asks(for: "room"), shared.connectionCount >= shared.connectionsMax {
             return AdminResponse(503, "full\n")
         }
         return AdminResponse(200, "ready\n")
@@ -156,6 +178,80 @@ struct Router {
             $0.string("\(shared.phase)")
         }
         return AdminResponse(isChanged ? 200 : 409, json: text)
+    }
+
+    // MARK: Orders
+
+    private var reload: AdminResponse {
+        var text = JSONText()
+        switch shared.reloadSettings() {
+        case .nothing:
+            return AdminResponse(409, json: Self.fault("there is nothing to read again"))
+        case .refused(let reason):
+            return AdminResponse(422, json: Self.fault(reason))
+        case .done(let changed, let pending):
+            text.object { text in
+                for (name, items) in [("changed", changed), ("restart_needed", pending)] {
+                    text.name(name)
+                    text.array { text in for item in items { text.string(item) } }
+                }
+            }
+            return AdminResponse(200, json: text)
+        }
+    }
+
+    private static func fault(_ reason: String) -> JSONText {
+        var text = JSONText()
+        text.object { text in
+            text.name("error")
+            text.string(reason)
+        }
+        return text
+    }
+
+    private var flush: AdminResponse {
+        let isDone = shared.flush()
+        var text = JSONText()
+        text.object { text in
+            text.name("flushed")
+            text.string(isDone ? "all" : "nothing: disable-flush-all")
+        }
+        return AdminResponse(isDone ? 200 : 409, json: text)
+    }
+
+    private static let levels = ["info", "debug", "trace"]
+
+    private func logLevel(_ request: AdminRequest) -> AdminResponse {
+        let wanted = request.query.first { $0.name == "level" }?.value ?? ""
+        guard let level = Self.levels.firstIndex(of: wanted) else {
+            return AdminResponse(422, "level is one of \(Self.levels.joined(separator: ", "))\n")
+        }
+        shared.setVerbosity(UInt64(level))
+        var text = JSONText()
+        text.object { text in
+            text.name("level")
+            text.string(wanted)
+        }
+        return AdminResponse(200, json: text)
+    }
+
+    private func hotKeys(_ request: AdminRequest) -> AdminResponse {
+        let wanted = request.query.first { $0.name == "n" }.flatMap { Int($0.value) } ?? 10
+        var text = JSONText()
+        text.object { text in
+            text.name("keys")
+            text.array { text in
+                for (key, requests) in shared.hotKeys(min(max(wanted, 1), 256)) {
+                    text.object { text in
+                        text.name("key")
+                        text.string(key)
+                        text.name("requests")
+                        text.number(requests)
+                    }
+                }
+            }
+        }
+        return AdminResponse(200, json: text)
     }
 
     // MARK: JSON

@@ -136,7 +136,12 @@ public final class Environment: Sendable {
             TransactionHandle(bits: UInt(bitPattern: pointer), environment: self))
     }
 
-    func writerEnded() { hasWriter.store(false, ordering: .releasing) }
+    func writerEnded() {
+        hasWriter.store(false, ordering: .releasing)
+        map.release()
+    }
+
+    func readerEnded() { map.release() }
 
     // MARK: Figures
 

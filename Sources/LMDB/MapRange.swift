@@ -32,6 +32,15 @@ struct MapRange: Sendable {
         return .unknown
     }
 
+    /// Gives the pages of the map back that nobody reads now: they stay in the system's cache, and
+    /// no longer count as this process's. Whoever reads one later finds it there. Any thread.
+    func release() {
+        guard byteCount > 0 else { return }
+        // SAFETY: the map is shared, of a file and read only, so nothing that it holds is lost.
+        unsafe _ = madvise(
+            UnsafeMutableRawPointer(bitPattern: start), Int(byteCount), Int32(MADV_DONTNEED))
+    }
+
     func holds(_ address: UInt) -> Bool { address >= start && address - start < byteCount }
 
     /// The device numbers of the list and of stat differ on some file systems: go by the name.

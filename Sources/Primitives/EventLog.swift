@@ -22,6 +22,27 @@ private final class ChosenLevel: Sendable {
     init(_ level: EventLog.Level) { self.level = Atomic(level.rawValue) }
 }
 
+/// How many lines a log has had.
+public final class LogCounts: Sendable {
+    private let levels: Mutex<[Int]>
+    private let lost = Atomic<Int>(0)
+
+    public init() { levels = Mutex(Array(repeating: 0, count: EventLog.Level.allCases.count)) }
+
+    /// Events that were written, at this level.
+    public func lines(_ level: EventLog.Level) -> Int {
+        levels.withLock { $0[Int(level.rawValue)] }
+    }
+    fileprivate func add(_ level: EventLog.Level) {
+        levels.withLock { $0[Int(level.rawValue)] += 1 }
+    }
+
+    /// Lines that nobody took.
+    public var dropped: Int { lost.load(ordering: .relaxed) }
+    /// A line is lost: its sink says so.
+    public func addDropped() { lost.wrappingAdd(1, ordering: .relaxed) }
+}
+
 /// A sink for events: a plain value that any thread may use.
 public struct EventLog: Sendable {
     public enum Level: UInt8, Sendable, Comparable, CaseIterable {
@@ -37,6 +58,7 @@ public struct EventLog: Sendable {
 
     private let sink: @Sendable (Level, String) -> Void
     private let chosen: ChosenLevel
+    public let counts: LogCounts
     /// Events below this level are dropped before their text is made.
     public var threshold: Level {
         Level(rawValue: chosen.level.load(ordering: .relaxed)) ?? .info
@@ -49,9 +71,11 @@ public struct EventLog: Sendable {
     /// A log that hands the line of every event at or above `threshold` to `sink`, on the
     /// caller's thread. A line is the event's name, then its fields.
     public init(
-        threshold: Level = .info, _ sink: @escaping @Sendable (Level, String) -> Void
+        threshold: Level = .info, counts: LogCounts = LogCounts(),
+        _ sink: @escaping @Sendable (Level, String) -> Void
     ) {
         chosen = ChosenLevel(threshold)
+        self.counts = counts
         self.sink = sink
     }
 
@@ -63,6 +87,7 @@ public struct EventLog: Sendable {
     public func write(_ level: Level, _ event: Event, _ fields: @autoclosure () -> String = "") {
         guard level >= threshold else { return }
         let fields = fields()
+        counts.add(level)
         sink(level, fields.isEmpty ? "\(event.name)" : "\(event.name) \(fields)")
     }
 

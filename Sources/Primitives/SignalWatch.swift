@@ -31,6 +31,16 @@ public enum SignalWatch {
         }
     }
 
+    /// Waits for the next of the held signals, for so long at most; nil if none came.
+    public static func next(withinNanoseconds nanoseconds: UInt64) -> StopSignal? {
+        var time = timespec()
+        time.tv_sec = Int(nanoseconds / 1_000_000_000)
+        time.tv_nsec = Int(nanoseconds % 1_000_000_000)
+        // SAFETY: a local set and a local time, for the call only.
+        let number = unsafe withHeldSet { set in unsafe sigtimedwait(set, nil, &time) }
+        return StopSignal(rawValue: number)
+    }
+
     @unsafe private static func withHeldSet<R>(
         _ body: (UnsafePointer<sigset_t>) -> R
     ) -> R {

@@ -82,6 +82,25 @@ public struct Listener: Sendable {
         return listener
     }
 
+    /// Takes over a socket that listens already, which the process was started with. The file of a
+    /// unix socket stays whose it is.
+    public static func adopt(descriptor: Int32) throws(SocketError) -> Listener {
+        let socket = Socket(descriptor: descriptor)
+        let name = "descriptor \(descriptor)"
+        guard let kind = socket.value(SOL_SOCKET, SO_TYPE) else {
+            throw .failed(call: "getsockopt", address: name, errno: errno)
+        }
+        guard kind == curing_stream, socket.value(SOL_SOCKET, SO_ACCEPTCONN) == 1,
+            let address = SocketAddress.local(of: socket)
+        else { throw .notListening(name) }
+        _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+        if address.port != nil {
+            try socket.set(SOL_SOCKET, SO_KEEPALIVE, 1, address)
+            try socket.set(Int32(IPPROTO_TCP), TCP_NODELAY, 1, address)
+        }
+        return Listener(socket: socket, address: address, file: nil)
+    }
+
     /// Closes the socket, and removes the file of a unix socket if it is still this one's.
     public func close() {
         if case .unix(let path) = address, let file, FileIdentity(path: path) == file {

@@ -87,14 +87,7 @@ public struct Socket: BitwiseCopyable, Equatable, Sendable {
     }
 
     /// Whether small segments go out at once (TCP only; false for others).
-    public var isWithoutDelay: Bool {
-        var value: Int32 = 0
-        var count = socklen_t(MemoryLayout<Int32>.size)
-        // SAFETY: a local of the size that is passed.
-        let code = unsafe getsockopt(
-            descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &value, &count)
-        return code == 0 && value != 0
-    }
+    public var isWithoutDelay: Bool { value(Int32(IPPROTO_TCP), TCP_NODELAY) ?? 0 != 0 }
 
     /// Tells the peer that nothing more will come; receiving goes on.
     public func endSending() { _ = Glibc.shutdown(descriptor, Int32(SHUT_WR)) }
@@ -110,6 +103,15 @@ public struct Socket: BitwiseCopyable, Equatable, Sendable {
     public func close() { _ = Glibc.close(descriptor) }
 
     // MARK: For this module
+
+    /// An option that is a number; nil, and an errno, if the socket has none such.
+    func value(_ level: Int32, _ name: Int32) -> Int32? {
+        var value: Int32 = 0
+        var count = socklen_t(MemoryLayout<Int32>.size)
+        // SAFETY: a local of the size that is passed.
+        let code = unsafe getsockopt(descriptor, level, name, &value, &count)
+        return code == 0 ? value : nil
+    }
 
     static func open(_ address: SocketAddress, flags: Int32 = 0) throws(SocketError) -> Socket {
         let type = curing_stream | curing_close_on_exec | flags

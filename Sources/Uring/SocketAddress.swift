@@ -15,6 +15,8 @@ public enum SocketError: Error, Equatable, Sendable, CustomStringConvertible {
     case failed(call: String, address: String, errno: Int32)
     /// Someone answers on this unix socket.
     case occupied(path: String)
+    /// A descriptor that was handed to the process is no stream socket that listens.
+    case notListening(String)
     /// The path names something that is not a socket, so it is left alone.
     case notSocket(path: String)
     /// A unix socket's path has at most `SocketAddress.pathBytesMax` bytes, and at least one.
@@ -27,6 +29,7 @@ public enum SocketError: Error, Equatable, Sendable, CustomStringConvertible {
         case .failed(let call, let address, let code):
             "\(call) \(address): \(SystemError.text(code))"
         case .occupied(let path): "another process listens on \(path)"
+        case .notListening(let name): "\(name) is no stream socket that listens"
         case .notSocket(let path): "\(path) exists and is not a socket"
         case .pathLength(let path):
             "\"\(path)\" is empty or longer than \(SocketAddress.pathBytesMax) bytes"

@@ -7,9 +7,43 @@ internal import Primitives
 internal import Server
 
 /// Why the command line, the environment or the file cannot be used: one line.
-struct UsageError: Error {
+struct UsageError: Error, CustomStringConvertible {
     let line: String
     init(_ line: String) { self.line = line }
+    var description: String { line }
+}
+
+/// What a process was started with; the settings are made of it, and of the file, each time they
+/// are asked for.
+struct CommandOrigin: Sendable {
+    let arguments: [String]
+    let environment: [String: String]
+    let processID = getpid()
+    /// Later the process may be another user's.
+    let isRoot = Account.isRoot
+
+    init(_ arguments: [String], _ environment: [String: String]) {
+        self.arguments = arguments
+        self.environment = environment
+    }
+
+    func plan() throws(UsageError) -> Plan {
+        let expansion = try Arguments.expand(arguments)
+        let flags: Flags
+        do {
+            flags = try Flags.parse(expansion.arguments)
+        } catch {
+            throw UsageError("\(Flags.message(for: error)) (brim -h lists what there is)")
+        }
+        let layers = try Layers(flags: flags, environment: environment)
+        var plan = try Resolution(
+            layers: layers, environment: environment, isRoot: isRoot,
+            inherited: try Activation.sockets(environment, processID: processID)
+        ).plan()
+        plan.warnings.insert(contentsOf: expansion.warnings + layers.warnings, at: 0)
+        plan.hasFile = layers.hasFile
+        return plan
+    }
 }
 
 enum Command {
@@ -30,11 +64,10 @@ enum Command {
                 print("brim \(Version.number)")
                 return 0
             }
-            let layers = try Layers(flags: flags, environment: environment)
-            var plan = try Resolution(layers: layers, environment: environment).plan()
-            plan.warnings.insert(contentsOf: expansion.warnings + layers.warnings, at: 0)
+            let origin = CommandOrigin(arguments, environment)
+            let plan = try origin.plan()
             if flags.probe { return Probe.run(plan.settings) }
-            return flags.checkConfig ? show(plan) : serve(plan)
+            return flags.checkConfig ? show(plan) : serve(plan, origin)
         } catch let error as UsageError {
             complain(error.line)
             return usageExitCode
@@ -59,8 +92,11 @@ enum Command {
         return 0
     }
 
-    private static func serve(_ plan: Plan) -> Int32 {
-        if plan.settings.isDaemon {
+    private static func serve(_ plan: Plan, _ origin: CommandOrigin) -> Int32 {
+        var host = Host()
+        host.manager = ServiceManager(environment: origin.environment, processID: getpid())
+        for name in Activation.variables { EnvironmentVariables.remove(name) }
+        if plan.settings.host.isDaemon {
             // Before there is any thread. As with memcached, what the log says is lost unless -v
             // is given.
             guard daemon(1, plan.settings.verbosity > 0 ? 1 : 0) == 0 else {
@@ -68,13 +104,20 @@ enum Command {
                 return 71
             }
         }
-        let events = EventLog.onStandardError(verbosity: plan.settings.verbosity)
+        let output = LogOutput(
+            plan.settings.host.logFormat, journal: origin.environment["JOURNAL_STREAM"])
+        let events = EventLog.onStandardError(output, verbosity: plan.settings.verbosity)
         for warning in plan.warnings {
             events.warning(.settingsWarning, "text=\(quoted: warning)")
         }
-        return Daemon.run(settings: plan.settings, events: events) {
+        if plan.hasFile { host.settingsAgain = { try origin.plan().settings } }
+        host.adopt = { output.choose($0.host.logFormat) }
+        host.tick = { output.tick() }
+        let code = Daemon.run(settings: plan.settings, events: events, host: host) {
             try AdminServer.start(listeners: $0, shared: $1, events: $2)
         }
+        output.tick(all: true)
+        return code
     }
 
     private static func complain(_ text: String) {

@@ -39,7 +39,8 @@ struct Flags: ParsableCommand {
     @Option(
         name: [.customShort("m"), .customLong("memory-limit")],
         help: ArgumentHelp(
-            "Memory of the process, in MiB unless it ends in k, m or g. (default: 256)",
+            "Memory of the process, in MiB unless it ends in k, m or g, or in % (of the"
+                + " container's or the machine's). (default: 256)",
             valueName: "size"))
     var memoryLimit: String?
 
@@ -200,6 +201,22 @@ struct Flags: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
+            "At a stop, serve on for so long while /readyz says no. (default: 0)",
+            valueName: "seconds"))
+    var drainDelay: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "At a stop, wait so long for a peer in the middle of a request. (default: 0.3)",
+            valueName: "seconds"))
+    var drainTimeout: String?
+
+    @Option(
+        help: ArgumentHelp("text, json or logfmt. (default: text)", valueName: "format"))
+    var logFormat: String?
+
+    @Option(
+        help: ArgumentHelp(
             "File of settings; flags and BRIM_… variables go before it.", valueName: "file"))
     var config: String?
 
@@ -252,6 +269,9 @@ struct Flags: ParsableCommand {
         texts[.adminTokenFile] = adminTokenFile
         texts[.adminHosts] = adminHosts
         texts[.adminMetricsAuth] = adminMetricsAuth ? "true" : nil
+        texts[.drainDelay] = drainDelay
+        texts[.drainTimeout] = drainTimeout
+        texts[.logFormat] = logFormat
         return texts
     }
 }

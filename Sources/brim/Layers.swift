@@ -46,6 +46,9 @@ struct Layers {
         self.layers = layers
     }
 
+    /// Whether a file is one of them: the others stay as they are while the process lives.
+    var hasFile: Bool { layers.count > 2 }
+
     /// What the first layer that knows `name` says.
     func choice(_ name: SettingName) throws(UsageError) -> Choice? {
         for (rank, layer) in layers.enumerated() {

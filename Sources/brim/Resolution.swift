@@ -7,14 +7,29 @@ internal import Server
 struct Plan {
     var settings: Settings
     var warnings: [String]
+    var hasFile = false
 }
 
 struct Resolution {
     let layers: Layers
     let environment: [String: String]
+    /// Whether the process was started by root.
+    let isRoot: Bool
+    let inherited: [InheritedSocket]
+    private let system = SystemMemory()
+
+    init(
+        layers: Layers, environment: [String: String], isRoot: Bool, inherited: [InheritedSocket]
+    ) {
+        self.layers = layers
+        self.environment = environment
+        self.isRoot = isRoot
+        self.inherited = inherited
+    }
 
     func plan() throws(UsageError) -> Plan {
         var settings = Settings()
+        settings.host = try readHost()
         try readNetwork(&settings)
         try readLimits(&settings)
         var warnings = try readUser(&settings)
@@ -23,6 +38,12 @@ struct Resolution {
         do {
             let checked = try settings.checked()
             warnings += checked.warnings
+            let chosen = checked.settings
+            if let warning = system.warning(
+                memoryBytes: chosen.memoryBytes, workers: chosen.workers)
+            {
+                warnings.append(warning)
+            }
             return Plan(settings: checked.settings, warnings: warnings)
         } catch {
             throw fault(error.setting, try layers.choice(error.setting), error.allowed)
@@ -47,6 +68,7 @@ struct Resolution {
         port: UInt16, hasSocket: Bool
     ) throws(UsageError) -> [ListenAddress] {
         guard let choice = try layers.choice(.listen) else {
+            if inherited.contains(where: { !$0.isAdmin }) { return [] }
             return hasSocket || port == 0 ? [] : [ListenAddress(host: "127.0.0.1", port: port)]
         }
         var addresses: [ListenAddress] = []
@@ -64,10 +86,11 @@ struct Resolution {
     }
 
     private func readLimits(_ settings: inout Settings) throws(UsageError) {
-        let memory = "a size in MiB, or with k, m, g"
-        if let bytes = try value(.memoryLimit, memory, { Values.size($0, unit: 1 << 20) }) {
-            settings.memoryBytes = bytes
+        let memory = "a size in MiB, or with k, m, g, or 1% to 100%"
+        let bytes = try value(.memoryLimit, memory) {
+            system.share($0) ?? Values.size($0, unit: 1 << 20)
         }
+        settings.memoryBytes = bytes ?? settings.memoryBytes
         if let bytes = try value(.maxItemSize, "1k to 512m", { Values.size($0, unit: 1) }) {
             settings.itemBytesMax = bytes
         }
@@ -85,7 +108,6 @@ struct Resolution {
             try count(.winTimeout, Settings.winTimeoutSecondsRange) ?? 0
         settings.verbosity = try count(.verbose, Settings.verbosityRange) ?? 0
         settings.isCasDisabled = try value(.disableCas, "true or false", Values.flag) ?? false
-        settings.isDaemon = try value(.daemon, "true or false", Values.flag) ?? false
         if try value(.enableShutdown, "true or false", Values.flag) ?? false {
             settings.allowed.insert(.shutdown)
         }
@@ -143,9 +165,32 @@ struct Resolution {
         return admin
     }
 
+    private func readHost() throws(UsageError) -> HostSettings {
+        var host = HostSettings()
+        host.inherited = inherited
+        // Sockets that are given take the place of those that are named; both would be a mistake.
+        for socket in inherited {
+            let names: [SettingName] = socket.isAdmin ? [.adminListen] : [.listen, .unixSocket]
+            for name in names {
+                guard let choice = try layers.choice(name) else { continue }
+                throw fault(name, choice, "none: the service manager gives the sockets")
+            }
+        }
+        host.isDaemon = try value(.daemon, "true or false", Values.flag) ?? false
+        host.drainDelaySeconds =
+            try count(.drainDelay, HostSettings.drainDelaySecondsRange) ?? host.drainDelaySeconds
+        host.drainTimeoutMilliseconds =
+            try value(.drainTimeout, "0 to 3600 seconds, as 2 or 0.3", Values.milliseconds)
+            ?? host.drainTimeoutMilliseconds
+        host.logFormat =
+            try value(.logFormat, "text, json, logfmt") { LogFormat(rawValue: $0) }
+            ?? host.logFormat
+        return host
+    }
+
     private func readUser(_ settings: inout Settings) throws(UsageError) -> [String] {
         guard let choice = try layers.choice(.user) else {
-            return Account.isRoot
+            return isRoot
                 ? ["running as root: name another user with -u to give that up after binding"]
                 : []
         }
@@ -153,13 +198,13 @@ struct Resolution {
         let found = Account(named: choice.text) ?? number.flatMap { Account(userID: $0) }
         guard let account = found else {
             // Container set-ups name users that exist in the image, and start as somebody else.
-            guard Account.isRoot else {
+            guard isRoot else {
                 return ["user \(choice.text) ignored: not started as root"]
             }
             throw fault(.user, choice, "a user of this system")
         }
         settings.user = account.name
-        guard !Account.isRoot, account != Account.current() else { return [] }
+        guard !isRoot, account != Account.current() else { return [] }
         return ["user \(account.name) ignored: not started as root"]
     }
 
@@ -191,7 +236,7 @@ struct Resolution {
         // systemd gives a list when a unit names several directories.
         let state = environment["STATE_DIRECTORY"]?.split(separator: ":").first
         if let state { return String(state) }
-        let switched = Account.isRoot ? user.flatMap { Account(named: $0) } : nil
+        let switched = isRoot ? user.flatMap { Account(named: $0) } : nil
         if let switched, switched.userID != 0 { return try below(home: switched.home) }
         if let base = environment["XDG_STATE_HOME"], base.hasPrefix("/") { return base + "/brim" }
         return try below(home: environment["HOME"] ?? Account.current()?.home ?? "")

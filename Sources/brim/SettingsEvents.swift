@@ -6,4 +6,7 @@ internal import Primitives
 extension Event {
     /// A setting was changed, has no effect, or deserves a second look. `text`.
     static let settingsWarning = Event("settings.warning")
+
+    /// Standard error did not take some of the log. `lines`.
+    static let logDropped = Event("log.dropped")
 }

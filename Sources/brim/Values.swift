@@ -11,6 +11,17 @@ enum Values {
         return Int(text)
     }
 
+    /// Seconds with up to three decimals, up to an hour.
+    static func milliseconds(_ text: String) -> Int? {
+        let parts = text.split(separator: ".", omittingEmptySubsequences: false)
+        let decimals = parts.count == 2 ? String(parts[1]) : "0"
+        guard parts.count <= 2, decimals.count <= 3, let seconds = count(String(parts[0])),
+            let rest = count(decimals + String(repeating: "0", count: 3 - decimals.count)),
+            seconds <= 3600, seconds * 1000 + rest <= 3_600_000
+        else { return nil }
+        return seconds * 1000 + rest
+    }
+
     static func octal(_ text: String) -> UInt32? {
         guard text.utf8.allSatisfy({ $0 >= 48 && $0 <= 55 }) else { return nil }
         return UInt32(text, radix: 8)

@@ -87,6 +87,10 @@ private let accepted: [FlagCase] = [
         "--admin-listen [::1]:1 --admin-listen=unix:/a,*:2", "admin-listen",
         "[::1]:1,0.0.0.0:2,unix:/a"),
     FlagCase("--admin-metrics-auth", "admin-metrics-auth", "true"),
+    FlagCase("--drain-delay 3600", "drain-delay", "3600"),
+    FlagCase("--drain-timeout 0.05", "drain-timeout", "0.05"),
+    FlagCase("--drain-timeout 3600", "drain-timeout", "3600"),
+    FlagCase("--log-format logfmt", "log-format", "logfmt"),
     FlagCase("", "engine", "auto"),
     FlagCase("--engine=epoll", "engine", "epoll"),
     FlagCase("--engine io_uring", "engine", "io_uring"),
@@ -229,11 +233,9 @@ private let refused: [FaultCase] = [
                 "max-item-size", "listen-backlog", "max-reqs-per-event", "user", "pidfile",
                 "verbose", "disable-cas", "daemon", "enable-shutdown", "disable-flush-all",
                 "disable-dumping", "disable-evictions", "disable-watch", "protocol", "auth-file",
-                "enable-sasl",
-                "store", "store-size",
-                "durability", "flush-interval", "idle-timeout", "win-timeout", "engine",
-                "admin-listen",
-                "admin-token-file", "admin-hosts", "admin-metrics-auth",
+                "enable-sasl", "store", "store-size", "durability", "flush-interval",
+                "idle-timeout", "win-timeout", "engine", "admin-listen", "admin-token-file",
+                "admin-hosts", "admin-metrics-auth", "drain-delay", "drain-timeout", "log-format",
             ])
     }
 

@@ -50,6 +50,9 @@ private let whole = """
     admin-token-file: /etc/brim/token
     admin-hosts: Cache.example, other
     admin-metrics-auth: true
+    drain-delay: 5
+    drain-timeout: 1.50
+    log-format: json
 
     """
 
@@ -88,6 +91,9 @@ private let wholeReport = """
     admin-token-file /etc/brim/token
     admin-hosts cache.example,other
     admin-metrics-auth true
+    drain-delay 5
+    drain-timeout 1.5
+    log-format json
 
     """
 

@@ -62,6 +62,12 @@ private struct Row {
             used.insert(name)
             #expect(table[name]?.level == level, "\(name)")
         }
+        // The log says itself what it could not write.
+        for match in text.matches(of: /LogRecord\(\.(\w+), "\\\(Event\.(\w+)\.name\)/) {
+            guard let name = declared[String(match.2)] else { continue }
+            used.insert(name)
+            #expect(table[name]?.level == String(match.1), "\(name)")
+        }
         #expect(used == Set(declared.values))
     }
 

@@ -12,7 +12,7 @@ enum Exceptions {
         "Store.StoreStatistics": 57,
         "Load.RunWorker": 33,
         // One for each flag of the command line.
-        "brim.Flags": 41,
+        "brim.Flags": 44,
     ]
 
     /// Words that comments name and that are no names of the code.

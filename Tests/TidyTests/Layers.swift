@@ -26,7 +26,7 @@ enum Layers {
         "brim": [
             "Admin", "Server", "Store", "Uring", "Primitives", "Glibc", "ArgumentParser",
             "Configuration",
-            "Logging", "Foundation", "FoundationEssentials",
+            "Logging", "Synchronization", "Foundation", "FoundationEssentials",
         ],
         "Load": ["Memcache", "Uring", "Primitives", "Glibc", "Synchronization", "Histogram"],
         "micro": ["Store", "SegmentLog", "Memcache", "Primitives", "Glibc"],

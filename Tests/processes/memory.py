@@ -17,6 +17,8 @@ class _Watch:
 
     def __init__(self, server):
         self.server, self.most, self.stop = server, 0, threading.Event()
+        #: With the pages of files, as ps shows it.
+        self.resident = 0
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
 
@@ -24,14 +26,18 @@ class _Watch:
         while not self.stop.wait(0.02):
             try:
                 self.most = max(self.most, self.server.status("RssAnon"))
+                self.resident = max(self.resident, self.server.status("VmRSS"))
             except OSError:
                 return
 
     def check(self, allowed_mib=LIMIT_MIB + FIXED_MIB):
         self.stop.set()
         self.thread.join(5)
-        print(f"at most {self.most / 1024:.1f} MiB of {allowed_mib}")
+        print(f"at most {self.most / 1024:.1f} MiB of {allowed_mib}"
+              f", resident {self.resident / 1024:.1f} MiB")
         assert self.most <= allowed_mib * 1024, f"{self.most / 1024:.1f} MiB"
+        # What the executable itself has in memory is in it, and the mapped file.
+        assert self.resident <= (LIMIT_MIB + 64) * 1024, f"{self.resident / 1024:.1f} MiB"
 
 
 _noise = os.urandom(1 << 21)

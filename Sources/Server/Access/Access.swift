@@ -44,8 +44,9 @@ public final class Access: Sendable {
         credentials = Mutex((try? Credentials(text)) ?? Credentials())
     }
 
-    /// Reads the file again. Nil if all is well, or why the old credentials stay.
-    func reread() -> String? {
+    /// Reads the file again, or the one that has taken its place. Nil if all is well, or why the
+    /// old credentials stay.
+    func reread(path: String?) -> String? {
         guard let path, let buffer else { return nil }
         do {
             let read = try Self.read(path, buffer)

@@ -81,6 +81,7 @@ extension Worker where Network: ~Copyable {
             return
         }
         resetForTurn(slot)
+        if isDraining, !connections[slot].hasEnded { endReceiving(slot) }
         if connections[slot].changeOffset >= 0 { deferChanges(slot) }
         send(slot)
         trimInput(slot)

@@ -423,7 +423,7 @@ extension Worker where Network: ~Copyable {
     /// While stopping: a peer that takes nothing, or sends half a value, is not waited for.
     private mutating func endUnwilling() {
         for slot in 0..<slotsUsed where connections[slot].phase == .open {
-            guard quietSince(slot, longerThan: ServerLimits.drainStallNanosecondsMax) != nil
+            guard quietSince(slot, longerThan: shared.drainTimeoutNanoseconds) != nil
             else { continue }
             close(slot, .closedDraining)
         }

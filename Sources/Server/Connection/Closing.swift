@@ -100,12 +100,16 @@ extension Worker where Network: ~Copyable {
     mutating func tick() {
         expireReads()
         for slot in watched { checkDeadlines(slot) }
-        if isDraining, now.nanoseconds >= drainDeadline {
-            for slot in 0..<slotsUsed where connections[slot].phase == .open {
-                close(slot, .closedDraining)
-            }
+        if isDraining, now.nanoseconds >= drainDeadline { endAll() }
+        let idleSeconds = shared.tuning[.idleTimeoutSeconds] ?? configuration.idleTimeoutSeconds
+        if idleSeconds > 0 { kickIdle(afterSeconds: idleSeconds) }
+    }
+
+    /// While stopping: nobody is waited for any more.
+    mutating func endAll() {
+        for slot in 0..<slotsUsed where connections[slot].phase == .open {
+            close(slot, .closedDraining)
         }
-        if configuration.idleTimeoutSeconds > 0 { kickIdle() }
     }
 
     private mutating func checkDeadlines(_ slot: Int) {
@@ -159,8 +163,8 @@ extension Worker where Network: ~Copyable {
         return connections[slot].pace.paidUntil
     }
 
-    private mutating func kickIdle() {
-        let limit = UInt64(configuration.idleTimeoutSeconds) * 1_000_000_000
+    private mutating func kickIdle(afterSeconds seconds: Int) {
+        let limit = UInt64(seconds) * 1_000_000_000
         for _ in 0..<min(slotsUsed, ServerLimits.idleScanMax) {
             idleCursor = idleCursor + 1 < slotsUsed ? idleCursor + 1 : 0
             let slot = idleCursor
@@ -179,10 +183,15 @@ extension Worker where Network: ~Copyable {
     /// Receives no more; answers what has arrived, then closes.
     mutating func drain() {
         isDraining = true
-        drainDeadline = now.nanoseconds &+ ServerLimits.drainNanosecondsMax
-        for slot in 0..<slotsUsed where connections[slot].phase == .open {
-            connections[slot].hasEnded = true
-            markTouched(slot)
-        }
+        drainDeadline =
+            now.nanoseconds
+            &+ max(ServerLimits.drainNanosecondsMax, shared.drainTimeoutNanoseconds)
+        for slot in 0..<slotsUsed where connections[slot].phase == .open { markTouched(slot) }
+    }
+
+    /// While stopping: receives no more, unless a request is half here.
+    mutating func endReceiving(_ slot: Int) {
+        guard connections[slot].requests > 0 || !connections[slot].isInRequest else { return }
+        connections[slot].hasEnded = true
     }
 }

@@ -225,6 +225,11 @@ struct Connection: BitwiseCopyable {
         !isBehind && !owesLineEnd && !listing.isActive && firstPart == nobody && wait == .nothing
     }
 
+    /// Whether its peer has sent a part of a request, and owes the rest.
+    var isInRequest: Bool {
+        stagingPhase == .filling || stagingPhase == .lineEnd || isPartial && inputBytes > 0
+    }
+
     /// Whether it waits for a command, so that it may be idle.
     var isAwaitingCommand: Bool { isSettled && stagingPhase == .none && swallow == 0 }
 

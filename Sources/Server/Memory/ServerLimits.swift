@@ -76,8 +76,6 @@ enum ServerLimits {
     static let wantedBlocksNanosecondsMax: UInt64 = 500_000_000
     /// How long requests wait for blocks before one is closed that is slow, but not still.
     static let dryPoolNanosecondsMax: UInt64 = 3_000_000_000
-    /// How long a stopping worker waits for a peer that takes nothing.
-    static let drainStallNanosecondsMax: UInt64 = 300_000_000
     /// Between two looks at those who are in the way of others.
     static let alarmNanoseconds: UInt64 = 100_000_000
     /// How long a value may have had its place before it is judged by how fast it comes.

@@ -19,6 +19,7 @@ extension SharedState {
         addLatency(to: &own)
         addLoop(to: &own)
         addStore(storeStatistics(), to: &own)
+        addOperation(to: &own)
         return process.families + own.families
     }
 

@@ -23,6 +23,8 @@ public struct AdminSettings: Sendable, Equatable {
 public protocol AdminPort: Sendable {
     /// Ends all connections and returns.
     func stop()
+    /// Takes over hosts, the token and who needs it; nil, or why the old token stays.
+    func adopt(_ settings: AdminSettings) -> String?
 }
 
 /// Starts serving on sockets that listen already, and takes them over.

@@ -37,18 +37,15 @@ public enum Daemon {
         }
     }
 
-    /// How long stopping may take, all of it.
-    private static let stopNanosecondsMax: UInt64 = 4_500_000_000
-
     /// Serves until a signal ends it; returns the exit code of the process. Main thread only.
     ///
     /// `admin` starts what serves the admin addresses, if there are any.
     public static func run(
-        settings: Settings, events: EventLog, admin: AdminStarter? = nil
+        settings: Settings, events: EventLog, host: Host = Host(), admin: AdminStarter? = nil
     ) -> Int32 {
         SignalWatch.hold()
         do {
-            try serve(settings, events, admin)
+            try serve(settings, events, host, admin)
             return 0
         } catch {
             events.error(.serverFailed, error.fields)
@@ -57,7 +54,7 @@ public enum Daemon {
     }
 
     private static func serve(
-        _ settings: Settings, _ events: EventLog, _ admin: AdminStarter?
+        _ settings: Settings, _ events: EventLog, _ host: Host, _ admin: AdminStarter?
     ) throws(Failure) {
         let limit = DescriptorLimit.raise(toFit: settings.connectionsMax)
         if !limit.isEnough {
@@ -67,14 +64,14 @@ public enum Daemon {
                     + " connections=\(limit.connectionsMax)")
         }
         if let ring = try makeKernelRing(settings, events) {
-            try serve(settings, events, admin, ring)
+            try serve(settings, events, host, admin, ring)
         } else {
-            try serve(settings, events, admin, try makePollRing())
+            try serve(settings, events, host, admin, try makePollRing())
         }
     }
 
     private static func serve<Control: SystemRing & ~Copyable>(
-        _ settings: Settings, _ events: EventLog, _ admin: AdminStarter?,
+        _ settings: Settings, _ events: EventLog, _ host: Host, _ admin: AdminStarter?,
         _ ring: consuming Control
     ) throws(Failure) {
         let access = try openAccess(settings, events)
@@ -87,7 +84,7 @@ public enum Daemon {
         let store = try openStore(settings, memory, events)
         var server = try Server<Control>(
             settings: settings, events: events, memory: memory, store: store, access: access,
-            listeners: listeners, ring: ring)
+            listeners: listeners, ring: ring, host: host)
         try server.start()
         let pidFile = try writePidFile(settings)
         let port = try server.startAdmin(admin, adminListeners)
@@ -95,8 +92,7 @@ public enum Daemon {
         let failure = server.serve()
         pidFile?.remove()
         port?.stop()
-        let isCommitted = server.stop(
-            deadline: Clock.monotonicNanoseconds() + stopNanosecondsMax)
+        let isCommitted = server.stop()
         if let failure { throw failure }
         guard isCommitted else {
             throw Failure(
@@ -138,6 +134,9 @@ public enum Daemon {
         var listeners: [Listener] = []
         let backlog = Int32(clamping: settings.backlog)
         do {
+            for given in settings.host.inherited where !given.isAdmin {
+                listeners.append(try Listener.adopt(descriptor: given.descriptor))
+            }
             for address in settings.listenAddresses {
                 let endpoint = Endpoint(host: address.host, port: address.port)
                 for resolved in try SocketAddress.resolve(endpoint, defaultPort: address.port) {
@@ -181,6 +180,9 @@ public enum Daemon {
     private static func listenForAdmin(_ settings: Settings) throws(Failure) -> [Listener] {
         var listeners: [Listener] = []
         do {
+            for given in settings.host.inherited where given.isAdmin {
+                listeners.append(try Listener.adopt(descriptor: given.descriptor))
+            }
             for address in settings.admin.addresses {
                 let endpoint = Endpoint(host: address.host, port: address.port)
                 for resolved in try SocketAddress.resolve(endpoint, defaultPort: address.port) {

@@ -19,13 +19,16 @@ struct Server<Control: SystemRing & ~Copyable>: ~Copyable {
     private let controlWaker: Waker
     private let stopOrder: AtomicWord32
     private let vote: EngineVote?
+    private let host: Host
+    private let reloader: Reloader
+    private var heartbeat: Heartbeat?
     private var ring: Control?
     private var acceptor: Acceptor<Control>?
     private var wakers: [Waker] = []
 
     init(
         settings: Settings, events: EventLog, memory: ServerMemory, store: TieredStore,
-        access: Access, listeners: [Listener], ring: consuming Control
+        access: Access, listeners: [Listener], ring: consuming Control, host: Host
     ) throws(Daemon.Failure) {
         let controlWaker = ring.waker
         let shared: SharedState
@@ -55,9 +58,19 @@ struct Server<Control: SystemRing & ~Copyable>: ~Copyable {
         self.controlWaker = controlWaker
         self.stopOrder = stopOrder
         self.vote = vote
+        self.host = host
+        reloader = Reloader(host: host, shared: shared, events: events) {
+            store.withhold(bytes: $0)
+        }
+        let reloader = reloader
+        shared.enable(
+            OperatorOrders(reload: { reloader.reload() }, flush: { store.flushAll() }))
         self.ring = consume ring
         acceptor = nil
     }
+
+    /// How long stopping may take besides the time that peers are given.
+    static var stopNanosecondsMax: UInt64 { 4_200_000_000 }
 
     // MARK: Starting
 
@@ -118,35 +131,12 @@ struct Server<Control: SystemRing & ~Copyable>: ~Copyable {
         }
     }
 
-    /// Waits for signals on a thread of its own; TERM, INT and USR1 order a stop.
+    /// Waits for signals on a thread of its own.
     private func watchSignals() throws(ThreadError) {
-        let stopOrder = stopOrder
-        let waker = controlWaker
-        let events = events
-        let shared = shared
-        _ = try Thread(name: "brim-signals") {
-            while true {
-                let signal = SignalWatch.next()
-                if signal == .hangup {
-                    Self.reread(shared.access, events)
-                    continue
-                }
-                events.info(
-                    .serverStopping, "signal=\(signal) connections=\(shared.connectionCount)")
-                stopOrder.storeRelease(1)
-                waker.wake()
-            }
-        }
-    }
-
-    /// What a hangup is for.
-    private static func reread(_ access: Access, _ events: EventLog) {
-        guard access.hasFile else { return events.info(.hangupIgnored) }
-        if let reason = access.reread() {
-            events.warning(.credentialsKept, "reason=\(quoted: reason)")
-        } else {
-            events.info(.credentialsRead)
-        }
+        let watch = StopWatch(
+            events: events, shared: shared, reloader: reloader, manager: host.manager,
+            stopOrder: stopOrder, waker: controlWaker)
+        _ = try Thread(name: "brim-signals") { watch.run() }
     }
 
     /// Starts what serves the admin addresses, once everything that it shows is there.
@@ -155,15 +145,18 @@ struct Server<Control: SystemRing & ~Copyable>: ~Copyable {
     ) throws(Daemon.Failure) -> (any AdminPort)? {
         guard let admin, !listeners.isEmpty else { return nil }
         do {
-            return try admin(listeners, shared, events)
+            let port = try admin(listeners, shared, events)
+            reloader.attach(port)
+            return port
         } catch {
             throw Daemon.Failure(line: "\(error)", exitCode: Daemon.ExitCode.system)
         }
     }
 
     /// Says where and how it serves.
-    func announce() {
-        shared.phase = .serving
+    mutating func announce() {
+        // A stop may have been ordered meanwhile.
+        _ = shared.changePhase(from: .starting, to: .serving)
         let places = listeners.map { "\($0.address)" }.joined(separator: ", ")
         let facts = shared.facts.current
         events.info(
@@ -178,6 +171,13 @@ struct Server<Control: SystemRing & ~Copyable>: ~Copyable {
                 // Scripts that were written for releases without events wait for these words.
                 + " text=\"now ready: brim \(Version.number) on \(places),"
                 + " workers=\(settings.workers)\"")
+        if shared.phase == .serving { host.manager.ready("serving on \(places)") }
+        guard let limit = host.manager.watchdogMicroseconds else { return }
+        if limit < Heartbeat.microsecondsMin {
+            events.warning(.watchdogShort, "microseconds=\(limit)")
+        }
+        heartbeat = Heartbeat(
+            limitMicroseconds: limit, turns: shared.turnCounts, at: Clock.monotonicNanoseconds())
     }
 
     // MARK: Serving
@@ -186,9 +186,14 @@ struct Server<Control: SystemRing & ~Copyable>: ~Copyable {
     mutating func serve() -> Daemon.Failure? {
         let stopOrder = stopOrder
         let fates = fates
+        let (shared, host) = (shared, host)
+        var heartbeat = heartbeat
         do {
             try acceptor?.run {
-                stopOrder.loadAcquire() == 1 || fates.failure != nil
+                let now = Clock.monotonicNanoseconds()
+                if heartbeat?.isDue(shared.turnCounts, at: now) == true { host.manager.alive() }
+                host.tick()
+                return stopOrder.loadAcquire() == 1 || fates.failure != nil
             }
         } catch {
             return Daemon.Failure(line: error.explanation, exitCode: Daemon.ExitCode.software)
@@ -202,11 +207,13 @@ struct Server<Control: SystemRing & ~Copyable>: ~Copyable {
     /// Stops accepting, lets the workers answer what has arrived, then commits.
     ///
     /// - Returns: whether everything that was written is on disk, if there is one.
-    mutating func stop(deadline: UInt64) -> Bool {
+    mutating func stop() -> Bool {
         let fates = fates
+        let (shared, manager, wakers) = (shared, host.manager, wakers)
         shared.phase = .stopping
         let begun = Clock.monotonicNanoseconds()
-        let workersDeadline = deadline - min(deadline, 1_500_000_000)
+        let deadline = begun + Self.stopNanosecondsMax + shared.drainTimeoutNanoseconds
+        let workersDeadline = deadline - 1_500_000_000
         for (mailbox, waker) in zip(shared.mailboxes, wakers) {
             mailbox.orderStop()
             mailbox.notify(waker)
@@ -214,8 +221,14 @@ struct Server<Control: SystemRing & ~Copyable>: ~Copyable {
         do {
             try acceptor?.stop()
             for (mailbox, waker) in zip(shared.mailboxes, wakers) { mailbox.notify(waker) }
+            var hasHurried = false
             try acceptor?.wait {
-                fates.haveEnded || Clock.monotonicNanoseconds() >= workersDeadline
+                manager.alive()
+                if shared.isHurried, !hasHurried {
+                    hasHurried = true
+                    for (mailbox, waker) in zip(shared.mailboxes, wakers) { mailbox.notify(waker) }
+                }
+                return fates.haveEnded || Clock.monotonicNanoseconds() >= workersDeadline
             }
         } catch {
             events.warning(.stopDisturbed, "reason=\(quoted: error.explanation)")

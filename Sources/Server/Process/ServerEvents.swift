@@ -45,7 +45,29 @@ extension Event {
     /// A hangup signal came; there is nothing to read again. No fields.
     static let hangupIgnored = Event("server.hangup_ignored")
 
+    /// The settings were read again. `changed` (names of those that hold now), `pending` (how many
+    /// wait for a restart).
+    static let settingsRead = Event("settings.read")
+
+    /// The settings were to be read again and cannot be: all stays as it was. `reason`.
+    static let settingsKept = Event("settings.kept")
+
+    /// A setting has another value now, which needs a restart. `setting`, `from`, `to`.
+    static let restartNeeded = Event("settings.restart_needed")
+
+    /// The admin token was read again. No fields.
+    static let tokenRead = Event("admin.token_read")
+
+    /// The file of the admin token cannot be used: the old token holds. `reason`.
+    static let tokenKept = Event("admin.token_kept")
+
+    /// The service manager kills sooner than workers can tell that they live. `microseconds`.
+    static let watchdogShort = Event("server.watchdog_short")
+
     // MARK: End
+
+    /// A second signal: nobody is waited for any more. No fields.
+    static let serverHurried = Event("server.hurried")
 
     /// A signal orders the server to stop. `signal`, `connections` (open ones).
     static let serverStopping = Event("server.stopping")

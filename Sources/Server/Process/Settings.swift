@@ -114,8 +114,6 @@ public struct Settings: Sendable, Equatable {
     public var verbosity = 0
     /// `-C`: no CAS is kept for anyone.
     public var isCasDisabled = false
-    /// `-d`: the command goes to the background before it serves.
-    public var isDaemon = false
     /// What else is obeyed.
     public var allowed: Allowed = []
     /// What is refused.
@@ -136,6 +134,7 @@ public struct Settings: Sendable, Equatable {
     public var winTimeoutSeconds = 0
     public var engine = EngineChoice.auto
     public var admin = AdminSettings()
+    public var host = HostSettings()
 
     /// The defaults, with no store: where it lies depends on the environment.
     public init() {}
@@ -178,6 +177,9 @@ public enum SettingName: String, Sendable, CaseIterable {
     case adminTokenFile = "admin-token-file"
     case adminHosts = "admin-hosts"
     case adminMetricsAuth = "admin-metrics-auth"
+    case drainDelay = "drain-delay"
+    case drainTimeout = "drain-timeout"
+    case logFormat = "log-format"
 }
 
 /// A setting that cannot be: which, and what would be allowed ("1 to 128").
@@ -229,6 +231,10 @@ extension Settings {
         try Self.check(.maxReqsPerEvent, requestsPerTurnMax, Self.requestsPerTurnRange)
         try Self.check(.idleTimeout, idleTimeoutSeconds, Self.idleTimeoutSecondsRange)
         try Self.check(.winTimeout, winTimeoutSeconds, Self.winTimeoutSecondsRange)
+        try Self.check(
+            .drainDelay, host.drainDelaySeconds, HostSettings.drainDelaySecondsRange)
+        guard HostSettings.drainTimeoutMillisecondsRange.contains(host.drainTimeoutMilliseconds)
+        else { throw SettingsError(.drainTimeout, allowed: "0 to 3600") }
         try Self.check(.verbose, verbosity, Self.verbosityRange)
         guard memoryBytes >= 0, memoryBytes <= Self.memoryBytesMax else {
             throw SettingsError(.memoryLimit, allowed: "at most \(Self.memoryBytesMax >> 30)g")
@@ -277,7 +283,8 @@ extension Settings {
     }
 
     private func checkNetwork() throws(SettingsError) {
-        guard unixSocketPath != nil || !listenAddresses.isEmpty else {
+        let isGivenSome = host.inherited.contains { !$0.isAdmin }
+        guard unixSocketPath != nil || !listenAddresses.isEmpty || isGivenSome else {
             throw SettingsError(.port, allowed: "1 to 65535, or 0 together with a unix socket")
         }
         guard listenAddresses.count <= Self.listenAddressesMax else {

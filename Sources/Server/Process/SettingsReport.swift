@@ -20,7 +20,7 @@ extension Settings {
             "pidfile \(pidFile ?? "-")",
             "verbose \(verbosity)",
             "disable-cas \(isCasDisabled)",
-            "daemon \(isDaemon)",
+            "daemon \(host.isDaemon)",
             "enable-shutdown \(allowed.contains(.shutdown))",
             "disable-flush-all \(refused.contains(.flushing))",
             "disable-dumping \(refused.contains(.dumping))",
@@ -48,6 +48,16 @@ extension Settings {
             "admin-token-file \(admin.tokenFile ?? "-")",
             "admin-hosts \(admin.hosts.isEmpty ? "-" : admin.hosts.joined(separator: ","))",
             "admin-metrics-auth \(admin.isMetricsAuthenticated)",
+            "drain-delay \(host.drainDelaySeconds)",
+            "drain-timeout \(Self.seconds(host.drainTimeoutMilliseconds))",
+            "log-format \(host.logFormat.rawValue)",
         ]
+    }
+
+    /// As it may be given: `2`, `0.3`.
+    private static func seconds(_ milliseconds: Int) -> String {
+        var digits = String(milliseconds % 1000 + 1000).dropFirst()
+        while digits.last == "0" { digits.removeLast() }
+        return "\(milliseconds / 1000)" + (digits.isEmpty ? "" : ".\(digits)")
     }
 }

@@ -66,6 +66,7 @@ final class Observers: Sendable {
     private static let watchersBit: UInt8 = 4
 
     var countsPrefixes: Bool { state.withLock { $0.countsPrefixes } }
+    var countsKeys: Bool { state.withLock { $0.countsKeys } }
 
     func counts(prefixes: Bool) {
         state.withLock {
@@ -173,17 +174,26 @@ final class Observers: Sendable {
 
     /// The most wanted first, with about how many requests each had.
     func addHotKeys(_ count: Int, to lines: inout StatisticsLines) {
+        for (name, requests) in mostWanted(count) {
+            lines.add(line: Array("STAT ".utf8) + name + Array(" \(requests)".utf8))
+        }
+    }
+
+    /// The same as texts: what is no UTF-8 is replaced.
+    func hotKeys(_ count: Int) -> [(key: String, requests: Int)] {
+        mostWanted(count).map { (String(decoding: $0.name, as: UTF8.self), $0.requests) }
+    }
+
+    private func mostWanted(_ count: Int) -> [(name: [UInt8], requests: Int)] {
         let keys = state.withLock { $0.hotKeys }
         let order = keys.sorted {
             $0.value != $1.value ? $0.value > $1.value : $0.key.lexicographicallyPrecedes($1.key)
         }
-        for (key, samples) in order.prefix(count) {
+        return order.prefix(count).map { key, samples in
             let name = key.map {
                 $0 > 32 && $0 != 127 ? [$0] : Array("%\(String($0, radix: 16))".utf8)
             }
-            lines.add(
-                line: Array("STAT ".utf8) + name.joined()
-                    + Array(" \(samples * Self.sampling)".utf8))
+            return (Array(name.joined()), samples * Self.sampling)
         }
     }
 }

@@ -116,7 +116,7 @@ struct Acceptor<Network: Ring & ~Copyable>: ~Copyable {
             ring.close(socket, token: Token(.close, slot: 0, generation: 0))
             return
         }
-        guard shared.connectionCount < shared.settings.connectionsMax, hand(socket) else {
+        guard shared.connectionCount < shared.connectionsMax, hand(socket) else {
             counters.add(.rejectedConnections)
             ring.sendNow(
                 socket, from: limitReply, at: 0, count: limitReplyBytes,

@@ -6,6 +6,7 @@
 
 public import Primitives
 public import Store
+internal import Synchronization
 public import Uring
 
 /// What all threads of one server share.
@@ -18,11 +19,15 @@ public final class SharedState: Sendable {
     /// Who may sign in.
     let access: Access
     let observers = Observers()
-    private let events: EventLog
+    let events: EventLog
     let startedAt: Moment
     let storeStatistics: @Sendable () -> StoreStatistics
     /// Names of the ring's features, and of the listeners' addresses, once known.
     let facts = ServerFacts()
+    /// What a reload has changed.
+    let tuning: Tuning
+    let reloads = Mutex(ReloadFigures())
+    private let orders = Mutex<OperatorOrders?>(nil)
     private let rows: Region
     private let latencyRows: Region
     private let latencyScale: LatencyScale
@@ -57,6 +62,7 @@ public final class SharedState: Sendable {
         latencyRows = try Region.map(byteCount: settings.workers * LatencyRow.bytes)
         latencyScale = try LatencyScale()
         words = try Region.map(byteCount: 4096)
+        tuning = try Tuning()
         isAccepting = true
         memoryLimit = settings.memoryBytes
         chosenVerbosity.storeRelaxed(UInt32(clamping: settings.verbosity))
@@ -109,6 +115,19 @@ public final class SharedState: Sendable {
 
     // MARK: What may change
 
+    /// What operators may order beside the protocol.
+    func enable(_ orders: OperatorOrders) { self.orders.withLock { $0 = orders } }
+
+    /// Reads the settings again, as a hangup does. Any thread but a worker's.
+    public func reloadSettings() -> ReloadOutcome { orders.withLock { $0 }?.reload() ?? .nothing }
+
+    /// flush_all, of no client; false if it is forbidden.
+    public func flush() -> Bool {
+        guard !settings.refused.contains(.flushing), let orders = orders.withLock({ $0 }) else { return false }
+        orders.flush()
+        return true
+    }
+
     /// What the process may use, in bytes: `-m`, or less since a cache_memlimit.
     var memoryLimit: Int {
         get { Int(words.atomic64(at: 448).loadRelaxed()) }
@@ -116,10 +135,10 @@ public final class SharedState: Sendable {
     }
 
     private var chosenVerbosity: AtomicWord32 { words.atomic32(at: 512) }
-    var verbosity: Int { Int(chosenVerbosity.loadRelaxed()) }
+    public var verbosity: Int { Int(chosenVerbosity.loadRelaxed()) }
 
     /// The log says more, or less, from now on.
-    func setVerbosity(_ level: UInt64) {
+    public func setVerbosity(_ level: UInt64) {
         let level = Int(min(level, UInt64(Settings.verbosityRange.upperBound)))
         chosenVerbosity.storeRelaxed(UInt32(level))
         events.setThreshold(EventLog.Level(verbosity: level))
@@ -152,6 +171,13 @@ public final class SharedState: Sendable {
 
     /// The system's clocks, as the server's own times are taken.
     public static func now() -> Moment { TimeSource.system.now() }
+
+    /// The keys that are asked for most, with about how many requests each had; counted from the
+    /// first call on.
+    public func hotKeys(_ count: Int) -> [(key: String, requests: Int)] {
+        if !observers.countsKeys { observers.counts(keys: true) }
+        return observers.hotKeys(count)
+    }
 
     // MARK: Wishes
 

@@ -1,9 +1,9 @@
 // WorkerThread: starts workers on threads of their own and learns how they fared.
 
-internal import Primitives
+package import Primitives
 internal import Store
 internal import Synchronization
-internal import Uring
+package import Uring
 
 /// How a worker's thread got on.
 enum WorkerFate: Sendable {
@@ -70,21 +70,21 @@ final class WorkerFates: Sendable {
 ///
 /// The control thread's ring was made before, so io_uring is there; what a worker may still meet is
 /// that the memory that may be locked is used up. Any thread.
-final class EngineVote: Sendable {
+package final class EngineVote: Sendable {
     private let state: Mutex<(awaited: Int, refusal: RingError?)>
     private let changes: AtomicWord32
 
-    init(workers: Int) throws(MemoryError) {
+    package init(workers: Int) throws(MemoryError) {
         state = Mutex((workers, nil))
         changes = try Region.map(byteCount: 4096).atomic32(at: 0)
     }
 
     /// Why some worker could not make its ring, if one could not.
-    var refusal: RingError? { state.withLock { $0.refusal } }
+    package var refusal: RingError? { state.withLock { $0.refusal } }
 
     /// Says how a worker's ring came out, once for each worker; waits until all have said so.
     /// Returns the first refusal.
-    func cast(_ refusal: RingError?) -> RingError? {
+    package func cast(_ refusal: RingError?) -> RingError? {
         state.withLock {
             $0.awaited -= 1
             if $0.refusal == nil { $0.refusal = refusal }

@@ -25,7 +25,7 @@ extension Worker where Network: ~Copyable {
         isOutputFull = false
         draftedBefore = door.draftedBytes
         // -R, so that others come soon; who is alone need not yield.
-        requestsMax = configuration.requestsPerTurnMax
+        requestsMax = shared.tuning[.requestsPerTurnMax] ?? configuration.requestsPerTurnMax
         if ready.count <= 1 { requestsMax = max(requestsMax, ServerLimits.requestsPerTurnAlone) }
         if hasReadsAgain { readAgain() }
         var visits = ready.count

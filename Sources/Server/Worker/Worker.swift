@@ -317,7 +317,9 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
     private mutating func takeMail() {
         while let socket = mailbox.takeSocket() { adopt(socket) }
         if shared.observers.isActive { resumeWatchers() }
-        if mailbox.isStopOrdered, !isDraining { drain() }
+        guard mailbox.isStopOrdered else { return }
+        if !isDraining { drain() }
+        if shared.isHurried { endAll() }
     }
 
     /// A new connection.

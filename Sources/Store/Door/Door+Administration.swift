@@ -40,16 +40,8 @@ extension Door {
 
     /// Lowers the memory for items by so many bytes from what it was at the start, or raises it
     /// again; 0 takes all of it. False: what is left could not hold the largest item.
-    public mutating func withhold(bytes: Int) -> Bool {
-        let geometry = log.geometry
-        let frames = (max(bytes, 0) + geometry.frameBytes - 1) / geometry.frameBytes
-        let least =
-            geometry.framesHeldMax + 2 * geometry.freeFramesMin
-            + geometry.framesNeeded(itemBytesMax + Geometry.frameBytesMin)
-        guard geometry.frameCount - frames >= least else { return false }
-        log.frames.withheld.storeRelaxed(UInt64(frames))
-        signals.maintenance.wake()
-        return true
+    public func withhold(bytes: Int) -> Bool {
+        signals.withhold(bytes: bytes, in: log, itemBytesMax: itemBytesMax)
     }
 
     // MARK: Watching
@@ -125,5 +117,34 @@ extension Door {
             flags: record.flags, expiry: record.expiry, cas: record.cas(hash),
             accessedAt: now &- Record.Mark.age(record.marks, at: now),
             wasFetched: record.marks & Record.Mark.fetched != 0)
+    }
+}
+
+extension TieredStore {
+    /// As `Door.withhold`, for other threads than the workers'.
+    public func withhold(bytes: Int) -> Bool {
+        signals.withhold(bytes: bytes, in: log, itemBytesMax: configuration.itemBytesMax)
+    }
+
+    /// flush_all, now, for other threads than the workers'.
+    public func flushAll() {
+        _ = log.flushAll()
+        signals.flushAt.storeRelease(0)
+        signals.maintenance.wake()
+        signals.changes.add(1)
+    }
+}
+
+extension Signals {
+    fileprivate func withhold(bytes: Int, in log: SegmentLog, itemBytesMax: Int) -> Bool {
+        let geometry = log.geometry
+        let frames = (max(bytes, 0) + geometry.frameBytes - 1) / geometry.frameBytes
+        let least =
+            geometry.framesHeldMax + 2 * geometry.freeFramesMin
+            + geometry.framesNeeded(itemBytesMax + Geometry.frameBytesMin)
+        guard geometry.frameCount - frames >= least else { return false }
+        log.frames.withheld.storeRelaxed(UInt64(frames))
+        maintenance.wake()
+        return true
     }
 }

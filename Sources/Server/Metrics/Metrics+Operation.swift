@@ -1,0 +1,34 @@
+// Metrics+Operation: what the server was told from outside, and what it said: signing in, reloads,
+// the log.
+
+internal import Primitives
+internal import Synchronization
+
+extension SharedState {
+    func addOperation(to metrics: inout MetricsBuilder) {
+        let failures = total(.signInErrors)
+        metrics.counter(
+            "auth_attempts", "Clients that tried to sign in.", by: "result",
+            [("success", total(.signIns) - min(total(.signIns), failures)), ("failure", failures)])
+        let reloads = reloads.withLock { $0 }
+        metrics.counter(
+            "config_reloads", "Times that the settings were read again.", by: "result",
+            [("success", reloads.successes), ("failure", reloads.failures)])
+        metrics.gauge(
+            "config_last_reload_successful", "Whether the last of them could be used.",
+            reloads.isLastGood ? 1 : 0)
+        metrics.gauge(
+            "config_last_reload_success_timestamp_seconds",
+            "When settings were last read: at the start, or by a reload.",
+            max(reloads.lastGoodSeconds, UInt64(startedAt.seconds)))
+        metrics.gauge(
+            "config_restart_pending", "Settings of the file that wait for a restart.",
+            reloads.pendingCount)
+        metrics.counter(
+            "log_lines", "Events for the log.", by: "level",
+            EventLog.Level.allCases.map { ("\($0)", UInt64(events.counts.lines($0))) })
+        metrics.counter(
+            "log_lines_dropped", "Lines that standard error did not take.",
+            UInt64(events.counts.dropped))
+    }
+}

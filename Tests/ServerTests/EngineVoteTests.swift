@@ -1,0 +1,41 @@
+// EngineVoteTests: all workers go the same way, however their rings came out.
+
+import Primitives
+import Server
+import Synchronization
+import Testing
+import Uring
+
+@Suite struct EngineVoteTests {
+    /// What each of three workers hears that say so at the same time.
+    private func answers(_ refusals: [RingError?]) throws -> [RingError?] {
+        let vote = try EngineVote(workers: refusals.count)
+        let heard = Mutex<[RingError?]>([])
+        let last = refusals.last ?? nil
+        for refusal in refusals.dropLast() {
+            // It runs on by itself, and ends with the last vote below.
+            _ = try Thread(name: "voter") {
+                let answer = vote.cast(refusal)
+                heard.withLock { $0.append(answer) }
+            }
+        }
+        let answer = vote.cast(last)
+        heard.withLock { $0.append(answer) }
+        while heard.withLock({ $0.count }) < refusals.count { Pause.short() }
+        #expect(vote.refusal == answer)
+        return heard.withLock { $0 }
+    }
+
+    @Test func oneRingThatIsRefusedTakesAllToEpoll() throws {
+        let refusal = RingError.memory
+        for place in 0..<3 {
+            var refusals: [RingError?] = [nil, nil, nil]
+            refusals[place] = refusal
+            #expect(try answers(refusals) == [refusal, refusal, refusal])
+        }
+    }
+
+    @Test func withoutARefusalAllHaveRings() throws {
+        #expect(try answers([nil, nil, nil]) == [nil, nil, nil])
+    }
+}
