@@ -12,11 +12,11 @@ enum ImageTarget {
 
     private static func region() -> Region? { try? Region.map(byteCount: bytesMax * 2) }
 
-    private nonisolated(unsafe) static let place = region()
+    private static let place = region()
 
     /// An input in a region, with ones behind it.
     private static func lay(_ bytes: [UInt8]) -> Region? {
-        guard let place = unsafe place else { return nil }
+        guard let place = place else { return nil }
         let count = min(bytes.count, bytesMax)
         let image = Array(bytes.prefix(count)) + [UInt8](repeating: 0xFF, count: 512)
         place.store(image.span, at: 0)

@@ -1,6 +1,6 @@
 // Host: what surrounds a server: who started it, with which sockets, and who knows its settings.
 
-public import Primitives
+internal import Primitives
 
 /// How lines of the log are written.
 public enum LogFormat: String, Sendable, CaseIterable {

@@ -1,7 +1,7 @@
 // ServiceManager: what systemd, or whoever speaks its protocol, is told of this process, and how
 // often it wants to hear that it lives.
 
-public import Primitives
+internal import Primitives
 
 /// The manager that started this process, if there is one. Any thread.
 public struct ServiceManager: Sendable {

@@ -383,7 +383,7 @@ extension Worker where Network: ~Copyable {
     /// The old value must not outlive a set that failed, wherever it resides.
     mutating func forget(_ slot: Int, _ key: Location, _ count: Int, _ hash: UInt64) {
         let differing = connections[slot].differing
-        key.region.withBytes(key.offset, count) {
+        _ = key.region.withBytes(key.offset, count) {
             door.forget($0, hash: hash, except: differing)
         }
     }

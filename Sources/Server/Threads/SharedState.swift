@@ -123,7 +123,9 @@ public final class SharedState: Sendable {
 
     /// flush_all, of no client; false if it is forbidden.
     public func flush() -> Bool {
-        guard !settings.refused.contains(.flushing), let orders = orders.withLock({ $0 }) else { return false }
+        guard !settings.refused.contains(.flushing), let orders = orders.withLock({ $0 }) else {
+            return false
+        }
         orders.flush()
         return true
     }

@@ -4,8 +4,8 @@
 // memory is taken at start. It knows the ring by its protocol only, so tests run this very loop.
 // Worker+Completions: what the ring reports. Worker+Serve: parsing, batches. Execute,
 // ExecuteChanges: the joint to the store. Output, Deferral: replies. DiskReads, DiskAnswers,
-// LargeValues: what takes several turns. Pool, Intake, Scarcity: who may use the memory. Closing:
-// ends, deadlines. WorkerLists: who enters which list of connections (ConnectionList).
+// LargeValues, Listings, Watching: what takes several turns. Pool, Intake, Scarcity: who may use
+// the memory. Closing: ends, deadlines. WorkerLists: who enters which ConnectionList.
 
 internal import Memcache
 public import Primitives

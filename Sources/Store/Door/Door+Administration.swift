@@ -3,7 +3,7 @@
 // Both in bounded steps. A list is made from the index and the records that memory holds; what lies
 // on disk only is not read for it.
 
-public import Primitives
+internal import Primitives
 internal import SegmentLog
 
 /// Where a list of items goes on.
