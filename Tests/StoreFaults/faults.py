@@ -147,8 +147,8 @@ FAULTS = [
     ]),
     ("unknown_answers", "a slot that cannot be compared goes on answering", [
         (STORE + "Recovery/IndexRefill.swift",
-         "                silence(shard, at, slot)\n                isComparable = false\n",
-         "                if !ON { silence(shard, at, slot) }\n                isComparable = false\n"),
+         "                silence(shard, at, slot)\n                isComparable",
+         "                if !ON { silence(shard, at, slot) }\n                isComparable"),
     ]),
     ("cut_forgotten", "a sealed segment is written up to its last cut only", [
         (STORE + "Recovery/Stretches.swift",
