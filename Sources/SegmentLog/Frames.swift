@@ -132,6 +132,17 @@ public struct Frames: BitwiseCopyable, Sendable {
         return moved
     }
 
+    /// One of the unpinned among the `limit` frames that have been in quarantine longest: it
+    /// becomes the caller's, and nobody else can have it before.
+    func takeQuarantined(limit: Int) -> Int? {
+        guard limit > 0,
+            let number = quarantine.take(limit: limit, where: { pins(Int($0) - 1) == 0 })
+        else { return nil }
+        let frame = Int(number) - 1
+        setNext(frame, nil)
+        return frame
+    }
+
     /// Gives a free frame back to the system: the index needs the memory, or the limit is lower.
     func surrender() -> Bool {
         guard let number = free.pop() else { return false }

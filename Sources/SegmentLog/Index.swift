@@ -23,9 +23,6 @@ public struct Index: BitwiseCopyable, Sendable {
     @usableFromInline let rowShift: Int
     /// Where the memory ends, and the overflow buckets begin, going down.
     @usableFromInline let end: Int
-    /// What of it stays free for what is appended next.
-    private let reserveBytes: Int
-    private let overflowBytesMin: Int
     let rowsMax: Int
     /// Which bucket of its group an item is in: see `Spread`.
     @usableFromInline let spread: Spread
@@ -33,15 +30,15 @@ public struct Index: BitwiseCopyable, Sendable {
     // A shard's head, 64 bytes: 0 lock, 4 hidden, 8 order, 16 buckets, 24 items, 32 slots used,
     // 40 closed to recovery, 44 removals remembered.
     // Behind the heads: 0 rows touched, 8 overflow lock, 16 overflow buckets ever used,
-    // 24 first free overflow bucket + 1, 32 overflow buckets in use, 40 slots displaced.
+    // 24 first free overflow bucket + 1, 32 overflow buckets in use, 40 slots displaced,
+    // 48 bytes that stay free for what is appended next, 56 bytes that rows leave to overflow.
+    // (Not fields: a handle that is larger costs instructions wherever it is passed.)
     @usableFromInline let common: Int
 
     public init(_ geometry: Geometry) throws(MemoryError) {
         let shards = geometry.shardCount
         rowShift = geometry.shardBits + 6
         end = geometry.indexBytesMax
-        reserveBytes = geometry.indexReserveBytes
-        overflowBytesMin = geometry.overflowBytesMin
         rowsMax = geometry.rowsMax
         spread = try Spread(groupBits: geometry.groupBits, rowsMax: geometry.rowsMax)
         buckets = try Region.map(
@@ -55,6 +52,8 @@ public struct Index: BitwiseCopyable, Sendable {
             heads.store(UInt64(geometry.rowsAtStart), at: shard * 64 + 16)
         }
         heads.store(UInt64(geometry.rowsAtStart), at: common)
+        heads.store(UInt64(geometry.indexReserveBytes), at: common + 48)
+        heads.store(UInt64(geometry.overflowBytesMin), at: common + 56)
     }
 
     public var shardCount: Int { common / 64 }
@@ -330,7 +329,7 @@ public struct Index: BitwiseCopyable, Sendable {
     /// Whether as much is free as what is appended next may need.
     var hasReserve: Bool {
         let inUse = Int(heads.atomic64(at: common + 32).loadRelaxed())
-        return rowsTouched << rowShift + inUse * 64 <= end - reserveBytes
+        return rowsTouched << rowShift + inUse * 64 + Int(heads.uint64(at: common + 48)) <= end
     }
 
     /// Makes sure that row `count` may be used, if memory allows.
@@ -342,7 +341,7 @@ public struct Index: BitwiseCopyable, Sendable {
         defer { lock.unlock() }
         if count < rowsTouched { return true }
         let fresh = Int(heads.uint64(at: common + 16))
-        let overflow = max(fresh * 64, overflowBytesMin)
+        let overflow = max(fresh * 64, Int(heads.uint64(at: common + 56)))
         guard (count + 1) << rowShift + overflow <= end else { return false }
         heads.atomic64(at: common).storeRelaxed(UInt64(count + 1))
         return true

@@ -130,7 +130,14 @@ public struct Reclaimer: ~Copyable {
         }
         guard log.frames.isQuiet(since: snapshot) else { return false }
         quarantineSnapshot = nil
-        return log.frames.release(quarantined: quarantineCount) > 0
+        var limit = quarantineCount
+        // Before a worker can take it: without a spare frame nothing could be cleaned any more.
+        let lacksSpare = !log.geometry.mayEvict && !writer.hasSpare
+        if lacksSpare, let frame = log.frames.takeQuarantined(limit: limit) {
+            writer.keepSpare(frame)
+            limit -= 1
+        }
+        return log.frames.release(quarantined: limit) > 0
     }
     private var quarantineCount = 0
 

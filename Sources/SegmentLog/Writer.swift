@@ -156,11 +156,19 @@ public struct Writer: ~Copyable {
         guard spareFrame == 0, let frame = log.frames.take() else { return }
         spareFrame = frame + 1
     }
+
+    /// The same, with a frame that nobody else knows.
+    mutating func keepSpare(_ frame: Int) {
+        guard spareFrame == 0 else { return log.frames.give(frame) }
+        spareFrame = frame + 1
+    }
+
     private mutating func takeSpare() -> Int? {
         guard spareFrame != 0 else { return nil }
         defer { spareFrame = 0 }
         return spareFrame - 1
     }
+
     /// How many segments were opened since this writer's open one; 0 if none is open.
     public var openAge: UInt64 {
         main.segment == 0

@@ -44,7 +44,7 @@ func hasKey(_ record: Record, _ key: String) -> Bool { record.hasKey(Array(key.u
             let valueBytes = form & 8 != 0 ? 0x1_0000 : 5
             let fields = RecordFields(
                 flags: form & 1 != 0 ? 0x1234_5678 : 0, expiry: form & 2 != 0 ? 0x0BAD_CAFE : 0,
-                cas: form & 4 != 0 ? 0x1122_3344_5566_7788 : 0)
+                cas: form & 4 != 0 ? 0x1122_3344_5566_7788 : nil)
             let record = Record(region, at: 128)
             let at = record.write(fields, order: 77, keyBytes: 3, valueBytes: valueBytes)
             var next = 128 + 16
@@ -69,7 +69,7 @@ func hasKey(_ record: Record, _ key: String) -> Bool { record.hasKey(Array(key.u
             #expect(record.valueBytes == valueBytes)
             #expect(record.flags == fields.flags)
             #expect(record.expiry == fields.expiry)
-            #expect(record.cas(5 << 48) == (form & 4 != 0 ? fields.cas : 77 << 16 | 5))
+            #expect(record.cas(5 << 48) == fields.cas ?? (77 << 16 | 5))
             #expect(record.contentBytes == next - 128 + 3 + valueBytes)
             #expect(record.totalBytes == (record.contentBytes + 7) / 8 * 8)
             #expect(record.totalBytes == fields.totalBytes(keyBytes: 3, valueBytes: valueBytes))

@@ -43,9 +43,12 @@ def both_listeners():
                     assert client.set(b"a", b"anna secret") == b"STORED"
                     assert client.set(b"a", b"value") == b"STORED"
                     assert client.get(b"a") == b"value"
+                for opcode, key in ((0x00, b"a"), (0x10, b"")):
+                    with support.Client(address) as client:
+                        client.send(_packet(opcode, key) + _packet(opcode, key))
+                        assert _status(client) == 0x20
+                        assert client.is_closed()
                 with support.Client(address) as client:
-                    client.send(_packet(0x00, b"a") + _packet(0x10))
-                    assert [_status(client), _status(client)] == [0x20, 0x20]
                     client.send(_packet(0x21, b"PLAIN", b"\0anna\0secret") + _packet(0x00, b"a"))
                     assert [_status(client), _status(client)] == [0, 0]
             with support.Client(path) as client:

@@ -141,6 +141,10 @@ extension SharedState {
     private func addLoop(to lines: inout StatisticsLines) {
         lines.add("brim_turns", total(.turns))
         lines.add("brim_batches", total(.batches))
+        let (sent, skipped) = observers.watchers.totals
+        lines.add("brim_log_watchers", observers.watchers.count)
+        lines.add("brim_log_watcher_sent", sent)
+        lines.add("brim_log_watcher_skipped", skipped)
         lines.add("brim_receive_buffers_exhausted", total(.buffersExhausted))
         lines.add("brim_receives_cancelled", total(.receivesCancelled))
         lines.add("brim_short_sends", total(.shortSends))

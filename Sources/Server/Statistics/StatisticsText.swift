@@ -272,10 +272,6 @@ extension SharedState {
         lines.add("time_in_listen_disabled_us", total(.listenDisabledMicroseconds))
         lines.add("threads", workerCount)
         lines.add("conn_yields", total(.connectionYields))
-        let (sent, skipped) = observers.watchers.totals
-        lines.add("log_watchers", observers.watchers.count)
-        lines.add("log_watcher_sent", sent)
-        lines.add("log_watcher_skipped", skipped)
     }
 
     private func addMemory(_ store: StoreStatistics, to lines: inout StatisticsLines) {
