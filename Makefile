@@ -93,10 +93,8 @@ build: swift build-packages
 build-tests: swift build-packages
 	swift build --configuration release --build-tests
 
-# Neither build keeps two cores busy for long, so they go beside each other. All runs are made,
-# whatever the first one finds; .ci/run wants the closing lines of all three.
-test: check-format test-packages interpose
-	$(MAKE) --jobs=2 --output-sync=target build build-tests
+# All runs are made, whatever the first one finds; .ci/run wants the closing lines of all three.
+test: check-format test-packages interpose build build-tests
 	$(BRIM) -V
 	@status=0; set -x; \
 	swift test --configuration release $(RUN) --skip '$(ALONE)' || status=$$?; \

@@ -41,7 +41,7 @@ public struct Reclaimer: ~Copyable {
     private var isShort: Bool {
         if log.frames.freeCount < target { return true }
         return !log.geometry.mayEvict && log.frames.wanted.loadRelaxed() > 0
-            && !log.index.hasReserve
+            && !log.mayFillFrame
     }
 
     /// Without evictions only what is free can be given back.

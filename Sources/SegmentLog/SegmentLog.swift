@@ -229,6 +229,13 @@ public struct SegmentLog: BitwiseCopyable, Sendable {
                 - Int(frames.withheld.loadRelaxed()),
             4 * geometry.writers)
     }
+
+    /// Whether one more frame may be filled that nothing will be evicted from: memory holds it
+    /// beside what the index has grown to, and the index has slots for what comes into it.
+    var mayFillFrame: Bool {
+        let inUse = geometry.frameCount - frames.surrenderedCount - frames.freeCount
+        return inUse < framesAllowed() && index.hasReserve
+    }
 }
 
 /// What the log counts, over all threads; monotonous.

@@ -143,7 +143,7 @@ public struct Writer: ~Copyable {
     @usableFromInline mutating func openMain(_ bytes: Int) -> Bool {
         precondition(bytes <= log.geometry.segmentBytes)
         seal()
-        guard log.geometry.mayEvict || log.index.hasReserve, let opened = open(.log) else {
+        guard log.geometry.mayEvict || log.mayFillFrame, let opened = open(.log) else {
             log.geometry.mayEvict ? log.count(.waits) : want(1)
             return false
         }
