@@ -111,6 +111,7 @@ internal import Glibc
         var data = unsafe MDB_val()
         // SAFETY: as above.
         unsafe try LMDBError.check(mdb_cursor_get(pointer, &key, &data, MDB_GET_CURRENT))
+        handle.environment.noteMapped(unsafe data.mv_size)
         return unsafe (Value(key), Value(data))
     }
 }

@@ -18,6 +18,8 @@ public final class Environment: Sendable {
     private let bits: UInt
     private let identity: DirectoryIdentity
     private let hasWriter = Atomic<Bool>(false)
+    /// About how much of the map was looked at since its pages were let go last.
+    private let mappedBytes = Atomic<Int>(0)
     /// For each database index, the serial of its handle; 0 when it is not open.
     private let serials: Mutex<[UInt32]>
 
@@ -138,10 +140,24 @@ public final class Environment: Sendable {
 
     func writerEnded() {
         hasWriter.store(false, ordering: .releasing)
+        releasePages()
+    }
+
+    func readerEnded() { releasePages() }
+
+    /// A look has mapped about so many bytes of the file. Any thread.
+    func noteMapped(_ byteCount: Int) { mappedBytes.add(byteCount, ordering: .relaxed) }
+
+    /// At the end of a transaction, and only if it is worth a system call and the faults that bring
+    /// back what is needed again: recovery has a transaction for each directory, and more.
+    private func releasePages() {
+        guard mappedBytes.load(ordering: .relaxed) >= Self.mappedBytesMax else { return }
+        mappedBytes.store(0, ordering: .relaxed)
         map.release()
     }
 
-    func readerEnded() { map.release() }
+    /// Of the map's pages so much may stay resident.
+    private static let mappedBytesMax = 16 << 20
 
     // MARK: Figures
 
