@@ -100,7 +100,7 @@ test: check-format test-packages interpose build build-tests
 	swift test --configuration release $(RUN) --skip '$(ALONE)' || status=$$?; \
 	swift test --configuration release $(RUN) --no-parallel --ignore-lock \
 		--filter '$(BESIDE)' >$(BESIDE_LOG) 2>&1 & beside=$$!; \
-	swift test --configuration release $(RUN) --no-parallel \
+	swift test --configuration release $(RUN) --no-parallel --ignore-lock \
 		--filter '$(ALONE)' --skip '$(BESIDE)' || status=$$?; \
 	wait $$beside || status=$$?; \
 	cat $(BESIDE_LOG); \
