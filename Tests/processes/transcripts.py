@@ -111,24 +111,25 @@ def _replay(port, conversation_of, rewrite=lambda steps: steps, waits=False, fil
 
 
 @contextlib.contextmanager
-def _both(*options):
-    """A server with a store, one without; every scenario holds for both."""
-    options = ["-m", "64", "-t", "2", *options]
+def _both():
+    """A server with a store, one without; every scenario holds for both. Their clocks stand, but
+    for what a transcript waits: nothing sleeps, and nothing comes too late."""
+    options = ["-m", "64", "-t", "2", "--debug-clock"]
     with support.folder() as store, support.Server(*options, store=store) as first, \
             support.Server(*options) as second:
+        for server in (first, second):
+            with server.client() as client:
+                assert client.ask(b"debugtime p") == b"OK"
         yield first, second
 
 
 def as_written():
-    # The clocks stand, but for what a transcript waits: nothing sleeps, and nothing comes too late.
     files = sorted(replay.HERE.glob("*/*.txt"))
     counts = []
 
     def some(part):
-        with _both("--debug-clock") as servers:
+        with _both() as servers:
             for server in servers:
-                with server.client() as client:
-                    assert client.ask(b"debugtime p") == b"OK"
                 for path in part:
                     counts.append(_replay(server.port, _Timed, waits=True, files=[path]))
 
