@@ -42,7 +42,7 @@ struct Pulse {
     private var movedAt: [UInt64] = []
 
     /// Looks at the workers' turns.
-    mutating func look(_ counts: [UInt64], at nanoseconds: UInt64) {
+    mutating func note(_ counts: [UInt64], at nanoseconds: UInt64) {
         if turns.isEmpty {
             movedAt = counts.map { _ in nanoseconds }
         } else {

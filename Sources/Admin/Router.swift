@@ -22,7 +22,7 @@ struct Router {
         hosts = HostNames(shared.settings.admin.hosts)
         isMetricsAuthenticated = shared.settings.admin.isMetricsAuthenticated
         history = History(shared)
-        pulse.look(shared.turnCounts, at: SharedState.now().nanoseconds)
+        pulse.note(shared.turnCounts, at: SharedState.now().nanoseconds)
     }
 
     /// Settings were read again.
@@ -36,7 +36,7 @@ struct Router {
     mutating func tick() {
         let now = SharedState.now()
         history.record(at: now.seconds)
-        pulse.look(shared.turnCounts, at: now.nanoseconds)
+        pulse.note(shared.turnCounts, at: now.nanoseconds)
     }
 
     /// The paths, by what may be done there and whether the token is needed.

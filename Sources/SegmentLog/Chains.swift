@@ -52,7 +52,7 @@ extension SegmentLog {
     }
 
     /// From now on every removal leaves a tombstone: the disk may hold what the index has not.
-    public func hideAll() {
+    public func setMayHideAll() {
         for shard in 0..<index.shardCount {
             index.lock(shard)
             index.setMayHide(shard)

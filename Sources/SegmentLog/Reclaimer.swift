@@ -170,7 +170,7 @@ public struct Reclaimer: ~Copyable {
         var most = log.geometry.hasDisk ? bytes / 2 : mayEvict ? bytes / 4 : bytes / 8
         var deadest: UInt32?
         var isLog = false
-        func look(_ number: UInt32, _ isInLog: Bool) {
+        func consider(_ number: UInt32, _ isInLog: Bool) {
             var dead = segments.deadBytes(Int(number))
             if !mayEvict {
                 let isLive = segments.liveRecords(Int(number)) > 0
@@ -180,8 +180,8 @@ public struct Reclaimer: ~Copyable {
             guard dead > most else { return }
             (most, deadest, isLog) = (dead, number, isInLog)
         }
-        log.logRegion.forEach { look($0, true) }
-        log.promotionRegion.forEach { look($0, false) }
+        log.logRegion.forEach { consider($0, true) }
+        log.promotionRegion.forEach { consider($0, false) }
         guard let deadest else { return nil }
         return (isLog ? log.logRegion : log.promotionRegion).take { $0 == deadest }
     }
@@ -218,10 +218,10 @@ public struct Reclaimer: ~Copyable {
                         hash, from: place, isAging: !keepsAll, now: now)
                     {
                         precondition(writer.log.geometry.mayEvict)
-                        Self.forget(&writer, tap, hash, place, now)
+                        Self.evict(&writer, tap, hash, place, now)
                     }
                 } else {
-                    Self.forget(&writer, tap, hash, place, now)
+                    Self.evict(&writer, tap, hash, place, now)
                 }
             }
         }
@@ -250,10 +250,10 @@ public struct Reclaimer: ~Copyable {
         log.segments.free(segment)
     }
 
-    private static func forget(
+    private static func evict(
         _ writer: inout Writer, _ tap: EvictionTap, _ hash: UInt64, _ place: Place, _ now: UInt32
     ) {
-        if writer.forget(hash, from: place, now: now) { tell(writer.log, tap, place, now) }
+        if writer.evict(hash, from: place, now: now) { tell(writer.log, tap, place, now) }
     }
 
     private static func demote(
@@ -281,7 +281,7 @@ public struct Reclaimer: ~Copyable {
             }
         }
         if !log.geometry.hasDisk, isLive, let (place, hash) = firstRecord(segment) {
-            Self.forget(&writer, tap, hash, place, now)
+            Self.evict(&writer, tap, hash, place, now)
         }
         takeFrame(segment)
         if !log.geometry.hasDisk { log.segments.free(segment) }

@@ -115,7 +115,7 @@ extension Writer {
 
     /// A record of the log region leaves memory and has no disk to go to. Answers whether it was
     /// evicted.
-    public mutating func forget(_ hash: UInt64, from place: Place, now: UInt32) -> Bool {
+    public mutating func evict(_ hash: UInt64, from place: Place, now: UInt32) -> Bool {
         let index = log.index
         let shard = index.shard(hash)
         index.lock(shard)

@@ -48,7 +48,7 @@ struct Signals: BitwiseCopyable, Sendable {
     var oldestWanted: AtomicWord64 { region.atomic64(at: 168) }
     /// 1 until recovery has read everything and has said what it found; what the last run had open
     /// may still wait to be sealed (`SegmentLog.recovering`).
-    var recoveryShown: AtomicWord64 { region.atomic64(at: 184) }
+    var recoveryUnreported: AtomicWord64 { region.atomic64(at: 184) }
     /// The first sequence of this run: what lies below was there before.
     var firstSequence: AtomicWord64 { region.atomic64(at: 160) }
     /// Threads end.

@@ -235,7 +235,7 @@ public final class TieredStore: Sendable {
         sum.segmentsCleaned = log.counter(.segmentsCleaned).loadRelaxed()
         sum.waits = log.counter(.waits).loadRelaxed()
         sum.ghostHits = log.counter(.ghostHits).loadRelaxed()
-        sum.isRecovering = signals.recoveryShown.loadAcquire()
+        sum.isRecovering = signals.recoveryUnreported.loadAcquire()
         sum.damagedReads = signals.damagedReads.loadRelaxed()
         sum.loads = signals.loads.loadRelaxed()
         sum.completedCommitBegan = signals.completedBegan.loadRelaxed()

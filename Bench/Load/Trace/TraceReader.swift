@@ -104,7 +104,7 @@ public struct TraceReader: BitwiseCopyable, Sendable {
     private mutating func detect() throws(TraceFault) -> TraceFormat? {
         if let format { return format }
         while true {
-            let (isSure, looksLikeText) = window.withBytes(start, end - start, Self.look)
+            let (isSure, looksLikeText) = window.withBytes(start, end - start, Self.inspect)
             if isSure || hasEnded {
                 let found: TraceFormat = looksLikeText ? .csv : .oracle
                 format = found
@@ -115,7 +115,7 @@ public struct TraceReader: BitwiseCopyable, Sendable {
     }
 
     /// Whether enough is there to tell, and what it looks like.
-    private static func look(_ bytes: Span<UInt8>) -> (isSure: Bool, looksLikeText: Bool) {
+    private static func inspect(_ bytes: Span<UInt8>) -> (isSure: Bool, looksLikeText: Bool) {
         var hasComma = false
         var index = 0
         while index < min(bytes.count, lineBytesMax) {

@@ -341,7 +341,7 @@ extension Worker where Network: ~Copyable {
             except: connections[slot].differing)
         let key = Slice(offset: 0, count: request.key.count)
         let place = Location(region: keys, offset: slot * ServerLimits.keyBytes)
-        switch settleChange(slot, place, key, outcome) {
+        switch finishChange(slot, place, key, outcome) {
         case .waits:
             return
         case .refused:

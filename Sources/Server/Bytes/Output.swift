@@ -139,7 +139,7 @@ extension Worker where Network: ~Copyable {
         case .await(let repeatedly):
             ring.awaitRoom(socket, repeatedly: repeatedly, token: token(.room, slot))
             table[slot].outstanding += 1
-            look(atPaceOf: slot)
+            measurePace(of: slot)
         case .send:
             let (place, count) = nextPiece(slot)
             table[slot].sending.hand(count)

@@ -128,7 +128,7 @@ extension Worker where Network: ~Copyable {
         if isStaging, elapsed(since: table[slot].lastActive) > ServerLimits.stallNanosecondsMax {
             close(slot, .closedStalledInput)
         } else if table[slot].isBehind, table[slot].pace.isRunning {
-            look(atPaceOf: slot)
+            measurePace(of: slot)
             guard elapsed(since: table[slot].pace.takenAt) > ServerLimits.unreadNanosecondsMax
             else { return }
             close(slot, .closedUnread)
@@ -146,10 +146,10 @@ extension Worker where Network: ~Copyable {
     }
 
     /// Sees how much of what it was sent a peer has taken by now.
-    mutating func look(atPaceOf slot: Int) {
+    mutating func measurePace(of slot: Int) {
         guard connections[slot].pace.isDue(at: now.nanoseconds) else { return }
         let socket = Socket(descriptor: connections[slot].descriptor)
-        connections[slot].pace.look(held: ring.heldByteCount(of: socket), at: now.nanoseconds)
+        connections[slot].pace.note(held: ring.heldByteCount(of: socket), at: now.nanoseconds)
     }
 
     /// Since when a peer has not taken, fast enough, what it is sent, or not sent what we wait for;
@@ -159,7 +159,7 @@ extension Worker where Network: ~Copyable {
             return connections[slot].silentSince(isStarved: intake.isStarved(slot))
         }
         guard connections[slot].pace.isRunning else { return nil }
-        look(atPaceOf: slot)
+        measurePace(of: slot)
         return connections[slot].pace.paidUntil
     }
 

@@ -136,7 +136,7 @@ struct Pace: BitwiseCopyable {
     }
 
     /// The socket holds so many bytes that the peer has not taken.
-    mutating func look(held: Int, at now: UInt64) {
+    mutating func note(held: Int, at now: UInt64) {
         // Less than none, if it holds some that was sent at once and not counted.
         let fresh = sent - held - taken
         lookedAt = now

@@ -190,7 +190,7 @@ extension Worker where Network: ~Copyable {
     // MARK: Completing
 
     /// The kernel has read.
-    mutating func settleRead(_ completion: Completion) {
+    mutating func completeRead(_ completion: Completion) {
         let number = Int(completion.token.slot)
         guard number < readsUsed, reads[number].state == .reading,
             reads[number].generation == completion.token.generation

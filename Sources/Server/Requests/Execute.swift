@@ -99,7 +99,7 @@ extension Worker where Network: ~Copyable {
     private mutating func executeGet(_ index: Int, _ space: consuming ReplySpace) -> Bool {
         counters.add(.getCommands)
         let sendsCas = batch[index].request.verb == .gets
-        switch look(index, sendsCas: sendsCas, space) {
+        switch lookUp(index, sendsCas: sendsCas, space) {
         case .written(let writer):
             counters.add(.getHits)
             addReply(Int(batch[index].slot), writer, space)
@@ -149,7 +149,7 @@ extension Worker where Network: ~Copyable {
 
     /// Looks the key up, and writes the reply if the value is at hand.
     @inline(__always)
-    private mutating func look(
+    private mutating func lookUp(
         _ index: Int, sendsCas: Bool, _ space: borrowing ReplySpace
     ) -> Got {
         let slot = Int(batch[index].slot)
@@ -279,9 +279,9 @@ extension Worker where Network: ~Copyable {
         let slot = Int(batch[index].slot)
         let key = batch[index].request.key
         switch lookup {
-        case .read(let read): return settleChange(slot, batch[index].input, key, .read(read))
-        case .noOrder: return settleChange(slot, batch[index].input, key, .noOrder)
-        default: return settleChange(slot, batch[index].input, key, .wait)
+        case .read(let read): return finishChange(slot, batch[index].input, key, .read(read))
+        case .noOrder: return finishChange(slot, batch[index].input, key, .noOrder)
+        default: return finishChange(slot, batch[index].input, key, .wait)
         }
     }
 

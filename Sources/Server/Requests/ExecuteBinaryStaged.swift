@@ -49,7 +49,7 @@ extension Worker where Network: ~Copyable {
         let request = connections[slot].stagedRequest
         let changed = door.metaStore(set, staging: staging, except: connections[slot].differing)
         let place = Location(region: keys, offset: slot * ServerLimits.keyBytes)
-        switch settleChange(slot, place, request.key, changed.outcome) {
+        switch finishChange(slot, place, request.key, changed.outcome) {
         case .waits:
             return
         case .refused:

@@ -55,12 +55,12 @@ extension Worker where Network: ~Copyable {
             body(
                 &door, key, batch[index].hash, connections[slot].differing, request, expiry)
         }
-        return settleChange(slot, place, request.key, outcome)
+        return finishChange(slot, place, request.key, outcome)
     }
 
     /// Whether an outcome is final; if not, the connection is made to wait, or has waited too long.
     @inline(__always)
-    mutating func settleChange(
+    mutating func finishChange(
         _ slot: Int, _ place: Location, _ key: Slice, _ outcome: Outcome
     ) -> ChangeResult {
         switch outcome {
@@ -372,7 +372,7 @@ extension Worker where Network: ~Copyable {
         let outcome = found.place.region.withBytes(found.place.offset, found.count) {
             door.remove($0, hash: found.hash, except: connections[slot].differing)
         }
-        switch settleChange(slot, found.place, found.slice, outcome) {
+        switch finishChange(slot, found.place, found.slice, outcome) {
         case .waits: return false
         case .refused: forget(slot, found.place, found.count, found.hash)
         case .done: break

@@ -150,7 +150,7 @@ extension Worker where Network: ~Copyable {
         let slot = Int(batch[index].slot)
         var get = metaGet(flags, isBinary: batch[index].request.isBinary)
         get.valueBytesMax = space.valueBytesMax
-        let lookup = look(get, slot, key)
+        let lookup = lookUp(get, slot, key)
         switch lookup {
         case .found(let found, let facts):
             let isLarge = found.valueBytes > Door.copyBytesMax || found.isChained
@@ -182,18 +182,18 @@ extension Worker where Network: ~Copyable {
             connections[slot].differing = Differing()
             return answerMetaMiss(index, flags, key, space)
         case .wait:
-            guard settleMeta(slot, key, .wait) else { return false }
+            guard finishMeta(slot, key, .wait) else { return false }
             return answerMetaMiss(index, flags, key, space)
         case .noOrder:
-            guard settleMeta(slot, key, .noOrder) else { return false }
+            guard finishMeta(slot, key, .noOrder) else { return false }
             return answerMetaMiss(index, flags, key, space)
         case .read(let read):
-            guard settleMeta(slot, key, .read(read)) else { return false }
+            guard finishMeta(slot, key, .read(read)) else { return false }
             return answerMetaMiss(index, flags, key, space)
         }
     }
 
-    private mutating func look(_ get: MetaGet, _ slot: Int, _ key: MetaKey) -> MetaLookup {
+    private mutating func lookUp(_ get: MetaGet, _ slot: Int, _ key: MetaKey) -> MetaLookup {
         key.place.region.withBytes(key.place.offset, key.count) {
             door.metaGet(get, key: $0, hash: key.hash, except: connections[slot].differing)
         }
@@ -249,7 +249,7 @@ extension Worker where Network: ~Copyable {
         }
         var again = get
         again.isPinned = true
-        switch look(again, slot, key) {
+        switch lookUp(again, slot, key) {
         case .found(let second, let facts) where second.cas == found.cas:
             door.release(second)
             connections[slot].differing = Differing()
@@ -275,15 +275,15 @@ extension Worker where Network: ~Copyable {
             return true
         case .wait:
             door.unpin(pin)
-            guard settleMeta(slot, key, .wait) else { return false }
+            guard finishMeta(slot, key, .wait) else { return false }
             return answerMetaMiss(index, flags, key, space)
         case .noOrder:
             door.unpin(pin)
-            guard settleMeta(slot, key, .noOrder) else { return false }
+            guard finishMeta(slot, key, .noOrder) else { return false }
             return answerMetaMiss(index, flags, key, space)
         case .read(let read):
             door.unpin(pin)
-            guard settleMeta(slot, key, .read(read)) else { return false }
+            guard finishMeta(slot, key, .read(read)) else { return false }
             return answerMetaMiss(index, flags, key, space)
         case .large(let second):
             door.release(second)
@@ -340,8 +340,8 @@ extension Worker where Network: ~Copyable {
     }
 
     /// The connection waits: false. It has waited too long: true.
-    mutating func settleMeta(_ slot: Int, _ key: MetaKey, _ outcome: Outcome) -> Bool {
-        if case .refused = settleChange(slot, key.place, key.slice, outcome) {
+    mutating func finishMeta(_ slot: Int, _ key: MetaKey, _ outcome: Outcome) -> Bool {
+        if case .refused = finishChange(slot, key.place, key.slice, outcome) {
             counters.add(.waitsExpired)
             return true
         }
@@ -357,7 +357,7 @@ extension Worker where Network: ~Copyable {
         var get = MetaGet()
         get.isAccess = false
         get.mayWin = false
-        let lookup = look(get, slot, key)
+        let lookup = lookUp(get, slot, key)
         switch lookup {
         case .found(let found, let facts):
             door.release(found)
@@ -368,7 +368,7 @@ extension Worker where Network: ~Copyable {
             addReply(slot, writer, space)
             return true
         case .read(let read):
-            guard settleMeta(slot, key, .read(read)) else { return false }
+            guard finishMeta(slot, key, .read(read)) else { return false }
         default:
             connections[slot].differing = Differing()
         }

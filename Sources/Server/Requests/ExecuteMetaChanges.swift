@@ -34,7 +34,7 @@ extension Worker where Network: ~Copyable {
                     except: connections[slot].differing)
             }
         }
-        switch settleChange(slot, key.place, key.slice, changed.outcome) {
+        switch finishChange(slot, key.place, key.slice, changed.outcome) {
         case .waits:
             return false
         case .refused:
@@ -92,7 +92,7 @@ extension Worker where Network: ~Copyable {
             door.metaDelete(
                 delete, key: $0, hash: key.hash, except: connections[slot].differing)
         }
-        switch settleChange(slot, key.place, key.slice, outcome) {
+        switch finishChange(slot, key.place, key.slice, outcome) {
         case .waits:
             return false
         case .refused:
@@ -137,7 +137,7 @@ extension Worker where Network: ~Copyable {
         let changed = key.place.region.withBytes(key.place.offset, key.count) {
             door.metaAdd(add, key: $0, hash: key.hash, except: connections[slot].differing)
         }
-        switch settleChange(slot, key.place, key.slice, changed.outcome) {
+        switch finishChange(slot, key.place, key.slice, changed.outcome) {
         case .waits:
             return false
         case .refused:

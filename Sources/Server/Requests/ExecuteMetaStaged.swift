@@ -111,7 +111,7 @@ extension Worker where Network: ~Copyable {
         let changed = door.metaStore(
             meta.set, staging: staging, except: connections[slot].differing)
         let place = Location(region: keys, offset: slot * ServerLimits.keyBytes)
-        switch settleChange(slot, place, key, changed.outcome) {
+        switch finishChange(slot, place, key, changed.outcome) {
         case .waits:
             return
         case .refused:

@@ -15,7 +15,7 @@ extension Worker where Network: ~Copyable {
             switch completion.token.operation {
             case .receive: takeReceived(completion)
             case .receiveInto, .send, .room, .cancel, .shutdown, .close: takeOperation(completion)
-            case .read: settleRead(completion)
+            case .read: completeRead(completion)
             case .wake: ring.armWake(token: completion.token)
             case .timeout where completion.token.slot == 0:
                 ring.timeout(nanoseconds: 1_000_000_000, token: completion.token)

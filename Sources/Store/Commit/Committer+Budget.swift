@@ -39,7 +39,7 @@ extension Committer {
             var rounds = 4
             while rounds > 0, isOverBudget, dropOldest(each) > 0 { rounds -= 1 }
         } else if log.index.filledPercent() >= 96 {
-            if !health.didWarnIndex, signals.recoveryShown.loadAcquire() == 0 {
+            if !health.didWarnIndex, signals.recoveryUnreported.loadAcquire() == 0 {
                 health.didWarnIndex = true
                 let kept = log.geometry.memoryBytes / (1 << 20) * mapBudget.bytes / max(used, 1)
                 store.events.warning(

@@ -22,7 +22,7 @@ extension Committer {
     mutating func giveUpUnwritten() {
         freeGivenUp()
         // While recovery runs, older records of the same keys may be on their way to the index.
-        guard hasFailedLong, signals.recoveryShown.loadAcquire() == 0 else { return }
+        guard hasFailedLong, signals.recoveryUnreported.loadAcquire() == 0 else { return }
         let target = max(log.geometry.freeFramesMin, Int(log.frames.wanted.loadRelaxed()))
         var missing = target - log.frames.freeCount - log.frames.releasableCount
         guard missing > 0 else { return }

@@ -23,7 +23,7 @@ extension Committer {
         let found: (count: Int, bytes: Int, doubtful: OrderTable)?
         do throws(LMDBError) {
             guard let files = disk.files() else { throw .panic }
-            found = try look(files, victim)
+            found = try readVictim(files, victim)
         } catch {
             // The files have to be opened again, say: what it owes is found out later.
             return first
@@ -31,7 +31,7 @@ extension Committer {
         guard let (count, bytes, doubtful) = found,
             let view = Directory.View(directory, byteCount: Directory.bytes(count: count))
         else {
-            sweep(segment)
+            removeSlots(of: segment)
             return nil
         }
         let isChain = log.segments.kind(segment) == .chain
@@ -63,7 +63,7 @@ extension Committer {
 
     /// Reads what is to be known of a victim: its directory (the number of its entries), its bytes,
     /// and which of its records are in doubt. Nil if it is damaged.
-    private mutating func look(
+    private mutating func readVictim(
         _ files: any StoreFiles, _ victim: Residency.Resident
     ) throws(LMDBError) -> (count: Int, bytes: Int, doubtful: OrderTable)? {
         guard let count = try readDirectory(files, victim.sequence) else { return nil }
@@ -123,7 +123,7 @@ extension Committer {
     }
 
     /// Its directory cannot be read: every slot is looked at.
-    private func sweep(_ segment: Int) {
+    private func removeSlots(of segment: Int) {
         let layout = log.index.layout
         for shard in 0..<log.index.shardCount {
             log.index.lock(shard)

@@ -31,7 +31,7 @@ struct Committer: ~Copyable {
     var removals = Removals()
     var debts = Debts()
     var leftovers = Leftovers()
-    /// What the last run had open, and has to be sealed before it can be known.
+    /// What the last run had open, and has to be rebuilt before it can be known.
     var unsealed = Unsealed()
     var health = Health()
     private var schedule: Schedule
@@ -91,7 +91,7 @@ struct Committer: ~Copyable {
         if let spent = schedule.measure(at: now.nanoseconds) { disk.counters.countCommit(spent) }
         if cuts.areAsked { return collectCuts() }
         switch schedule.phase {
-        case .serving: return serve()
+        case .working: return work()
         case .closing(let retryAt):
             return now.nanoseconds < retryAt ? .time(retryAt) : beginCommit()
         case .ended: return .ended
@@ -111,7 +111,7 @@ struct Committer: ~Copyable {
         return findings.compactMap { $0 }.first
     }
 
-    private mutating func serve() -> NextStep {
+    private mutating func work() -> NextStep {
         if signals.stopping.loadAcquire() != 0 {
             writer.close()
             // Nothing may be written over a store that could not be read.
@@ -301,7 +301,7 @@ struct Committer: ~Copyable {
             case .none: break
             }
         }
-        if error == .mapFull, signals.recoveryShown.loadAcquire() != 0 {
+        if error == .mapFull, signals.recoveryUnreported.loadAcquire() != 0 {
             // What could leave it is not known yet, but will be soon.
             signals.oldestWanted.storeRelease(4)
             return health.retry(after: 20_000_000)

@@ -1,5 +1,5 @@
 // Start: what the committer does before the first request: it takes up the numbers where the last
-// run left them, and seals what that run had open.
+// run left them, and rebuilds what that run had open.
 //
 // What was open lies on disk as stretches. Each of these segments is written whole, under its own
 // sequence, so that recovery finds it among the others and no record ever stands at a place that
@@ -72,8 +72,8 @@ extension Committer {
         }
         for key in found {
             last = max(last, key.first)
-            let isSealed = try transaction.get(.directories, key: key.first) { _ in true }
-            if isSealed == true {
+            let isRebuilt = try transaction.get(.directories, key: key.first) { _ in true }
+            if isRebuilt == true {
                 leftovers.add(stretches: [key])
             } else if unsealed.segments.last?.sequence == key.first {
                 unsealed.segments[unsealed.segments.count - 1].stretches.append(key)
@@ -88,11 +88,11 @@ extension Committer {
         let hasDirectories = try transaction.firstKey(.directories) != nil
         if hasDirectories || !unsealed.segments.isEmpty {
             log.recovering.storeRelease(1)
-            signals.recoveryShown.storeRelease(1)
+            signals.recoveryUnreported.storeRelease(1)
         }
     }
 
-    // MARK: Sealing
+    // MARK: Rebuilding
 
     /// Writes what the last run had open as whole segments, and deletes the stretches; as much at
     /// a time as a transaction carries.
@@ -100,8 +100,8 @@ extension Committer {
         while !unsealed.segments.isEmpty {
             let store = store
             try store.unsealed.withLock { (sequences: inout [UInt64]) throws(LMDBError) in
-                let sealed = try rebuildSome(files)
-                sequences.removeAll { sealed.contains($0) }
+                let rebuilt = try rebuildSome(files)
+                sequences.removeAll { rebuilt.contains($0) }
             }
         }
     }
@@ -120,25 +120,25 @@ extension Committer {
     private mutating func rebuildSome(_ files: any StoreFiles) throws(LMDBError) -> [UInt64] {
         let transaction = try files.beginWrite()
         var bytes = 0
-        var sealed: [UInt64] = []
+        var rebuilt: [UInt64] = []
         for (sequence, stretches) in unsealed.segments {
             if bytes > 0, bytes + Geometry.frameBytesMax > mapBudget.batchBytes { break }
-            bytes += try seal(files, transaction, sequence, stretches)
-            sealed.append(sequence)
+            bytes += try rebuild(files, transaction, sequence, stretches)
+            rebuilt.append(sequence)
         }
         try transaction.commit()
-        unsealed.segments.removeFirst(sealed.count)
+        unsealed.segments.removeFirst(rebuilt.count)
         disk.counters.add(.bytesWritten, bytes)
-        for sequence in sealed {
+        for sequence in rebuilt {
             written.note(key: SegmentKey.make(sequence))
             // Recovery may know it already, from its stretches. If a transaction that failed was
             // durable all the same, from its directory: then it was handed over.
-            let isTaken = store.takenUnsealed.withLock { $0.remove(sequence) != nil }
-            if isTaken, let segment = log.segments.find(sequence: sequence) {
+            let isKnown = store.takenUnsealed.withLock { $0.remove(sequence) != nil }
+            if isKnown, let segment = log.segments.find(sequence: sequence) {
                 publishRebuilt(files, segment)
             }
         }
-        return sealed
+        return rebuilt
     }
 
     /// A segment that was known without a place in the file has one.
@@ -152,7 +152,7 @@ extension Committer {
         signals.restored.push(UInt32(segment))
     }
 
-    private mutating func seal(
+    private mutating func rebuild(
         _ files: any StoreFiles, _ transaction: any StoreWriting, _ sequence: UInt64,
         _ stretches: [PairKey]
     ) throws(LMDBError) -> Int {

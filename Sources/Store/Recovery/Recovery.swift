@@ -105,7 +105,9 @@ struct Recovery: ~Copyable {
             report(at: now.nanoseconds)
             phase = .awaitRebuild
         case .awaitRebuild:
-            guard front.waiting == 0 || isSealed else { return .time(now.nanoseconds + 50_000_000) }
+            guard front.waiting == 0 || isRebuilt else {
+                return .time(now.nanoseconds + 50_000_000)
+            }
             finish()
             return .ended
         }
@@ -125,7 +127,7 @@ struct Recovery: ~Copyable {
     }
 
     /// Whether everything that the last run had open is written whole.
-    private var isSealed: Bool { store.unsealed.withLock { $0.isEmpty } }
+    private var isRebuilt: Bool { store.unsealed.withLock { $0.isEmpty } }
 
     /// Gives some shards the size that they will need.
     private mutating func presize() {
@@ -172,27 +174,27 @@ struct Recovery: ~Copyable {
         let refill = IndexRefill(log: log, files: files, now: now)
         // The lock keeps the committer from rebuilding a segment whose stretches are read here.
         let store = store
-        let isTaken = try store.unsealed.withLock {
+        let isDone = try store.unsealed.withLock {
             (unsealed: inout [UInt64]) throws(LMDBError) -> Bool in
             guard head.sequence != .max else { return false }
             if let found = try readDirectory(files, head.sequence) {
-                return take(found, head, refill)
+                return refillIndex(found, head, refill)
             }
             if unsealed.contains(head.sequence) {
                 guard let found = try readUnsealed(files, head.sequence) else { return false }
-                return take(found, head, refill)
+                return refillIndex(found, head, refill)
             }
             return try isGone(files, head.sequence)
         }
-        if head.isDamaged || !isTaken { counts.damaged += 1 }
-        if !isTaken {
+        if head.isDamaged || !isDone { counts.damaged += 1 }
+        if !isDone {
             store.events.error(.keyDirectoryUnreadable, "sequence=\(head.sequence)")
             front.didFail(head)
         }
         settle()
     }
 
-    private struct Loaded {
+    private struct DirectoryCopy {
         var byteCount: Int
         /// Nil: the segment itself is missing.
         var segmentBytes: Int?
@@ -204,7 +206,7 @@ struct Recovery: ~Copyable {
     /// free. Nil if it is not there, or cannot be read or made anew.
     private func readDirectory(
         _ files: any StoreFiles, _ sequence: UInt64
-    ) throws(LMDBError) -> Loaded? {
+    ) throws(LMDBError) -> DirectoryCopy? {
         let directory = directory
         let key = SegmentKey.make(sequence)
         let transaction = try files.beginRead()
@@ -216,27 +218,27 @@ struct Recovery: ~Copyable {
             }
         }
         guard let count else { return nil }
-        var loaded = Loaded(byteCount: count)
+        var copy = DirectoryCopy(byteCount: count)
         // Damaged in front of the value: this segment's values are lost, its keys not.
-        loaded.segmentBytes = try unlessDamaged { () throws(LMDBError) -> Int? in
+        copy.segmentBytes = try unlessDamaged { () throws(LMDBError) -> Int? in
             try transaction.get(.segments, key: key) { $0.count }
         }
-        if loaded.segmentBytes != nil {
-            loaded.fileOffset = try unlessDamaged { () throws(LMDBError) -> UInt64? in
+        if copy.segmentBytes != nil {
+            copy.fileOffset = try unlessDamaged { () throws(LMDBError) -> UInt64? in
                 try transaction.fileOffset(segment: key)
             }
         }
-        if Directory.View(directory, byteCount: loaded.byteCount) == nil {
+        if Directory.View(directory, byteCount: copy.byteCount) == nil {
             guard let count = try remakeDirectory(transaction, sequence) else { return nil }
-            loaded.byteCount = count
+            copy.byteCount = count
         }
-        return loaded
+        return copy
     }
 
     /// Makes the directory of a segment that the last run had open, from its stretches.
     private func readUnsealed(
         _ files: any StoreFiles, _ sequence: UInt64
-    ) throws(LMDBError) -> Loaded? {
+    ) throws(LMDBError) -> DirectoryCopy? {
         guard let image = try? Region.map(byteCount: Geometry.frameBytesMax) else { return nil }
         defer { image.discard(0, image.byteCount) }
         let transaction = try files.beginRead()
@@ -248,7 +250,7 @@ struct Recovery: ~Copyable {
         let count = Directory.make(
             image: image, filled: sound.bytes,
             overlap: store.signals.firstSequence.loadAcquire(), log.hasher, into: directory)
-        return Loaded(
+        return DirectoryCopy(
             byteCount: Directory.bytes(count: count), segmentBytes: sound.bytes, fileOffset: nil,
             isUnsealed: true)
     }
@@ -290,14 +292,14 @@ struct Recovery: ~Copyable {
     private static let entriesAhead = 16
 
     /// Puts a directory's entries into the index; false if it is damaged or no number is free.
-    private mutating func take(
-        _ loaded: Loaded, _ head: DirectorySurvey.Head, _ refill: IndexRefill
+    private mutating func refillIndex(
+        _ copy: DirectoryCopy, _ head: DirectorySurvey.Head, _ refill: IndexRefill
     ) -> Bool {
-        guard let view = Directory.View(directory, byteCount: loaded.byteCount),
+        guard let view = Directory.View(directory, byteCount: copy.byteCount),
             let segment = log.segments.restore(
                 view.kind, sequence: head.sequence, filled: view.filled, records: view.count,
                 overlap: view.overlap, earliest: view.earliest, latest: view.latest,
-                fileOffset: view.kind == .chain ? nil : loaded.fileOffset)
+                fileOffset: view.kind == .chain ? nil : copy.fileOffset)
         else { return false }
         counts.segments += 1
         for number in 0..<view.count {
@@ -313,25 +315,25 @@ struct Recovery: ~Copyable {
             }
         }
         // What is not sealed is no segment on disk yet.
-        if loaded.isUnsealed {
+        if copy.isUnsealed {
             _ = store.takenUnsealed.withLock { $0.insert(head.sequence) }
         } else {
             store.signals.restored.push(UInt32(segment))
         }
-        let bytes = loaded.segmentBytes
+        let bytes = copy.segmentBytes
         let isWhole = bytes.map { view.kind == .chain || $0 >= view.filled } ?? false
         if !isWhole { counts.damaged += 1 }
         front.add(
             segment, head.sequence, isWhole: isWhole,
             isReturned: view.overlap & Segments.returnedBit != 0,
-            waitsForRebuild: loaded.isUnsealed && view.filled > log.geometry.segmentBytes)
+            waitsForRebuild: copy.isUnsealed && view.filled > log.geometry.segmentBytes)
         return true
     }
 
     /// What nothing unread can have overtaken answers from now on.
-    private mutating func settle(isLast: Bool = false, isSealed: Bool = false) {
+    private mutating func settle(isLast: Bool = false, isRebuilt: Bool = false) {
         let log = log
-        front.settle(isLast: isLast, isSealed: isSealed) { segment, isWhole in
+        front.settle(isLast: isLast, isRebuilt: isRebuilt) { segment, isWhole in
             log.segments.advanceIf(segment, from: .unsettled, to: isWhole ? .resting : .dying)
         }
     }
@@ -349,7 +351,7 @@ struct Recovery: ~Copyable {
         }
         let failed = front.failedSequences
         store.damaged.withLock { $0 += failed }
-        if counts.damaged > 0 || counts.refused > 0 { log.hideAll() }
+        if counts.damaged > 0 || counts.refused > 0 { log.setMayHideAll() }
         directory.discard(0, directory.byteCount)
         if front.waiting == 0 { finish() }
         disk.counters[.recoveredItems] = UInt64(counts.items)
@@ -364,21 +366,21 @@ struct Recovery: ~Copyable {
                 + "refused=\(counts.refused) distrusted=\(counts.distrusted) "
                 + "unsealed=\(front.waiting) milliseconds=\(milliseconds)")
         // Whoever sees that recovery is over may look at what it has counted and said.
-        store.signals.recoveryShown.storeRelease(0)
+        store.signals.recoveryUnreported.storeRelease(0)
         store.signals.committer.wake()
     }
 
     /// Nothing that is on disk is unknown or without a place: no removal need be remembered.
     private mutating func finish() {
         guard log.recovering.loadRelaxed() != 0 else { return }
-        settle(isLast: true, isSealed: true)
+        settle(isLast: true, isRebuilt: true)
         log.recovering.storeRelease(0)
-        sweep()
+        forgetRemovals()
         store.signals.committer.wake()
     }
 
     /// No older record can come any more: the remembered removals go.
-    private func sweep() {
+    private func forgetRemovals() {
         for shard in 0..<log.index.shardCount {
             log.index.lock(shard)
             log.index.sweepRemovals(shard)

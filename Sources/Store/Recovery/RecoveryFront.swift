@@ -16,7 +16,7 @@ struct RecoveryFront {
         var isWhole: Bool
         /// Brought back by an earlier release: its records are older than its place says.
         var isReturned: Bool
-        /// Too large for a frame of this run, and without a place in the file before it is sealed.
+        /// Too large for a frame of this run, and without a place in the file before it is rebuilt.
         var waitsForRebuild: Bool
     }
 
@@ -84,23 +84,23 @@ struct RecoveryFront {
     ///
     /// - Parameters:
     ///   - isLast: everything has been read.
-    ///   - isSealed: nothing of the last run waits to be rebuilt any more.
+    ///   - isRebuilt: nothing of the last run waits to be rebuilt any more.
     mutating func settle(
-        isLast: Bool, isSealed: Bool, _ body: (_ segment: Int, _ isWhole: Bool) -> Void
+        isLast: Bool, isRebuilt: Bool, _ body: (_ segment: Int, _ isWhole: Bool) -> Void
     ) {
         let unread = limits.count > oldest ? limits[limits.count - 1] : 0
         let from = max(unread, failedLimit)
         settledFrom = from
         unsettled.removeAll { entry in
             let isNewest = entry.isReturned ? isLast && failedLimit == 0 : entry.sequence >= from
-            guard isNewest, isSealed || !entry.waitsForRebuild else { return false }
+            guard isNewest, isRebuilt || !entry.waitsForRebuild else { return false }
             body(entry.segment, entry.isWhole)
             return true
         }
     }
 
     /// Calls `body` for every segment that never may answer; returns how many. What waits to be
-    /// sealed stays.
+    /// rebuilt stays.
     mutating func distrust(_ body: (_ segment: Int) -> Void) -> Int {
         let before = unsettled.count
         let from = settledFrom

@@ -4,19 +4,19 @@
 ///
 /// ```text
 ///           the server stops          a commit succeeds, or the deadline is over
-/// serving ────────────────► closing ─────────────────────────────────────────► ended
+/// working ────────────────► closing ─────────────────────────────────────────► ended
 ///                            ▲   │
 ///                            └───┘ a commit fails: again after a pause
 /// ```
 struct Schedule {
     enum Phase: Equatable {
-        case serving
+        case working
         /// The server stops: everything there is is committed, tried again until the deadline.
         case closing(retryAt: UInt64)
         case ended
     }
 
-    private(set) var phase = Phase.serving
+    private(set) var phase = Phase.working
     /// When the next commit is due.
     private(set) var dueAt: UInt64
     /// The last commit did not come about: what it was for is below the cuts and still waits.
