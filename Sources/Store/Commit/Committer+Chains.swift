@@ -8,36 +8,60 @@ internal import Primitives
 internal import SegmentLog
 
 extension Committer {
-    /// Writes one chain, in transactions of its own.
-    mutating func writeChain(_ files: any StoreFiles, _ segment: Int) throws(LMDBError) {
-        let sequence = log.segments.sequence(segment)
-        let filled = Int(log.segments.filled(segment).loadRelaxed())
-        let first = log.segments.frame(unwritten: segment)
-        let partBytes = log.geometry.segmentBytes
-        log.fillChecksum(chain: first, filled: filled)
+    /// Writes the chains that lead the backlog, as many as one transaction carries; the first may
+    /// need several.
+    mutating func writeChains(_ files: any StoreFiles) throws(LMDBError) {
         var transaction = try files.beginWrite()
+        var whole: [Int] = []
         var carried = 0
-        for part in 0..<log.geometry.framesNeeded(filled) {
-            let start = part * partBytes
-            let count = min(partBytes, filled - start)
-            let (offset, _) = log.piece(chain: first, at: start)
-            if carried + count > disk.transactionBytes {
-                try transaction.commit()
-                // These parts stay, whatever becomes of the rest.
-                written.note(key: SegmentKey.make(sequence, part: part))
-                transaction = try files.beginWrite()
-                carried = 0
+        var bytes = 0
+        for segment in backlog.pending {
+            guard log.segments.kind(segment) == .chain else { break }
+            let sequence = log.segments.sequence(segment)
+            let filled = Int(log.segments.filled(segment).loadRelaxed())
+            // Whatever shares a transaction with others fits into it.
+            if !whole.isEmpty, carried + filled > mapBudget.batchBytes { break }
+            log.fillChecksum(chain: log.segments.frame(unwritten: segment), filled: filled)
+            for part in 0..<log.geometry.framesNeeded(filled) {
+                let partBytes = partByteCount(part, of: filled)
+                if carried + partBytes > disk.transactionBytes, carried > 0 {
+                    try transaction.commit()
+                    // These parts stay, whatever becomes of the rest.
+                    written.note(key: SegmentKey.make(sequence, part: part))
+                    transaction = try files.beginWrite()
+                    carried = 0
+                }
+                try put(part, partBytes, of: segment, transaction)
+                carried += partBytes
             }
-            try transaction.put(
-                segment: SegmentKey.make(sequence, part: part), byteCount: count, append: false,
-                from: log.frames.memory, at: offset, count: count)
-            carried += count
+            let count = Directory.make(segment, log, into: directory)
+            try putDirectory(files, transaction, sequence, count)
+            whole.append(segment)
+            bytes += filled + Directory.bytes(count: count)
         }
-        let count = Directory.make(segment, log, into: directory)
-        try putDirectory(files, transaction, sequence, count)
         try transaction.commit()
-        disk.counters.add(.bytesWritten, filled + Directory.bytes(count: count))
-        written.note(key: SegmentKey.make(sequence, part: SegmentKey.partsMax - 1))
+        disk.counters.add(.bytesWritten, bytes)
+        backlog.didWrite(whole, log)
+        for segment in whole {
+            let sequence = log.segments.sequence(segment)
+            written.note(key: SegmentKey.make(sequence, part: SegmentKey.partsMax - 1))
+            didPublish(segment, fileOffset: nil)
+        }
+    }
+
+    private func partByteCount(_ part: Int, of filled: Int) -> Int {
+        min(log.geometry.segmentBytes, filled - part * log.geometry.segmentBytes)
+    }
+
+    private func put(
+        _ part: Int, _ byteCount: Int, of segment: Int, _ transaction: any StoreWriting
+    ) throws(LMDBError) {
+        let first = log.segments.frame(unwritten: segment)
+        let (offset, _) = log.piece(chain: first, at: part * log.geometry.segmentBytes)
+        try transaction.put(
+            segment: SegmentKey.make(log.segments.sequence(segment), part: part),
+            byteCount: byteCount, append: false, from: log.frames.memory, at: offset,
+            count: byteCount)
     }
 
     // MARK: Back into memory

@@ -16,35 +16,45 @@ extension Committer {
         let changes = signals.changes.loadAcquire()
         var isFirst = true
         while isFirst || !backlog.isEmpty {
-            var batch: [Int] = []
-            var bytes = 0
-            var fresh: [Stretch] = []
-            let transaction = try files.beginWrite()
-            if isFirst {
-                try writeMeta(files, transaction)
-                fresh = try writeStretches(files, transaction, open)
-                bytes += fresh.reduce(0) { $0 + $1.end - $1.start }
+            if isFirst || !isChainNext {
+                try writeBatch(files, open: isFirst ? open : [], withMeta: isFirst, changes)
             }
-            for segment in backlog.pending {
-                // A chain has transactions of its own, below, after the metadata.
-                if log.segments.kind(segment) == .chain { break }
-                let size = Int(log.segments.filled(segment).loadRelaxed())
-                if !batch.isEmpty, bytes + size > mapBudget.batchBytes { break }
-                bytes += try writeSegment(files, transaction, segment)
-                batch.append(segment)
-            }
-            try transaction.commit()
-            didWrite(isFirst, fresh, batch, bytes: bytes, changes: changes)
-            publish(files, batch)
             isFirst = false
-            while let segment = backlog.pending.first, log.segments.kind(segment) == .chain {
-                try writeChain(files, segment)
-                backlog.didWrite([segment], log)
-                didPublish(segment, fileOffset: nil)
-            }
+            // A chain has transactions of its own, after the metadata.
+            if isChainNext { try writeChains(files) }
+            // Before more is written: a backlog may be larger than what the file has free.
             if !backlog.isEmpty { keepWithinBudget() }
         }
         try deleteLeftovers(files)
+    }
+
+    private var isChainNext: Bool {
+        backlog.pending.first.map { log.segments.kind($0) == .chain } ?? false
+    }
+
+    /// One transaction: the shared segments that lead the backlog, as many as it carries.
+    private mutating func writeBatch(
+        _ files: any StoreFiles, open: [Int], withMeta: Bool, _ changes: UInt64
+    ) throws(LMDBError) {
+        var batch: [Int] = []
+        var bytes = 0
+        var fresh: [Stretch] = []
+        let transaction = try files.beginWrite()
+        if withMeta {
+            try writeMeta(files, transaction)
+            fresh = try writeStretches(files, transaction, open)
+            bytes += fresh.reduce(0) { $0 + $1.end - $1.start }
+        }
+        for segment in backlog.pending {
+            if log.segments.kind(segment) == .chain { break }
+            let size = Int(log.segments.filled(segment).loadRelaxed())
+            if !batch.isEmpty, bytes + size > mapBudget.batchBytes { break }
+            bytes += try writeSegment(files, transaction, segment)
+            batch.append(segment)
+        }
+        try transaction.commit()
+        didWrite(withMeta, fresh, batch, bytes: bytes, changes: changes)
+        publish(files, batch)
     }
 
     /// What a transaction that has committed changes in memory.
