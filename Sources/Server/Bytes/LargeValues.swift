@@ -188,6 +188,7 @@ extension Worker where Network: ~Copyable {
     mutating func beginFilling(_ slot: Int, _ staging: Staging) {
         connections[slot].staging = staging
         connections[slot].stagedBytes = 0
+        connections[slot].singleReceives = ServerLimits.singleReceives
         // What could not come while it waited is not its fault.
         connections[slot].requestSince = now.nanoseconds
         connections[slot].stagingPhase = .filling
@@ -206,6 +207,7 @@ extension Worker where Network: ~Copyable {
         }
         counters.add(.waitsForMemory)
         connections[slot].stagedRequest = request
+        connections[slot].singleReceives = ServerLimits.singleReceives
         intake.waitForPlace(slot)
         beginWait(slot, .frames)
         wantFrames()

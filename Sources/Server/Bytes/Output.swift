@@ -348,7 +348,7 @@ extension Worker where Network: ~Copyable {
     mutating func armReceive(_ slot: Int) {
         let table = connections
         let socket = Socket(descriptor: table[slot].descriptor)
-        if intake.isScarce(at: now.nanoseconds) {
+        if table[slot].singleReceives > 0 || intake.isScarce(at: now.nanoseconds) {
             ring.receiveOnce(socket, token: token(.receive, slot))
             table[slot].isArmedOnce = true
         } else {
