@@ -179,3 +179,35 @@ def a_large_set_always_finds_room():
                         assert line == b"STORED", (turn, size, line)
                         assert client.get(b"large") == value, (turn, size)
                 watch.check()
+
+
+def large_sets_outrun_the_disk():
+    """Twenty send large values faster than a disk takes them, over and over: all wait a little, none
+    is refused, the file holds what it must, and the stop commits the rest."""
+    with support.folder() as place, \
+            support.Server("-m", 128, "-t", 1, "--store-size", "512m",
+                           store=place / "store") as server:
+        answers, failures = {}, []
+
+        def work(number, size, count):
+            try:
+                with server.client() as client:
+                    for turn in range(count):
+                        line = client.set(b"l%d-%d" % (number, turn % 15), _noise[:size])
+                        answers[line] = answers.get(line, 0) + 1
+            except Exception as error:
+                failures.append(error)
+
+        for size, count in ((16_000, 400), (60_000, 60), (1_000_000, 45)):
+            threads = [threading.Thread(target=work, args=(number, size, count), daemon=True)
+                       for number in range(20)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(100)
+            print(size, answers)
+            assert not failures, failures[0]
+            assert answers == {b"STORED": 20 * count}, (size, answers)
+            answers.clear()
+        # Every miss of room costs a commit that is made anew.
+        assert int(server.stats("brim")["brim_commits_failed"]) == 0
