@@ -2,7 +2,8 @@
 //
 // A frame that was taken from its segment may still be read by a worker that looked before: it is
 // kept in quarantine until every worker has ended its turn or is parked (quiescence), and until
-// nothing pins it. Frames are handed out again in no particular order.
+// nothing pins it. What was used before is handed out before what was never touched, which costs
+// the system a page at a time.
 
 public import Primitives
 
@@ -22,7 +23,7 @@ public struct Frames: BitwiseCopyable, Sendable {
 
     // A frame's entry, 16 bytes: 0 pins, 4 next frame of a chain + 1, 8 staged records.
     // Behind the entries: 0 pinned frames, 8 staged frames, 16 wanted, 32 freed (news),
-    // 40 withheld, 48 exhausted.
+    // 40 withheld, 48 exhausted, 56 the first frame that was never used.
 
     init(_ geometry: Geometry, workers: Int) throws(MemoryError) {
         frameBytes = geometry.frameBytes
@@ -36,7 +37,6 @@ public struct Frames: BitwiseCopyable, Sendable {
         free = SlotQueue(queues, at: 0, capacity: count)
         quarantine = SlotQueue(queues, at: bytes, capacity: count)
         surrendered = SlotQueue(queues, at: 2 * bytes, capacity: count)
-        for frame in 0..<count { free.push(UInt32(frame + 1)) }
     }
 
     @inlinable var common: Int { count &* 16 }
@@ -84,7 +84,21 @@ public struct Frames: BitwiseCopyable, Sendable {
     // MARK: Taking and giving back
 
     /// Frames that can be had at once.
-    public var freeCount: Int { free.count }
+    public var freeCount: Int { free.count + untouchedCount }
+    /// Of these, frames that were used before.
+    var reusableCount: Int { free.count }
+    /// And those that were never used: the system has given no memory for them yet.
+    public var untouchedCount: Int { count - Int(untouched.loadRelaxed()) }
+    private var untouched: AtomicWord64 { table.atomic64(at: common + 56) }
+
+    /// The number of a frame that was never used; nil if there is none.
+    private func popUntouched() -> UInt32? {
+        while true {
+            let frame = untouched.loadRelaxed()
+            guard frame < UInt64(count) else { return nil }
+            if untouched.replace(frame, with: frame + 1) { return UInt32(frame + 1) }
+        }
+    }
     public var quarantinedCount: Int { quarantine.count }
     /// Of the frames in quarantine, those that nothing pins: they will be free soon.
     public var releasableCount: Int {
@@ -96,7 +110,7 @@ public struct Frames: BitwiseCopyable, Sendable {
 
     /// A frame, zeroed or not; nil if none is free.
     func take() -> Int? {
-        guard let number = free.pop() else { return nil }
+        guard let number = free.pop() ?? popUntouched() else { return nil }
         let frame = Int(number) - 1
         setNext(frame, nil)
         return frame
@@ -145,7 +159,7 @@ public struct Frames: BitwiseCopyable, Sendable {
 
     /// Gives a free frame back to the system: the index needs the memory, or the limit is lower.
     func surrender() -> Bool {
-        guard let number = free.pop() else { return false }
+        guard let number = popUntouched() ?? free.pop() else { return false }
         memory.discard((Int(number) - 1) * frameBytes, frameBytes)
         surrendered.push(number)
         return true

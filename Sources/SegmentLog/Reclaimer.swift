@@ -141,6 +141,37 @@ public struct Reclaimer: ~Copyable {
     }
     private var quarantineCount = 0
 
+    // MARK: What is dead
+
+    /// Whether large values that are dead should give their frames back before untouched memory is
+    /// used.
+    public var mayRenew: Bool {
+        log.frames.untouchedCount > 0 && log.frames.reusableCount < max(target, 1)
+    }
+
+    /// Lets go of large values that nothing names any more: it costs no copy. Returns whether there
+    /// were any.
+    public mutating func renew() -> Bool {
+        guard mayRenew else { return false }
+        let segments = log.segments
+        var dropped = 0
+        for region in [log.logRegion, log.promotionRegion] {
+            while dropped < Self.victimsMax,
+                let number = region.take(where: {
+                    segments.kind(Int($0)) == .chain && segments.liveRecords(Int($0)) == 0
+                })
+            {
+                if !log.geometry.hasDisk {
+                    segments.advance(Int(number), from: .clean, to: .leaving)
+                }
+                dropChain(Int(number), now: 0)
+                log.count(.segmentsDropped)
+                dropped += 1
+            }
+        }
+        return dropped > 0
+    }
+
     // MARK: Choosing
 
     private func chooseVictim() -> (UInt32, Bool)? {

@@ -33,7 +33,9 @@ struct Maintenance: ~Copyable {
         let now = reading.unixSeconds
         flushIfDue(now)
         var isBusy = reclaimer.isNeeded || store.log.frames.releasableCount > 0
-        let didWork = isBusy && reclaimer.step(now: now)
+        let didRenew = reclaimer.renew()
+        isBusy = isBusy || didRenew
+        let didWork = isBusy && reclaimer.step(now: now) || didRenew
         tellWaiting()
         if reclaimer.isNeeded, !didWork, store.log.geometry.hasDisk {
             // What is left is not on disk yet.

@@ -52,4 +52,32 @@ import Testing
         writer.closeRoom(room)
         #expect(log.frames.freeCount == before)
     }
+
+    /// One large value that is overwritten without end does not touch all of memory, as the frames
+    /// of those that are dead are used again before others are used at all.
+    @Test func overwrittenLargeValuesUseTheSameFramesAgain() throws {
+        let geometry = Geometry(memoryBytes: 64 << 20, writers: 2, diskBytes: 0)
+        let log = try SegmentLog(geometry, workers: 1, secret: (1, 2, 3, 4))
+        var writer = Writer(log, number: 0)
+        var reclaimer = Reclaimer(log, number: 1)
+        let bytes = 1_000_000
+        let rounds = 10 * geometry.frameCount / geometry.framesNeeded(bytes)
+        var last: Place?
+        for _ in 0..<rounds {
+            let opened = writer.openRoom(bytes)
+            let room = try #require(opened)
+            let made = writer.makeSegment(of: room, expiry: 0)
+            let place = try #require(made)
+            writer.handOn(chain: place)
+            if let last { log.segments.noteDeadUnread(last.segment) }
+            last = place
+            _ = reclaimer.renew()
+            // The first round notes who may still look at what was let go, the next releases it.
+            _ = reclaimer.step(now: 0)
+            _ = reclaimer.step(now: 0)
+        }
+        let used = geometry.frameCount - log.frames.untouchedCount
+        #expect(used <= 6 * geometry.framesNeeded(bytes), "\(used) of \(geometry.frameCount)")
+        #expect(used >= geometry.framesNeeded(bytes))
+    }
 }

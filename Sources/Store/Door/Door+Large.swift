@@ -80,6 +80,8 @@ extension Door {
             signals.maintenance.wake()
             return nil
         }
+        // What it takes the place of may give its frames to the next.
+        if room.isChained { signals.maintenance.wake() }
         let record = Record(memory, at: log.frames.offset(room.frame) + room.start)
         let at = record.write(fields, order: 0, keyBytes: key.count, valueBytes: valueBytes)
         memory.store(key, at: at)
