@@ -74,8 +74,7 @@ public struct Reclaimer: ~Copyable {
         if log.geometry.hasDisk {
             var rounds = min(missing, Self.victimsMax)
             while rounds > 0, let (segment, keepsAll) = chooseVictim() {
-                drop(Int(segment), keepsAll: keepsAll, now: now)
-                didWork = true
+                didWork = drop(Int(segment), keepsAll: keepsAll, now: now) || didWork
                 rounds -= 1
             }
         } else {
@@ -115,8 +114,11 @@ public struct Reclaimer: ~Copyable {
         guard !chosen.isEmpty else { return false }
         let snapshot = log.frames.snapshot()
         while !log.frames.isQuiet(since: snapshot) { Pause.short() }
-        for (segment, keepsAll) in chosen { drop(Int(segment), keepsAll: keepsAll, now: now) }
-        return true
+        var hasDropped = false
+        for (segment, keepsAll) in chosen {
+            if drop(Int(segment), keepsAll: keepsAll, now: now) { hasDropped = true }
+        }
+        return hasDropped
     }
 
     private mutating func releaseQuiet() -> Bool {
@@ -219,16 +221,26 @@ public struct Reclaimer: ~Copyable {
 
     // MARK: Letting go
 
-    private mutating func drop(_ segment: Int, keepsAll: Bool, now: UInt32) {
+    /// False: something that may not be evicted found no room elsewhere, so it stays.
+    private mutating func drop(_ segment: Int, keepsAll: Bool, now: UInt32) -> Bool {
+        var isDropped = true
         switch log.segments.kind(segment) {
-        case .log: dropLog(segment, keepsAll: keepsAll, now: now)
-        case .promotion: dropPromotion(segment, keepsAll: keepsAll, now: now)
+        case .log: isDropped = dropLog(segment, keepsAll: keepsAll, now: now)
+        case .promotion: isDropped = dropPromotion(segment, keepsAll: keepsAll, now: now)
         case .chain: dropChain(segment, now: now)
         }
-        log.count(.segmentsDropped)
+        log.count(isDropped ? .segmentsDropped : .segmentsKept)
+        return isDropped
     }
 
-    private mutating func dropLog(_ segment: Int, keepsAll: Bool, now: UInt32) {
+    /// The segment goes back to where it was taken from; what lives in it was not moved.
+    private func keep(_ segment: Int, in region: SlotQueue) -> Bool {
+        log.segments.advanceIf(segment, from: .leaving, to: .clean)
+        region.push(UInt32(segment))
+        return false
+    }
+
+    private mutating func dropLog(_ segment: Int, keepsAll: Bool, now: UInt32) -> Bool {
         let tap = tap
         let isLive = log.segments.liveRecords(segment) > 0
         let wasHit = log.segments.hits(segment).loadRelaxed() > 0
@@ -240,15 +252,17 @@ public struct Reclaimer: ~Copyable {
                 }
             }
             takeFrame(segment)
-            return
+            return true
         }
+        let mayEvict = log.geometry.mayEvict
+        var isStuck = false
         if isLive {
             walk(segment) { writer, place, hash, hits in
                 if hits > 0 || keepsAll {
                     if case .noRoom = writer.promote(
                         hash, from: place, isAging: !keepsAll, now: now)
                     {
-                        precondition(writer.log.geometry.mayEvict)
+                        guard mayEvict else { return isStuck = true }
                         Self.evict(&writer, tap, hash, place, now)
                     }
                 } else {
@@ -256,20 +270,23 @@ public struct Reclaimer: ~Copyable {
                 }
             }
         }
+        if isStuck { return keep(segment, in: log.logRegion) }
         takeFrame(segment)
         log.segments.free(segment)
+        return true
     }
 
-    private mutating func dropPromotion(_ segment: Int, keepsAll: Bool, now: UInt32) {
+    private mutating func dropPromotion(_ segment: Int, keepsAll: Bool, now: UInt32) -> Bool {
         let tap = tap
-        log.count(.promotionsDropped)
+        let mayEvict = log.geometry.mayEvict
+        var isStuck = false
         if log.segments.liveRecords(segment) > 0 {
             walk(segment) { writer, place, hash, hits in
                 if hits > 0 || keepsAll {
                     if case .noRoom = writer.promote(
                         hash, from: place, isAging: !keepsAll, now: now)
                     {
-                        precondition(writer.log.geometry.mayEvict)
+                        guard mayEvict else { return isStuck = true }
                         Self.demote(&writer, tap, hash, place, now)
                     }
                 } else {
@@ -277,8 +294,11 @@ public struct Reclaimer: ~Copyable {
                 }
             }
         }
+        if isStuck { return keep(segment, in: log.promotionRegion) }
+        log.count(.promotionsDropped)
         takeFrame(segment)
         log.segments.free(segment)
+        return true
     }
 
     private static func evict(

@@ -61,8 +61,8 @@ public struct SegmentLog: BitwiseCopyable, Sendable {
 
     /// Records at or below this order are dead.
     @inlinable public var flushMark: AtomicWord64 { common.atomic64(at: 0) }
-    /// The largest order that a record can hold; beyond it changes are refused. Nobody waits for a
-    /// reservation: an order reaches the disk only in a transaction that reserves it.
+    /// No order above this one is given out: changes are refused. With a disk that is what is
+    /// reserved there, else the largest that a record can hold.
     @inlinable public var orderLimit: AtomicWord64 { common.atomic64(at: 8) }
     /// Whether recovery still runs: removals are remembered in the index.
     @inlinable public var recovering: AtomicWord64 { common.atomic64(at: 16) }
@@ -252,6 +252,8 @@ public enum LogCounter: Int, CaseIterable, Sendable {
     case takenUnread
     /// Segments let go from memory, promotion segments among them, mostly dead ones among them.
     case segmentsDropped, promotionsDropped, segmentsCleaned
+    /// Mostly dead ones that stayed, because what may not be evicted found no room elsewhere.
+    case segmentsKept
     /// Times a change had to wait for memory.
     case waits
     /// Misses of keys whose fingerprint was a ghost.

@@ -69,6 +69,15 @@ package final class PlayedStore {
     /// Everything up to this order is dead.
     package var flushMark: UInt64 { store.log.flushMark.loadAcquire() }
 
+    /// The highest order that may have been given out.
+    package var highestOrder: UInt64 {
+        min(store.log.highestOrder(), store.log.orderLimit.loadAcquire())
+    }
+    /// Orders that this run gives out are above this one, at its start.
+    package var ordersBegin: UInt64 { store.log.highestOrder() }
+    /// False where there was no room to reserve orders.
+    package var areOrdersReserved: Bool { store.log.orderLimit.loadAcquire() < Record.orderMax }
+
     /// Something that the last run had open waits to be sealed. Not while the committer steps.
     package var hasUnsealed: Bool { !committer.unsealed.segments.isEmpty }
 

@@ -13,6 +13,9 @@ public struct DiskConfiguration: Sendable, Equatable {
     /// Milliseconds between commits while there is something to commit, 1 to 60,000.
     public var flushIntervalMilliseconds: Int
 
+    /// Orders that are reserved on the disk at a time. Fewer in simulations, which give out few.
+    package var ordersAhead: UInt64 = 1 << 28
+
     public static let sizeBytesMin = 64 << 20
 
     public init(

@@ -41,6 +41,11 @@ extension Event {
 
     // MARK: Commits
 
+    /// Orders could not be reserved in the file for that. If commits fail as well, changes are
+    /// refused above `order` until one of the two succeeds; if the file could not be made because
+    /// the disk is full, they are not. `reason`, `order`.
+    static let ordersUnreserved = Event("store.orders_unreserved")
+
     /// A commit failed, and the one before it had not: serving goes on from memory. `reason`,
     /// `segments` (that wait to be written).
     static let commitFailed = Event("store.commit_failed")

@@ -60,6 +60,7 @@ public final class TieredStore: Sendable {
     ) throws(StoreError) {
         precondition(configuration.workers > 0)
         var configuration = configuration
+        let diskWanted = configuration.disk != nil
         var opened: Disk?
         if let settings = configuration.disk {
             do throws(StoreError) {
@@ -75,6 +76,12 @@ public final class TieredStore: Sendable {
         disk = opened
         log = try Self.makeLog(configuration, disk: disk)
         log.segments.tell(now)
+        if opened == nil, diskWanted {
+            // Nothing is known of what was given out earlier but the time.
+            log.raiseOrders(
+                above: Committer.firstOrder(
+                    above: 0, at: UInt64(now) * 1_000_000_000, ahead: Record.orderMax))
+        }
         do {
             signals = try Signals(segmentCount: log.geometry.segmentCount)
             let capacity = 1024

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # Faults: puts known mistakes back into a copy of the store, one at a time, and takes the time until
-# the simulation finds each. It is a test of the simulation, not of the store.
+# the simulation finds each, or a test that makes its situation on purpose. It is a test of these,
+# not of the store.
 #
 #     python3 -B Tests/StoreFaults/faults.py --tree FOLDER [--seconds 60] [--seed 1] [NAME …]
 #
@@ -32,7 +33,12 @@ enum SimulatedFault {
 STORE = "Sources/Store/"
 LOG = "Sources/SegmentLog/"
 
-# Name, what goes wrong, and the changes: file, text, text with ON where the switch goes.
+# What the copy is built of; nothing else of the package, and no dependency.
+KEPT = ("CPrimitives", "Primitives", "CLMDB", "LMDB", "SegmentLog", "Store", "Support",
+        "StoreSimulation", "store-simulate", "StoreTests")
+
+# Name, what goes wrong, and the changes: file, text, text with ON where the switch goes. Then, if
+# the simulation seldom comes there, the tests that do: a pattern for `swift test --filter`.
 FAULTS = [
     ("older_while_recovering", "recovery lets every segment answer at once, the oldest first", [
         (STORE + "Recovery/RecoveryFront.swift",
@@ -47,12 +53,19 @@ FAULTS = [
          "        let from = ON ? 0 : max(unread, failedLimit)\n".replace("ON", "@"),
          "        let from = @ || ON ? 0 : max(unread, failedLimit)\n"),
     ]),
-    ("orders_from_zero", "a run counts its reservation from zero, and the next begins there", [
-        (STORE + "Commit/Parts/Written.swift", "        orders = meta.orders\n",
-         "        orders = ON ? 0 : meta.orders\n"),
-        (STORE + "Recovery/Committer+Start.swift",
-         "        return floor > reserved ? floor :",
-         "        if ON { return reserved + 1 }\n        return floor > reserved ? floor :"),
+    ("orders_unread", "a start does not look into the orders file", [
+        (STORE + "Disk/Disk.swift", "max(meta.orders, ordersFound.orders)",
+         "max(meta.orders, ON ? 0 : ordersFound.orders)"),
+    ]),
+    ("orders_promised", "orders count as reserved although that could not be written", [
+        (STORE + "Commit/Parts/Reservation.swift",
+         "            retryAt = now + Self.retryNanoseconds\n",
+         "            retryAt = now + Self.retryNanoseconds\n"
+         "            if ON { note(held: wanted(above: log.highestOrder())) }\n"),
+    ]),
+    ("orders_over_newest", "the newer block of the orders file is overwritten first", [
+        (STORE + "Disk/OrdersFile.swift", "        let older = 1 - newest\n",
+         "        let older = ON ? newest : 1 - newest\n"),
     ]),
     ("orders_without_clock", "the time of the start has no part in the first order", [
         (STORE + "Recovery/Committer+Start.swift",
@@ -63,7 +76,7 @@ FAULTS = [
         (STORE + "Commit/Committer+Chains.swift",
          "                written.note(key: SegmentKey.make(sequence, part: part))\n",
          "                if !ON { written.note(key: SegmentKey.make(sequence, part: part)) }\n"),
-    ]),
+    ], "SituationTests/anOlderSegment"),
     ("stretches_dropped", "what the last run had open is dropped if it cannot be sealed", [
         (STORE + "Commit/Committer+Write.swift", "internal import SegmentLog\n",
          "internal import SegmentLog\ninternal import Synchronization\n"),
@@ -83,12 +96,12 @@ FAULTS = [
         (STORE + "Commit/Committer+Doubt.swift",
          "        others += unsealed.segments.map(\\.sequence)\n",
          "        if !ON { others += unsealed.segments.map(\\.sequence) }\n"),
-    ]),
+    ], "DoubtTests"),
     ("no_doubt", "nothing that leaves the disk leaves a tombstone", [
         (STORE + "Commit/Committer+Leaving.swift",
          "            let needsTombstone = doubtful.has(entry)\n",
          "            let needsTombstone = !ON && doubtful.has(entry)\n"),
-    ]),
+    ], "DoubtTests"),
     ("marker_stays", "a start counts as failed until a commit has succeeded", [
         (STORE + "Disk/Disk.swift",
          "        home.raiseMarker()\n        defer { home.clearMarker() }\n        let opened",
@@ -113,7 +126,7 @@ FAULTS = [
         (STORE + "Commit/Committer+Budget.swift",
          "        adoptRecovered()\n        let isRecovering",
          "        if !ON { adoptRecovered() }\n        let isRecovering"),
-    ]),
+    ], "SituationTests/recoveryEnds"),
     ("stop_forgets", "a recovery that is cut short counts as ended", [
         (STORE + "Recovery/Recovery.swift",
          "                store.events.info(.recoveryCutShort,",
@@ -138,13 +151,23 @@ FAULTS = [
         (STORE + "Door/Door+Reading.swift",
          "                if !log.rememberDead(shard, at, slot) { writer.remove(read.hash",
          "                if ON || !log.rememberDead(shard, at, slot) { writer.remove(read.hash"),
-    ]),
+    ], "SituationTests/aRecordThatCannot"),
     ("mark_falls", "damage in what was written last sets the flush mark back", [
         (STORE + "Recovery/Committer+Start.swift",
          "        log.raiseFlushMark(to: mark)\n",
          "        if ON {\n            log.flushMark.storeRelease(disk.meta.orders)\n"
          "        } else {\n            log.raiseFlushMark(to: mark)\n        }\n"),
-    ]),
+    ], "SituationTests/aFlushBefore"),
+    ("load_loses", "a large value that cannot be loaded now is lost", [
+        (STORE + "Commit/Committer+Chains.swift",
+         "        if error.isDamage { lose(segment) }\n",
+         "        if ON || error.isDamage { lose(segment) }\n"),
+    ], "SituationTests/aLargeValue"),
+    ("handed_over_twice", "a segment that was sealed after all is handed over once more", [
+        (STORE + "Recovery/Committer+Start.swift",
+         "            let isKnown = store.takenUnsealed",
+         "            let isKnown = ON || store.takenUnsealed"),
+    ], "SituationTests/aSegmentIsHanded"),
     ("unknown_answers", "a slot that cannot be compared goes on answering", [
         (STORE + "Recovery/IndexRefill.swift",
          "                silence(shard, at, slot)\n                isComparable",
@@ -167,7 +190,7 @@ FAULTS = [
 
 def sources():
     """Every file of the package that is built, by its path."""
-    for name in ("Sources", "Tests", "Bench", "Package.swift", "Package.resolved"):
+    for name in ("Sources", "Tests", "Package.swift"):
         place = HERE / name
         for path in place.rglob("*") if place.is_dir() else [place]:
             if path.is_file() and "__pycache__" not in path.parts:
@@ -177,8 +200,11 @@ def sources():
 def changed_texts():
     """The files with every fault in them and none on."""
     texts = {module + "SimulatedFault.swift": SWITCH for module in (STORE, LOG)}
+    texts["Package.swift"] = (HERE / "Package.swift").read_text() + "".join((
+        f"package.targets.removeAll {{ !{list(KEPT)}.contains($0.name) }}\n".replace("'", '"'),
+        "package.products = []\npackage.dependencies = []\n"))
     earlier = {}
-    for number, (name, _, changes) in enumerate(FAULTS, start=1):
+    for number, (name, _, changes, *_) in enumerate(FAULTS, start=1):
         switch = f"SimulatedFault.isOn({number})"
         for file, old, new in changes:
             text = texts.get(file) or (HERE / file).read_text()
@@ -204,9 +230,29 @@ def make_tree(tree):
 
 
 def build(tree):
-    command = ["swift", "build", "--configuration", "release", "--product", "store-simulate"]
+    command = ["swift", "build", "--configuration", "release", "--build-tests"]
     subprocess.run(command, cwd=tree, check=True, stdout=subprocess.DEVNULL)
-    return tree / ".build" / "release" / "store-simulate"
+
+
+def test(tree, number, pattern, seconds):
+    """Runs tests with a mistake, or with none (0): seconds, and the first thing that failed; or
+    None."""
+    environment = dict(os.environ, SIMULATED_FAULT=str(number))
+    command = ["swift", "test", "--configuration", "release", "--skip-build", "--disable-xctest",
+               "--filter", pattern]
+    start = time.monotonic()
+    try:
+        done = subprocess.run(
+            command, cwd=tree, env=environment, text=True, timeout=max(seconds, 60),
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    except subprocess.TimeoutExpired:
+        return time.monotonic() - start, "the test does not end"
+    if done.returncode == 0:
+        if " 0 tests" in done.stdout:
+            sys.exit(f"no test is called {pattern}")
+        return None
+    failed = [line for line in done.stdout.splitlines() if "Expectation failed" in line]
+    return time.monotonic() - start, (failed or ["the process ended"])[0].strip()
 
 
 def find(program, number, seed, seconds):
@@ -254,8 +300,16 @@ def main():
         build(options.tree)
     program = options.tree / ".build" / "release" / "store-simulate"
     missed = 0
-    for number, (name, what, _) in enumerate(FAULTS, start=1):
+    for number, (name, what, _, *tests) in enumerate(FAULTS, start=1):
         if options.names and name not in options.names:
+            continue
+        if tests:
+            if test(options.tree, 0, tests[0], options.seconds):
+                sys.exit(f"{tests[0]} fails without a mistake")
+            failed = test(options.tree, number, tests[0], options.seconds)
+            missed += failed is None
+            result = f"{failed[0]:.1f} s, {tests[0]} | {failed[1]}" if failed else "not found |"
+            print(f"| {name} | {what} | {result} |", flush=True)
             continue
         found = find(program, number, options.seed, options.seconds)
         missed += found is None

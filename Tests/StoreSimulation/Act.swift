@@ -63,7 +63,11 @@ package struct Act: Sendable {
         case .time: play.pass(UInt64(1 + play.chance.below(60)) * 1_000_000_000)
         case .kill: kill(play)
         case .stop: play.stop()
-        case .trouble: play.trouble(Self.plan(&play.chance))
+        case .trouble:
+            var plan = Self.plan(&play.chance)
+            var other = Chance(seed: seed ^ 0xB10C)
+            if other.below(4) == 0 { plan.blockFails = [1000, 300][other.below(2)] }
+            play.trouble(plan)
         case .well: play.trouble(.init())
         case .heal: play.heal()
         case .damage:
@@ -154,7 +158,11 @@ package struct Act: Sendable {
         play.trouble(plan)
         // A large value is written half. What fills memory behind it lies, at first, in segments
         // that were opened before it.
-        let largeBytes = 200_000 + play.chance.below(700_000)
+        var largeBytes = 200_000 + play.chance.below(700_000)
+        // One that takes more than a transaction, where that may be.
+        if play.itemBytesMax > 1_300_000, largeBytes > 500_000 {
+            largeBytes = min(largeBytes + 800_000, play.itemBytesMax)
+        }
         let valueBytes = 2000 + play.chance.below(20_000)
         for round in 0..<60 {
             guard play.isRunning, let client = play.clients.last, !client.isBusy else { return }
@@ -186,6 +194,10 @@ package struct Act: Sendable {
             play.home.plan = plan
         }
         play.bury()
+        var other = Chance(seed: seed ^ 0xC10C)
+        if play.casting.isFullAtFirst, play.casting.clockSteps, other.below(2) == 0 {
+            play.setClock(by: -1 - other.below(100))
+        }
     }
 
     private static func plan(_ chance: inout Chance) -> FaultPlan {

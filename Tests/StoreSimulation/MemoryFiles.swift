@@ -22,6 +22,10 @@ package struct FaultPlan {
     /// The meta page: it is not known which of two states a start will find.
     package var metaFails = 0
     package var reopenFails = 0
+    /// So many values find no page that is free.
+    package var fullMaps = 0
+    /// The blocks beside the files: it is not known what a write has left of one.
+    package var blockFails = 0
     /// The begin of a look, and a worker's read through its ring.
     package var readFails = 0
     /// The process dies, before the call or behind it.
@@ -32,6 +36,7 @@ package struct FaultPlan {
     package var isHarmless: Bool {
         !isFull && fullAfter == 0
             && beginFails + writeFails + syncFails + metaFails + reopenFails + readFails == 0
+            && blockFails + fullMaps == 0
     }
 }
 
@@ -49,6 +54,12 @@ package final class MemoryHome: StoreHome, @unchecked Sendable {
 
     var durable = StoredState()
     var contents = PageContents()
+    /// What the blocks hold; nil: there are none, as where an earlier release made the store.
+    package var blocks: [[UInt8]]?
+    /// There is no room to make them.
+    package var refusesBlocks = false
+    /// Of the blocks alone, so that they change nothing that the other calls draw.
+    private var blockChance: Chance
     private var isPanicked = false
     private var markers = 0
     package private(set) var movedAside = 0
@@ -59,6 +70,7 @@ package final class MemoryHome: StoreHome, @unchecked Sendable {
     package init(seed: UInt64, ballast: Int) {
         chance = Chance(seed: seed)
         secret = chance.next()
+        blockChance = Chance(seed: seed ^ 0x0DE5)
         self.ballast = ballast
         loadBallast()
     }
@@ -93,6 +105,13 @@ package final class MemoryHome: StoreHome, @unchecked Sendable {
         let at = chance.below(value.bytes.count)
         value.bytes[at] ^= UInt8(1 + chance.below(255))
         return "byte \(at) of \(key.first >> (table == 0 ? 10 : 0)) in table \(table)"
+    }
+
+    /// Damages the first value of a table; answers whether there was one.
+    package func damageFirst(_ table: StoreTable) -> Bool {
+        guard let value = durable.tables[table.rawValue].entries.first?.value else { return false }
+        value.bytes[value.bytes.count / 2] ^= 1
+        return true
     }
 
     /// Damages a page of the tree of directories or segments, with all keys on it.
@@ -135,6 +154,49 @@ package final class MemoryHome: StoreHome, @unchecked Sendable {
     package func raiseMarker() { if !isDead { markers += 1 } }
     package func clearMarker() { if !isDead { markers = 0 } }
     package func close() {}
+
+    package func openBlocks(_ count: Int) throws(LMDBError) {
+        try callBlock()
+        guard blocks == nil else { return }
+        guard !plan.isFull, !refusesBlocks else { throw .noSpace }
+        blocks = Array(repeating: [UInt8](repeating: 0, count: 4096), count: count)
+    }
+
+    package func read(block number: Int) throws(LMDBError) -> [UInt8] {
+        guard let blocks, !isDead else { throw .io(errno: EIO) }
+        return blocks[number]
+    }
+
+    package func write(block number: Int, _ bytes: [UInt8]) throws(LMDBError) {
+        guard !isDead, let old = blocks?[number] else { throw .io(errno: EIO) }
+        let crashes = blockChance.happens(perMille: plan.crashes)
+        guard crashes || blockChance.happens(perMille: plan.blockFails) else {
+            blocks?[number] = bytes
+            return
+        }
+        // Lost, torn, or there.
+        let count = [0, blockChance.below(40), bytes.count][blockChance.below(3)]
+        blocks?[number] = Array(bytes.prefix(count) + old.dropFirst(count))
+        if crashes { isDead = true }
+        throw .io(errno: EIO)
+    }
+
+    /// Orders up to this one are reserved, as a start would read it.
+    package var reservedOrders: UInt64 {
+        func word(_ bytes: [UInt8], _ at: Int) -> UInt64 {
+            bytes[at..<at + 8].reversed().reduce(0) { $0 << 8 | UInt64($1) }
+        }
+        let sound = (blocks ?? []).filter {
+            word($0, 24) == UInt64(CRC32C.of($0.span.extracting(0..<24))) && word($0, 16) > 0
+        }
+        let inMeta = durable.tables[StoreTable.meta.rawValue].find(TableKey(first: 3))
+        return max(sound.map { word($0, 16) }.max() ?? 0, inMeta.map { word($0.bytes, 0) } ?? 0)
+    }
+
+    private func callBlock() throws(LMDBError) {
+        guard !isDead else { throw .io(errno: EIO) }
+        if blockChance.happens(perMille: plan.blockFails) { throw .io(errno: EIO) }
+    }
 
     // MARK: For the files
 
@@ -351,6 +413,10 @@ final class MemoryWriting: MemoryReading, StoreWriting {
     }
 
     private func take(_ count: Int) throws(LMDBError) -> Int {
+        if home.plan.fullMaps > 0 {
+            home.plan.fullMaps -= 1
+            throw .mapFull
+        }
         guard let page = state.take(count, limit: files.limit) else { throw .mapFull }
         return page
     }

@@ -32,6 +32,13 @@ package struct Casting: Sendable {
     var flushesOften = false
     /// While recovery runs, so many reads in a thousand fail.
     var readFailsWhileRecovering = 0
+    /// The disk is full from the first transaction of the first life on.
+    var isFullAtFirst = false
+    /// An earlier release has made the store: the orders file is missing, and in the first life
+    /// there is no room for it.
+    var isOld = false
+    /// Orders that are reserved at a time.
+    var ordersAhead: UInt64 = 1 << 28
 
     package init(seed: UInt64) {
         var chance = Chance(seed: seed ^ 0xCA57)
@@ -69,8 +76,22 @@ package struct Casting: Sendable {
         if isUneven { clients = max(clients, 2) }
         flushesOften = chance.below(8) == 0
         if !isRoomy, chance.below(5) == 0 { readFailsWhileRecovering = 50 + chance.below(300) }
+        drawOrders(Chance(seed: seed ^ 0x0DE5))
         weights = Act.weights(
             &chance, isRoomy: isRoomy, isCrowded: isCrowded, isDamaged: mayDamage)
+    }
+}
+
+extension Casting {
+    /// What becomes of the reservation of orders.
+    private mutating func drawOrders(_ given: Chance) {
+        var chance = given
+        if chance.below(4) == 0 { ordersAhead = UInt64(8 << chance.below(5)) }
+        guard !isRoomy else { return }
+        isOld = chance.below(6) == 0
+        isFullAtFirst = chance.below(6) == 0
+        // The clock keeps numbers apart where nothing else can.
+        if isFullAtFirst { clockSteps = !isOld }
     }
 }
 
@@ -101,6 +122,8 @@ package final class Play: @unchecked Sendable {
     private(set) var isRecovering = false
     /// In this life looks or reads have failed.
     private var hadFailingReads = false
+    /// The highest order that was given out in any life.
+    private var highestOrder: UInt64 = 0
     /// Damage was done: what cannot be read is no fault.
     var isDamaged = false
     package private(set) var lives = 0
@@ -116,7 +139,9 @@ package final class Play: @unchecked Sendable {
         home = MemoryHome(seed: seed, ballast: casting.ballast)
         model = TruthModel(keys: casting.keys)
         // Where no reservation could be written, it is the clock that keeps numbers apart.
-        model.comparesTokens = !casting.clockSteps
+        model.comparesTokens = !(casting.clockSteps && casting.isOld)
+        home.refusesBlocks = casting.isOld
+        if casting.isFullAtFirst { home.plan.fullAfter = 1 }
         chance = Chance(seed: seed)
         now = ClockReading(nanoseconds: 1 << 40, unixNanoseconds: 1_700_000_000_000_000_000)
         buffers = try (0..<3).map { _ in try Region.map(byteCount: 4 << 20) }
@@ -154,6 +179,7 @@ package final class Play: @unchecked Sendable {
         configuration.disk = DiskConfiguration(
             directory: "memory", sizeBytes: casting.stores[chance.below(casting.stores.count)],
             isAcknowledging: chance.below(2) == 0, flushIntervalMilliseconds: 5 + chance.below(200))
+        configuration.disk?.ordersAhead = casting.ordersAhead
         configuration.itemBytesMax = min(
             configuration.itemBytesMax, (configuration.disk?.sizeBytes ?? 0) / 8)
         let mebibytes = (configuration.disk?.sizeBytes ?? 0) >> 20
@@ -180,6 +206,9 @@ package final class Play: @unchecked Sendable {
             return
         }
         if home.isDead { return }
+        if let begin = played?.ordersBegin, begin < highestOrder, model.comparesTokens {
+            fail("orders begin above \(begin), and \(highestOrder) was given out")
+        }
         clients = (0..<workers).map {
             PlayedClient(store, number: $0, self, buffer: buffers[$0])
         }
@@ -199,6 +228,8 @@ package final class Play: @unchecked Sendable {
     /// The process is gone.
     func bury(isClean: Bool = false) {
         let completed = played?.commits.completed ?? 0
+        checkOrders()
+        home.refusesBlocks = false
         if played != nil { lives += 1 }
         home.die()
         clients = []
@@ -257,9 +288,18 @@ package final class Play: @unchecked Sendable {
         let mark = played.flushMark
         let wait = played.stepCommitter(at: now)
         if !isDead, let what = played.checkCommitter() { fail("after a step: \(what)") }
+        checkOrders()
         if played.flushMark < mark { fail("the flush mark has fallen") }
         if let key = Player.watchedKey, let trace { trace("    c \(describe(key: key))") }
         return wait
+    }
+
+    /// What was given out is known to the next start.
+    private func checkOrders() {
+        guard let played, !home.isDead else { return }
+        highestOrder = max(highestOrder, played.highestOrder)
+        guard played.areOrdersReserved, played.highestOrder > home.reservedOrders else { return }
+        fail("\(played.highestOrder) was given out, \(home.reservedOrders) is reserved")
     }
 
     func stepMaintenance() {

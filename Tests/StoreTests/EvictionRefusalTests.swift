@@ -2,6 +2,7 @@
 
 import Primitives
 import Store
+import Support
 import Testing
 
 @Suite(.serialized) struct EvictionRefusalTests {
@@ -55,6 +56,51 @@ import Testing
         statistics = client.store.statistics()
         #expect(statistics.evictions == 0 && statistics.indexDisplaced == 0)
         end(client)
+    }
+
+    /// Several workers fill a tiny memory and empty it again, each with sizes of its own, so that
+    /// what is cleaned seldom fits where the last left off: nothing that was stored goes.
+    @Test func severalWritersOfATinyMemoryLoseNothing() throws {
+        let store = try TieredStore(
+            configuration: StoreConfiguration(
+                memoryBytes: 4 << 20, workers: 4, itemBytesMax: 1 << 20, mayEvict: false),
+            events: .silent, now: World.unixNow)
+        try store.start(wake: { _ in })
+        let clients = (0..<4).map { Client(store, worker: $0, now: World.unixNow) }
+        var chance = Chance(seed: 11)
+        var held: [String: UInt64] = [:]
+        var refused = 0
+        for step in 0..<3000 as Range<UInt64> {
+            let number = chance.below(4)
+            let client = clients[number]
+            let name = "k\(chance.below(2000))"
+            // Others answer for their turns while one waits.
+            for other in clients { other.turn() }
+            if refused > 0, chance.below(2) == 0 {
+                #expect(client.delete(name) == (held[name] == nil ? .notFound : .deleted))
+                held[name] = nil
+                continue
+            }
+            let bytes = [20, 900, 5000, 12_000][number] + chance.below(3000)
+            var body = Array("\(step):".utf8)
+            body += pattern(step, bytes)
+            if client.store(.set, text(name), body) == .stored {
+                held[name] = step
+            } else {
+                refused += 1
+            }
+        }
+        #expect(refused > 0)
+        for (name, step) in held {
+            let head = Array("\(step):".utf8)
+            let found = clients[0].get(text(name))?.value
+            #expect(found?.starts(with: head) == true, "\(name)")
+        }
+        let statistics = store.statistics()
+        #expect(statistics.evictions == 0 && statistics.indexDisplaced == 0)
+        #expect(statistics.segmentsCleaned > 0)
+        for client in clients { client.close() }
+        store.stop(deadlineNanoseconds: Clock.monotonicNanoseconds() + 10_000_000_000)
     }
 
     @Test func whatIsOverMakesRoom() throws {

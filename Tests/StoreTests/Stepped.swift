@@ -15,17 +15,23 @@ final class Stepped {
     var busy: Door
     private(set) var now: ClockReading
     private var isClosed = false
+    /// Whether recovery makes its steps.
+    var recovers = true
 
     static let beginning = ClockReading(
         nanoseconds: 1 << 40, unixNanoseconds: 1_700_000_000_000_000_000)
 
-    init(_ home: MemoryHome, memoryBytes: Int, sizeBytes: Int, at now: ClockReading) throws {
+    init(
+        _ home: MemoryHome, memoryBytes: Int, sizeBytes: Int, at now: ClockReading,
+        itemBytesMax: Int = 1 << 20, ordersAhead: UInt64 = 1 << 28
+    ) throws {
         home.revive()
         var configuration = StoreConfiguration(
-            memoryBytes: memoryBytes, workers: 2, itemBytesMax: 1 << 20)
+            memoryBytes: memoryBytes, workers: 2, itemBytesMax: itemBytesMax)
         configuration.disk = DiskConfiguration(
             directory: "memory", sizeBytes: sizeBytes, isAcknowledging: false,
             flushIntervalMilliseconds: 50)
+        configuration.disk?.ordersAhead = ordersAhead
         store = try TieredStore(
             configuration: configuration, events: EventLog(threshold: .error) { _, _ in },
             home: home, now: now.unixSeconds)
@@ -40,7 +46,7 @@ final class Stepped {
     @discardableResult
     func step() -> NextStep {
         _ = played.stepMaintenance(at: now)
-        _ = played.stepRecovery(at: now)
+        if recovers { _ = played.stepRecovery(at: now) }
         let next = played.stepCommitter(at: now)
         switch next {
         case .nothing, .cut, .ended: pass(10_000)
@@ -78,6 +84,21 @@ final class Stepped {
         return isQuiet ? turn(&quiet, body) : turn(&busy, body)
     }
 
+    /// Whether a tombstone was written.
+    func delete(_ name: String, isQuiet: Bool) -> Bool {
+        let key = Array(name.utf8)
+        let body: (inout Door) -> Bool = { door in
+            let outcome = door.remove(key.span, hash: door.hash(key.span))
+            switch outcome {
+            case .deleted, .notFound: return true
+            default: return false
+            }
+        }
+        return isQuiet ? turn(&quiet, body) : turn(&busy, body)
+    }
+
+    func flushAll() { turn(&quiet) { $0.flushAll(at: nil) } }
+
     /// Stores values of 14 KB with steps in between; answers how many.
     @discardableResult
     func fill(_ count: Int, from first: Int) -> Int {
@@ -110,6 +131,17 @@ final class Stepped {
         }
     }
 
+    /// A read that brings nothing sound.
+    func readDamaged(_ read: DiskRead) { turn(&quiet) { $0.drop(read, isDamaged: true) } }
+
+    func load(_ read: DiskRead) { turn(&quiet) { $0.requestLoad(read) } }
+
+    /// All steps of recovery that are left.
+    func recover() {
+        var steps = 0
+        while played.stepRecovery(at: now) != .ended, steps < 100_000 { steps += 1 }
+    }
+
     /// Whether a get finds something, in memory or on disk.
     func isThere(_ name: String) -> Bool {
         let key = Array(name.utf8)
@@ -123,6 +155,18 @@ final class Stepped {
                 door.abandon(read)
                 return true
             }
+        }
+    }
+
+    /// The number of a key's record in memory; nil if there is none.
+    func cas(_ name: String) -> UInt64? {
+        let key = Array(name.utf8)
+        return turn(&quiet) { door in
+            guard case .memory(let found) = door.find(key.span, hash: door.hash(key.span)) else {
+                return nil
+            }
+            door.release(found)
+            return found.cas
         }
     }
 
@@ -143,8 +187,7 @@ final class Stepped {
         home.die()
         played.discardMemory()
         let next = try Stepped(home, memoryBytes: memoryBytes, sizeBytes: sizeBytes, at: now)
-        var steps = 0
-        while next.played.stepRecovery(at: next.now) != .ended, steps < 100_000 { steps += 1 }
+        next.recover()
         return next
     }
 }

@@ -154,8 +154,8 @@ extension Committer {
         _ files: any StoreFiles, _ transaction: any StoreWriting
     ) throws(LMDBError) {
         let highest = log.highestOrder()
-        if highest + Self.reservation / 2 > written.orders {
-            try transaction.put(.orders, highest + Self.reservation)
+        if highest + reservation.ahead / 2 > written.orders {
+            try transaction.put(.orders, reservation.wanted(above: highest))
         }
         // The time before the mark: it is cleared after the mark is raised.
         let due = signals.flushAt.loadAcquire()
@@ -181,7 +181,8 @@ extension Committer {
             debts.didWriteFlushMark()
             store.events.info(.flushMarkWritten, "order=\(written.flushMark)")
         }
-        log.orderLimit.storeRelease(max(written.orders, log.orderLimit.loadRelaxed()))
+        reservation.note(held: written.orders)
+        log.orderLimit.storeRelease(reservation.limit)
     }
 
     /// Tells where the segments of a committed batch lie; from now on memory may let go of them.

@@ -26,6 +26,7 @@ struct Committer: ~Copyable {
     var cuts = Cuts()
     var backlog = Backlog()
     var written = Written()
+    var reservation: Reservation
     var residency = Residency()
     var mapBudget: MapBudget
     var removals = Removals()
@@ -44,8 +45,6 @@ struct Committer: ~Copyable {
         var sequence: UInt64
     }
 
-    /// Orders reserved ahead of the highest given out.
-    static let reservation: UInt64 = 1 << 28
     /// A smaller value would lie inside a page of the tree, where no ring could read it.
     static let valueBytesMin = 4096
     init(
@@ -62,6 +61,9 @@ struct Committer: ~Copyable {
             mapBytes: disk.configuration.sizeBytes, transactionBytes: disk.transactionBytes)
         let interval = UInt64(disk.configuration.flushIntervalMilliseconds) * 1_000_000
         schedule = Schedule(interval: interval, at: now.nanoseconds)
+        reservation = Reservation(
+            ahead: disk.configuration.ordersAhead, found: disk.ordersFound,
+            held: disk.reservedOrders)
         writer = Writer(store.log, number: store.configuration.workers + 1)
         // Out of `-m`, see `Disk.memoryBytes`; a failure here is a failure to start.
         directory = Committer.mapped(Directory.regionBytes)
@@ -106,7 +108,7 @@ struct Committer: ~Copyable {
             cuts.check(begun: begun), schedule.check(at: now.nanoseconds), backlog.check(log),
             residency.check(), removals.check(log), mapBudget.check(), debts.check(),
             leftovers.check(), health.check(at: now.nanoseconds),
-            written.check(orderLimit: orderLimit, isFailing: health.isFailing),
+            reservation.check(orderLimit: orderLimit),
         ]
         return findings.compactMap { $0 }.first
     }
@@ -118,6 +120,7 @@ struct Committer: ~Copyable {
             if health.isUnusable { end(isCommitted: true) } else { schedule.close(retryAt: 0) }
             return .nothing
         }
+        reserveOrders()
         removals.beginStep()
         adoptRecovered()
         serveLoads()
@@ -138,6 +141,16 @@ struct Committer: ~Copyable {
         return .bell(until: max(target, time + 100_000))
     }
 
+    /// Long before orders run out, more are reserved, so that nobody ever waits for one. While
+    /// neither the orders file nor a commit can be written, what was reserved is all that there is.
+    mutating func reserveOrders() {
+        let refusal = reservation.renew(log, on: disk, at: now.nanoseconds)
+        log.orderLimit.storeRelease(reservation.limit)
+        guard let refusal else { return }
+        store.events.warning(
+            .ordersUnreserved, "reason=\(quoted: refusal) order=\(reservation.held)")
+    }
+
     /// Whether anything was written since the last commit.
     private func isDirty() -> Bool {
         if schedule.owesCommit { return true }
@@ -153,8 +166,8 @@ struct Committer: ~Copyable {
         if signals.awaited.loadAcquire() > signals.completed.loadAcquire() { return true }
         let waiting = log.sealed.count + backlog.count
         if waiting >= log.geometry.sealedSegmentsMax { return true }
-        // Long before orders run out, so that nobody ever waits for one.
-        if log.highestOrder() + Self.reservation / 4 > log.orderLimit.loadAcquire() { return true }
+        // The orders file was refused: a commit reserves orders, too.
+        if log.highestOrder() + reservation.ahead / 4 > reservation.limit { return true }
         // Memory is short, and what could go is not on disk yet.
         return log.frames.freeCount == 0 && waiting > 0
     }
@@ -307,7 +320,6 @@ struct Committer: ~Copyable {
             return health.retry(after: 20_000_000)
         }
         disk.counters.add(.failedCommits, 1)
-        log.orderLimit.storeRelease(Record.orderMax)
         signals.failed.storeRelease(number)
         let counted = disk.counters[.failedCommits] &- 1
         if health.didFail(at: now.nanoseconds, countedBefore: counted) {

@@ -41,6 +41,8 @@ final class Disk: Sendable {
     /// For the workers' reads through their rings.
     let readDescriptor: Int32
     let meta: Meta
+    /// What the file beside them said of orders.
+    let ordersFound: OrdersFile
     /// Whether the directory held a store already.
     let isFound: Bool
     let counters: DiskCounters
@@ -56,6 +58,8 @@ final class Disk: Sendable {
     static var memoryBytes: Int { StoreLayout.committerBytes }
 
     var secret: (UInt64, UInt64, UInt64, UInt64) { meta.secret }
+    /// Orders up to this one may have been given out by earlier runs.
+    var reservedOrders: UInt64 { max(meta.orders, ordersFound.orders) }
     var frameBytes: Int? { meta.frameBytes == 0 ? nil : Int(meta.frameBytes) }
 
     /// - Parameter home: nil: the configuration's directory.
@@ -74,6 +78,11 @@ final class Disk: Sendable {
         } catch {
             throw .memory(byteCount: 4096)
         }
+        // First, and small: where there is room for a store there is room for this. If it cannot
+        // be opened now, the committer tries again.
+        var orders = OrdersFile()
+        try? orders.open(home)
+        ordersFound = orders
         let opening = Opening(
             home: home, configuration: configuration, events: events, unixSeconds: unixSeconds)
         if home.markedStarts >= Opening.attemptsMax {
@@ -114,6 +123,13 @@ final class Disk: Sendable {
         }
         current.withLock { $0 = files }
         return true
+    }
+
+    func open(_ file: inout OrdersFile) throws(LMDBError) { try file.open(home) }
+
+    /// Reserves orders in the file for that, which is open.
+    func write(orders: UInt64, to file: inout OrdersFile) throws(LMDBError) {
+        try file.write(orders, to: home)
     }
 
     func close() {

@@ -12,6 +12,7 @@ internal import Synchronization
 final class LMDBHome: StoreHome {
     private let directory: String
     private let lock: Mutex<StoreLock?>
+    private let blocks = Mutex<BlockFile?>(nil)
 
     init(_ directory: String) throws(StoreError) {
         self.directory = directory
@@ -59,7 +60,29 @@ final class LMDBHome: StoreHome {
     func raiseMarker() { SmallFile.lengthen(marker) }
     func clearMarker() { SmallFile.remove(marker) }
 
-    func close() { lock.withLock { $0 = nil } }
+    func openBlocks(_ count: Int) throws(LMDBError) {
+        try blocks.withLock { file throws(LMDBError) in
+            file = try BlockFile(directory: directory, name: "orders", blockCount: count)
+        }
+    }
+
+    func read(block number: Int) throws(LMDBError) -> [UInt8] {
+        try blocks.withLock { file throws(LMDBError) in
+            guard let bytes = try file?.read(number) else { throw .notFound }
+            return bytes
+        }
+    }
+
+    func write(block number: Int, _ bytes: [UInt8]) throws(LMDBError) {
+        try blocks.withLock { file throws(LMDBError) in
+            guard try file?.write(number, bytes.span) != nil else { throw .notFound }
+        }
+    }
+
+    func close() {
+        blocks.withLock { $0 = nil }
+        lock.withLock { $0 = nil }
+    }
 }
 
 /// An open environment and its databases.

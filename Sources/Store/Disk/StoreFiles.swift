@@ -39,6 +39,14 @@ package protocol StoreHome: AnyObject, Sendable {
     var markedStarts: Int { get }
     func raiseMarker()
     func clearMarker()
+    /// Opens the blocks beside the files, or makes them of zeros; again after an error. They are
+    /// overwritten in place, and stay when the files are moved aside.
+    func openBlocks(_ count: Int) throws(LMDBError)
+    func read(block number: Int) throws(LMDBError) -> [UInt8]
+    /// Overwrites a block; when this returns, it is on the disk.
+    ///
+    /// - Throws: it may hold what was there, what was written, or some of both.
+    func write(block number: Int, _ bytes: [UInt8]) throws(LMDBError)
     /// Nothing is used any more.
     func close()
 }

@@ -21,15 +21,17 @@ extension Committer {
     /// Prepares the log for requests. Segments on disk are left to the recovery.
     ///
     mutating func begin() {
-        let nanoseconds = now.unixNanoseconds
-        log.orderLimit.storeRelease(Record.orderMax)
-        log.raiseOrders(above: Self.firstOrder(above: disk.meta.orders, at: nanoseconds))
+        log.orderLimit.storeRelease(reservation.limit)
+        log.raiseOrders(
+            above: Self.firstOrder(
+                above: disk.reservedOrders, at: now.unixNanoseconds, ahead: reservation.ahead))
+        reserveOrders()
         log.flushMark.storeRelease(disk.meta.flushMark)
         written.begin(disk.meta)
         var flushAt = disk.meta.flushAt
         if flushAt != 0, flushAt <= UInt64(now.unixSeconds) {
             // A delayed flush_all came due while the server was down.
-            log.flushMark.storeRelease(disk.meta.orders)
+            log.flushMark.storeRelease(disk.reservedOrders)
             flushAt = 0
         }
         signals.flushAt.storeRelease(flushAt)
@@ -49,15 +51,17 @@ extension Committer {
     }
 
     /// Where orders begin: above the reservation, and elsewhere than in the runs before this one
-    /// even if those could not write theirs (the disk was full, or the store was moved aside),
-    /// because the time of the start has a part in it: 131 for each millisecond since 2020, which
-    /// 48 bits hold until 2088. With a reservation above that, what is left of it after division
-    /// by half a reservation is added.
-    static func firstOrder(above reserved: UInt64, at nanoseconds: UInt64) -> UInt64 {
+    /// even if nothing is left of theirs (there was no room for the orders file, or somebody has
+    /// removed it), because the time of the start has a part in it: 131 for each millisecond since
+    /// 2020, which 48 bits hold until 2088. With a reservation above that, what is left of it
+    /// after division by half of what is reserved at a time is added.
+    static func firstOrder(
+        above reserved: UInt64, at nanoseconds: UInt64, ahead: UInt64
+    ) -> UInt64 {
         let epoch: UInt64 = 1_577_836_800_000_000_000
         let ticks = (nanoseconds - min(epoch, nanoseconds)) / 1_000_000 &* 131
         let floor = min(ticks, Record.orderMax / 2)
-        return floor > reserved ? floor : reserved + floor % (reservation / 2)
+        return floor > reserved ? floor : reserved + floor % (ahead / 2)
     }
 
     private mutating func takeUp(_ files: any StoreFiles) throws(LMDBError) {
@@ -179,7 +183,7 @@ extension Committer {
     ) throws(LMDBError) {
         disk.counters.add(.damagedSegments, 1)
         // A mark that was set since the start, or that a commit which failed had raised, stays.
-        let mark = max(disk.meta.orders, written.flushMark, log.flushMark.loadAcquire())
+        let mark = max(disk.reservedOrders, written.flushMark, log.flushMark.loadAcquire())
         try transaction.put(.flushMark, mark)
         log.raiseFlushMark(to: mark)
         store.events.error(.lastRunDamaged, "sequence=\(sequence) order=\(mark)")

@@ -33,11 +33,4 @@ struct Written {
 
     /// A key was written, or may have been.
     mutating func note(key: UInt64) { lastKey = max(key, lastKey) }
-
-    /// What must hold between two steps; a sentence if it does not.
-    func check(orderLimit: UInt64, isFailing: Bool) -> String? {
-        // While commits fail, orders are given out above the reservation.
-        !isFailing && hasFrameBytes && orderLimit < orders
-            ? "orders that are reserved may not be given out" : nil
-    }
 }

@@ -1,0 +1,171 @@
+// OrdersTests: what was given out once is never given out again: orders, which CAS numbers are
+// made of, over starts after which nothing but the orders file could be written.
+
+import Store
+import StoreSimulation
+import Testing
+
+@Suite struct OrdersTests {
+    private func store(
+        _ home: MemoryHome, secondsBack: UInt64 = 0, ordersAhead: UInt64 = 1 << 28
+    ) throws -> Stepped {
+        var now = Stepped.beginning
+        now.unixNanoseconds -= secondsBack * 1_000_000_000
+        return try Stepped(
+            home, memoryBytes: 12 << 20, sizeBytes: 12 << 20, at: now, ordersAhead: ordersAhead)
+    }
+
+    private func die(_ store: Stepped, _ home: MemoryHome) {
+        home.die()
+        store.played.discardMemory()
+    }
+
+    private func full() -> FaultPlan {
+        var plan = FaultPlan()
+        plan.isFull = true
+        return plan
+    }
+
+    /// A store that was used once, as any release leaves it.
+    private func used(_ seed: UInt64, hasBlocks: Bool = true) throws -> MemoryHome {
+        let home = MemoryHome(seed: seed, ballast: 0)
+        home.refusesBlocks = !hasBlocks
+        let first = try store(home)
+        #expect(first.set("k", [1], isQuiet: true))
+        #expect(first.stop().isCommitted)
+        first.played.discardMemory()
+        home.refusesBlocks = false
+        #expect((home.blocks != nil) == hasBlocks)
+        return home
+    }
+
+    /// The disk is full before the first commit, and the clock is set back at each start.
+    @Test func nothingIsGivenOutTwiceWhereTheDiskWasFullFromTheFirstStartOn() throws {
+        let home = MemoryHome(seed: 1, ballast: 0)
+        home.plan.fullAfter = 1
+        var highest: UInt64 = 0
+        for life in 0..<6 as Range<UInt64> {
+            let store = try store(home, secondsBack: [0, 0, 1, 50, 50, 3000][Int(life)])
+            for number in 0..<20 {
+                #expect(store.set("k\(number)", [1], isQuiet: true))
+                let cas = try #require(store.cas("k\(number)"))
+                #expect(cas >> 16 > highest >> 16 || number > 0, "life \(life)")
+                highest = max(highest, cas)
+            }
+            for _ in 0..<200 { store.step() }
+            die(store, home)
+        }
+    }
+
+    /// A power cut in the middle of a write: whatever is left of that block, the other has what
+    /// was given out.
+    @Test(arguments: 0..<60 as Range<UInt64>)
+    func aTornBlockCostsNothing(seed: UInt64) throws {
+        let home = try used(seed)
+        home.plan = full()
+        var highest: UInt64 = 0
+        for life in 0..<4 {
+            // In the last but one the process may die at any call, at the start too.
+            home.plan.crashes = life == 2 ? 60 : 0
+            let started = try? store(home, secondsBack: UInt64(life), ordersAhead: 4)
+            #expect(started != nil || life == 2)
+            guard let store = started else { continue }
+            for number in 0..<40 where !home.isDead {
+                home.plan.blockFails = life == 1 ? 500 : 0
+                guard store.set("k", [1], isQuiet: number % 2 == 0),
+                    let cas = store.cas("k"), !home.isDead
+                else {
+                    store.step()
+                    continue
+                }
+                #expect(cas >> 16 > highest >> 16)
+                highest = cas
+                store.step()
+            }
+            die(store, home)
+        }
+        #expect(highest > 0)
+    }
+
+    /// Neither a commit nor the file can be written: nothing is given out until one can.
+    @Test func changesAreRefusedUntilTheReservationCanBeWritten() throws {
+        let home = try used(2)
+        home.plan = full()
+        home.plan.blockFails = 1000
+        let store = try store(home)
+        for number in 0..<100 {
+            #expect(!store.set("k", [UInt8(number)], isQuiet: true))
+            store.step()
+        }
+        home.plan.blockFails = 0
+        var steps = 0
+        while !store.set("k", [2], isQuiet: true), steps < 20_000 {
+            store.step()
+            steps += 1
+        }
+        #expect(store.isThere("k"))
+        die(store, home)
+    }
+
+    /// The file cannot be written, and commits can.
+    @Test func aCommitReservesOrdersToo() throws {
+        let home = try used(3)
+        home.plan.blockFails = 1000
+        let store = try store(home, ordersAhead: 16)
+        var stored = 0
+        for number in 0..<300 {
+            if store.set("k", [UInt8(number & 255)], isQuiet: true) { stored += 1 }
+            for _ in 0..<4 { store.step() }
+        }
+        #expect(stored > 250)
+        die(store, home)
+    }
+
+    /// Renewed well before it is used up, by the committer's steps, also while commits fail.
+    @Test func nobodyWaitsForAReservation() throws {
+        let home = try used(4)
+        home.plan = full()
+        let store = try store(home, ordersAhead: 16)
+        for number in 0..<2000 {
+            #expect(store.set("k", [UInt8(number & 255)], isQuiet: true))
+            #expect(store.played.highestOrder <= home.reservedOrders)
+            store.step()
+        }
+        die(store, home)
+    }
+
+    /// A store of an earlier release: the file is made at the first start, or, if the disk is full
+    /// then, as soon as it is not; until then changes are not refused for that.
+    @Test func anEarlierReleasesStoreGetsTheFile() throws {
+        let home = try used(5, hasBlocks: false)
+        home.plan = full()
+        let store = try store(home)
+        #expect(store.set("a", [1], isQuiet: true))
+        #expect(!store.played.areOrdersReserved)
+        home.plan = FaultPlan()
+        var steps = 0
+        while home.blocks == nil, steps < 20_000 {
+            store.step()
+            steps += 1
+        }
+        #expect(home.blocks != nil)
+        #expect(store.played.areOrdersReserved)
+        #expect(store.played.highestOrder < home.reservedOrders)
+        die(store, home)
+    }
+
+    /// The files are moved aside, and the orders file stays.
+    @Test func orderRisesOverAStoreThatIsMovedAside() throws {
+        let home = try used(6)
+        let store = try store(home)
+        #expect(store.set("k", [1], isQuiet: true))
+        let before = try #require(store.cas("k"))
+        die(store, home)
+        home.revive()
+        #expect(home.moveAside(at: 0) != nil)
+        let next = try self.store(home, secondsBack: 1000)
+        #expect(next.set("k", [1], isQuiet: true))
+        #expect(try #require(next.cas("k")) >> 16 > before >> 16)
+        die(next, home)
+    }
+}

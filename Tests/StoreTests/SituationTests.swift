@@ -1,0 +1,203 @@
+// SituationTests: situations that chance seldom brings about, each made on purpose, step by step:
+// what once went wrong there, or would if one line of the store were another
+// (`StoreFaults/faults.py` has those lines).
+
+import Store
+import StoreSimulation
+import Testing
+
+@Suite struct SituationTests {
+    private let memoryBytes = 24 << 20
+    private let sizeBytes = 24 << 20
+
+    private func store(_ home: MemoryHome) throws -> Stepped {
+        try Stepped(
+            home, memoryBytes: memoryBytes, sizeBytes: sizeBytes, at: Stepped.beginning,
+            itemBytesMax: 3 << 20)
+    }
+
+    private func kill(_ store: Stepped, _ home: MemoryHome) {
+        home.die()
+        store.played.discardMemory()
+    }
+
+    /// The process dies, and another one has begun; recovery waits.
+    private func next(_ store: Stepped, _ home: MemoryHome) throws -> Stepped {
+        kill(store, home)
+        let next = try Stepped(
+            home, memoryBytes: memoryBytes, sizeBytes: sizeBytes, at: store.now)
+        next.recovers = false
+        return next
+    }
+
+    private func steps(_ store: Stepped, _ count: Int) {
+        for _ in 0..<count {
+            store.step()
+            #expect(store.played.checkCommitter() == nil)
+        }
+    }
+
+    /// Lets the committer complete all that was changed so far; false if it does not get there.
+    private func commit(_ store: Stepped) -> Bool {
+        let begun = store.played.commits.begun
+        for _ in 0..<10_000 {
+            store.step()
+            if store.played.commits.completed > begun { return true }
+            _ = store.set("tick", [1], isQuiet: false)
+        }
+        return false
+    }
+
+    /// A large value is on disk by half when the disk becomes full, and is given up. What is
+    /// written first when there is room again lies in an older segment.
+    @Test func anOlderSegmentIsWrittenAfterAValueThatWasGivenUp() throws {
+        let home = MemoryHome(seed: 1, ballast: 0)
+        let store = try store(home)
+        steps(store, 100)
+        #expect(store.set("first", [1], isQuiet: true))
+        let large = [UInt8](repeating: 3, count: 2_900_000)
+        #expect(store.set("large", large, isQuiet: false))
+        // The older segment is sealed right behind it.
+        let value = [UInt8](repeating: 4, count: 14_000)
+        for number in 0..<80 { #expect(store.set("old:\(number)", value, isQuiet: true)) }
+        home.plan.fullAfter = 2
+        var number = 0
+        while store.isKnown("large"), number < 20_000 {
+            store.fill(4, from: number)
+            number += 4
+        }
+        #expect(!store.isKnown("large"))
+        #expect(store.isKnown("first"))
+        home.plan = FaultPlan()
+        #expect(commit(store))
+        kill(store, home)
+    }
+
+    /// Recovery ends in the middle of a commit that finds the map full: what is oldest on disk is
+    /// what recovery has found, not what this run wrote.
+    @Test func recoveryEndsInACommitThatFindsTheMapFull() throws {
+        let home = MemoryHome(seed: 2, ballast: 0)
+        let first = try store(home)
+        #expect(first.set("k", Array("old".utf8), isQuiet: false))
+        first.fill(400, from: 0)
+        #expect(commit(first))
+        let store = try next(first, home)
+        #expect(store.delete("k", isQuiet: false))
+        store.fill(200, from: 1000)
+        #expect(commit(store))
+        #expect(commit(store))
+        // The next value of the commit finds no page, and recovery has just ended.
+        var hasEnded = false
+        home.interleave = {
+            guard !hasEnded else { return }
+            hasEnded = true
+            store.recover()
+            home.plan.fullMaps = 1
+        }
+        store.fill(100, from: 2000)
+        #expect(commit(store))
+        home.interleave = {}
+        #expect(hasEnded && home.plan.fullMaps == 0)
+        #expect(!store.isThere("k"))
+        #expect(commit(store))
+        let last = try store.crash(home, memoryBytes: memoryBytes, sizeBytes: sizeBytes)
+        #expect(!last.isThere("k"))
+        kill(last, home)
+    }
+
+    /// The newest record of a key cannot be read while recovery has not reached an older one.
+    @Test func aRecordThatCannotBeReadWhileAnOlderOneIsUnread() throws {
+        let home = MemoryHome(seed: 3, ballast: 0)
+        let first = try store(home)
+        #expect(first.set("k", Array("old".utf8), isQuiet: false))
+        first.fill(200, from: 0)
+        #expect(first.set("k", Array("new".utf8), isQuiet: false))
+        first.fill(100, from: 200)
+        #expect(commit(first))
+        let store = try next(first, home)
+        var read: DiskRead?
+        var isOver = false
+        while read == nil, !isOver {
+            isOver = store.played.stepRecovery(at: store.now) == .ended
+            read = store.beginRead("k")
+        }
+        store.readDamaged(try #require(read))
+        #expect(!isOver)
+        #expect(!store.isThere("k"))
+        store.recover()
+        #expect(!store.isThere("k"))
+        kill(store, home)
+    }
+
+    /// What was written last is damaged, and the disk is full at the start, so that this is found
+    /// only after a flush_all: the mark of that stays.
+    @Test func aFlushBeforeDamageIsFoundIsNotUndone() throws {
+        let home = MemoryHome(seed: 4, ballast: 0)
+        let first = try store(home)
+        #expect(first.set("k", [1], isQuiet: true))
+        #expect(commit(first))
+        #expect(home.damageFirst(.stretches))
+        home.plan.isFull = true
+        let store = try next(first, home)
+        #expect(store.set("k", [2], isQuiet: true))
+        store.flushAll()
+        let mark = store.played.flushMark
+        home.plan = FaultPlan()
+        #expect(commit(store))
+        #expect(!store.played.hasUnsealed)
+        #expect(store.played.flushMark >= mark)
+        #expect(!store.isThere("k"))
+        kill(store, home)
+    }
+
+    /// A large value is wanted just when the files have to be opened again: it waits, and is not
+    /// lost for that.
+    @Test func aLargeValueIsNotLostWhileTheFilesAreOpenedAgain() throws {
+        let home = MemoryHome(seed: 5, ballast: 0)
+        let first = try store(home)
+        let large = [UInt8](repeating: 3, count: 900_000)
+        #expect(first.set("large", large, isQuiet: false))
+        #expect(commit(first))
+        let store = try next(first, home)
+        store.recover()
+        #expect(store.isOnDiskOnly("large"))
+        home.plan.metaFails = 1000
+        #expect(store.set("k", [1], isQuiet: false))
+        var count = 0
+        while store.store.statistics().isDiskFailing == 0, count < 10_000 {
+            store.step()
+            count += 1
+        }
+        // The next commit opens the files again, in half a second.
+        store.load(try #require(store.beginRead("large")))
+        steps(store, 20)
+        #expect(store.isOnDiskOnly("large"))
+        home.plan = FaultPlan()
+        #expect(commit(store))
+        store.load(try #require(store.beginRead("large")))
+        steps(store, 400)
+        #expect(store.isKnown("large") && !store.isOnDiskOnly("large"))
+        kill(store, home)
+    }
+
+    /// The transaction that sealed what the last run had open has failed, and was durable all the
+    /// same: recovery reads the segment, and the commit that tries again does not hand it over once
+    /// more.
+    @Test(arguments: 0..<8 as Range<UInt64>)
+    func aSegmentIsHandedOverOnce(seed: UInt64) throws {
+        let home = MemoryHome(seed: seed, ballast: 0)
+        let first = try store(home)
+        #expect(first.set("k", [1], isQuiet: true))
+        #expect(commit(first))
+        home.plan.metaFails = 1000
+        let store = try next(first, home)
+        home.plan = FaultPlan()
+        #expect(store.played.hasUnsealed)
+        store.recovers = true
+        steps(store, 3000)
+        #expect(!store.played.hasUnsealed)
+        #expect(store.isThere("k"))
+        #expect(store.played.check() == nil)
+        kill(store, home)
+    }
+}
