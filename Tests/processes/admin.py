@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import socket
 import subprocess
 import time
@@ -132,12 +133,34 @@ def metrics_are_understood():
         assert after[(count, (("class", "get_miss"),))] == 1
         assert after[(count, (("class", "set"),))] == 200
         assert after[("brim_up_state", (("state", "serving"),))] == 1
+        _check_counts(server, after)
         with server.client() as client:
             stats = client.stats("latency")
             assert stats["get_memory:count"] == "200" and float(stats["set:p99_us"]) > 0
         old = _values(_families(server, "/metrics/memcached"))
         assert old[("memcached_up", ())] == 1
         assert old[("memcached_commands_total", (("command", "get"), ("status", "hit")))] == 200
+
+
+def _check_counts(server, before):
+    """What needs a request of its own, or a second, to be seen."""
+    with server.client() as client:
+        client.ask(b"nonsense")
+        client.ask(b"get " + b"k" * 251)
+        for _ in range(2):
+            assert client.ask(b"mg stampede N60").startswith(b"HD")
+
+    def told(name, **labels):
+        return _values(_families(server))[(name, tuple(sorted(labels.items())))]
+    assert told("brim_protocol_errors_total", kind="unknown_command") == 1
+    assert told("brim_protocol_errors_total", kind="bad_format") == 1
+    assert told("brim_recache_wins_total") == 1 == told("brim_recache_refusals_total")
+    support.wait_for("a commit", lambda: told("brim_commit_duration_seconds_count") > 0)
+    support.wait_for("enters", lambda: told("brim_ring_enters_total", worker="0") > 0)
+    assert told("brim_pool_blocks", worker="0", state="free") > 0
+    busy = sum(value for (name, _), value in before.items()
+               if name == "brim_worker_busy_seconds_total")
+    assert 0 < busy < 60, busy
 
 
 def _expressions():
@@ -175,6 +198,77 @@ def dashboard_and_rules_name_what_there_is():
             for group in re.findall(r"\bby \(([^)]*)\)", expression):
                 assert set(re.split(r",\s*", group)) <= labels, (where, group)
         assert count > 30, count
+
+
+def promtool_is_content():
+    """Prometheus' own checks of the rules and of both pages, and what the alerts say to servers
+    that are well and that are not."""
+    program = shutil.which("promtool")
+    if not program:
+        print("promtool is not at hand (Debian's package prometheus has it):"
+              " rules and pages were checked without it")
+        return
+
+    def check(*words, **options):
+        done = subprocess.run([program, *words], capture_output=True, text=True, timeout=60,
+                              **options)
+        assert done.returncode == 0, (words, done.stdout, done.stderr)
+    check("check", "rules", str(ROOT / "config/prometheus/brim-rules.yaml"))
+    check("test", "rules", str(NAMES / "rules.yaml"))
+    with _server("-m", 64) as server:
+        for path in ("/metrics", "/metrics/memcached"):
+            check("check", "metrics", input=_ask(server, path)[2])
+
+
+def settings_are_shown_as_they_are_now():
+    """After cache_memlimit, verbosity and a reload; a setting that waits for a restart is not."""
+    with support.folder() as place:
+        file, token = place / "settings", place / "token"
+        token.write_text(TOKEN)
+        token.chmod(0o600)
+        file.write_text("threads: 1\nidle-timeout: 10\n")
+        good = {"Authorization": f"Bearer {TOKEN}"}
+
+        def shown(*names):
+            settings = json.loads(_ask(server, "/api/v1/config", headers=good)[2])
+            return [settings[name] for name in names]
+        with _server("-m", 64, "--config", file, "--admin-token-file", token) as server:
+            names = ("memory-limit", "verbose", "idle-timeout", "threads")
+            assert shown(*names) == [str(64 << 20), "0", "10", "1"]
+            with server.client() as client:
+                assert client.ask(b"cache_memlimit 48") == b"OK"
+                assert client.ask(b"verbosity 2") == b"OK"
+            file.write_text("threads: 2\nidle-timeout: 20\n")
+            assert _ask(server, "/api/v1/reload", "POST", good)[0] == 200
+            assert shown(*names) == [str(48 << 20), "2", "20", "1"]
+
+
+def a_socket_that_was_lost_listens_again():
+    """Within seconds, counted and told; who is connected stays so, and the cache goes on."""
+    pidfd_getfd = 438
+    libc = ctypes.CDLL(None, use_errno=True)
+    with _server("-m", 64) as server, contextlib.closing(
+            http.client.HTTPConnection("127.0.0.1", server.admin, timeout=30)) as stays:
+        stays.request("GET", "/livez")
+        assert stays.getresponse().read() == b"ok\n"
+        inodes = {line.split()[9] for line in pathlib.Path("/proc/net/tcp").read_text().split("\n")
+                  if line.split()[1:2] == [f"0100007F:{server.admin:04X}"]
+                  and line.split()[3] == "0A"}
+        pidfd = os.pidfd_open(server.pid)
+        numbers = [int(entry.name) for entry in pathlib.Path(f"/proc/{server.pid}/fd").iterdir()
+                   if any(f"[{inode}]" in os.readlink(entry) for inode in inodes)]
+        taken = libc.syscall(pidfd_getfd, pidfd, numbers[0], 0)
+        assert taken >= 0, ctypes.get_errno()
+        with socket.socket(fileno=taken) as listener:
+            listener.shutdown(socket.SHUT_RDWR)
+        os.close(pidfd)
+        server.wait_for_log(r"warning admin\.restarted address=")
+        assert _ask(server, "/livez")[0] == 200
+        stays.request("GET", "/livez")
+        assert stays.getresponse().read() == b"ok\n"
+        assert _values(_families(server))[("brim_admin_restarts_total", ())] == 1
+        with server.client() as client:
+            assert client.set(b"key", b"value") == b"STORED"
 
 
 def limits_of_the_port_are_kept():

@@ -187,6 +187,13 @@ final class Observers: Sendable {
     private func mostWanted(_ count: Int) -> [(name: [UInt8], requests: Int)] {
         let keys = state.withLock { $0.hotKeys }
         let order = keys.sorted {
+    /// The part of all looked-at requests that went to so many keys, those asked for most.
+    func shareOfHottest(_ count: Int) -> Double {
+        let counts = state.withLock { $0.hotKeys.values.sorted(by: >) }
+        let all = counts.reduce(0, +)
+        return all == 0 ? 0 : Double(counts.prefix(count).reduce(0, +)) / Double(all)
+    }
+
             $0.value != $1.value ? $0.value > $1.value : $0.key.lexicographicallyPrecedes($1.key)
         }
         return order.prefix(count).map { key, samples in
