@@ -394,7 +394,8 @@ def who_may_ask():
                      "--admin-metrics-auth", "--admin-listen", f"unix:{path}") as server:
             for host, status in [("localhost", 200), ("127.0.0.1:9150", 200), ("[::1]:1", 200),
                                  ("cache.example:9150", 200), ("evil.example", 403), ("", 403),
-                                 ("1.2.3.4.evil.example", 403), ("localhost.evil", 403)]:
+                                 ("1.2.3.4.evil.example", 403), ("+1.2.3.4", 403),
+                                 ("1.2.3.-4", 403), ("localhost.evil", 403)]:
                 assert _ask(server, "/livez", headers={"Host": host})[0] == status, host
             for path_, method in (("/api/v1/config", "GET"), ("/metrics", "GET"),
                                   ("/metrics/memcached", "GET"), ("/api/v1/drain", "POST")):
@@ -509,8 +510,14 @@ def the_page_shows_a_running_server():
     """In a real browser: numbers that move, nothing from elsewhere, keys, names, four looks."""
     stop = []
     pictures = os.environ.get("PICTURES")
-    with support.folder() as place, _server("-m", 64, "-t", 2, store=place / "store") as server, \
-            browser.Browser() as page:
+    with contextlib.ExitStack() as stack:
+        place = stack.enter_context(support.folder())
+        token = place / "token"
+        token.write_text(TOKEN)
+        token.chmod(0o600)
+        server = stack.enter_context(_server(
+            "-m", 64, "-t", 2, "--admin-token-file", token, store=place / "store"))
+        page = stack.enter_context(browser.Browser())
 
         def look():
             try:
@@ -525,6 +532,7 @@ def the_page_shows_a_running_server():
                     "serving", "serving, recovering")
                 assert page.value("document.getElementById('workers').rows.length") == 2
                 assert page.value("document.getElementById('closed').rows.length") == 10
+                _check_hot_keys(page)
                 _check_keys(page)
                 _check_names(page)
                 for width, is_dark in ((1280, False), (1280, True), (380, False), (380, True)):
@@ -543,6 +551,25 @@ def the_page_shows_a_running_server():
 
         support.in_threads([lambda: _follow(server, stop), look], timeout=120)
     _check_page()
+
+
+def _check_hot_keys(page):
+    """Nothing without the token, keys with it, and a wrong one is said to be so."""
+    rows = "document.getElementById('hotkeys').rows.length"
+    said = "document.getElementById('hotsaid').textContent"
+    assert page.value(rows) == 0
+
+    def show(token):
+        page.value(f"document.getElementById('token').value = '{token}'")
+        page.value("document.getElementById('show').click()")
+    show("this-is-not-the-token")
+    support.wait_for("a refusal", lambda: "not the one" in page.value(said), 30, 0.1)
+    page.clear_faults("401")
+    show(TOKEN)
+    support.wait_for("hot keys", lambda: page.value(rows) == 10, 60, 0.1)
+    first = page.value("document.getElementById('hotkeys').rows[0].textContent")
+    assert re.match(r"page-\d+", first), first
+    assert page.value("document.getElementById('token').value") == ""
 
 
 def _check_keys(page):

@@ -100,6 +100,11 @@ class Browser:
             or (event.get("method") == "Runtime.consoleAPICalled"
                 and event["params"]["type"] in ("error", "warning"))]
 
+    def clear_faults(self, text):
+        """Forgets complaints that were meant to come."""
+        self.events = [event for event in self.events if event.get("method") != "Log.entryAdded"
+                       or text not in event["params"]["entry"]["text"]]
+
     def addresses(self):
         return [event["params"]["request"]["url"] for event in self.events
                 if event.get("method") == "Network.requestWillBeSent"]

@@ -131,6 +131,14 @@ public final class SharedState: Sendable {
     }
 
     /// What the process may use, in bytes: `-m`, or less since a cache_memlimit.
+    /// The settings as they are now, by whatever changed them. Any thread but a worker's.
+    public var settingsNow: Settings {
+        var now = orders.withLock { $0 }?.settings() ?? settings
+        now.memoryBytes = memoryLimit
+        now.verbosity = verbosity
+        return now
+    }
+
     var memoryLimit: Int {
         get { Int(words.atomic64(at: 448).loadRelaxed()) }
         set { words.atomic64(at: 448).storeRelaxed(UInt64(newValue)) }
