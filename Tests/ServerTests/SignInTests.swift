@@ -134,6 +134,7 @@ import Testing
             "set k 0 0 1025\r\n\(String(repeating: "x", count: 1025))\r\n",
             "CLIENT_ERROR auth token too long\r\n"
         ),
+        ("set k 0 0 2147483646\r\n", "CLIENT_ERROR auth token too long\r\n"),
         ("set k 0 0\r\n", "CLIENT_ERROR unauthenticated\r\n"),
         ("set k 0 0 11 noreply\r\nanna secret\r\n", "STORED\r\n"),
     ])
