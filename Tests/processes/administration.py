@@ -102,3 +102,5 @@ def tools():
             done = subprocess.run(
                 [program] + command[1:], capture_output=True, text=True, timeout=30)
             assert done.returncode == 0, done
+        assert client.ask(b"stats reset") == b"RESET"
+        assert client.ask(b"stats detail dump") == b"END"

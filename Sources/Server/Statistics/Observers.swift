@@ -83,6 +83,9 @@ final class Observers: Sendable {
         }
     }
 
+    /// `stats reset`: counting goes on, from nothing.
+    func resetPrefixes() { state.withLock { $0.prefixes = [:] } }
+
     private func setActive(_ state: State) {
         var bits: UInt8 = state.countsPrefixes ? Self.prefixesBit : 0
         if state.countsKeys { bits |= Self.keysBit }
@@ -184,9 +187,6 @@ final class Observers: Sendable {
         mostWanted(count).map { (String(decoding: $0.name, as: UTF8.self), $0.requests) }
     }
 
-    private func mostWanted(_ count: Int) -> [(name: [UInt8], requests: Int)] {
-        let keys = state.withLock { $0.hotKeys }
-        let order = keys.sorted {
     /// The part of all looked-at requests that went to so many keys, those asked for most.
     func shareOfHottest(_ count: Int) -> Double {
         let counts = state.withLock { $0.hotKeys.values.sorted(by: >) }
@@ -194,6 +194,9 @@ final class Observers: Sendable {
         return all == 0 ? 0 : Double(counts.prefix(count).reduce(0, +)) / Double(all)
     }
 
+    private func mostWanted(_ count: Int) -> [(name: [UInt8], requests: Int)] {
+        let keys = state.withLock { $0.hotKeys }
+        let order = keys.sorted {
             $0.value != $1.value ? $0.value > $1.value : $0.key.lexicographicallyPrecedes($1.key)
         }
         return order.prefix(count).map { key, samples in

@@ -104,6 +104,7 @@ public final class SharedState: Sendable {
 
     /// `stats reset`.
     func resetCounters() {
+        observers.resetPrefixes()
         for worker in 0..<workerCount { latency(worker: worker).reset() }
         for row in 0...workerCount {
             for counter in Counter.allCases { Counters(rows, row: row).reset(counter) }
@@ -130,7 +131,6 @@ public final class SharedState: Sendable {
         return true
     }
 
-    /// What the process may use, in bytes: `-m`, or less since a cache_memlimit.
     /// The settings as they are now, by whatever changed them. Any thread but a worker's.
     public var settingsNow: Settings {
         var now = orders.withLock { $0 }?.settings() ?? settings
@@ -139,6 +139,7 @@ public final class SharedState: Sendable {
         return now
     }
 
+    /// What the process may use, in bytes: `-m`, or less since a cache_memlimit.
     var memoryLimit: Int {
         get { Int(words.atomic64(at: 448).loadRelaxed()) }
         set { words.atomic64(at: 448).storeRelaxed(UInt64(newValue)) }
