@@ -59,6 +59,8 @@ extension ClassicParser {
         switch line {
         case .request(let sent): valueBytes = UInt64(sent.valueBytes)
         case .fault(let fault) where fault.kind == .tooLarge: valueBytes = fault.swallow &- 2
+        // A length that no value has.
+        case .fault(let fault) where fault.closes: valueBytes = .max
         case .fault: return refuse(line, consumed)
         }
         guard valueBytes <= Self.tokenDroppedBytesMax else {

@@ -125,6 +125,8 @@ import Testing
         }
         #expect(world.network.isClosed(peer))
         #expect(world.shared.total("signInErrors") == 5)
+        #expect(world.shared.total("closedBySignIn") == 1)
+        #expect(world.shared.total("closedByRequest") == 0)
     }
 
     @Test(arguments: [

@@ -94,17 +94,15 @@ extension SharedState {
             "connections_rejected", "Connections that were refused at the limit (-c).",
             total(.rejectedConnections))
         let reasons: [(String, Counter)] = [
-            ("peer", .closedByPeer), ("protocol", .closedByFault),
+            ("peer", .closedByPeer), ("quit", .closedByRequest), ("protocol", .closedByFault),
             ("error", .closedByError), ("idle", .idleKicks), ("stalled", .closedStalledInput),
             ("stalled_for_others", .closedStalledForOthers), ("pool_dry", .closedPoolDry),
             ("unread", .closedUnread), ("failed_commit", .closedFailedCommit),
             ("draining", .closedDraining), ("auth", .closedBySignIn),
         ]
-        // Whoever is sent away after too many tries to sign in leaves as after a quit.
-        let quit = Self.less(total(.closedByRequest), total(.closedBySignIn))
         metrics.counter(
             "connections_closed", "Connections that ended, by who or what ended them.",
-            by: "reason", [("quit", quit)] + reasons.map { ($0.0, total($0.1)) })
+            by: "reason", reasons.map { ($0.0, total($0.1)) })
         metrics.counter("accept_errors", "Accepts that failed.", total(.acceptErrors))
         metrics.counter(
             "accept_paused", "Times that accepting stopped for want of descriptors.",

@@ -84,7 +84,7 @@ extension Worker where Network: ~Copyable {
             return true
         }
         order.carryOut()
-        connections[slot].isLeaving = true
+        connections[slot].leaving = .asked
         return true
     }
 }

@@ -351,7 +351,7 @@ extension Worker where Network: ~Copyable {
         }
         connections[slot].swallow = fault.swallow
         if fault.closes {
-            connections[slot].isLeaving = true
+            connections[slot].leaving = .lost
         }
         return true
     }
