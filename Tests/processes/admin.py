@@ -136,10 +136,10 @@ def metrics_are_understood():
         with server.client() as client:
             stats = client.stats("latency")
             assert stats["get_memory:count"] == "200" and float(stats["set:p99_us"]) > 0
-        _check_counts(server, after)
         old = _values(_families(server, "/metrics/memcached"))
         assert old[("memcached_up", ())] == 1
         assert old[("memcached_commands_total", (("command", "get"), ("status", "hit")))] == 200
+        _check_counts(server, after)
 
 
 def _check_counts(server, before):
