@@ -81,8 +81,8 @@ def evictions_are_watched():
     with support.folder() as place:
         for store in (None, place / "store"):
             size = ("--store-size", "64m", "--flush-interval", "50") if store else ()
-            with support.Server("-m", 64, *size, store=store) as server, server.client() as client, \
-                    server.client() as watcher:
+            with support.Server("-m", 64, *size, store=store) as server, \
+                    server.client() as client, server.client() as watcher:
                 assert watcher.ask(b"watch evictions") == b"OK"
                 told = set()
 
