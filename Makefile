@@ -80,7 +80,7 @@ BENCH_FOLDER := .build/bench
 AS_USER := $(if $(filter 0,$(shell id -u)),-u nobody)
 
 .PHONY: run build build-tests test test-debug differential simulate faults sanitize fuzz format
-.PHONY: check-format bench deb micro swift
+.PHONY: check-format bench deb try-deb micro swift
 .PHONY: interpose clean test-clients client-packages memcached-suite
 .PHONY: build-packages bench-packages micro-packages test-packages
 
@@ -162,7 +162,11 @@ check-format: swift
 
 deb: build
 	mkdir -p .build/deb
+	rm -f .build/deb/*.deb
 	packaging/deb.sh $(BRIM) .build/deb
+
+try-deb: deb
+	packaging/try.sh .build/deb/*.deb
 
 bench: build bench-packages
 	swift build $(STATIC) --product brim-bench

@@ -6,4 +6,8 @@ internal import Primitives
 extension Event {
     /// The admin port answers. `address`.
     static let adminReady = Event("admin.ready")
+    /// A socket had stopped listening, and listens again. `address`.
+    static let adminRestarted = Event("admin.restarted")
+    /// It does not yet. `address`, `reason`.
+    static let adminLost = Event("admin.lost")
 }

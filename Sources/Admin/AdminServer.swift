@@ -2,6 +2,7 @@
 //
 // It starts after the workers and ends before them. Whatever happens here, no worker waits for it.
 
+internal import Glibc
 internal import NIOCore
 internal import NIOHTTP1
 internal import NIOPosix
@@ -13,8 +14,11 @@ public import Uring
 /// The running admin port.
 public final class AdminServer: AdminPort {
     private let group: MultiThreadedEventLoopGroup
-    private let channels: Mutex<[any Channel]>
     private let core: NIOLoopBound<AdminCore>
+    private let shared: SharedState
+    private let events: EventLog
+    private let listeners: [Listener]
+    private let doors: Mutex<[Door]>
 
     /// How much one may ask at a time, and for how long.
     enum Limits {
@@ -23,6 +27,12 @@ public final class AdminServer: AdminPort {
         static let bodyBytesMax = 64 << 10
         static let headSecondsMax = 5
         static let idleSecondsMax = 60
+    }
+
+    /// What accepts at one of the listeners.
+    private enum Door {
+        case closed, opening, ended
+        case open(any Channel)
     }
 
     /// Serves on sockets that listen already; they are its own from now on.
@@ -35,31 +45,93 @@ public final class AdminServer: AdminPort {
         let core = try loop.submit {
             NIOLoopBound(AdminCore(shared, token: token), eventLoop: loop)
         }.wait()
-        return try AdminServer(group, core, listeners, events)
+        let server = AdminServer(group, core, shared, listeners, events)
+        for index in listeners.indices {
+            try server.open(listeners[index].socket.descriptor, index).wait()
+            events.info(.adminReady, "address=\(quoted: "\(listeners[index].address)")")
+        }
+        loop.scheduleRepeatedTask(initialDelay: .zero, delay: .seconds(1)) { _ in
+            core.value.router.tick()
+            server.openAgain()
+        }
+        return server
     }
 
     private init(
         _ group: MultiThreadedEventLoopGroup, _ core: NIOLoopBound<AdminCore>,
-        _ listeners: [Listener], _ events: EventLog
-    ) throws {
+        _ shared: SharedState, _ listeners: [Listener], _ events: EventLog
+    ) {
         self.group = group
         self.core = core
-        var channels: [any Channel] = []
-        for listener in listeners {
-            let isLocal = listener.address.port == nil
-            let bootstrap = ServerBootstrap(group: group)
-                .serverChannelOption(.backlog, value: 64)
-                .childChannelInitializer { channel in
-                    channel.eventLoop.makeCompletedFuture(withResultOf: {
-                        try AdminServer.configure(channel, core.value, isLocal: isLocal)
-                    })
-                }
-            channels.append(try bootstrap.withBoundSocket(listener.socket.descriptor).wait())
-            events.info(.adminReady, "address=\(quoted: "\(listener.address)")")
+        self.shared = shared
+        self.events = events
+        self.listeners = listeners
+        doors = Mutex(listeners.map { _ in .closed })
+    }
+
+    // MARK: Listening
+
+    /// Accepts at a listener, through a descriptor of its own, which the channel closes.
+    private func open(_ socket: Int32, _ index: Int) -> EventLoopFuture<Void> {
+        let core = core
+        doors.withLock { $0[index] = .opening }
+        let descriptor = fcntl(socket, F_DUPFD_CLOEXEC, 0)
+        guard descriptor >= 0 else {
+            doors.withLock { $0[index] = .closed }
+            return group.next().makeFailedFuture(IOError(errnoCode: errno, reason: "fcntl"))
         }
-        self.channels = Mutex(channels)
-        group.next().scheduleRepeatedTask(initialDelay: .zero, delay: .seconds(1)) { _ in
-            core.value.router.tick()
+        let isLocal = listeners[index].address.port == nil
+        return ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: 64)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture(withResultOf: {
+                    try AdminServer.configure(channel, core.value, isLocal: isLocal)
+                })
+            }
+            .withBoundSocket(descriptor)
+            .map { self.opened($0, index) }
+            .flatMapErrorThrowing { error in
+                self.doors.withLock { $0[index] = .closed }
+                throw error
+            }
+    }
+
+    private func opened(_ channel: any Channel, _ index: Int) {
+        let isEnded = doors.withLock { doors in
+            if case .ended = doors[index] { return true }
+            doors[index] = .open(channel)
+            return false
+        }
+        if isEnded { channel.close(promise: nil) }
+        channel.closeFuture.whenComplete { _ in
+            self.doors.withLock { doors in
+                if case .open = doors[index] { doors[index] = .closed }
+            }
+        }
+    }
+
+    /// Once a second: what has stopped listening listens anew.
+    private func openAgain() {
+        let closed = doors.withLock { doors in
+            doors.indices.filter { if case .closed = doors[$0] { true } else { false } }
+        }
+        for index in closed {
+            let address = "address=\(quoted: "\(listeners[index].address)")"
+            let socket = listeners[index].socket.descriptor
+            guard listen(socket, 64) == 0 else {
+                let reason = "reason=\(quoted: errorText(errno))"
+                events.error(.adminLost, "\(address) \(reason)")
+                continue
+            }
+            open(socket, index).whenComplete { result in
+                switch result {
+                case .success:
+                    self.shared.adminRestarts += 1
+                    self.events.warning(.adminRestarted, address)
+                case .failure(let error):
+                    self.events.error(.adminLost, "\(address) reason=\(quoted: "\(error)")")
+                }
+            }
         }
     }
 
@@ -88,8 +160,14 @@ public final class AdminServer: AdminPort {
     }
 
     public func stop() {
-        for channel in channels.withLock({ $0 }) { try? channel.close().wait() }
+        let open = doors.withLock { doors in
+            let open = doors.compactMap { if case .open(let channel) = $0 { channel } else { nil } }
+            doors = doors.map { _ in .ended }
+            return open
+        }
+        for channel in open { try? channel.close().wait() }
         try? group.syncShutdownGracefully()
+        for listener in listeners { listener.close() }
     }
 }
 

@@ -69,7 +69,8 @@ struct HostNames: Sendable {
         let parts = text.split(separator: ".", omittingEmptySubsequences: false)
         return parts.count == 4
             && parts.allSatisfy {
-                (1...3).contains($0.count) && $0.allSatisfy(\.isASCII) && UInt8($0) != nil
+                // A number is read with a sign before it, too.
+                (1...3).contains($0.count) && $0.allSatisfy(\.isHexDigit) && UInt8($0) != nil
             }
     }
 }

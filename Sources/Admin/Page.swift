@@ -3,8 +3,8 @@
 /// Its answer.
 enum Page {
     /// The only script and style that a browser runs for it; a test compares them with the page.
-    private static let scriptHash = "sha256-eoouVq9A/o/m+hGKc2W9yf9O0KuHkwvbnRaDycfYr+k="
-    private static let styleHash = "sha256-MXe/KFwrHvhRXNTbmpiiFPZtnWNpOs46sGQU8lqwbOw="
+    private static let scriptHash = "sha256-15LxNTBxW2WMJmxC9XflmxsSyD5OYE5otszwyzqVei0="
+    private static let styleHash = "sha256-J+LZw9Sws4OVYN0URaoSPy1n674+9pZDYd7oe/zc9G0="
 
     static let response: AdminResponse = {
         var response = AdminResponse(200, "")

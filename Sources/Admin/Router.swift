@@ -322,7 +322,7 @@ struct Router {
     private var configText: JSONText {
         var text = JSONText()
         text.object { text in
-            for line in shared.settings.lines {
+            for line in shared.settingsNow.lines {
                 let parts = line.split(separator: " ", maxSplits: 1)
                 text.name(String(parts[0]))
                 text.string(parts.count == 2 ? String(parts[1]) : "")

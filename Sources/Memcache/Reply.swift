@@ -175,9 +175,11 @@ public enum Reply {
         writer.append("SERVER_ERROR object too large for cache\r\n")
     }
 
-    /// cache_memlimit below 8.
-    public static func memlimitTooSmall(to writer: inout ByteWriter) {
-        writer.append("MEMLIMIT_TOO_SMALL cannot set maxbytes to less than 8m\r\n")
+    /// cache_memlimit below what can be: as many mebibytes.
+    public static func memlimitTooSmall(_ least: UInt64, to writer: inout ByteWriter) {
+        writer.append("MEMLIMIT_TOO_SMALL cannot set maxbytes to less than ")
+        writer.append(decimal: least)
+        writer.append("m\r\n")
     }
 
     /// cache_memlimit above 1,000,000,000.

@@ -8,7 +8,10 @@ import Primitives
 
 extension ClassicParser {
     /// Longest token, in bytes.
-    static let tokenBytesMax: UInt32 = 1024
+    static let tokenBytesMax: UInt64 = 1024
+    /// A longer value that is announced is not waited for: nobody sends a token of that length, and
+    /// what comes next is taken for a line, as memcached takes it. (All lines are refused still.)
+    static let tokenDroppedBytesMax: UInt64 = 1 << 20
 
     /// What stands at the start of `input`.
     mutating func nextGuarded(_ input: Span<UInt8>) -> Parsed {
@@ -52,12 +55,21 @@ extension ClassicParser {
     private func token(
         _ input: Span<UInt8>, _ line: StorageLine, _ verb: Verb, _ consumed: Int
     ) -> Parsed {
-        guard case .request(let sent) = line else { return refuse(line, consumed) }
-        guard sent.valueBytes <= Self.tokenBytesMax else {
-            return .fault(
-                refused(.signInLong, .bytes(UInt64(sent.valueBytes)), consumed, isQuiet: false))
+        let valueBytes: UInt64
+        switch line {
+        case .request(let sent): valueBytes = UInt64(sent.valueBytes)
+        case .fault(let fault) where fault.kind == .tooLarge: valueBytes = fault.swallow &- 2
+        // A length that no value has.
+        case .fault(let fault) where fault.closes: valueBytes = .max
+        case .fault: return refuse(line, consumed)
         }
-        let end = consumed &+ Int(sent.valueBytes)
+        guard valueBytes <= Self.tokenDroppedBytesMax else {
+            return .fault(Fault(.signInLong, consumed: consumed))
+        }
+        guard valueBytes <= Self.tokenBytesMax else {
+            return .fault(refused(.signInLong, .bytes(valueBytes), consumed, isQuiet: false))
+        }
+        let end = consumed &+ Int(valueBytes)
         guard input.count >= end &+ 2 else { return .needMore(atLeast: end &+ 2) }
         guard input[end] == UInt8(ascii: "\r"), input[end &+ 1] == UInt8(ascii: "\n") else {
             return .fault(Fault(.signInEnd, consumed: end &+ 2))

@@ -1,6 +1,5 @@
-// EvictionTap: tells somebody of items that leave for want of room, while somebody asks.
-//
-// Not of those that only a disk still has: their keys are not at hand when they leave.
+// EvictionTap: tells somebody of items that leave for want of room, while somebody asks: maintenance
+// of those that leave memory without a disk, the committer of those that leave the disk.
 
 internal import Primitives
 internal import Synchronization
@@ -28,10 +27,10 @@ public final class EvictionTap: Sendable {
         opened.store(listener != nil, ordering: .relaxed)
     }
 
-    var isOpen: Bool { opened.load(ordering: .relaxed) }
+    public var isOpen: Bool { opened.load(ordering: .relaxed) }
 
     /// A live record was evicted.
-    func tell(_ record: Record, at now: UInt32) {
+    public func tell(_ record: Record, at now: UInt32) {
         let key = (0..<record.keyBytes).map { record.region.uint8(at: record.keyOffset + $0) }
         let marks = record.marks
         let evicted = Evicted(

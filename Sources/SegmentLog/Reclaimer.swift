@@ -61,7 +61,9 @@ public struct Reclaimer: ~Copyable {
         var didWork = releaseQuiet()
         // What is cleaned goes there, so it comes before what has to be given back.
         if !log.geometry.mayEvict { writer.keepSpare() }
-        let kept = log.geometry.mayEvict ? log.geometry.writers : 0
+        // Who waits for several frames at once would never see them together otherwise.
+        let wanted = Int(log.frames.wanted.loadRelaxed())
+        let kept = log.geometry.mayEvict ? max(log.geometry.writers, wanted) : 0
         while mustSurrender, log.frames.freeCount > kept {
             guard log.frames.surrender() else { break }
             didWork = true

@@ -65,6 +65,7 @@ public struct StoreStatistics: BitwiseCopyable, Sendable {
     public var completedCommitBegan: UInt64 = 0
     public var commitNanoseconds: UInt64 = 0
     public var commitNanosecondsMax: UInt64 = 0
+    public var commitDurations = CommitDurations()
     /// Segments that left memory unwritten because the disk took nothing, and live records in them.
     public var segmentsGivenUp: UInt64 = 0
     public var recordsGivenUp: UInt64 = 0

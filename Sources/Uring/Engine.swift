@@ -14,8 +14,6 @@ public protocol SystemRing: Ring, ~Copyable {
     var bufferCount: Int { get }
     /// What it uses of what the kernel offers, in a fixed order.
     var featureNames: [String] { get }
-    /// System calls made so far to enter the ring, or to wait.
-    var enterCount: UInt64 { get }
 }
 
 extension KernelRing: SystemRing {

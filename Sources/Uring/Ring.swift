@@ -91,6 +91,8 @@ public protocol Ring: ~Copyable {
     /// Always takes what has completed into reach of `nextCompletion`.
     mutating func submit(waiting: Bool) throws(RingError)
     mutating func nextCompletion() -> Completion?
+    /// System calls made so far to enter the ring, or to wait.
+    var enterCount: UInt64 { get }
 }
 
 /// Both engines ask the same system.

@@ -5,13 +5,22 @@ import Testing
 extension ProcessTests {
     @Suite struct AdminTests {
         @Test(arguments: [
-            "metrics_are_understood", "dashboard_and_rules_name_what_there_is",
             "limits_of_the_port_are_kept", "the_data_port_does_not_notice", "who_may_ask",
             "a_last_answer_that_nobody_reads_has_its_time", "health_is_told", "history_is_kept",
             "the_page_shows_a_running_server",
+            "settings_are_shown_as_they_are_now",
+            "a_socket_that_was_lost_listens_again",
         ])
         func operatorsAreServed(_ scenario: String) throws {
             try Scenario.run("admin.\(scenario)")
+        }
+
+        @Test(arguments: [
+            "metrics_are_understood", "dashboard_and_rules_name_what_there_is",
+            "promtool_is_content",
+        ])
+        func whatIsMeasuredIsUnderstood(_ scenario: String) throws {
+            try Scenario.run("metrics.\(scenario)")
         }
     }
 }

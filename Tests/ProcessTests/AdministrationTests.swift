@@ -18,7 +18,7 @@ extension ProcessTests {
 
         @Test(arguments: [
             "lists_of_items", "lists_are_refused", "memory_limit", "counted_requests", "verbosity",
-            "tools",
+            "tools", "evictions_are_watched", "nothing_is_made_without_room",
         ])
         func operatorsAreAnswered(_ scenario: String) throws {
             try Scenario.run("administration.\(scenario)")

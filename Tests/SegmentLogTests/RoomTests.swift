@@ -41,6 +41,24 @@ import Testing
         writer.closeRoom(whole)
     }
 
+    /// While memory shrinks: a large value needs some frames at the same time.
+    @Test func whatIsWaitedForComesBeforeWhatIsGivenBack() throws {
+        let log = try makeLog()
+        let wanted = max(log.geometry.freeFramesMin, log.geometry.writers) + 2
+        var other = Writer(log, number: 0)
+        while log.frames.freeCount > wanted + 3 { _ = other.openChain(1) }
+        log.frames.withheld.storeRelaxed(UInt64(log.geometry.frameCount - 1))
+        log.frames.wanted.storeRelaxed(UInt64(wanted))
+        var reclaimer = Reclaimer(log, number: 1)
+        _ = reclaimer.step(now: 1)
+        #expect(log.frames.freeCount == wanted)
+        #expect(log.frames.surrenderedCount == 3)
+        // Nobody waits any more.
+        log.frames.wanted.storeRelaxed(0)
+        _ = reclaimer.step(now: 1)
+        #expect(log.frames.freeCount == log.geometry.writers)
+    }
+
     @Test func readsUseOtherFramesWhileThereAreAny() throws {
         let log = try makeLog()
         var writer = Writer(log, number: 0)

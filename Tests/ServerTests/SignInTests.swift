@@ -89,6 +89,25 @@ import Testing
         #expect(world.shared.total("signIns") == 3 && world.shared.total("signInErrors") == 0)
     }
 
+    /// As memcached with SASL: a refused token leaves the connection, a refused command ends it.
+    @Test func aRefusedTokenMayBeTriedAgainAndACommandMayNot() throws {
+        let world = try Self.world()
+        let peer = world.connect()
+        let plain = Array("PLAIN".utf8)
+        func say(_ packet: Packet) throws -> [UInt16] {
+            world.network.send(packet.bytes, from: peer)
+            try world.pass(seconds: 2)
+            return Packet.statuses(world.network.takeReceived(by: peer))
+        }
+        let wrong = Packet(0x21, key: plain, value: Array("\0anna\0wrong".utf8))
+        #expect(try say(Packet(0x20)) == [0])
+        #expect(try say(wrong) == [0x20])
+        #expect(try say(wrong) == [0x20])
+        #expect(!world.network.isClosed(peer))
+        #expect(try say(Packet(0x00, key: Array("k".utf8))) == [0x20])
+        #expect(world.network.isClosed(peer))
+    }
+
     @Test func refusalsAreToldLaterAndTheFifthIsTheLast() throws {
         let world = try Self.world()
         let peer = world.connect()
@@ -106,6 +125,8 @@ import Testing
         }
         #expect(world.network.isClosed(peer))
         #expect(world.shared.total("signInErrors") == 5)
+        #expect(world.shared.total("closedBySignIn") == 1)
+        #expect(world.shared.total("closedByRequest") == 0)
     }
 
     @Test(arguments: [
@@ -115,6 +136,7 @@ import Testing
             "set k 0 0 1025\r\n\(String(repeating: "x", count: 1025))\r\n",
             "CLIENT_ERROR auth token too long\r\n"
         ),
+        ("set k 0 0 2147483646\r\n", "CLIENT_ERROR auth token too long\r\n"),
         ("set k 0 0\r\n", "CLIENT_ERROR unauthenticated\r\n"),
         ("set k 0 0 11 noreply\r\nanna secret\r\n", "STORED\r\n"),
     ])

@@ -51,6 +51,7 @@ public struct SimulatedRing: ~Copyable, Ring {
     public let buffers: Region
     public let bufferBytes: Int
     public let waker: Waker
+    public private(set) var enterCount: UInt64 = 0
     public let network: SimulatedNetwork
     let configuration: RingConfiguration
     let wakeWord: AtomicWord32
@@ -210,6 +211,7 @@ public struct SimulatedRing: ~Copyable, Ring {
     // MARK: Turns
 
     public mutating func submit(waiting: Bool) throws(RingError) {
+        enterCount += 1
         start()
         progress(isPatient: true)
         tell(isPatient: true)

@@ -1,4 +1,4 @@
-"""The admin port: metrics, health, who may ask, and what it costs the others."""
+"""The admin port: health, settings, the page, who may ask, and what it costs the others."""
 
 import base64
 import contextlib
@@ -20,7 +20,6 @@ from prometheus_client import parser as text_parser
 from prometheus_client.openmetrics import parser as open_parser
 
 ROOT = support.HERE.parent.parent
-NAMES = ROOT / "Tests" / "metrics"
 OPEN = "application/openmetrics-text; version=1.0.0"
 TOKEN = "a-secret-of-sixteen-or-more"
 
@@ -82,99 +81,58 @@ def _load(server):
         assert client.ask(b"touch key-2 0") == b"TOUCHED"
 
 
-def _check_histograms(families):
-    for family in families:
-        if family.type != "histogram":
-            continue
-        assert family.documentation
-        series = {}
-        for sample in family.samples:
-            labels = dict(sample.labels)
-            bound = labels.pop("le", None)
-            own = series.setdefault(tuple(sorted(labels.items())), {})
-            own[(sample.name, bound)] = sample.value
-        for key, samples in series.items():
-            buckets = [(float(bound), value) for (name, bound), value in samples.items()
-                       if name.endswith("_bucket")]
-            assert buckets == sorted(buckets) and buckets[-1][0] == float("inf"), (key, buckets)
-            counts = [value for _, value in buckets]
-            assert counts == sorted(counts), (key, counts)
-            assert counts[-1] == samples[(family.name + "_count", None)], key
+def settings_are_shown_as_they_are_now():
+    """After cache_memlimit, verbosity and a reload; a setting that waits for a restart is not."""
+    with support.folder() as place:
+        file, token = place / "settings", place / "token"
+        token.write_text(TOKEN)
+        token.chmod(0o600)
+        file.write_text("threads: 1\nidle-timeout: 10\n")
+        good = {"Authorization": f"Bearer {TOKEN}"}
+
+        def shown(*names):
+            settings = json.loads(_ask(server, "/api/v1/config", headers=good)[2])
+            return [settings[name] for name in names]
+        with _server("-m", 64, "--config", file, "--admin-token-file", token) as server:
+            names = ("memory-limit", "verbose", "idle-timeout", "threads")
+            assert shown(*names) == [str(64 << 20), "0", "10", "1"]
+            with server.client() as client:
+                assert client.ask(b"cache_memlimit 48") == b"OK"
+                assert client.ask(b"verbosity 2") == b"OK"
+            file.write_text("threads: 2\nidle-timeout: 20\n")
+            assert _ask(server, "/api/v1/reload", "POST", good)[0] == 200
+            assert shown(*names) == [str(48 << 20), "2", "20", "1"]
 
 
-def _described(family):
-    labels = sorted({name for sample in family.samples for name in sample.labels})
-    return " ".join([family.name, family.type, *labels])
-
-
-def metrics_are_understood():
-    """Both forms by another's parser, the names by a list, counters that never go back."""
-    with support.folder() as place, _server("-m", 64, "-t", 2, store=place / "store") as server:
-        before = _families(server)
-        _load(server)
-        for path, names in (("/metrics", "brim.txt"), ("/metrics/memcached", "memcached.txt")):
-            text, openly = _families(server, path), _families(server, path, OPEN)
-            assert [family.name for family in text] == [family.name for family in openly]
-            for family in text + openly:
-                assert family.documentation and family.type != "unknown", family
-            _check_histograms(text)
-            found = sorted(_described(family) for family in text)
-            if os.environ.get("UPDATE"):
-                (NAMES / names).write_text("\n".join(found) + "\n")
-            assert found == (NAMES / names).read_text().splitlines(), "\n".join(found)
-        after = _values(_families(server))
-        for (name, labels), value in _values(before).items():
-            if name.endswith(("_total", "_count", "_bucket")):
-                assert after[(name, labels)] >= value, (name, labels)
-        assert after[("brim_requests_total", (("command", "get"), ("result", "hit")))] == 200
-        count = "brim_request_duration_seconds_count"
-        assert after[(count, (("class", "get_memory"),))] == 200
-        assert after[(count, (("class", "get_miss"),))] == 1
-        assert after[(count, (("class", "set"),))] == 200
-        assert after[("brim_up_state", (("state", "serving"),))] == 1
+def a_socket_that_was_lost_listens_again():
+    """Within seconds, counted and told; who is connected stays so, and the cache goes on."""
+    pidfd_getfd = 438
+    libc = ctypes.CDLL(None, use_errno=True)
+    # Only a port that was asked for by number stays the socket's.
+    port = support.free_port()
+    with support.Server("-m", 64, "--admin-listen", f"127.0.0.1:{port}") as server, \
+            contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as stays:
+        server.admin = port
+        stays.request("GET", "/livez")
+        assert stays.getresponse().read() == b"ok\n"
+        inodes = {line.split()[9] for line in pathlib.Path("/proc/net/tcp").read_text().split("\n")
+                  if line.split()[1:2] == [f"0100007F:{server.admin:04X}"]
+                  and line.split()[3] == "0A"}
+        pidfd = os.pidfd_open(server.pid)
+        numbers = [int(entry.name) for entry in pathlib.Path(f"/proc/{server.pid}/fd").iterdir()
+                   if any(f"[{inode}]" in os.readlink(entry) for inode in inodes)]
+        taken = libc.syscall(pidfd_getfd, pidfd, numbers[0], 0)
+        assert taken >= 0, ctypes.get_errno()
+        with socket.socket(fileno=taken) as listener:
+            listener.shutdown(socket.SHUT_RDWR)
+        os.close(pidfd)
+        server.wait_for_log(r"warning admin\.restarted address=")
+        assert _ask(server, "/livez")[0] == 200
+        stays.request("GET", "/livez")
+        assert stays.getresponse().read() == b"ok\n"
+        assert _values(_families(server))[("brim_admin_restarts_total", ())] == 1
         with server.client() as client:
-            stats = client.stats("latency")
-            assert stats["get_memory:count"] == "200" and float(stats["set:p99_us"]) > 0
-        old = _values(_families(server, "/metrics/memcached"))
-        assert old[("memcached_up", ())] == 1
-        assert old[("memcached_commands_total", (("command", "get"), ("status", "hit")))] == 200
-
-
-def _expressions():
-    board = json.loads((ROOT / "config/grafana/brim.json").read_text())
-    for panel in board["panels"]:
-        for target in panel.get("targets", []):
-            yield panel["title"], target["expr"]
-    for variable in board["templating"]["list"]:
-        if variable["type"] == "query":
-            yield variable["name"], variable["query"]
-    rules = (ROOT / "config/prometheus/brim-rules.yaml").read_text()
-    found = re.findall(r"- alert: (\w+)\n\s+expr: >-\n((?:          .+\n)+)        for:", rules)
-    assert rules.count("- alert:") == len(found) > 10
-    for name, lines in found:
-        yield name, " ".join(lines.split())
-
-
-def dashboard_and_rules_name_what_there_is():
-    with _server("-m", 64) as server:
-        names, labels = {"up"}, {"job", "instance", "le"}
-        for sample in (s for family in _families(server) for s in family.samples):
-            names.add(sample.name)
-            labels.update(sample.labels)
-        count = 0
-        for where, expression in _expressions():
-            count += 1
-            assert expression.count("(") == expression.count(")"), (where, expression)
-            bare = re.sub(r'"[^"]*"', "", expression)
-            used = set(re.findall(r"\b(?:brim_|process_|up\b)\w*", bare))
-            assert used, (where, expression)
-            assert used <= names, (where, used - names)
-            for group in re.findall(r"\{([^}]*)\}", expression):
-                for label in re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", group):
-                    assert label in labels, (where, label)
-            for group in re.findall(r"\bby \(([^)]*)\)", expression):
-                assert set(re.split(r",\s*", group)) <= labels, (where, group)
-        assert count > 30, count
+            assert client.set(b"key", b"value") == b"STORED"
 
 
 def limits_of_the_port_are_kept():
@@ -300,7 +258,8 @@ def who_may_ask():
                      "--admin-metrics-auth", "--admin-listen", f"unix:{path}") as server:
             for host, status in [("localhost", 200), ("127.0.0.1:9150", 200), ("[::1]:1", 200),
                                  ("cache.example:9150", 200), ("evil.example", 403), ("", 403),
-                                 ("1.2.3.4.evil.example", 403), ("localhost.evil", 403)]:
+                                 ("1.2.3.4.evil.example", 403), ("+1.2.3.4", 403),
+                                 ("1.2.3.-4", 403), ("localhost.evil", 403)]:
                 assert _ask(server, "/livez", headers={"Host": host})[0] == status, host
             for path_, method in (("/api/v1/config", "GET"), ("/metrics", "GET"),
                                   ("/metrics/memcached", "GET"), ("/api/v1/drain", "POST")):
@@ -415,8 +374,14 @@ def the_page_shows_a_running_server():
     """In a real browser: numbers that move, nothing from elsewhere, keys, names, four looks."""
     stop = []
     pictures = os.environ.get("PICTURES")
-    with support.folder() as place, _server("-m", 64, "-t", 2, store=place / "store") as server, \
-            browser.Browser() as page:
+    with contextlib.ExitStack() as stack:
+        place = stack.enter_context(support.folder())
+        token = place / "token"
+        token.write_text(TOKEN)
+        token.chmod(0o600)
+        server = stack.enter_context(_server(
+            "-m", 64, "-t", 2, "--admin-token-file", token, store=place / "store"))
+        page = stack.enter_context(browser.Browser())
 
         def look():
             try:
@@ -431,6 +396,7 @@ def the_page_shows_a_running_server():
                     "serving", "serving, recovering")
                 assert page.value("document.getElementById('workers').rows.length") == 2
                 assert page.value("document.getElementById('closed').rows.length") == 10
+                _check_hot_keys(page)
                 _check_keys(page)
                 _check_names(page)
                 for width, is_dark in ((1280, False), (1280, True), (380, False), (380, True)):
@@ -449,6 +415,25 @@ def the_page_shows_a_running_server():
 
         support.in_threads([lambda: _follow(server, stop), look], timeout=120)
     _check_page()
+
+
+def _check_hot_keys(page):
+    """Nothing without the token, keys with it, and a wrong one is said to be so."""
+    rows = "document.getElementById('hotkeys').rows.length"
+    said = "document.getElementById('hotsaid').textContent"
+    assert page.value(rows) == 0
+
+    def show(token):
+        page.value(f"document.getElementById('token').value = '{token}'")
+        page.value("document.getElementById('show').click()")
+    show("this-is-not-the-token")
+    support.wait_for("a refusal", lambda: "not the one" in page.value(said), 30, 0.1)
+    page.clear_faults("401")
+    show(TOKEN)
+    support.wait_for("hot keys", lambda: page.value(rows) == 10, 60, 0.1)
+    first = page.value("document.getElementById('hotkeys').rows[0].textContent")
+    assert re.match(r"page-\d+", first), first
+    assert page.value("document.getElementById('token').value") == ""
 
 
 def _check_keys(page):

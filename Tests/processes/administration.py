@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import struct
 import subprocess
 
 import support
@@ -64,6 +65,74 @@ def memory_limit():
         assert client.ask(b"cache_memlimit 128") == b"OK"
         support.wait_for("as many as before", lambda: fill() > whole * 0.95)
         assert client.ask(b"cache_memlimit 129").startswith(b"MEMLIMIT_ADJUST_FAILED")
+        refused = client.ask(b"cache_memlimit 1")
+        least = int(re.fullmatch(rb".* to less than (\d+)m", refused).group(1))
+        assert client.ask(b"cache_memlimit %d" % (least - 1)) == refused
+        assert client.ask(b"cache_memlimit %d" % least) == b"OK"
+        assert client.set(b"large", bytes(1_000_000)) == b"STORED"
+        assert client.get(b"large") == bytes(1_000_000)
+
+
+def evictions_are_watched():
+    """What leaves memory, or with a store the disk, is told; and it has left."""
+    form = re.compile(
+        rb"ts=\d+\.\d+ gid=\d+ type=eviction key=(evict-\d+) fetch=(?:yes|no) ttl=-1 la=\d+"
+        rb" clsid=1 size=10000")
+    with support.folder() as place:
+        for store in (None, place / "store"):
+            size = ("--store-size", "64m", "--flush-interval", "50") if store else ()
+            with support.Server("-m", 64, *size, store=store) as server, \
+                    server.client() as client, server.client() as watcher:
+                assert watcher.ask(b"watch evictions") == b"OK"
+                told = set()
+
+                def read():
+                    while len(told) < 200:
+                        line = watcher.line_of(b"\n").rstrip(b"\n")
+                        if not line.startswith(b"skipped="):
+                            told.add(form.fullmatch(line).group(1))
+
+                def fill():
+                    for number in range(60_000):
+                        key = b"evict-%d" % number
+                        assert client.set(key, bytes(10_000)) == b"STORED"
+                        if number % 100 == 0 and len(told) >= 200:
+                            return
+                support.in_threads([read, fill], 100)
+                assert len(told) >= 200
+                found = client.get_many(sorted(told)[:100])
+                assert not found, sorted(found)[:5]
+                assert int(client.stats()["evictions"]) >= len(told)
+
+
+def _set_packet(key, value):
+    """A set of the binary protocol."""
+    body = bytes(8) + key + value
+    return struct.pack(">BBHBBHIIQ", 0x80, 1, len(key), 8, 0, 0, len(body), 0, 0) + body
+
+
+def nothing_is_made_without_room():
+    """-M: a meta get that would make an item misses, as in memcached, until there is room; a set
+    that is refused takes the old value with it, in the binary protocol, too."""
+    with support.Server("-m", 64, "-M") as server, server.client() as client:
+        number = 0
+        for key in (b"old", b"older"):
+            assert client.set(key, b"value") == b"STORED"
+        for size in (100_000, 10_000, 1000, 100, 0):
+            while client.set(b"full-%d" % number, bytes(size)) == b"STORED":
+                number += 1
+        assert client.ask(b"mg fresh N30 v k") == b"EN kfresh"
+        assert client.ask(b"mg fresh N30 v q\r\nmn") == b"MN"
+        with server.client(60) as binary:
+            for key, size in ((b"old", 10_000), (b"older", 300_000)):
+                assert client.get(key) == b"value"
+                binary.send(_set_packet(key, bytes(size)))
+                head = binary.exactly(24)
+                assert head[6:8] == b"\0\x82", head
+                binary.exactly(int.from_bytes(head[8:12], "big"))
+                assert client.get(key) is None
+        assert client.ask(b"flush_all") == b"OK"
+        support.wait_for("room", lambda: client.ask(b"mg fresh N30 s") == b"HD s0 W")
 
 
 def counted_requests():
@@ -80,6 +149,8 @@ def counted_requests():
         client.get(b"user:1")
         assert client.ask(b"stats detail dump") == b"PREFIX user get 641 hit 640 set 1 del 1"
         assert client.line() == b"END"
+        assert client.ask(b"stats reset") == b"RESET"
+        assert client.ask(b"stats detail dump") == b"END"
         assert client.ask(b"stats hotkeys 1") == b"STAT user:1 640"
         assert client.line() == b"END"
 

@@ -95,10 +95,16 @@ class Browser:
 
     def faults(self):
         """What the page and the browser complained about."""
-        return [event for event in self.events if event.get("method") in (
-            "Runtime.exceptionThrown", "Log.entryAdded")
+        return [event for event in self.events if event.get("method") == "Runtime.exceptionThrown"
+            or (event.get("method") == "Log.entryAdded"
+                and event["params"]["entry"]["level"] != "verbose")
             or (event.get("method") == "Runtime.consoleAPICalled"
                 and event["params"]["type"] in ("error", "warning"))]
+
+    def clear_faults(self, text):
+        """Forgets complaints that were meant to come."""
+        self.events = [event for event in self.events if event.get("method") != "Log.entryAdded"
+                       or text not in event["params"]["entry"]["text"]]
 
     def addresses(self):
         return [event["params"]["request"]["url"] for event in self.events

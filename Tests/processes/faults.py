@@ -27,7 +27,8 @@ class _Faulty(support.Server):
         self.control = place / "faults"
         self.control.write_text("")
         (place / "store").mkdir(exist_ok=True)
-        environment = {"FAULTS_DIR": str(place / "store"), "FAULTS_CONTROL": str(self.control)}
+        environment = {"FAULTS_DIR": str(place / "store"), "FAULTS_CONTROL": str(self.control),
+                       **options.pop("environment", {})}
         super().__init__(
             *arguments, store=place / "store", environment=environment, preload="faults.so",
             **options)

@@ -10,6 +10,7 @@ import subprocess
 import time
 
 import admin
+import faults
 import support
 
 
@@ -90,6 +91,37 @@ def the_watchdog_hears_of_every_worker():
                                        "WATCHDOG_USEC": "4000000", **variables}) as server:
             manager.next("READY=1")
             assert ("server.watchdog_short" in server.log()) == ("WATCHDOG_USEC" in variables)
+
+
+def a_hanging_disk_keeps_the_watchdog_fed():
+    """While a commit hangs, four times as long as a worker may, the pings go on."""
+    with support.folder() as place, _Manager(str(place / "notify")) as manager, faults._Faulty(
+            place, "-m", 64, "-t", 2, environment={
+                "NOTIFY_SOCKET": str(place / "notify"), "WATCHDOG_USEC": "4000000"}) as server:
+        with server.client() as client:
+            assert client.set(b"key", b"value") == b"STORED"
+            faults._committed(server)
+            server.rules("sync stall 60000\nwrite stall 60000\n")
+            before = client.stats()["brim_last_commit_began_us"]
+            assert client.set(b"other", b"value") == b"STORED"
+            # Those of before are passed over: what comes now comes while the disk hangs.
+            support.wait_for(
+                "a commit that hangs", lambda: _sleeps(server, "brim-commit"), 15, 0.05)
+            manager.waiting()
+            for _ in range(4):
+                assert manager.next("WATCHDOG=1") == ["WATCHDOG=1"]
+                assert client.get(b"key") == b"value"
+            assert client.stats()["brim_last_commit_began_us"] == before
+        server.kill()
+
+
+def _sleeps(server, name):
+    """Whether a thread sleeps in the stall of the interposer."""
+    for entry in pathlib.Path(f"/proc/{server.pid}/task").iterdir():
+        if (entry / "comm").read_text().strip().startswith(name):
+            # nanosleep and clock_nanosleep.
+            return (entry / "syscall").read_text().split()[0] in ("35", "230")
+    return False
 
 
 def sockets_are_taken_over():

@@ -72,6 +72,7 @@ struct Blocks: ~Copyable {
     private var free = nobody
     /// Large blocks that nobody uses, reserved ones included.
     private(set) var freeCount: Int
+    var usedCount: Int { largeCount - freeCount }
     /// Large blocks that hold output.
     private var outputCount = 0
     private var freeSmall = nobody

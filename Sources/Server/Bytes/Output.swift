@@ -92,7 +92,7 @@ extension Worker where Network: ~Copyable {
             return
         }
         if connections[slot].shouldClose {
-            close(slot, connections[slot].hasEnded ? .closedByPeer : .closedByRequest)
+            close(slot, connections[slot].closing)
             return
         }
         if intake.isAnyonePlaceless, connections[slot].wait != .frames, !ready.contains(slot) {

@@ -98,11 +98,22 @@ extension Worker where Network: ~Copyable {
 
     /// Once a second: deadlines and idle connections.
     mutating func tick() {
+        tellFigures()
         expireReads()
         for slot in watched { checkDeadlines(slot) }
         if isDraining, now.nanoseconds >= drainDeadline { endAll() }
         let idleSeconds = shared.tuning[.idleTimeoutSeconds] ?? configuration.idleTimeoutSeconds
         if idleSeconds > 0 { kickIdle(afterSeconds: idleSeconds) }
+    }
+
+    /// Figures that nobody needs more often than each second.
+    private mutating func tellFigures() {
+        // Only this worker adds, so it sees what it has told.
+        let told = ringEntersTold
+        ringEntersTold = ring.enterCount
+        counters.add(.ringEnters, ringEntersTold &- told)
+        counters.set(.poolBlocksFree, blocks.freeCount)
+        counters.set(.poolBlocksUsed, blocks.usedCount)
     }
 
     /// While stopping: nobody is waited for any more.

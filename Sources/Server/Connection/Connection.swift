@@ -76,6 +76,17 @@ enum Phase: UInt8, BitwiseCopyable {
     case ended
 }
 
+/// Why a connection is closed once everything is sent.
+enum Leaving: UInt8, BitwiseCopyable {
+    case no
+    /// The peer asked for it.
+    case asked
+    /// What follows cannot be told apart any more.
+    case lost
+    /// It has tried to sign in too often.
+    case refused
+}
+
 /// One connection.
 struct Connection: BitwiseCopyable {
     // What every turn looks at.
@@ -96,8 +107,8 @@ struct Connection: BitwiseCopyable {
     var isFilling = false
     /// The peer sends no more, or we shall not listen any more.
     var hasEnded = false
-    /// Closes once everything is sent; what else arrives is dropped.
-    var isLeaving = false
+    /// Whether it closes once everything is sent, and why; what else arrives is dropped.
+    var leaving = Leaving.no
     /// It has waited longest for what came free, and may take some before others (WaitQueues).
     var isNext = false
     /// Requests that wait for read slots.
@@ -235,6 +246,17 @@ struct Connection: BitwiseCopyable {
 
     /// Whether it waits for a command, so that it may be idle.
     var isAwaitingCommand: Bool { isSettled && stagingPhase == .none && swallow == 0 }
+
+    @inline(__always) var isLeaving: Bool { leaving != .no }
+
+    /// What a close counts as, when `shouldClose` says so.
+    var closing: Counter {
+        switch leaving {
+        case .lost: .closedByFault
+        case .refused: .closedBySignIn
+        case .no, .asked: hasEnded ? .closedByPeer : .closedByRequest
+        }
+    }
 
     /// Whether it may be closed: it is told to leave or has ended, and everything is said.
     /// A receive that is armed may still bring something.

@@ -5,7 +5,7 @@
 
 /// What a number does over time.
 public enum MetricKind: String, Sendable {
-    case counter, gauge, histogram, summary
+    case counter, gauge, histogram
 }
 
 /// A number, exact where it can be.
@@ -97,14 +97,19 @@ struct MetricsBuilder {
         add(name, help, .gauge, [sample])
     }
 
-    /// A sum and a count, where the times in between are not known.
-    mutating func summary(_ name: String, _ help: String, seconds: Double, count: UInt64) {
-        add(
-            name, help, .summary,
-            [
-                MetricSample(suffix: "_sum", value: .real(seconds)),
-                MetricSample(suffix: "_count", value: .integer(count)),
-            ])
+    /// A histogram with bounds of its own, in nanoseconds as its sum; one more count is of what is
+    /// beyond them.
+    mutating func histogram(
+        _ name: String, _ help: String, bounds: [UInt64], counts: [UInt64], sum: UInt64
+    ) {
+        var samples: [MetricSample] = []
+        var seen: UInt64 = 0
+        for (index, count) in counts.enumerated() {
+            seen &+= count
+            samples.append(
+                Self.bucket(index < bounds.count ? bounds[index] : nil, seen, labels: []))
+        }
+        add(name, help, .histogram, samples + Self.ends(seen, sum, labels: []))
     }
 
     /// Histograms that one label tells apart; without a label, one of them.
@@ -128,19 +133,27 @@ struct MetricsBuilder {
             seen &+= count
             let bound = index < LatencyScale.bounds ? LatencyScale.nanoseconds[index] : nil
             guard bound.map(Self.isExported) ?? true else { continue }
-            let text = bound.map { "\(Double($0) / 1e9)" } ?? "+Inf"
-            samples.append(
-                MetricSample(
-                    suffix: "_bucket",
-                    labels: labels + [MetricSample.Label(name: "le", value: text)],
-                    value: .integer(seen)))
+            samples.append(Self.bucket(bound, seen, labels: labels))
         }
-        samples.append(
-            MetricSample(
-                suffix: "_sum", labels: labels,
-                value: .real(Double(histogram.sumNanoseconds) / 1e9)))
-        samples.append(MetricSample(suffix: "_count", labels: labels, value: .integer(seen)))
-        return samples
+        return samples + Self.ends(seen, histogram.sumNanoseconds, labels: labels)
+    }
+
+    private static func bucket(
+        _ bound: UInt64?, _ seen: UInt64, labels: [MetricSample.Label]
+    ) -> MetricSample {
+        let text = bound.map { "\(Double($0) / 1e9)" } ?? "+Inf"
+        return MetricSample(
+            suffix: "_bucket", labels: labels + [MetricSample.Label(name: "le", value: text)],
+            value: .integer(seen))
+    }
+
+    private static func ends(
+        _ count: UInt64, _ nanoseconds: UInt64, labels: [MetricSample.Label]
+    ) -> [MetricSample] {
+        [
+            MetricSample(suffix: "_sum", labels: labels, value: .real(Double(nanoseconds) / 1e9)),
+            MetricSample(suffix: "_count", labels: labels, value: .integer(count)),
+        ]
     }
 
     /// 1, 2.5 and 5 of each decade from 5 µs on; the others are for `stats latency` and the page.

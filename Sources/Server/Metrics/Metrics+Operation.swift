@@ -5,7 +5,7 @@ internal import Primitives
 internal import Synchronization
 
 extension SharedState {
-    func addOperation(to metrics: inout MetricsBuilder) {
+    func addOperation(to metrics: inout MetricsBuilder, at now: Moment) {
         let failures = total(.signInErrors)
         metrics.counter(
             "auth_attempts", "Clients that tried to sign in.", by: "result",
@@ -30,5 +30,21 @@ extension SharedState {
         metrics.counter(
             "log_lines_dropped", "Lines that standard error did not take.",
             UInt64(events.counts.dropped))
+        metrics.counter(
+            "drains", "Times that the server began to drain, or to stop.", drainCount)
+        metrics.gauge(
+            "drain_seconds", "For how long it has drained; 0 while it serves.",
+            real: Double(drainNanoseconds(at: now)) / 1e9)
+        metrics.counter(
+            "admin_restarts", "Times that the admin port had to listen anew.", adminRestarts)
+        metrics.add(
+            "hot_key_share_ratio",
+            "The part of the requests that the most wanted keys have; 0 while none are counted.",
+            .gauge,
+            [1, 10, 100].map { rank in
+                MetricSample(
+                    labels: [MetricSample.Label(name: "rank", value: "\(rank)")],
+                    value: .real(observers.shareOfHottest(rank)))
+            })
     }
 }

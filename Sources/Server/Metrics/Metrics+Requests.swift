@@ -42,6 +42,19 @@ extension SharedState {
                 ("absent", Self.less(total(.getMisses), expired &+ flushed)),
                 ("expired", expired), ("flushed", flushed),
             ])
+        metrics.counter(
+            "stale_hits", "Meta gets of an item that is stale (X).", total(.staleHits))
+        metrics.counter(
+            "recache_wins", "Meta gets that are to renew the item (W).", total(.recacheWins))
+        metrics.counter(
+            "recache_refusals", "Meta gets of an item that another renews (Z).",
+            total(.recacheRefusals))
+        metrics.counter(
+            "protocol_errors", "Requests that could not be understood.", by: "kind",
+            [
+                ("unknown_command", total(.unknownCommands)), ("bad_format", total(.badFormats)),
+                ("bad_data", total(.badValues)), ("unauthenticated", total(.unsignedRequests)),
+            ])
         metrics.counter("receive_bytes", "Bytes received from clients.", total(.bytesRead))
         metrics.counter("transmit_bytes", "Bytes sent to clients.", total(.bytesWritten))
         metrics.counter(
@@ -51,7 +64,7 @@ extension SharedState {
     }
 
     func addLatency(to metrics: inout MetricsBuilder) {
-        let classes = LatencyClass.allCases.filter { $0 != .turn }
+        let classes = LatencyClass.allCases.filter(\.isRequest)
         metrics.histogram(
             "request_duration_seconds",
             "From the turn that saw the request to the end of the one that handed its reply on;"

@@ -91,6 +91,11 @@ extension SharedState {
                 ("gone", Self.less(total(.diskMisses), total(.diskDamaged))),
                 ("damaged", total(.diskDamaged)),
             ])
+        metrics.counter("disk_read_bytes", "Bytes of those reads.", total(.diskReadBytes))
+        metrics.histogram(
+            "disk_read_duration_seconds",
+            "How long such a read takes, from asking for a record to having what it needs.",
+            by: nil, [("", histogram(.read))])
         metrics.counter(
             "disk_loads", "Values brought back by the committer, too large for a read.",
             total(.diskLoads))
@@ -114,9 +119,10 @@ extension SharedState {
         metrics.counter(
             "commits", "Commits, by how they ended.", by: "result",
             [("success", store.commits), ("failure", store.failedCommits)])
-        metrics.summary(
-            "commit_duration_seconds", "How long commits take.",
-            seconds: Double(store.commitNanoseconds) / 1e9, count: store.commits)
+        metrics.histogram(
+            "commit_duration_seconds", "How long commits take that complete.",
+            bounds: CommitDurations.bounds, counts: store.commitDurations.counts,
+            sum: store.commitNanoseconds)
         metrics.gauge(
             "commit_duration_max_seconds", "The longest commit of this run.",
             real: Double(store.commitNanosecondsMax) / 1e9)

@@ -19,7 +19,7 @@ extension SharedState {
         addLatency(to: &own)
         addLoop(to: &own)
         addStore(storeStatistics(), to: &own)
-        addOperation(to: &own)
+        addOperation(to: &own, at: now)
         return process.families + own.families
     }
 
@@ -98,7 +98,7 @@ extension SharedState {
             ("error", .closedByError), ("idle", .idleKicks), ("stalled", .closedStalledInput),
             ("stalled_for_others", .closedStalledForOthers), ("pool_dry", .closedPoolDry),
             ("unread", .closedUnread), ("failed_commit", .closedFailedCommit),
-            ("draining", .closedDraining),
+            ("draining", .closedDraining), ("auth", .closedBySignIn),
         ]
         metrics.counter(
             "connections_closed", "Connections that ended, by who or what ended them.",
@@ -128,6 +128,18 @@ extension SharedState {
         metrics.histogram(
             "turn_duration_seconds", "Turns that had requests, from waking to handing on replies.",
             by: nil, [("", histogram(.turn))])
+        metrics.add(
+            "worker_busy_seconds", "Time of those turns.", .counter,
+            (0..<workerCount).map { worker in
+                let nanoseconds = latency(worker: worker).sum(.turn)
+                return MetricSample(
+                    labels: [MetricSample.Label(name: "worker", value: "\(worker)")],
+                    value: .real(Double(nanoseconds) / 1e9))
+            })
+        metrics.counter(
+            "ring_enters", "System calls that entered the ring, or waited; told each second.",
+            by: "worker", rows.map { ($0.0, $0.1.value(.ringEnters)) })
+        addPool(to: &metrics)
         metrics.counter(
             "receive_buffers_exhausted", "Receives that found no buffer.",
             total(.buffersExhausted))
@@ -143,8 +155,27 @@ extension SharedState {
         metrics.counter(
             "waits", "Requests that waited for something scarce.", by: "for",
             waits.map { ($0.0, total($0.1)) })
+        metrics.histogram(
+            "wait_duration_seconds", "How long those requests waited that were executed then.",
+            by: nil, [("", histogram(.wait))])
         metrics.counter(
             "waits_expired", "Requests that waited too long and were answered without.",
             total(.waitsExpired))
+    }
+
+    private func addPool(to metrics: inout MetricsBuilder) {
+        let states: [(String, Counter)] = [("used", .poolBlocksUsed), ("free", .poolBlocksFree)]
+        let samples = (0..<workerCount).flatMap { worker in
+            states.map { state, counter in
+                MetricSample(
+                    labels: [
+                        MetricSample.Label(name: "worker", value: "\(worker)"),
+                        MetricSample.Label(name: "state", value: state),
+                    ], value: .integer(counters(worker: worker).value(counter)))
+            }
+        }
+        metrics.add(
+            "pool_blocks", "Blocks for what is not complete or not sent; told each second.",
+            .gauge, samples)
     }
 }

@@ -41,6 +41,8 @@ public struct HostSettings: Sendable, Equatable {
 struct OperatorOrders: Sendable {
     var reload: @Sendable () -> ReloadOutcome
     var flush: @Sendable () -> Void
+    /// The settings as they are now.
+    var settings: @Sendable () -> Settings
 }
 
 /// What the command does for the server while it runs.

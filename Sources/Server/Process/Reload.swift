@@ -55,6 +55,9 @@ final class Reloader: Sendable {
     /// The port whose files are read again, too.
     func attach(_ admin: (any AdminPort)?) { state.withLock { $0.admin = admin } }
 
+    /// The settings as the start and the reloads have made them.
+    var inEffect: Settings { state.withLock { $0.inEffect } }
+
     func reload() -> ReloadOutcome {
         state.withLock { state in
             host.manager.reloading()

@@ -64,7 +64,9 @@ struct Server<Control: SystemRing & ~Copyable>: ~Copyable {
         }
         let reloader = reloader
         shared.enable(
-            OperatorOrders(reload: { reloader.reload() }, flush: { store.flushAll() }))
+            OperatorOrders(
+                reload: { reloader.reload() }, flush: { store.flushAll() },
+                settings: { reloader.inEffect }))
         self.ring = consume ring
         acceptor = nil
     }

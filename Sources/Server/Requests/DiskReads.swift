@@ -202,7 +202,13 @@ extension Worker where Network: ~Copyable {
         }
         switch completion.result {
         case -EINTR, -EAGAIN: readOn(number)
-        default: examine(number, count: Int(completion.result))
+        default:
+            counters.add(.diskReadBytes, bytes: Int(max(completion.result, 0)))
+            let began = reads[number].startedAt
+            examine(number, count: Int(completion.result))
+            let goesOn =
+                reads[number].state == .reading || reads[number].state == .waitingForRoom
+            if !goesOn { latency.read(from: began, to: now.nanoseconds) }
         }
     }
 

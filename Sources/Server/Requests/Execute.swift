@@ -48,7 +48,7 @@ extension Worker where Network: ~Copyable {
         case .touch: return endingLongTurn(executeTouch(index, space))
         case .flushAll: return executeFlush(index, space)
         case .quit:
-            connections[slot].isLeaving = true
+            connections[slot].leaving = .asked
             if request.isBinary, !request.isQuiet {
                 var writer = replyWriter(space)
                 BinaryReply.done(request.head, to: &writer)

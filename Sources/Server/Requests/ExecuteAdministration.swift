@@ -30,12 +30,14 @@ extension Worker where Network: ~Copyable {
     mutating func executeMemoryLimit(_ index: Int, _ space: consuming ReplySpace) -> Bool {
         let request = batch[index].request
         var writer = replyWriter(space)
+        let reserved = shared.settings.memoryBytes
+        let leastBytes = max(reserved - door.withholdableBytes, 8 << 20)
+        let leastMebibytes = UInt64(leastBytes + (1 << 20) - 1) >> 20
         switch request.delta {
-        case ..<8: Reply.memlimitTooSmall(to: &writer)
+        case ..<leastMebibytes: Reply.memlimitTooSmall(leastMebibytes, to: &writer)
         case 1_000_000_001...: Reply.memlimitNotMebibytes(to: &writer)
         default:
             let bytes = Int(request.delta) << 20
-            let reserved = shared.settings.memoryBytes
             if bytes <= reserved, door.withhold(bytes: reserved - bytes) {
                 shared.memoryLimit = bytes
                 Reply.ok(to: &writer)
@@ -82,7 +84,7 @@ extension Worker where Network: ~Copyable {
             return true
         }
         order.carryOut()
-        connections[slot].isLeaving = true
+        connections[slot].leaving = .asked
         return true
     }
 }

@@ -211,24 +211,11 @@ extension Worker where Network: ~Copyable {
         let slot = Int(batch[index].slot)
         guard !waitsForReads(slot) else { return false }
         let request = batch[index].request
-        let (place, key, set) = (batch[index].input, binaryKey(index), binarySet(request))
-        let changed = key.place.region.withBytes(key.place.offset, key.count) { bytes in
-            place.region.withBytes(
-                place.offset &+ Int(request.value.offset), Int(request.value.count)
-            ) { value in
-                door.metaStore(
-                    set, key: bytes, hash: key.hash, value: value,
-                    except: connections[slot].differing)
-            }
-        }
-        switch finishChange(slot, key.place, key.slice, changed.outcome) {
-        case .waits:
-            return false
-        case .refused:
-            counters.add(.setCommands)
-            answerBinaryOutOfMemory(slot, request.head, space)
-        case .done:
-            answerBinaryStore(slot, request, set, changed, space)
+        let set = binarySet(request)
+        switch storeMeta(index, set, binaryKey(index)) {
+        case .waits: return false
+        case .refused: answerBinaryOutOfMemory(slot, request.head, space)
+        case .done(let changed): answerBinaryStore(slot, request, set, changed, space)
         }
         return true
     }
@@ -271,21 +258,17 @@ extension Worker where Network: ~Copyable {
         let slot = Int(batch[index].slot)
         guard !waitsForReads(slot) else { return false }
         let request = batch[index].request
-        let key = binaryKey(index)
         var delete = MetaDelete()
         if request.cas != 0 { delete.compare = request.cas }
-        let outcome = key.place.region.withBytes(key.place.offset, key.count) {
-            door.metaDelete(
-                delete, key: $0, hash: key.hash, except: connections[slot].differing)
-        }
-        switch finishChange(slot, key.place, key.slice, outcome) {
+        let outcome: Outcome
+        switch deleteMeta(slot, delete, binaryKey(index)) {
         case .waits:
             return false
         case .refused:
             answerBinaryOutOfMemory(slot, request.head, space)
             return true
-        case .done:
-            break
+        case .done(let done):
+            outcome = done
         }
         var writer = replyWriter(space)
         switch outcome {
@@ -310,7 +293,6 @@ extension Worker where Network: ~Copyable {
         let slot = Int(batch[index].slot)
         guard !waitsForReads(slot) else { return false }
         let request = batch[index].request
-        let key = binaryKey(index)
         var add = MetaArithmetic()
         add.delta = request.delta
         add.isDecrement =
@@ -320,16 +302,10 @@ extension Worker where Network: ~Copyable {
         // This expiry means: make none.
         if request.expiry != Int64(UInt32.max) { add.vivify = metaExpiry(request.expiry) }
         add.initial = request.initial
-        let changed = key.place.region.withBytes(key.place.offset, key.count) {
-            door.metaAdd(add, key: $0, hash: key.hash, except: connections[slot].differing)
-        }
-        switch finishChange(slot, key.place, key.slice, changed.outcome) {
-        case .waits:
-            return false
-        case .refused:
-            answerBinaryOutOfMemory(slot, request.head, space)
-        case .done:
-            answerBinaryArithmetic(slot, request, add, changed, space)
+        switch addMeta(slot, add, binaryKey(index)) {
+        case .waits: return false
+        case .refused: answerBinaryOutOfMemory(slot, request.head, space)
+        case .done(let changed): answerBinaryArithmetic(slot, request, add, changed, space)
         }
         return true
     }

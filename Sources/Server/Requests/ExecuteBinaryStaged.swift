@@ -29,6 +29,8 @@ extension Worker where Network: ~Copyable {
         }
         var kept = request
         kept.key = Slice(offset: 0, count: request.key.count)
+        // A refusal asks for it, too.
+        connections[slot].stagedMeta = StagedMeta(set: set)
         guard let staging else {
             guard let space = takeSpace(for: slot) else { return }
             takeMetaLine(slot, kept, consumed)
@@ -36,7 +38,6 @@ extension Worker where Network: ~Copyable {
             refuseStaging(slot, space)
             return
         }
-        connections[slot].stagedMeta = StagedMeta(set: set)
         takeMetaLine(slot, kept, consumed)
         beginFilling(slot, staging)
     }
@@ -47,20 +48,10 @@ extension Worker where Network: ~Copyable {
     ) {
         let set = connections[slot].stagedMeta.set
         let request = connections[slot].stagedRequest
-        let changed = door.metaStore(set, staging: staging, except: connections[slot].differing)
-        let place = Location(region: keys, offset: slot * ServerLimits.keyBytes)
-        switch finishChange(slot, place, request.key, changed.outcome) {
-        case .waits:
-            return
-        case .refused:
-            door.abandon(staging)
-            endStaging(slot)
-            answerBinaryOutOfMemory(slot, request.head, space)
-        case .done:
-            endStaging(slot)
-            sighting.isStaged = true
-            connections[slot].waitingSince = 0
-            answerBinaryStore(slot, request, set, changed, space)
+        switch storeStagedMeta(slot, staging) {
+        case .waits: return
+        case .refused: answerBinaryOutOfMemory(slot, request.head, space)
+        case .done(let changed): answerBinaryStore(slot, request, set, changed, space)
         }
     }
 }

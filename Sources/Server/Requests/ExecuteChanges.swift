@@ -339,6 +339,7 @@ extension Worker where Network: ~Copyable {
             counters.add(.setCommands)
             counters.add(.storeTooLarge)
         }
+        if let counter = fault.kind.counter { counters.add(counter) }
         if !fault.isQuiet {
             var writer = replyWriter(space)
             if fault.isBinary {
@@ -350,7 +351,7 @@ extension Worker where Network: ~Copyable {
         }
         connections[slot].swallow = fault.swallow
         if fault.closes {
-            connections[slot].isLeaving = true
+            connections[slot].leaving = .lost
         }
         return true
     }
@@ -385,6 +386,19 @@ extension Worker where Network: ~Copyable {
         let differing = connections[slot].differing
         _ = key.region.withBytes(key.offset, count) {
             door.forget($0, hash: hash, except: differing)
+        }
+    }
+}
+
+extension Fault.Kind {
+    /// What counts it; nil for what is counted elsewhere, or is no mistake of its own.
+    fileprivate var counter: Counter? {
+        switch self {
+        case .unknownCommand, .binaryUnknown: .unknownCommands
+        case .badDataChunk: .badValues
+        case .unsigned, .binaryUnsigned: .unsignedRequests
+        case .tooLarge, .rest, .otherProtocol: nil
+        default: .badFormats
         }
     }
 }

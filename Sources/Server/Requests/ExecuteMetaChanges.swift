@@ -24,26 +24,14 @@ extension Worker where Network: ~Copyable {
         _ index: Int, _ flags: MetaFlags, _ key: MetaKey, _ space: consuming ReplySpace
     ) -> Bool {
         let slot = Int(batch[index].slot)
-        let place = batch[index].input
-        let value = batch[index].request.value
         let set = metaSet(flags)
-        let changed = key.place.region.withBytes(key.place.offset, key.count) { key1 in
-            place.region.withBytes(place.offset &+ Int(value.offset), Int(value.count)) { value in
-                door.metaStore(
-                    set, key: key1, hash: key.hash, value: value,
-                    except: connections[slot].differing)
-            }
-        }
-        switch finishChange(slot, key.place, key.slice, changed.outcome) {
-        case .waits:
-            return false
-        case .refused:
-            counters.add(.setCommands)
-            if set.mode == .set { forget(slot, key.place, key.count, key.hash) }
-            answerOutOfMemory(slot, isQuiet: false, space)
-        case .done:
+        switch storeMeta(index, set, key) {
+        case .waits: return false
+        case .refused: answerOutOfMemory(slot, isQuiet: false, space)
+        case .done(let changed):
             answerMetaSet(
-                slot, metaEcho(index, flags, key), set, changed, bytes: Int(value.count), space)
+                slot, metaEcho(index, flags, key), set, changed,
+                bytes: Int(batch[index].request.value.count), space)
         }
         return true
     }
@@ -88,18 +76,15 @@ extension Worker where Network: ~Copyable {
         delete.removesValue = flags.has("x")
         delete.flags = flags.clientFlags
         if flags.has("T") { delete.expiry = metaExpiry(flags.touch) }
-        let outcome = key.place.region.withBytes(key.place.offset, key.count) {
-            door.metaDelete(
-                delete, key: $0, hash: key.hash, except: connections[slot].differing)
-        }
-        switch finishChange(slot, key.place, key.slice, outcome) {
+        let outcome: Outcome
+        switch deleteMeta(slot, delete, key) {
         case .waits:
             return false
         case .refused:
             answerOutOfMemory(slot, isQuiet: false, isStoring: false, space)
             return true
-        case .done:
-            break
+        case .done(let done):
+            outcome = done
         }
         var writer = replyWriter(space)
         switch outcome {
@@ -134,16 +119,10 @@ extension Worker where Network: ~Copyable {
         if flags.has("T") { add.touch = metaExpiry(flags.touch) }
         if flags.has("N") { add.vivify = metaExpiry(flags.vivifiedExpiry) }
         add.initial = flags.initial
-        let changed = key.place.region.withBytes(key.place.offset, key.count) {
-            door.metaAdd(add, key: $0, hash: key.hash, except: connections[slot].differing)
-        }
-        switch finishChange(slot, key.place, key.slice, changed.outcome) {
-        case .waits:
-            return false
-        case .refused:
-            answerOutOfMemory(slot, isQuiet: false, isStoring: false, space)
-        case .done:
-            answerMetaArithmetic(index, flags, key, add, changed, space)
+        switch addMeta(slot, add, key) {
+        case .waits: return false
+        case .refused: answerOutOfMemory(slot, isQuiet: false, isStoring: false, space)
+        case .done(let changed): answerMetaArithmetic(index, flags, key, add, changed, space)
         }
         return true
     }

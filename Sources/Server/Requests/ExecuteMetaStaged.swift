@@ -108,21 +108,11 @@ extension Worker where Network: ~Copyable {
     ) {
         let meta = connections[slot].stagedMeta
         let key = connections[slot].stagedRequest.key
-        let changed = door.metaStore(
-            meta.set, staging: staging, except: connections[slot].differing)
-        let place = Location(region: keys, offset: slot * ServerLimits.keyBytes)
-        switch finishChange(slot, place, key, changed.outcome) {
-        case .waits:
-            return
-        case .refused:
-            door.abandon(staging)
-            endStaging(slot)
-            if meta.set.mode == .set { forgetStagedKey(slot) }
-            answerOutOfMemory(slot, isQuiet: false, space)
-        case .done:
-            endStaging(slot)
-            sighting.isStaged = true
-            connections[slot].waitingSince = 0
+        switch storeStagedMeta(slot, staging) {
+        case .waits: return
+        case .refused: answerOutOfMemory(slot, isQuiet: false, space)
+        case .done(let changed):
+            let place = Location(region: keys, offset: slot * ServerLimits.keyBytes)
             let opaque = Location(
                 region: keys,
                 offset: slot * ServerLimits.keyBytes + ServerLimits.opaqueOffset)

@@ -53,8 +53,7 @@ extension Worker where Network: ~Copyable {
             counters.add(.signInErrors)
             connections[slot].signIn.refusals += 1
             if connections[slot].signIn.refusals >= SignInTries.refusalsMax {
-                counters.add(.closedBySignIn)
-                connections[slot].isLeaving = true
+                connections[slot].leaving = .refused
             }
         case .malformed: counters.add(.signInErrors)
         case .awaited: break

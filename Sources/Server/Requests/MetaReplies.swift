@@ -135,9 +135,18 @@ extension Worker where Network: ~Copyable {
             case .recache, .end: break
             }
         }
-        if facts.wasSent { writer.append(" Z") }
-        if facts.isStale { writer.append(" X") }
-        if facts.isWon { writer.append(" W") }
+        if facts.wasSent {
+            writer.append(" Z")
+            counters.add(.recacheRefusals)
+        }
+        if facts.isStale {
+            writer.append(" X")
+            counters.add(.staleHits)
+        }
+        if facts.isWon {
+            writer.append(" W")
+            counters.add(.recacheWins)
+        }
         Reply.lineEnd(to: &writer)
     }
 

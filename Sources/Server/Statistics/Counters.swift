@@ -18,9 +18,13 @@ enum Counter: Int, CaseIterable {
     case connectionYields, idleKicks
     case totalConnections, rejectedConnections, listenDisabled, listenDisabledMicroseconds
     case acceptErrors
-    case turns, batches
+    case turns, batches, ringEnters
+    // As they stand, once a second: large blocks of the pool.
+    case poolBlocksUsed, poolBlocksFree
     case buffersExhausted, receivesCancelled, shortSends
-    case diskReads, diskHits, diskMisses, diskDamaged, diskOthers, diskLoads
+    case staleHits, recacheWins, recacheRefusals
+    case unknownCommands, badFormats, badValues, unsignedRequests
+    case diskReads, diskReadBytes, diskHits, diskMisses, diskDamaged, diskOthers, diskLoads
     case waitsForMemory, waitsForLoad, waitsForReadSlot, waitsForPin, waitsForBlocks
     case receivesStarved
     case waitsExpired
@@ -28,6 +32,11 @@ enum Counter: Int, CaseIterable {
     case closedStalledInput, closedStalledForOthers, closedPoolDry, closedUnread
     case closedFailedCommit, closedDraining, closedBySignIn
     case signIns, signInErrors
+}
+
+extension Counter {
+    /// Whether it may go down, and is nothing to begin anew.
+    var isGauge: Bool { self == .poolBlocksUsed || self == .poolBlocksFree }
 }
 
 /// One worker's row of counters.
@@ -55,6 +64,11 @@ struct Counters: BitwiseCopyable, Sendable {
         add(counter, UInt64(truncatingIfNeeded: bytes))
     }
 
+    /// What is no count, but stands so high; the row's owner only.
+    func set(_ counter: Counter, _ value: Int) {
+        region.atomic64(at: start + counter.rawValue * 8).storeRelaxed(UInt64(value))
+    }
+
     /// The counter as it stands; any thread.
     func value(_ counter: Counter) -> UInt64 {
         region.atomic64(at: start + counter.rawValue * 8).loadRelaxed()
@@ -62,6 +76,7 @@ struct Counters: BitwiseCopyable, Sendable {
 
     /// `stats reset`; counts that its owner makes at the same moment may be lost.
     func reset(_ counter: Counter) {
+        guard !counter.isGauge else { return }
         region.atomic64(at: start + counter.rawValue * 8).storeRelaxed(0)
     }
 }

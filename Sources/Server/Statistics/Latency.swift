@@ -11,8 +11,12 @@ enum LatencyClass: Int, CaseIterable {
     /// Gets, by where they ended: with a value in memory, with one read from disk, with none.
     case memoryHit, diskHit, miss
     case set, delete, arithmetic, touch
-    /// Not a request: a turn of a worker that had something to do.
-    case turn
+    /// Not requests: turns of a worker that had something to do, waits of requests for something
+    /// scarce, reads of single records from the disk.
+    case turn, wait, read
+
+    /// Whether its times are those of whole requests.
+    var isRequest: Bool { rawValue < Self.turn.rawValue }
 
     /// As in the statistics.
     var name: StaticString {
@@ -25,6 +29,8 @@ enum LatencyClass: Int, CaseIterable {
         case .arithmetic: "arithmetic"
         case .touch: "touch"
         case .turn: "turn"
+        case .wait: "wait"
+        case .read: "disk_read"
         }
     }
 }

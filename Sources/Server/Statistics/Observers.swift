@@ -83,6 +83,9 @@ final class Observers: Sendable {
         }
     }
 
+    /// `stats reset`: counting goes on, from nothing.
+    func resetPrefixes() { state.withLock { $0.prefixes = [:] } }
+
     private func setActive(_ state: State) {
         var bits: UInt8 = state.countsPrefixes ? Self.prefixesBit : 0
         if state.countsKeys { bits |= Self.keysBit }
@@ -182,6 +185,13 @@ final class Observers: Sendable {
     /// The same as texts: what is no UTF-8 is replaced.
     func hotKeys(_ count: Int) -> [(key: String, requests: Int)] {
         mostWanted(count).map { (String(decoding: $0.name, as: UTF8.self), $0.requests) }
+    }
+
+    /// The part of all looked-at requests that went to so many keys, those asked for most.
+    func shareOfHottest(_ count: Int) -> Double {
+        let counts = state.withLock { $0.hotKeys.values.sorted(by: >) }
+        let all = counts.reduce(0, +)
+        return all == 0 ? 0 : Double(counts.prefix(count).reduce(0, +)) / Double(all)
     }
 
     private func mostWanted(_ count: Int) -> [(name: [UInt8], requests: Int)] {

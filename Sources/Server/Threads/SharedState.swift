@@ -104,6 +104,7 @@ public final class SharedState: Sendable {
 
     /// `stats reset`.
     func resetCounters() {
+        observers.resetPrefixes()
         for worker in 0..<workerCount { latency(worker: worker).reset() }
         for row in 0...workerCount {
             for counter in Counter.allCases { Counters(rows, row: row).reset(counter) }
@@ -130,6 +131,14 @@ public final class SharedState: Sendable {
         return true
     }
 
+    /// The settings as they are now, by whatever changed them. Any thread but a worker's.
+    public var settingsNow: Settings {
+        var now = orders.withLock { $0 }?.settings() ?? settings
+        now.memoryBytes = memoryLimit
+        now.verbosity = verbosity
+        return now
+    }
+
     /// What the process may use, in bytes: `-m`, or less since a cache_memlimit.
     var memoryLimit: Int {
         get { Int(words.atomic64(at: 448).loadRelaxed()) }
@@ -151,12 +160,47 @@ public final class SharedState: Sendable {
     /// Where in its life the server is; the control thread says so.
     public internal(set) var phase: ServerPhase {
         get { ServerPhase(rawValue: words.atomic32(at: 4032).loadAcquire()) ?? .starting }
-        set { words.atomic32(at: 4032).storeRelease(newValue.rawValue) }
+        set {
+            words.atomic32(at: 4032).storeRelease(newValue.rawValue)
+            if newValue == .stopping { noteDrain() }
+        }
     }
 
     /// Takes the server from one phase to another; false if it was not in the first. Any thread.
     public func changePhase(from before: ServerPhase, to after: ServerPhase) -> Bool {
-        words.atomic32(at: 4032).replace(before.rawValue, with: after.rawValue)
+        guard words.atomic32(at: 4032).replace(before.rawValue, with: after.rawValue) else {
+            return false
+        }
+        switch after {
+        case .draining: noteDrain()
+        case .serving: drainBegan.storeRelaxed(0)
+        default: break
+        }
+        return true
+    }
+
+    private var drainBegan: AtomicWord64 { words.atomic64(at: 576) }
+
+    /// It is not ready any more, as of now, if that is news.
+    private func noteDrain() {
+        guard drainBegan.loadRelaxed() == 0 else { return }
+        drainBegan.storeRelaxed(max(Self.now().nanoseconds, 1))
+        words.atomic64(at: 640).add(1)
+    }
+
+    /// Times that the server began to drain, or to stop.
+    var drainCount: UInt64 { words.atomic64(at: 640).loadRelaxed() }
+
+    /// For how long it has drained; 0 while it serves.
+    func drainNanoseconds(at now: Moment) -> UInt64 {
+        let began = drainBegan.loadRelaxed()
+        return began == 0 || now.nanoseconds < began ? 0 : now.nanoseconds - began
+    }
+
+    /// Times that the admin port had to listen anew; its own thread counts.
+    public var adminRestarts: UInt64 {
+        get { words.atomic64(at: 704).loadRelaxed() }
+        set { words.atomic64(at: 704).storeRelaxed(newValue) }
     }
 
     /// Turns that each worker has begun. One that does not count for seconds stands still: each has

@@ -67,6 +67,12 @@ struct TurnLatency: BitwiseCopyable {
     @inline(__always)
     func turned(from began: UInt64, to now: UInt64) { row.add(.turn, now &- began) }
 
+    /// A request that waited has been executed.
+    func waited(from began: UInt64, to now: UInt64) { row.add(.wait, now &- began) }
+
+    /// The disk has given all that was asked of it for one record.
+    func read(from began: UInt64, to now: UInt64) { row.add(.read, now &- began) }
+
     /// A get whose answer was read from disk, or looked for there.
     mutating func wasRead(isHit: Bool, from began: UInt64, to now: UInt64) {
         row.add(isHit ? .diskHit : .miss, now &- began)

@@ -324,7 +324,9 @@ extension Worker where Network: ~Copyable {
                 continue
             }
             if waitingSince != 0 {
-                latency.measure(from: waitingSince, to: clock.nanoseconds())
+                let ended = clock.nanoseconds()
+                latency.measure(from: waitingSince, to: ended)
+                latency.waited(from: waitingSince, to: ended)
                 connections[slot].waitingSince = 0
             }
             if isObserved { observe(index) }

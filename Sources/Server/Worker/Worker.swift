@@ -152,6 +152,8 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
     var isDraining = false
     var drainDeadline: UInt64 = 0
     var lastTick: UInt64 = 0
+    /// System calls of the ring that were counted.
+    var ringEntersTold: UInt64 = 0
 
     /// Makes a worker over a ring that was made on this thread.
     public init(

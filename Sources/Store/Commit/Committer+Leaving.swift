@@ -251,6 +251,10 @@ extension Committer {
                 writer.remove(hash, at, slot)
                 log.index.setMayHide(shard)
                 writer.countLoss(slot, order: entry.order, expiry: entry.expiry)
+                // Its bytes were read for what it may owe.
+                if let record, store.evictionTap.isOpen, log.isAlive(record, at: now.unixSeconds) {
+                    store.evictionTap.tell(record, at: now.unixSeconds)
+                }
                 disk.counters.add(.recordsDeleted, 1)
             }
         } else if let (at, slot) = promoted(hash, Home(place, sequence: victim.sequence)) {

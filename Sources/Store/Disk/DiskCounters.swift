@@ -25,6 +25,11 @@ struct DiskCounters: Sendable {
         region.atomic64(at: name.rawValue * 8).add(UInt64(bitPattern: Int64(amount)))
     }
 
+    /// The counts of the durations lie behind the names'.
+    private func duration(_ index: Int) -> AtomicWord64 {
+        region.atomic64(at: (Name.allCases.count + index) * 8)
+    }
+
     func add(to sum: inout StoreStatistics) {
         sum.diskLimitBytes = self[.limitBytes]
         sum.diskSegments = self[.segments]
@@ -40,6 +45,9 @@ struct DiskCounters: Sendable {
         sum.failedCommits = self[.failedCommits]
         sum.commitNanoseconds = self[.commitNanoseconds]
         sum.commitNanosecondsMax = self[.commitNanosecondsMax]
+        for index in 0..<CommitDurations.buckets {
+            sum.commitDurations[index] = duration(index).loadRelaxed()
+        }
         sum.isDiskFailing = self[.isFailing]
         sum.recoveredItems = self[.recoveredItems]
         sum.recoveredSegments = self[.recoveredSegments]
@@ -54,6 +62,7 @@ struct DiskCounters: Sendable {
     /// A commit has succeeded, and took so long.
     func countCommit(_ nanoseconds: UInt64) {
         add(.commitNanoseconds, Int(clamping: nanoseconds))
+        duration(CommitDurations.bucket(of: nanoseconds)).add(1)
         self[.commitNanosecondsMax] = max(self[.commitNanosecondsMax], nanoseconds)
     }
 }

@@ -44,6 +44,11 @@ extension Door {
         signals.withhold(bytes: bytes, in: log, itemBytesMax: itemBytesMax)
     }
 
+    /// The most that may be withheld.
+    public var withholdableBytes: Int {
+        Signals.withholdableFrames(log, itemBytesMax: itemBytesMax) * log.geometry.frameBytes
+    }
+
     // MARK: Watching
 
     /// What memory knows of a key, for those who watch; it changes nothing.
@@ -139,12 +144,20 @@ extension Signals {
     fileprivate func withhold(bytes: Int, in log: SegmentLog, itemBytesMax: Int) -> Bool {
         let geometry = log.geometry
         let frames = (max(bytes, 0) + geometry.frameBytes - 1) / geometry.frameBytes
-        let least =
-            geometry.framesHeldMax + 2 * geometry.freeFramesMin
-            + geometry.framesNeeded(itemBytesMax + Geometry.frameBytesMin)
-        guard geometry.frameCount - frames >= least else { return false }
+        guard frames <= Self.withholdableFrames(log, itemBytesMax: itemBytesMax) else {
+            return false
+        }
         log.frames.withheld.storeRelaxed(UInt64(frames))
         maintenance.wake()
         return true
+    }
+
+    /// What is left must hold the largest item, beside what writers and maintenance occupy.
+    fileprivate static func withholdableFrames(_ log: SegmentLog, itemBytesMax: Int) -> Int {
+        let geometry = log.geometry
+        let least =
+            geometry.framesHeldMax + 2 * geometry.freeFramesMin
+            + geometry.framesNeeded(itemBytesMax + Geometry.frameBytesMin)
+        return max(geometry.frameCount - least, 0)
     }
 }

@@ -1,0 +1,150 @@
+"""What `/metrics` says: names, values, histograms; and what dashboard and alerts make of it."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+
+import admin
+import support
+
+NAMES = admin.ROOT / "Tests" / "metrics"
+
+
+def _check_histograms(families):
+    for family in families:
+        if family.type != "histogram":
+            continue
+        assert family.documentation
+        series = {}
+        for sample in family.samples:
+            labels = dict(sample.labels)
+            bound = labels.pop("le", None)
+            own = series.setdefault(tuple(sorted(labels.items())), {})
+            own[(sample.name, bound)] = sample.value
+        for key, samples in series.items():
+            buckets = [(float(bound), value) for (name, bound), value in samples.items()
+                       if name.endswith("_bucket")]
+            assert buckets == sorted(buckets) and buckets[-1][0] == float("inf"), (key, buckets)
+            counts = [value for _, value in buckets]
+            assert counts == sorted(counts), (key, counts)
+            assert counts[-1] == samples[(family.name + "_count", None)], key
+
+
+def _described(family):
+    labels = sorted({name for sample in family.samples for name in sample.labels})
+    return " ".join([family.name, family.type, *labels])
+
+
+def metrics_are_understood():
+    """Both forms by another's parser, the names by a list, counters that never go back."""
+    with support.folder() as place, admin._server(
+            "-m", 64, "-t", 2, store=place / "store") as server:
+        before = admin._families(server)
+        admin._load(server)
+        for path, names in (("/metrics", "brim.txt"), ("/metrics/memcached", "memcached.txt")):
+            text, openly = admin._families(server, path), admin._families(server, path, admin.OPEN)
+            assert [family.name for family in text] == [family.name for family in openly]
+            for family in text + openly:
+                assert family.documentation and family.type != "unknown", family
+            _check_histograms(text)
+            found = sorted(_described(family) for family in text)
+            if os.environ.get("UPDATE"):
+                (NAMES / names).write_text("\n".join(found) + "\n")
+            assert found == (NAMES / names).read_text().splitlines(), "\n".join(found)
+        after = admin._values(admin._families(server))
+        for (name, labels), value in admin._values(before).items():
+            if name.endswith(("_total", "_count", "_bucket")):
+                assert after[(name, labels)] >= value, (name, labels)
+        assert after[("brim_requests_total", (("command", "get"), ("result", "hit")))] == 200
+        count = "brim_request_duration_seconds_count"
+        assert after[(count, (("class", "get_memory"),))] == 200
+        assert after[(count, (("class", "get_miss"),))] == 1
+        assert after[(count, (("class", "set"),))] == 200
+        assert after[("brim_up_state", (("state", "serving"),))] == 1
+        with server.client() as client:
+            stats = client.stats("latency")
+            assert stats["get_memory:count"] == "200" and float(stats["set:p99_us"]) > 0
+        old = admin._values(admin._families(server, "/metrics/memcached"))
+        assert old[("memcached_up", ())] == 1
+        assert old[("memcached_commands_total", (("command", "get"), ("status", "hit")))] == 200
+        _check_counts(server, after)
+
+
+def _check_counts(server, before):
+    """What needs a request of its own, or a second, to be seen."""
+    with server.client() as client:
+        client.ask(b"nonsense")
+        client.ask(b"get " + b"k" * 251)
+        for _ in range(2):
+            assert client.ask(b"mg stampede N60").startswith(b"HD")
+
+    def told(name, **labels):
+        return admin._values(admin._families(server))[(name, tuple(sorted(labels.items())))]
+    assert told("brim_protocol_errors_total", kind="unknown_command") == 1
+    assert told("brim_protocol_errors_total", kind="bad_format") == 1
+    assert told("brim_recache_wins_total") == 1 == told("brim_recache_refusals_total")
+    support.wait_for("a commit", lambda: told("brim_commit_duration_seconds_count") > 0)
+    support.wait_for("enters", lambda: told("brim_ring_enters_total", worker="0") > 0)
+    assert told("brim_pool_blocks", worker="0", state="free") > 0
+    busy = sum(value for (name, _), value in before.items()
+               if name == "brim_worker_busy_seconds_total")
+    assert 0 < busy < 60, busy
+
+
+def _expressions():
+    board = json.loads((admin.ROOT / "config/grafana/brim.json").read_text())
+    for panel in board["panels"]:
+        for target in panel.get("targets", []):
+            yield panel["title"], target["expr"]
+    for variable in board["templating"]["list"]:
+        if variable["type"] == "query":
+            yield variable["name"], variable["query"]
+    rules = (admin.ROOT / "config/prometheus/brim-rules.yaml").read_text()
+    found = re.findall(r"- alert: (\w+)\n\s+expr: >-\n((?:          .+\n)+)        for:", rules)
+    assert rules.count("- alert:") == len(found) > 10
+    for name, lines in found:
+        yield name, " ".join(lines.split())
+
+
+def dashboard_and_rules_name_what_there_is():
+    with admin._server("-m", 64) as server:
+        names, labels = {"up"}, {"job", "instance", "le"}
+        for sample in (s for family in admin._families(server) for s in family.samples):
+            names.add(sample.name)
+            labels.update(sample.labels)
+        count = 0
+        for where, expression in _expressions():
+            count += 1
+            assert expression.count("(") == expression.count(")"), (where, expression)
+            bare = re.sub(r'"[^"]*"', "", expression)
+            used = set(re.findall(r"\b(?:brim_|process_|up\b)\w*", bare))
+            assert used, (where, expression)
+            assert used <= names, (where, used - names)
+            for group in re.findall(r"\{([^}]*)\}", expression):
+                for label in re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", group):
+                    assert label in labels, (where, label)
+            for group in re.findall(r"\bby \(([^)]*)\)", expression):
+                assert set(re.split(r",\s*", group)) <= labels, (where, group)
+        assert count > 30, count
+
+
+def promtool_is_content():
+    """Prometheus' own checks of the rules and of both pages, and what the alerts say to servers
+    that are well and that are not."""
+    program = shutil.which("promtool")
+    if not program:
+        print("promtool is not at hand (Debian's package prometheus has it):"
+              " rules and pages were checked without it")
+        return
+
+    def check(*words, **options):
+        done = subprocess.run([program, *words], capture_output=True, text=True, timeout=60,
+                              **options)
+        assert done.returncode == 0, (words, done.stdout, done.stderr)
+    check("check", "rules", str(admin.ROOT / "config/prometheus/brim-rules.yaml"))
+    check("test", "rules", str(NAMES / "rules.yaml"))
+    with admin._server("-m", 64) as server:
+        for path in ("/metrics", "/metrics/memcached"):
+            check("check", "metrics", input=admin._ask(server, path)[2])
