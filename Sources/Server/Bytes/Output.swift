@@ -348,16 +348,30 @@ extension Worker where Network: ~Copyable {
     mutating func armReceive(_ slot: Int) {
         let table = connections
         let socket = Socket(descriptor: table[slot].descriptor)
-        if intake.isScarce(at: now.nanoseconds) {
+        let isScarce = intake.isScarce(at: now.nanoseconds)
+        if isScarce || expectsLarge(slot) {
             ring.receiveOnce(socket, token: token(.receive, slot))
-            table[slot].isArmedOnce = true
         } else {
             ring.receive(socket, token: token(.receive, slot))
-            table[slot].isArmedOnce = false
         }
+        table[slot].isArmedOnce = isScarce
         table[slot].isArmed = true
         table[slot].armedSince = now.nanoseconds
         table[slot].outstanding += 1
+    }
+
+    /// Whether a connection sent a large value last, and probably sends another: then one buffer is
+    /// received, which brings its line, and the rest straight into its place. What is left armed
+    /// would bring the value in buffers, to be copied.
+    private mutating func expectsLarge(_ slot: Int) -> Bool {
+        let table = connections
+        guard Int(table[slot].stagedRequest.valueBytes) > ServerLimits.inputBytesHigh else {
+            return false
+        }
+        let isServed = table[slot].turn == turnNumber && table[slot].requests > 0
+        guard isServed, table[slot].stagingPhase == .none else { return true }
+        table[slot].stagedRequest.valueBytes = 0
+        return false
     }
 
     mutating func cancelReceive(_ slot: Int) {

@@ -50,8 +50,11 @@ extension Worker where Network: ~Copyable {
             case .large:
                 executeBatch()
                 guard mayGoOn(slot) else { return }
+                let before = connections[slot].inputBytes
                 beginStaging(slot)
-                return
+                // If all of the value had arrived, what follows it is not to be copied out of the
+                // receive buffers for the next turn.
+                guard connections[slot].inputBytes < before, mayGoOn(slot) else { return }
             }
         }
     }
