@@ -177,6 +177,11 @@ bench: build bench-packages
 		$(BRIM_FLAGS) $(AS_USER) 2>>$(BENCH_FOLDER)/brim.log" \
 		--target memcached=127.0.0.1:0 --start "memcached=$(MEMCACHED) -l {host} -p {port} -U 0 \
 		-t 1 -m 1024 $(AS_USER)" $(ARGS)
+	$(BENCH) suite Bench/suites/floor.txt --rounds 3 --seconds 1 --warmup 0.3 --keys 200000 \
+		--start-cpu 0 --cpu 1 \
+		--target floor=127.0.0.1:0 --start "floor=$(BENCH) floor -l {host} -p {port}" \
+		--target brim=127.0.0.1:0 --start "brim=$(BRIM) -l {host} -p {port} -t 1 -m 1024 \
+		$(BRIM_FLAGS) $(AS_USER) 2>>$(BENCH_FOLDER)/brim.log"
 
 # Built as the tests are, so that both count the same.
 micro: swift micro-packages

@@ -93,7 +93,7 @@ let package = Package(
             path: "Bench/brim-bench", swiftSettings: strict),
         .executableTarget(
             name: "brim-micro",
-            dependencies: ["Store", "SegmentLog", "Memcache", "Primitives"],
+            dependencies: ["Server", "Store", "SegmentLog", "Memcache", "Uring", "Primitives"],
             path: "Bench/micro", swiftSettings: strict),
         .target(
             name: "Yardstick", dependencies: ["Store", "Load", "Primitives"],

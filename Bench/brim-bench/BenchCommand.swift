@@ -27,7 +27,7 @@ struct BenchCommand: ParsableCommand {
             """,
         subcommands: [
             RunCommand.self, FillCommand.self, CompareCommand.self, SuiteCommand.self,
-            SweepCommand.self, ReplayCommand.self, TraceCommand.self,
+            SweepCommand.self, ReplayCommand.self, TraceCommand.self, FloorCommand.self,
         ])
 
     /// Sysexits: a command used wrongly.

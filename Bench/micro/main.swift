@@ -11,6 +11,7 @@ do {
     try IndexBenchmarks.run(&meter, keys)
     try LogBenchmarks.run(&meter, keys)
     try DoorBenchmarks.run(&meter, keys)
+    try WholeWay.run(&meter, keys)
     // What the loops came to: said, so that no compiler can leave their work out.
     TextFile.writeToStandardError("\(meter.sum)\n")
 } catch {

@@ -142,6 +142,11 @@ public struct ClassicParser: BitwiseCopyable, Sendable {
         if head & 0xffff_ffff == 0x2074_6567 {  // "get "
             return beginKeys(input, .get, at: first &+ 4)
         }
+        if head & 0xffff_ffff == 0x2074_6573,  // "set "
+            let parsed = setRequest(input, at: first &+ 4)
+        {
+            return parsed
+        }
         if head & 0xff_ffff_ffff == 0x20_7374_6567 {  // "gets "
             return beginKeys(input, .gets, at: first &+ 5)
         }

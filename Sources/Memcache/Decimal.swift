@@ -6,6 +6,27 @@
 
 /// Reads the decimal numbers of a line.
 enum Decimal {
+    /// A number of 1 to 18 digits and the byte behind it, which `position` then has passed.
+    @inline(__always)
+    static func number(
+        _ input: Span<UInt8>, _ position: inout Int, before stop: UInt8
+    ) -> UInt64? {
+        let start = position
+        var value: UInt64 = 0
+        while position < input.count {
+            let byte = input[position]
+            let digit = byte &- 0x30
+            guard digit < 10 else {
+                let count = position &- start
+                position &+= 1
+                return byte == stop && count > 0 && count <= 18 ? value : nil
+            }
+            value = value &* 10 &+ UInt64(digit)
+            position &+= 1
+        }
+        return nil
+    }
+
     /// The number in `word`, or nil if it is not one or exceeds 64 bits.
     @inline(__always)
     static func unsigned(_ input: Span<UInt8>, _ word: Slice) -> UInt64? {

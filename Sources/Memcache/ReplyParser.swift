@@ -65,8 +65,8 @@ public struct ReplyParser: BitwiseCopyable, Sendable {
             input[keyEnd] == UInt8(ascii: " ")
         else { return nil }
         var position = keyEnd &+ 1
-        guard let flags = Self.number(input, &position, before: UInt8(ascii: " ")),
-            let bytes = Self.number(input, &position, before: UInt8(ascii: "\r")),
+        guard let flags = Decimal.number(input, &position, before: UInt8(ascii: " ")),
+            let bytes = Decimal.number(input, &position, before: UInt8(ascii: "\r")),
             position < input.count, input[position] == UInt8(ascii: "\n"),
             bytes <= Limits.declaredBytesMax
         else { return nil }
@@ -77,27 +77,6 @@ public struct ReplyParser: BitwiseCopyable, Sendable {
         valueLeft = answer.bytes
         isInValue = true
         return .answer(answer, consumed: position &+ 1)
-    }
-
-    /// A number of 1 to 18 digits and the byte behind it, which `position` then has passed.
-    @inline(__always)
-    private static func number(
-        _ input: Span<UInt8>, _ position: inout Int, before stop: UInt8
-    ) -> UInt64? {
-        let start = position
-        var value: UInt64 = 0
-        while position < input.count {
-            let byte = input[position]
-            let digit = byte &- 0x30
-            guard digit < 10 else {
-                let count = position &- start
-                position &+= 1
-                return byte == stop && count > 0 && count <= 18 ? value : nil
-            }
-            value = value &* 10 &+ UInt64(digit)
-            position &+= 1
-        }
-        return nil
     }
 
     // MARK: Values

@@ -64,7 +64,23 @@
         return unsafe bytes.withUnsafeBufferPointer { buffer in
             guard let base = unsafe UnsafeRawPointer(buffer.baseAddress) else { return count }
             var position = start
-            while position &+ 8 <= count {
+            while position &+ 16 <= count {
+                let first = unsafe marks(
+                    UInt64(
+                        littleEndian: base.loadUnaligned(
+                            fromByteOffset: position, as: UInt64.self)))
+                let second = unsafe marks(
+                    UInt64(
+                        littleEndian: base.loadUnaligned(
+                            fromByteOffset: position &+ 8, as: UInt64.self)))
+                if first | second != 0 {
+                    return first != 0
+                        ? position &+ first.trailingZeroBitCount / 8
+                        : position &+ 8 &+ second.trailingZeroBitCount / 8
+                }
+                position &+= 16
+            }
+            if position &+ 8 <= count {
                 let word = unsafe UInt64(
                     littleEndian: base.loadUnaligned(fromByteOffset: position, as: UInt64.self))
                 let found = marks(word)

@@ -4,6 +4,8 @@
 // `count` when done. An append that does not fit writes nothing and sets `overflowed`; callers
 // reserve the longest reply beforehand, so an overflow is our own mistake and is checked there.
 
+public import CPrimitives
+
 /// A bounded cursor over memory that it does not own.
 @safe public struct ByteWriter: BitwiseCopyable {
     @usableFromInline let base: UnsafeMutablePointer<UInt8>
@@ -68,8 +70,7 @@
         let bytes = source.count
         guard bytes > 0, reserve(bytes) else { return }
         unsafe source.withUnsafeBufferPointer { buffer in
-            unsafe UnsafeMutableRawPointer(base + count).copyMemory(
-                from: buffer.baseAddress.unsafelyUnwrapped, byteCount: bytes)
+            unsafe cprim_copy(base + count, buffer.baseAddress.unsafelyUnwrapped, bytes)
         }
         advance(bytes)
     }
@@ -93,8 +94,23 @@
     }
 
     /// Appends `value` in decimal, 1 to 20 digits.
-    @inlinable
+    @inlinable @inline(__always)
     public mutating func append(decimal value: UInt64) {
+        guard value < 1000 else { return append(longDecimal: value) }
+        let digits = value < 10 ? 1 : value < 100 ? 2 : 3
+        guard reserve(digits) else { return }
+        let small = UInt32(truncatingIfNeeded: value)
+        let last = count &+ digits &- 1
+        unsafe base[last] = UInt8(truncatingIfNeeded: 48 &+ small % 10)
+        if digits > 1 {
+            unsafe base[last &- 1] = UInt8(truncatingIfNeeded: 48 &+ small / 10 % 10)
+        }
+        if digits > 2 { unsafe base[last &- 2] = UInt8(truncatingIfNeeded: 48 &+ small / 100) }
+        advance(digits)
+    }
+
+    @inlinable
+    mutating func append(longDecimal value: UInt64) {
         var digits = 1
         var bound: UInt64 = 10
         while digits < 20, value >= bound {

@@ -31,7 +31,7 @@
     }
 
     /// The hash of `key`, 0 bytes or more.
-    @inlinable public func hash(_ key: Span<UInt8>) -> UInt64 {
+    @inlinable @inline(__always) public func hash(_ key: Span<UInt8>) -> UInt64 {
         let count = key.count
         var state = c ^ UInt64(truncatingIfNeeded: count)
         // SAFETY: every load below stays within `count` bytes of the span.

@@ -6,7 +6,6 @@
 // (the owner of a table does) or order concurrent plain accesses (the owner's lock does).
 
 public import CPrimitives
-public import Glibc
 public import Synchronization
 
 /// Memory the process could not have.
@@ -44,15 +43,18 @@ public enum MemoryError: Error {
         return unsafe Region(base: base, byteCount: rounded)
     }
 
+    /// As unsigned numbers, so that each comparison refuses what is negative as well.
     @inlinable @inline(__always)
     func check(_ offset: Int, _ count: Int) {
-        precondition(offset >= 0 && count >= 0 && offset <= byteCount &- count)
+        precondition(UInt(bitPattern: offset) <= UInt(bitPattern: byteCount))
+        precondition(UInt(bitPattern: count) <= UInt(bitPattern: byteCount &- offset))
     }
 
     /// Checks bounds and natural alignment for one word.
     @inlinable @inline(__always)
     func word(_ offset: Int, _ count: Int) -> UnsafeMutableRawPointer {
-        precondition(offset >= 0 && offset <= byteCount &- count)
+        // A region has at least a page, so the difference is not negative.
+        precondition(UInt(bitPattern: offset) <= UInt(bitPattern: byteCount &- count))
         precondition(offset & (count &- 1) == 0)
         // SAFETY: in bounds (above).
         return unsafe base.advanced(by: offset)
@@ -127,8 +129,8 @@ public enum MemoryError: Error {
         guard count > 0 else { return }
         // SAFETY: both sides in bounds (above; a span is).
         unsafe source.withUnsafeBufferPointer { bytes in
-            unsafe base.advanced(by: offset).copyMemory(
-                from: bytes.baseAddress.unsafelyUnwrapped, byteCount: count)
+            unsafe cprim_copy(
+                base.advanced(by: offset), bytes.baseAddress.unsafelyUnwrapped, count)
         }
     }
 
@@ -150,7 +152,7 @@ public enum MemoryError: Error {
         // SAFETY: both sides in bounds (above; a span is).
         return unsafe other.withUnsafeBufferPointer { bytes in
             guard let start = bytes.baseAddress else { return true }
-            return unsafe memcmp(base.advanced(by: offset), start, count) == 0
+            return unsafe cprim_equal(base.advanced(by: offset), start, count) != 0
         }
     }
 
@@ -171,7 +173,7 @@ public enum MemoryError: Error {
     /// Asks the core for the cache line at `offset`; an offset out of bounds is ignored.
     @inlinable @inline(__always)
     public func prefetch(_ offset: Int) {
-        guard offset >= 0, offset < byteCount else { return }
+        guard UInt(bitPattern: offset) < UInt(bitPattern: byteCount) else { return }
         // SAFETY: in bounds (above); a prefetch reads nothing into the program.
         unsafe cprim_prefetch(base.advanced(by: offset))
     }
@@ -197,6 +199,28 @@ public enum MemoryError: Error {
     public func atomic32(at offset: Int) -> AtomicWord32 {
         // SAFETY: as above.
         unsafe AtomicWord32(pointer: word(offset, 4).assumingMemoryBound(to: Atomic<UInt32>.self))
+    }
+    /// The cache line at `offset`, a multiple of 64, checked once for its eight words.
+    @inlinable @inline(__always)
+    public func line(at offset: Int) -> AtomicLine {
+        precondition(UInt(bitPattern: offset) <= UInt(bitPattern: byteCount &- 64))
+        precondition(offset & 63 == 0)
+        // SAFETY: 64 bytes in bounds and aligned (above); used atomically only (owner's rule).
+        return unsafe AtomicLine(
+            base: base.advanced(by: offset).assumingMemoryBound(to: Atomic<UInt64>.self))
+    }
+}
+
+/// Eight words of a region that lie in one cache line, read atomically.
+@safe public struct AtomicLine: BitwiseCopyable {
+    @usableFromInline let base: UnsafeMutablePointer<Atomic<UInt64>>
+    @inlinable @inline(__always) init(base: UnsafeMutablePointer<Atomic<UInt64>>) {
+        unsafe self.base = base
+    }
+    /// The word with this number; of the number only the lowest three bits count.
+    @inlinable @inline(__always) public func loadRelaxed(_ number: Int) -> UInt64 {
+        // SAFETY: the line was checked when it was named, the number is 0 to 7.
+        unsafe base[number & 7].load(ordering: .relaxed)
     }
 }
 

@@ -39,12 +39,12 @@ public import CPrimitives
     /// The element at `index`, in place.
     @inlinable public subscript(index: Int) -> Element {
         @inline(__always) _read {
-            precondition(index >= 0 && index < count)
+            precondition(UInt(bitPattern: index) < UInt(bitPattern: count))
             // SAFETY: in bounds (above), bound and initialised at birth.
             yield unsafe base[index]
         }
         @inline(__always) nonmutating _modify {
-            precondition(index >= 0 && index < count)
+            precondition(UInt(bitPattern: index) < UInt(bitPattern: count))
             // SAFETY: as above.
             yield unsafe &base[index]
         }

@@ -66,7 +66,7 @@ public struct Index: BitwiseCopyable, Sendable {
 
     // MARK: Shards
 
-    @inlinable public func shard(_ hash: UInt64) -> Int {
+    @inlinable @inline(__always) public func shard(_ hash: UInt64) -> Int {
         Int(truncatingIfNeeded: hash &>> shardShift)
     }
     @inlinable @inline(__always) public func lock(_ shard: Int) {
@@ -77,7 +77,9 @@ public struct Index: BitwiseCopyable, Sendable {
     }
 
     /// The last order number that was given out in the shard.
-    @inlinable public func order(_ shard: Int) -> UInt64 { heads.uint64(at: shard &<< 6 &+ 8) }
+    @inlinable @inline(__always) public func order(_ shard: Int) -> UInt64 {
+        heads.uint64(at: shard &<< 6 &+ 8)
+    }
     @inlinable public func setOrder(_ shard: Int, _ order: UInt64) {
         heads.store(order, at: shard &<< 6 &+ 8)
     }
@@ -120,83 +122,35 @@ public struct Index: BitwiseCopyable, Sendable {
 
     // MARK: Buckets
 
-    @inlinable func bucketCount(_ shard: Int) -> Int {
+    @inlinable @inline(__always) func bucketCount(_ shard: Int) -> Int {
         Int(truncatingIfNeeded: heads.atomic64(at: shard &<< 6 &+ 16).loadRelaxed())
     }
-    @inlinable func bucket(_ shard: Int, _ hash: UInt64) -> Int {
+    @inlinable @inline(__always) func bucket(_ shard: Int, _ hash: UInt64) -> Int {
         spread.bucket(hash, count: bucketCount(shard))
     }
-    @inlinable func offset(_ shard: Int, _ bucket: Int) -> Int {
+    @inlinable @inline(__always) func offset(_ shard: Int, _ bucket: Int) -> Int {
         bucket &<< rowShift &+ shard &<< 6
     }
     @inlinable func overflowOffset(_ bucket: Int) -> Int { end &- (bucket &+ 1) &<< 6 }
     /// The first bucket of a hash's chain, as an offset. Exact only under the lock.
-    @inlinable public func start(_ hash: UInt64) -> Int {
+    @inlinable @inline(__always) public func start(_ hash: UInt64) -> Int {
         let shard = shard(hash)
         return offset(shard, bucket(shard, hash))
     }
 
-    /// Without the lock: asks the core for the bucket.
-    @inlinable public func prefetch(_ hash: UInt64) { buckets.prefetch(start(hash)) }
+    /// Without the lock: asks the core for the bucket, and says which it is.
+    @inlinable @inline(__always) @discardableResult
+    public func prefetch(_ hash: UInt64) -> Int {
+        let bucket = start(hash)
+        buckets.prefetch(bucket)
+        return bucket
+    }
 
     @inlinable public func load(_ slot: SlotOffset) -> UInt64 {
         buckets.atomic64(at: slot).loadRelaxed()
     }
     @inlinable public func store(_ value: UInt64, at slot: SlotOffset) {
         buckets.atomic64(at: slot).storeRelaxed(value)
-    }
-
-    /// Without the lock: the first slot whose tag matches, maybe torn from its chain; good for a
-    /// prefetch only.
-    @inlinable public func peek(_ hash: UInt64) -> UInt64? {
-        let start = start(hash)
-        let tag = layout.tag(hash)
-        for number in 0..<8 {
-            let slot = load(start &+ number &<< 3)
-            if slot != 0, layout.matches(slot, tag) { return slot }
-        }
-        return nil
-    }
-
-    /// A walk over the slots of a chain whose tag matches the hash.
-    public struct Matches: BitwiseCopyable {
-        @usableFromInline var next: Int
-        @usableFromInline var end: Int
-        @usableFromInline let tag: UInt64
-        @usableFromInline init(next: Int, tag: UInt64) {
-            self.next = next
-            end = next &+ 64
-            self.tag = tag
-        }
-    }
-
-    @inlinable public func matches(_ hash: UInt64) -> Matches {
-        Matches(next: start(hash), tag: layout.tag(hash))
-    }
-
-    /// The next matching slot: where it lies and what it holds.
-    @inlinable public func next(_ walk: inout Matches) -> (at: SlotOffset, slot: UInt64)? {
-        while walk.next < walk.end {
-            let at = walk.next
-            let slot = load(at)
-            walk.next = at &+ 8
-            if walk.next == walk.end, layout.isLink(slot) {
-                walk.next = overflowOffset(layout.linked(slot))
-                walk.end = walk.next &+ 64
-                continue
-            }
-            if slot != 0, layout.matches(slot, walk.tag) { return (at, slot) }
-        }
-        return nil
-    }
-
-    /// The slot that names exactly this place.
-    public func find(_ hash: UInt64, _ place: Place) -> (at: SlotOffset, slot: UInt64)? {
-        var walk = matches(hash)
-        while let found = next(&walk) {
-            if layout.place(found.slot) == place { return found }
-        }
-        return nil
     }
 
     // MARK: Changes

@@ -71,11 +71,18 @@ public struct Record: BitwiseCopyable {
     /// Header and all optional fields.
     public static let overheadBytesMax = 16 + 8 + 4 + 4 + 4
 
-    @inlinable public var word: UInt64 { region.uint64(at: at) }
-    @inlinable public static func order(_ word: UInt64) -> UInt64 { word & orderMax }
-    @inlinable public static func keyBytes(_ word: UInt64) -> Int { Int(word >> 48 & 0xFF) }
-    @inlinable public static func form(_ word: UInt64) -> UInt64 { word >> 56 }
-    @inlinable static func bytesBeforeKey(_ form: UInt64) -> Int {
+    /// Order, key length and form: the first eight bytes.
+    @inlinable @inline(__always) public var word: UInt64 { region.uint64(at: at) }
+    /// Checksum, value length and marks: the next eight.
+    @inlinable @inline(__always) public var secondWord: UInt64 { region.uint64(at: at &+ 8) }
+    @inlinable @inline(__always) public static func order(_ word: UInt64) -> UInt64 {
+        word & orderMax
+    }
+    @inlinable @inline(__always) public static func keyBytes(_ word: UInt64) -> Int {
+        Int(word >> 48 & 0xFF)
+    }
+    @inlinable @inline(__always) public static func form(_ word: UInt64) -> UInt64 { word >> 56 }
+    @inlinable @inline(__always) static func bytesBeforeKey(_ form: UInt64) -> Int {
         headerBytes
             &+ Int((form & Form.cas) &<< 1)  // 4 → 8
             &+ Int((form & Form.wide) &>> 1)  // 8 → 4
@@ -83,28 +90,28 @@ public struct Record: BitwiseCopyable {
             &+ Int((form & Form.flags) &<< 1)  // 2 → 4
     }
 
-    @inlinable public var order: UInt64 { Self.order(word) }
-    @inlinable public var form: UInt64 { Self.form(word) }
-    @inlinable public var keyBytes: Int { Self.keyBytes(word) }
-    @inlinable public var isTombstone: Bool { form & Form.tombstone != 0 }
-    @inlinable public var isFiller: Bool { form & Form.filler != 0 }
-    @inlinable public var hasHome: Bool { form & Form.home != 0 }
-    @inlinable public var keyOffset: Int { at &+ Self.bytesBeforeKey(form) }
-    @inlinable public var valueOffset: Int { keyOffset &+ keyBytes }
+    @inlinable @inline(__always) public var order: UInt64 { Self.order(word) }
+    @inlinable @inline(__always) public var form: UInt64 { Self.form(word) }
+    @inlinable @inline(__always) public var keyBytes: Int { Self.keyBytes(word) }
+    @inlinable @inline(__always) public var isTombstone: Bool { form & Form.tombstone != 0 }
+    @inlinable @inline(__always) public var isFiller: Bool { form & Form.filler != 0 }
+    @inlinable @inline(__always) public var hasHome: Bool { form & Form.home != 0 }
+    @inlinable @inline(__always) public var keyOffset: Int { at &+ Self.bytesBeforeKey(form) }
+    @inlinable @inline(__always) public var valueOffset: Int { keyOffset &+ keyBytes }
 
-    @inlinable public var valueBytes: Int {
+    @inlinable @inline(__always) public var valueBytes: Int {
         let form = form
         if form & Form.wide == 0 { return Int(region.uint16(at: at &+ 12)) }
         return Int(region.uint32(at: at &+ 16 &+ Int((form & Form.cas) &<< 1)))
     }
-    @inlinable var expiryOffset: Int {
+    @inlinable @inline(__always) var expiryOffset: Int {
         at &+ 16 &+ Int((form & Form.cas) &<< 1) &+ Int((form & Form.wide) &>> 1)
     }
     /// Absolute unix seconds, 0 for never.
-    @inlinable public var expiry: UInt32 {
+    @inlinable @inline(__always) public var expiry: UInt32 {
         form & Form.expiry == 0 ? 0 : region.uint32(at: expiryOffset)
     }
-    @inlinable public var flags: UInt32 {
+    @inlinable @inline(__always) public var flags: UInt32 {
         let form = form
         if form & Form.flags == 0 { return 0 }
         return region.uint32(at: expiryOffset &+ Int((form & Form.expiry) &<< 2))
@@ -112,37 +119,41 @@ public struct Record: BitwiseCopyable {
     /// The CAS of the record of a key with this hash: unique, as orders are unique in a shard, and
     /// the upper bits of the hash are the shard's number (of which there are at most 2^12); and
     /// rising, as orders are.
-    @inlinable public func cas(_ hash: UInt64) -> UInt64 {
+    @inlinable @inline(__always) public func cas(_ hash: UInt64) -> UInt64 {
         form & Form.cas == 0 ? order &<< 16 | hash &>> 48 : region.uint64(at: at &+ 16)
     }
-    @inlinable public var marks: UInt16 { region.uint16(at: at &+ 14) }
-    @inlinable public func setMarks(_ marks: UInt16) { region.store(marks, at: at &+ 14) }
+    @inlinable @inline(__always) public var marks: UInt16 { region.uint16(at: at &+ 14) }
+    @inlinable @inline(__always) public func setMarks(_ marks: UInt16) {
+        region.store(marks, at: at &+ 14)
+    }
     /// Changes the expiry of a record that was written with one.
     public func setExpiry(_ expiry: UInt32) {
         if form & Form.expiry != 0 { region.store(expiry, at: expiryOffset) }
     }
     /// From the header to the end of the value.
-    @inlinable public var contentBytes: Int {
+    @inlinable @inline(__always) public var contentBytes: Int {
         let form = form
         return Self.bytesBeforeKey(form) &+ keyBytes &+ valueBytes
     }
     /// The whole record, padded, with its home.
-    @inlinable public var totalBytes: Int {
+    @inlinable @inline(__always) public var totalBytes: Int {
         let word = word
         let form = Self.form(word)
         if form & Form.filler != 0 { return Int(Self.order(word)) }
         return Self.aligned(contentBytes) &+ Int((form & Form.home) &>> 3)
     }
-    @inlinable public static func aligned(_ bytes: Int) -> Int { (bytes &+ 7) & ~7 }
+    @inlinable @inline(__always) public static func aligned(_ bytes: Int) -> Int {
+        (bytes &+ 7) & ~7
+    }
 
-    @inlinable public func hasKey(_ key: Span<UInt8>) -> Bool {
+    @inlinable @inline(__always) public func hasKey(_ key: Span<UInt8>) -> Bool {
         keyBytes == key.count && region.equals(key, at: keyOffset)
     }
     /// The hash of the key.
     public func hash(with hasher: KeyHasher) -> UInt64 {
         region.withBytes(keyOffset, keyBytes) { hasher.hash($0) }
     }
-    @inlinable public func isExpired(at now: UInt32) -> Bool {
+    @inlinable @inline(__always) public func isExpired(at now: UInt32) -> Bool {
         let expiry = expiry
         return expiry != 0 && expiry <= now
     }
@@ -230,13 +241,13 @@ public struct RecordFields: BitwiseCopyable {
         self.marks = marks
     }
 
-    @inlinable public func form(valueBytes: Int) -> UInt64 {
+    @inlinable @inline(__always) public func form(valueBytes: Int) -> UInt64 {
         (expiry != 0 ? Record.Form.expiry : 0) | (flags != 0 ? Record.Form.flags : 0)
             | (cas != nil ? Record.Form.cas : 0) | (valueBytes > 0xFFFF ? Record.Form.wide : 0)
             | (isTombstone ? Record.Form.tombstone : 0)
     }
     /// Bytes of the padded record, without a home.
-    @inlinable public func totalBytes(keyBytes: Int, valueBytes: Int) -> Int {
+    @inlinable @inline(__always) public func totalBytes(keyBytes: Int, valueBytes: Int) -> Int {
         Record.aligned(
             Record.bytesBeforeKey(form(valueBytes: valueBytes)) &+ keyBytes &+ valueBytes)
     }
@@ -244,7 +255,7 @@ public struct RecordFields: BitwiseCopyable {
 
 extension Record {
     /// Writes header and optional fields; returns where the key goes.
-    @inlinable @discardableResult
+    @inlinable @inline(__always) @discardableResult
     public func write(
         _ fields: RecordFields, order: UInt64, keyBytes: Int, valueBytes: Int
     ) -> Int {

@@ -217,7 +217,7 @@ public struct Segments: BitwiseCopyable, Sendable {
         Self.frame(frameWord(segment).exchange(0))
     }
     /// The word of a segment's frame: the first frame plus one, or 0.
-    @inlinable func frameWord(_ segment: Int) -> AtomicWord32 {
+    @inlinable @inline(__always) func frameWord(_ segment: Int) -> AtomicWord32 {
         frameWords.atomic32(at: segment &<< 2)
     }
     @inlinable @inline(__always) static func frame(_ word: UInt32) -> Int? {
@@ -227,7 +227,7 @@ public struct Segments: BitwiseCopyable, Sendable {
     @inlinable public func lostBytes(_ segment: Int) -> AtomicWord32 {
         lostWords.atomic32(at: segment &<< 2)
     }
-    @inlinable func word32(_ segment: Int, _ offset: Int) -> AtomicWord32 {
+    @inlinable @inline(__always) func word32(_ segment: Int, _ offset: Int) -> AtomicWord32 {
         table.atomic32(at: segment &<< 6 &+ offset)
     }
     @inlinable public func state(_ segment: Int) -> SegmentState {

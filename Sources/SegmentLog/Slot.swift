@@ -28,35 +28,45 @@ public struct SlotLayout: BitwiseCopyable, Sendable {
         self.tagStart = UInt64(tagStart)
     }
 
-    @inlinable public func tag(_ hash: UInt64) -> UInt64 { (hash &>> tagStart) &<< tagShift }
-    @inlinable public func matches(_ slot: UInt64, _ tag: UInt64) -> Bool {
+    @inlinable @inline(__always) public func tag(_ hash: UInt64) -> UInt64 {
+        (hash &>> tagStart) &<< tagShift
+    }
+    @inlinable @inline(__always) public func matches(_ slot: UInt64, _ tag: UInt64) -> Bool {
         (slot ^ tag) &>> tagShift == 0
     }
-    @inlinable public func segment(_ slot: UInt64) -> Int {
+    @inlinable @inline(__always) public func segment(_ slot: UInt64) -> Int {
         Int(truncatingIfNeeded: slot &>> Self.segmentShift & segmentMask)
     }
-    @inlinable public func offset(_ slot: UInt64) -> Int {
+    @inlinable @inline(__always) public func offset(_ slot: UInt64) -> Int {
         Place.offset(slot)
     }
-    @inlinable public func place(_ slot: UInt64) -> Place {
+    @inlinable @inline(__always) public func place(_ slot: UInt64) -> Place {
         Place(segment: segment(slot), offset: offset(slot))
     }
-    @inlinable public func slot(tag: UInt64, _ place: Place, hits: UInt64 = 0) -> UInt64 {
+    @inlinable @inline(__always) public func slot(tag: UInt64, _ place: Place, hits: UInt64 = 0)
+        -> UInt64
+    {
         tag | UInt64(place.segment) &<< Self.segmentShift | hits &<< Self.hitShift
             | place.offsetField
     }
     /// The same key at another place, with fresh hit bits.
-    @inlinable public func moved(_ slot: UInt64, to place: Place, hits: UInt64 = 0) -> UInt64 {
+    @inlinable @inline(__always) public func moved(
+        _ slot: UInt64, to place: Place, hits: UInt64 = 0
+    ) -> UInt64 {
         self.slot(tag: (slot &>> tagShift) &<< tagShift, place, hits: hits)
     }
     /// Whether both name the same key at the same place, whatever their hit bits.
     @inlinable public func isSame(_ slot: UInt64, _ other: UInt64) -> Bool {
         (slot ^ other) & ~(Self.hitMask | Self.removalBit) == 0
     }
-    @inlinable public static func hits(_ slot: UInt64) -> UInt64 { slot &>> hitShift & 3 }
-    @inlinable public static func isRemoval(_ slot: UInt64) -> Bool { slot & removalBit != 0 }
+    @inlinable @inline(__always) public static func hits(_ slot: UInt64) -> UInt64 {
+        slot &>> hitShift & 3
+    }
+    @inlinable @inline(__always) public static func isRemoval(_ slot: UInt64) -> Bool {
+        slot & removalBit != 0
+    }
 
-    @inlinable public func isLink(_ slot: UInt64) -> Bool {
+    @inlinable @inline(__always) public func isLink(_ slot: UInt64) -> Bool {
         slot &>> Self.segmentShift & segmentMask == segmentMask
     }
     @inlinable public func link(to bucket: Int) -> UInt64 {

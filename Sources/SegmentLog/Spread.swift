@@ -46,12 +46,12 @@ public struct Spread: BitwiseCopyable, Sendable {
     }
 
     /// The member of a group of `size` that a part belongs to.
-    @inlinable func member(_ part: Int, size: Int) -> Int {
+    @inlinable @inline(__always) func member(_ part: Int, size: Int) -> Int {
         Int(table.uint8(at: size &<< 12 &+ part))
     }
 
     /// The bucket of a hash in a shard of `count` buckets.
-    @inlinable func bucket(_ hash: UInt64, count: Int) -> Int {
+    @inlinable @inline(__always) func bucket(_ hash: UInt64, count: Int) -> Int {
         let group = Int(truncatingIfNeeded: hash) & ((1 &<< groupBits) &- 1)
         let isAhead = group < count & ((1 &<< groupBits) &- 1)
         let size = count &>> groupBits &+ (isAhead ? 1 : 0)
@@ -59,7 +59,9 @@ public struct Spread: BitwiseCopyable, Sendable {
         return row(group, member(part, size: size))
     }
 
-    @inlinable func row(_ group: Int, _ member: Int) -> Int { member &<< groupBits &+ group }
+    @inlinable @inline(__always) func row(_ group: Int, _ member: Int) -> Int {
+        member &<< groupBits &+ group
+    }
 
     /// The group that grows next in a shard of `count` buckets, and its size now.
     @inlinable func next(_ count: Int) -> (group: Int, size: Int) {

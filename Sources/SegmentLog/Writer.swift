@@ -38,6 +38,15 @@ public enum Located: BitwiseCopyable {
     case disk(SlotOffset, UInt64, isAlone: Bool)
 }
 
+/// What a look at the first bucket of a chain came to.
+public enum Glance: BitwiseCopyable {
+    /// No slot is the key's.
+    case none
+    case memory(SlotOffset, UInt64, Record)
+    /// Look at the whole chain.
+    case unsure
+}
+
 /// What one thread appends with. Not shared.
 public struct Writer: ~Copyable {
     public let log: SegmentLog
@@ -64,6 +73,35 @@ public struct Writer: ~Copyable {
     }
 
     // MARK: Looking
+
+    /// The same as `locate` where a look at one bucket tells, which it nearly always does. `hint`:
+    /// a slot of the key's shard that may be the key's, as `prefetchRecord` found it, or -1.
+    @inlinable @inline(__always) public mutating func glance(
+        _ key: Span<UInt8>, hash: UInt64, hint: SlotOffset
+    ) -> Glance {
+        let tag = log.index.layout.tag(hash)
+        if hint >= 0, case let slot = log.index.load(hint),
+            log.index.layout.matches(slot, tag), slot != 0, let record = record(of: key, slot)
+        {
+            return .memory(hint, slot, record)
+        }
+        let bucket = log.index.start(hash)
+        guard let (at, slot) = log.index.first(in: bucket, tag) else {
+            return log.index.hasLink(bucket) ? .unsure : .none
+        }
+        guard let record = record(of: key, slot) else { return .unsure }
+        return .memory(at, slot, record)
+    }
+
+    /// The record that a slot names, if it is in memory and the key's. The shard is locked.
+    @inlinable @inline(__always) func record(of key: Span<UInt8>, _ slot: UInt64) -> Record? {
+        // No segment has the number that makes a link.
+        guard !log.index.layout.isLink(slot), !SlotLayout.isRemoval(slot),
+            let frame = log.segments.frame(log.index.layout.segment(slot))
+        else { return nil }
+        let record = record(frame, slot)
+        return record.hasKey(key) ? record : nil
+    }
 
     /// The record of `key`. The shard is locked. Slots equal to `first` or `second` are known to
     /// belong to other keys; remembered removals are passed over.
@@ -117,25 +155,30 @@ public struct Writer: ~Copyable {
         return noted
     }
 
-    /// Without a lock: asks the core for the record that the hash probably means.
-    @inlinable public mutating func prefetchRecord(_ hash: UInt64) {
-        guard let slot = log.index.peek(hash) else { return }
+    /// Without a lock: asks the core for the record that the hash probably means, in the bucket that
+    /// `Index.prefetch` named. Returns where its slot lies; -1 if there is none.
+    @inlinable @inline(__always)
+    public mutating func prefetchRecord(_ hash: UInt64, in bucket: Int) -> SlotOffset {
+        guard let (place, slot) = log.index.first(in: bucket, log.index.layout.tag(hash)) else {
+            return -1
+        }
         let segment = log.index.layout.segment(slot)
-        guard segment < log.segments.count else { return }
+        guard segment < log.segments.count else { return -1 }
         // Nothing is read, so nothing has to be ordered.
         guard let frame = Segments.frame(log.segments.frameWord(segment).loadRelaxed()) else {
-            return
+            return -1
         }
         let at = log.frames.offset(frame) &+ log.index.layout.offset(slot)
         log.frames.memory.prefetch(at)
         log.frames.memory.prefetch(at &+ 64)
         log.frames.memory.prefetch(at &+ 128)
+        return place
     }
 
     // MARK: Space in segments
 
     /// Makes sure that `bytes` fit into the open segment; false if no frame is free.
-    @inlinable public mutating func makeSpace(_ bytes: Int) -> Bool {
+    @inlinable @inline(__always) public mutating func makeSpace(_ bytes: Int) -> Bool {
         if main.segment != 0, main.tail &+ bytes <= log.geometry.segmentBytes { return true }
         return openMain(bytes)
     }
@@ -202,10 +245,12 @@ public struct Writer: ~Copyable {
     // MARK: Appending
 
     /// Where the next record of the open segment goes. Space was made.
-    @inlinable public var tail: Record { Record(log.frames.memory, at: main.base &+ main.tail) }
+    @inlinable @inline(__always) public var tail: Record {
+        Record(log.frames.memory, at: main.base &+ main.tail)
+    }
 
     /// The next order of the shard, or nil if there is none left. Shard locked.
-    @inlinable public mutating func nextOrder(_ shard: Int) -> UInt64? {
+    @inlinable @inline(__always) public mutating func nextOrder(_ shard: Int) -> UInt64? {
         let order = log.index.order(shard) &+ 1
         guard order <= log.orderLimit.loadRelaxed() else { return nil }
         return order
@@ -215,7 +260,8 @@ public struct Writer: ~Copyable {
     public mutating func hasOrder(_ shard: Int) -> Bool { nextOrder(shard) != nil }
 
     /// Takes `bytes` at the tail for a record that was written there; returns its place.
-    @inlinable public mutating func advance(_ bytes: Int, expiry: UInt32) -> Place {
+    @inlinable @inline(__always) public mutating func advance(_ bytes: Int, expiry: UInt32) -> Place
+    {
         let place = Place(segment: main.segment, offset: main.tail)
         main.tail &+= bytes
         main.records &+= 1
@@ -224,10 +270,11 @@ public struct Writer: ~Copyable {
         return place
     }
 
-    /// How many bytes a record may be overwritten with where it lies, if it can have as many as
-    /// `wanted` there; else 0. Shard locked.
-    @inlinable public mutating func space(over slot: UInt64, _ record: Record, wanted: Int) -> Int {
-        let old = record.totalBytes
+    /// How many bytes a record of `old` may be overwritten with where it lies, if it can have as
+    /// many as `wanted` there; else 0. Shard locked.
+    @inlinable @inline(__always) public mutating func space(
+        over slot: UInt64, _ record: Record, old: Int, wanted: Int
+    ) -> Int {
         let most = Geometry.copyBytesMax
         guard wanted <= most, old <= most, !record.hasHome else { return 0 }
         let segment = log.index.layout.segment(slot)
@@ -272,7 +319,7 @@ public struct Writer: ~Copyable {
     }
 
     /// Notes that a record was overwritten in place by one with this expiry.
-    @inlinable public mutating func noteOverwrite(expiry: UInt32) {
+    @inlinable @inline(__always) public mutating func noteOverwrite(expiry: UInt32) {
         // Another writer's segment (without a disk) is walked for expiry through the index.
         main.noteExpiry(expiry)
         log.noteExpiry(expiry)
@@ -309,7 +356,7 @@ public struct Writer: ~Copyable {
     }
 
     /// Fills what an overwritten record leaves of its space. `old` and `new`: bytes of the record.
-    @inlinable public mutating func fillBehind(
+    @inlinable @inline(__always) public mutating func fillBehind(
         _ slot: UInt64, _ record: Record, old: Int, new: Int, space: Int
     ) {
         if new < space {

@@ -124,9 +124,9 @@ final class SmallWorld {
         guard let order = writer.nextOrder(shard) else { return false }
         let located = locate(key)
         if case .memory(_, let slot, let old) = located, mayOverwrite,
-            case let space = writer.space(over: slot, old, wanted: total), space > 0
+            case let before = old.totalBytes,
+            case let space = writer.space(over: slot, old, old: before, wanted: total), space > 0
         {
-            let before = old.totalBytes
             fill(old, fields, key, known, order)
             writer.fillBehind(slot, old, old: before, new: total, space: space)
             writer.noteOverwrite(expiry: known.expiry)

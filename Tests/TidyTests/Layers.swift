@@ -29,7 +29,7 @@ enum Layers {
             "Logging", "Synchronization", "Foundation", "FoundationEssentials",
         ],
         "Load": ["Memcache", "Uring", "Primitives", "Glibc", "Synchronization", "Histogram"],
-        "micro": ["Store", "SegmentLog", "Memcache", "Primitives", "Glibc"],
+        "micro": ["Server", "Store", "SegmentLog", "Memcache", "Uring", "Primitives", "Glibc"],
         "Report": ["Load", "Primitives"],
         "brim-bench": [
             "Load", "Report", "Memcache", "Uring", "Primitives", "Glibc", "Synchronization",

@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 static inline void cprim_prefetch(const void *address) { __builtin_prefetch(address, 0, 3); }
 
@@ -15,6 +16,53 @@ static inline void cprim_pause(void) {
 #elif defined(__aarch64__)
     __asm__ volatile("yield");
 #endif
+}
+
+/* Whether `count` bytes are the same. Keys are short: the call of memcmp costs as much as this. */
+__attribute__((always_inline)) static inline int cprim_equal(const void *one, const void *other, size_t count) {
+    const unsigned char *a = (const unsigned char *)one, *b = (const unsigned char *)other;
+    uint64_t x[2], y[2];
+    if (count >= 16) {
+        /* Ends with the last 16 bytes, some of which may have been compared already. */
+        for (size_t at = 0;; at += 16) {
+            if (at + 16 > count) at = count - 16;
+            memcpy(x, a + at, 16);
+            memcpy(y, b + at, 16);
+            if (((x[0] ^ y[0]) | (x[1] ^ y[1])) != 0) return 0;
+            if (at + 16 == count) return 1;
+        }
+    }
+    if (count >= 8) {
+        memcpy(&x[0], a, 8);
+        memcpy(&y[0], b, 8);
+        memcpy(&x[1], a + count - 8, 8);
+        memcpy(&y[1], b + count - 8, 8);
+        return ((x[0] ^ y[0]) | (x[1] ^ y[1])) == 0;
+    }
+    for (size_t at = 0; at < count; at++)
+        if (a[at] != b[at]) return 0;
+    return 1;
+}
+
+/* memmove; 8 to 32 bytes without a call. */
+__attribute__((always_inline)) static inline void cprim_copy(
+    void *target, const void *source, size_t count) {
+    unsigned char *to = (unsigned char *)target;
+    const unsigned char *from = (const unsigned char *)source;
+    unsigned char first[16], last[16];
+    if (count - 16 <= 16) {
+        memcpy(first, from, 16);
+        memcpy(last, from + count - 16, 16);
+        memcpy(to, first, 16);
+        memcpy(to + count - 16, last, 16);
+    } else if (count - 8 < 8) {
+        memcpy(first, from, 8);
+        memcpy(last, from + count - 8, 8);
+        memcpy(to, first, 8);
+        memcpy(to + count - 8, last, 8);
+    } else {
+        memmove(target, source, count);
+    }
 }
 
 /* CRC-32C (Castagnoli), RFC 3720 appendix B.4. Chain by passing the previous result; start

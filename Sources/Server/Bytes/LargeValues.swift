@@ -188,13 +188,20 @@ extension Worker where Network: ~Copyable {
     mutating func beginFilling(_ slot: Int, _ staging: Staging) {
         connections[slot].staging = staging
         connections[slot].stagedBytes = 0
-        connections[slot].singleReceives = ServerLimits.singleReceives
+        expectLarge(slot)
         // What could not come while it waited is not its fault.
         connections[slot].requestSince = now.nanoseconds
         connections[slot].stagingPhase = .filling
         stagingCount += 1
         watch(slot)
         goOnStaging(slot)
+    }
+
+    /// Who sends a large value may send another: its line is received alone then, and the rest
+    /// straight into its place. A receive that stays armed would bring it in buffers, all at once.
+    private mutating func expectLarge(_ slot: Int) {
+        guard connections[slot].stagedRequest.valueBytes > ServerLimits.inputBytesHigh else { return }
+        connections[slot].singleReceives = ServerLimits.singleReceives
     }
 
     /// There is no place for the value of the command at the cursor. A short one may come into a
@@ -207,7 +214,7 @@ extension Worker where Network: ~Copyable {
         }
         counters.add(.waitsForMemory)
         connections[slot].stagedRequest = request
-        connections[slot].singleReceives = ServerLimits.singleReceives
+        expectLarge(slot)
         intake.waitForPlace(slot)
         beginWait(slot, .frames)
         wantFrames()

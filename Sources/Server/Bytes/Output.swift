@@ -348,13 +348,13 @@ extension Worker where Network: ~Copyable {
     mutating func armReceive(_ slot: Int) {
         let table = connections
         let socket = Socket(descriptor: table[slot].descriptor)
-        if table[slot].singleReceives > 0 || intake.isScarce(at: now.nanoseconds) {
+        let isScarce = intake.isScarce(at: now.nanoseconds)
+        if isScarce || table[slot].singleReceives > 0 {
             ring.receiveOnce(socket, token: token(.receive, slot))
-            table[slot].isArmedOnce = true
         } else {
             ring.receive(socket, token: token(.receive, slot))
-            table[slot].isArmedOnce = false
         }
+        table[slot].isArmedOnce = isScarce
         table[slot].isArmed = true
         table[slot].armedSince = now.nanoseconds
         table[slot].outstanding += 1

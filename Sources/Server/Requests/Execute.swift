@@ -157,7 +157,8 @@ extension Worker where Network: ~Copyable {
         let slice = batch[index].request.key
         return place.region.withBytes(place.offset &+ Int(slice.offset), Int(slice.count)) { key in
             switch door.find(
-                key, hash: batch[index].hash, except: connections[slot].differing)
+                key, hash: batch[index].hash, except: connections[slot].differing,
+                hint: batch[index].hint)
             {
             case .miss: return .miss
             case .dead(let death):

@@ -144,6 +144,7 @@ extension Worker where Network: ~Copyable {
     mutating func executeStore(_ index: Int, _ space: consuming ReplySpace) -> Bool {
         let slot = Int(batch[index].slot)
         let place = batch[index].input
+        let hint = batch[index].hint
         let result = change(index) { door, key, hash, except, request, expiry in
             place.region.withBytes(
                 place.offset &+ Int(request.value.offset), Int(request.value.count)
@@ -160,7 +161,7 @@ extension Worker where Network: ~Copyable {
                 return door.store(
                     mode, key: key, hash: hash, value: value, flags: request.flags,
                     expiry: expiry.second, isExpired: expiry.isExpired, cas: request.cas,
-                    except: except)
+                    except: except, hint: hint)
             }
         }
         switch result {

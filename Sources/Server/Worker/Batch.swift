@@ -9,13 +9,16 @@ internal import Primitives
 /// One parsed request.
 struct Entry: BitwiseCopyable {
     var slot: UInt32
-    /// Whether the peer made a mistake, which `fault` describes.
+    /// Whether the peer made a mistake, which `fault` describes. Otherwise that is what an entry
+    /// before has left there.
     var isFault: Bool
     /// Whether the line of keys ends behind this key.
     var endsKeys: Bool
     /// Where the bytes lie that `request` and `fault` refer to.
     var input: Location
     var hash: UInt64
+    /// The key's bucket, and then what the store says of the key (`Door.prefetchRecord`).
+    var hint: Int
     var request: Request
     var fault: Fault
 
@@ -24,4 +27,22 @@ struct Entry: BitwiseCopyable {
     var cursor: UInt32
     var position: UInt32
     var inputBytes: Int
+
+    /// Everything but what was parsed, in place: an entry is too long to be made and then copied.
+    @inline(__always)
+    mutating func begin(
+        _ slot: Int, _ input: Location, _ hash: UInt64, _ bucket: Int, _ parser: ClassicParser,
+        cursor: UInt32, position: UInt32, inputBytes: Int
+    ) {
+        self.slot = UInt32(truncatingIfNeeded: slot)
+        isFault = false
+        endsKeys = false
+        self.input = input
+        self.hash = hash
+        hint = bucket
+        self.parser = parser
+        self.cursor = cursor
+        self.position = position
+        self.inputBytes = inputBytes
+    }
 }

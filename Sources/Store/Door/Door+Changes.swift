@@ -39,10 +39,11 @@ extension Door {
     // MARK: Storing
 
     /// A storage command whose value is at hand. `expiry`: absolute seconds, 0 for never;
-    /// `isExpired`: the value is dead on arrival (it still replaces).
+    /// `isExpired`: the value is dead on arrival (it still replaces). `hint`: as of `find`.
     public mutating func store(
         _ mode: StoreMode, key: Span<UInt8>, hash: UInt64, value: Span<UInt8>, flags: UInt32,
-        expiry: UInt32, isExpired: Bool, cas: UInt64, except: Differing = Differing()
+        expiry: UInt32, isExpired: Bool, cas: UInt64, except: Differing = Differing(),
+        hint: Int = -1
     ) -> Outcome {
         guard value.count <= itemBytesMax else { return .tooLarge }
         if mode == .append || mode == .prepend {
@@ -58,14 +59,26 @@ extension Door {
         let shard = log.index.shard(hash)
         log.index.lock(shard)
         defer { log.index.unlock(shard) }
-        let subject = subject(key, hash, except, mayTake: mode == .set)
-        if let outcome = refusal(mode, subject, hash, cas) { return outcome }
+        let subject: Subject
+        switch writer.glance(key, hash: hash, hint: hint) {
+        case .none: subject = .absent
+        case .memory(let at, let slot, let record):
+            // A set does not ask whether the record is alive.
+            let isAlive = mode == .set ? true : log.isAlive(record, at: now)
+            subject = .present(at, slot, record, isAlive: isAlive)
+        case .unsure: subject = self.subject(key, hash, except, mayTake: mode == .set)
+        }
+        if mode == .set {
+            if case .mustRead(let read) = subject { return .read(read) }
+        } else if let outcome = refusal(mode, subject, hash, cas) {
+            return outcome
+        }
         if isExpired { return bury(subject, key, hash, shard) ? .stored : lack(shard) }
         guard let order = writer.nextOrder(shard) else { return .noOrder }
         if case .present(let place, let slot, let old, _) = subject,
-            case let space = writer.space(over: slot, old, wanted: total), space > 0
+            case let before = old.totalBytes,
+            case let space = writer.space(over: slot, old, old: before, wanted: total), space > 0
         {
-            let before = old.totalBytes
             let at = old.write(
                 fields, order: order, keyBytes: key.count, valueBytes: value.count)
             old.region.store(key, at: at)
@@ -367,7 +380,7 @@ extension Door {
         let total = fields.totalBytes(keyBytes: key.count, valueBytes: digits)
         guard let order = writer.nextOrder(shard) else { return false }
         let before = old.totalBytes
-        if case let space = writer.space(over: slot, old, wanted: total), space > 0 {
+        if case let space = writer.space(over: slot, old, old: before, wanted: total), space > 0 {
             let at = old.write(fields, order: order, keyBytes: key.count, valueBytes: digits)
             old.region.store(key, at: at)
             Decimal.write(number, count: digits, to: old.region, at: at + key.count)

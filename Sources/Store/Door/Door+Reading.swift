@@ -5,25 +5,74 @@ public import SegmentLog
 
 extension Door {
     /// Looks for a key and counts the hit. On `.memory` the shard stays locked until `release`.
+    ///
+    /// - Parameter hint: What `prefetchRecord` said of this key, in the same turn.
     public mutating func find(
-        _ key: Span<UInt8>, hash: UInt64, except: Differing = Differing()
+        _ key: Span<UInt8>, hash: UInt64, except: Differing = Differing(), hint: Int = -1
     ) -> Lookup {
         let shard = log.index.shard(hash)
         log.index.lock(shard)
+        switch writer.glance(key, hash: hash, hint: hint) {
+        case .none:
+            log.index.unlock(shard)
+            return .miss
+        case .memory(let at, let slot, let record):
+            guard let found = quick(shard, slot, record, hash) else {
+                return answer(hash, shard, at, slot, record)
+            }
+            writer.noteHit(at, slot)
+            return .memory(found)
+        case .unsure:
+            return findWidely(key, hash, shard, except)
+        }
+    }
+
+    /// What a record in memory holds, with each of its words loaded once; nil for what `answer` has
+    /// to look at: it is dead, or has a field that few have.
+    @inline(__always)
+    private mutating func quick(
+        _ shard: Int, _ slot: UInt64, _ record: Record, _ hash: UInt64
+    ) -> Found? {
+        let word = record.word
+        let form = Record.form(word)
+        guard form & ~(Record.Form.home | Record.Form.expiry | Record.Form.flags) == 0,
+            Record.order(word) > log.flushMark.loadRelaxed()
+        else { return nil }
+        var at = record.at &+ Record.headerBytes
+        var expiry: UInt32 = 0
+        var flags: UInt32 = 0
+        if form & Record.Form.expiry != 0 {
+            expiry = record.region.uint32(at: at)
+            guard expiry > now else { return nil }
+            at &+= 4
+        }
+        if form & Record.Form.flags != 0 {
+            flags = record.region.uint32(at: at)
+            at &+= 4
+        }
+        let second = record.secondWord
+        noteAccess(record, marks: UInt16(truncatingIfNeeded: second &>> 48))
+        let segment = log.index.layout.segment(slot)
+        let valueBytes = Int(second &>> 32 & 0xFFFF)
+        // What is copied under the lock is shorter than any record that lies in several frames.
+        return Found(
+            valueOffset: at &+ Record.keyBytes(word), valueBytes: valueBytes, flags: flags,
+            cas: Record.order(word) &<< 16 | hash &>> 48, expiry: expiry,
+            isChained: valueBytes > Self.copyBytesMax && log.segments.kind(segment) == .chain,
+            shard: shard, segment: segment, recordOffset: record.at)
+    }
+
+    /// Looks through the whole chain. The shard is locked, and is unlocked as by `find`.
+    @inline(never)
+    private mutating func findWidely(
+        _ key: Span<UInt8>, _ hash: UInt64, _ shard: Int, _ except: Differing
+    ) -> Lookup {
         switch writer.locate(key, hash: hash, first: except.first, second: except.second) {
         case .none:
             log.index.unlock(shard)
             return .miss
         case .memory(let at, let slot, let record):
-            guard log.isAlive(record, at: now) else {
-                let death: Death = record.isExpired(at: now) ? .expired : .flushed
-                writer.expire(hash, at, slot)
-                log.index.unlock(shard)
-                return .dead(death)
-            }
-            writer.noteHit(at, slot)
-            noteAccess(record)
-            return .memory(found(shard, slot, record, hash))
+            return answer(hash, shard, at, slot, record)
         case .disk(let at, let slot, _):
             let read = beginRead(hash, slot)
             writer.noteHit(at, slot)
@@ -32,10 +81,29 @@ extension Door {
         }
     }
 
+    /// A record in memory, whatever it holds. The shard is locked, and is unlocked as by `find`.
+    @inline(never)
+    private mutating func answer(
+        _ hash: UInt64, _ shard: Int, _ at: SlotOffset, _ slot: UInt64, _ record: Record
+    ) -> Lookup {
+        guard log.isAlive(record, at: now) else {
+            let death: Death = record.isExpired(at: now) ? .expired : .flushed
+            writer.expire(hash, at, slot)
+            log.index.unlock(shard)
+            return .dead(death)
+        }
+        writer.noteHit(at, slot)
+        noteAccess(record)
+        return .memory(found(shard, slot, record, hash))
+    }
+
     /// Notes in the record that it was fetched, and when.
     @inline(__always)
-    mutating func noteAccess(_ record: Record) {
-        let marks = record.marks
+    mutating func noteAccess(_ record: Record) { noteAccess(record, marks: record.marks) }
+
+    /// The same for a record whose marks are at hand.
+    @inline(__always)
+    private mutating func noteAccess(_ record: Record, marks: UInt16) {
         guard marks & ~Record.Mark.kept != accessMarks else { return }
         guard marks & Record.Mark.sent == 0 else { return record.setMarks(accessed(marks)) }
         record.setMarks(marks & Record.Mark.kept | accessMarks)

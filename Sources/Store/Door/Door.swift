@@ -134,10 +134,17 @@ public struct Door: ~Copyable {
 
     // MARK: Hashes
 
-    /// The keyed hash of a key: compute it once per request.
-    @inlinable public func hash(_ key: Span<UInt8>) -> UInt64 { log.hasher.hash(key) }
-    /// Asks the core for what a look at this key will touch first.
-    @inlinable public func prefetchBucket(_ hash: UInt64) { log.index.prefetch(hash) }
-    /// Asks the core for the record; the bucket should have arrived.
-    @inlinable public mutating func prefetchRecord(_ hash: UInt64) { writer.prefetchRecord(hash) }
+    /// The keyed hash of a key: compute it once per request. (A call would copy the door first.)
+    @inlinable @inline(__always) public func hash(_ key: Span<UInt8>) -> UInt64 {
+        log.hasher.hash(key)
+    }
+    /// Asks the core for what a look at this key will touch first: a bucket, which it names.
+    @inlinable @inline(__always) public func prefetchBucket(_ hash: UInt64) -> Int {
+        log.index.prefetch(hash)
+    }
+    /// Asks the core for the record; the bucket should have arrived. Returns a hint for `find`.
+    @inlinable @inline(__always)
+    public mutating func prefetchRecord(_ hash: UInt64, in bucket: Int) -> Int {
+        writer.prefetchRecord(hash, in: bucket)
+    }
 }
