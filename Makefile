@@ -69,7 +69,11 @@ export PLAY_SEED := $(shell printf '%d' 0x$$(git rev-parse --short=8 HEAD 2>/dev
 # to a folder of the build; those worth keeping are copied to the corpus by hand.
 FUZZ_TARGETS := requests replies records directories worker settings
 FUZZ := .build-fuzz
-FUZZ_BUILD := --configuration release --scratch-path $(FUZZ) -Xswiftc -sanitize=fuzzer,address
+FUZZ_KIND := -sanitize=fuzzer,address
+# With the linker of Swift's own toolchain: the system's gold fails on what the fuzzer adds.
+FUZZ_LINKER := -use-ld=lld
+FUZZ_BUILD := --configuration release --scratch-path $(FUZZ) \
+	$(addprefix -Xswiftc ,$(FUZZ_KIND) $(FUZZ_LINKER))
 CORPUS := Tests/Fuzzing/corpus
 
 # What `make bench` compares Brim with, how Brim runs there, and where the page goes. A server that
@@ -139,7 +143,7 @@ sanitize: swift build-packages
 # A finding ends a target, and its input lies in its folder of findings.
 fuzz: swift build-packages
 	BRIM_FUZZ=1 swift build $(FUZZ_BUILD) --product brim-fuzz
-	swiftc -O -parse-as-library -package-name brim -sanitize=fuzzer,address \
+	swiftc -O -parse-as-library -package-name brim $(FUZZ_KIND) $(FUZZ_LINKER) \
 		Sources/brim/FlatMapping.swift Tests/FuzzMain/settings/SettingsFuzz.swift \
 		-o $(FUZZ)/settings-fuzz
 	@status=0; for target in $(FUZZ_TARGETS); do \
