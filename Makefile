@@ -140,7 +140,8 @@ sanitize: swift build-packages
 	done; \
 	exit $$status
 
-# A finding ends a target, and its input lies in its folder of findings.
+# A finding ends a target, and its input lies in its folder of findings. A worker never gives its
+# memory back, so that target runs in processes that are replaced when they have grown.
 fuzz: swift build-packages
 	BRIM_FUZZ=1 swift build $(FUZZ_BUILD) --product brim-fuzz
 	swiftc -O -parse-as-library -package-name brim $(FUZZ_KIND) $(FUZZ_LINKER) \
@@ -149,6 +150,7 @@ fuzz: swift build-packages
 	@status=0; for target in $(FUZZ_TARGETS); do \
 		run=("$(FUZZ)/release/brim-fuzz" $$target); \
 		[[ $$target != settings ]] || run=($(FUZZ)/settings-fuzz); \
+		[[ $$target != worker ]] || run+=(-fork=1); \
 		mkdir -p $(FUZZ)/found/$$target $(FUZZ)/new/$$target; \
 		echo "make: fuzzing $$target"; \
 		ASAN_OPTIONS=detect_leaks=0 "$${run[@]}" -max_total_time=$(SECONDS) -max_len=2048 \
