@@ -6,8 +6,8 @@
 enum Exceptions {
     /// Types with more stored fields than one can hold in mind. They wait to be cut into parts.
     static let manyFields = [
-        "Server.Worker": 52,
-        "Server.Connection": 59,
+        "Server.Worker": 51,
+        "Server.Connection": 51,
         // A line for each number that `stats` tells of the store.
         "Store.StoreStatistics": 57,
         "Load.RunWorker": 33,

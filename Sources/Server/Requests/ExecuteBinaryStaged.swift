@@ -10,15 +10,12 @@ extension Worker where Network: ~Copyable {
     mutating func beginBinaryStaging(
         _ slot: Int, _ request: Request, _ place: Location, _ consumed: Int
     ) {
-        let start = slot * ServerLimits.keyBytes
-        let count = Int(request.key.count)
-        keys.copy(
-            from: place.region, at: place.offset + Int(request.key.offset), to: start,
-            count: count)
+        var key = place
+        key.offset += Int(request.key.offset)
         let set = binarySet(request)
         var staging: Staging?
         if mayTake(slot, .frames) || isRefusedMemory(slot) {
-            staging = keys.withBytes(start, count) { key in
+            staging = key.region.withBytes(key.offset, Int(request.key.count)) { key in
                 door.openStaging(
                     set, key: key, hash: door.hash(key), valueBytes: Int(request.valueBytes))
             }
@@ -27,17 +24,14 @@ extension Worker where Network: ~Copyable {
             waitForPlace(slot, request, consumed)
             return
         }
-        var kept = request
-        kept.key = Slice(offset: 0, count: request.key.count)
         guard let staging else {
             guard let space = takeSpace(for: slot) else { return }
-            takeMetaLine(slot, kept, consumed)
+            takeLine(slot, request, StagedMeta(set: set), key: key, consumed)
             counters.add(.waitsExpired)
             refuseStaging(slot, space)
             return
         }
-        connections[slot].stagedMeta = StagedMeta(set: set)
-        takeMetaLine(slot, kept, consumed)
+        takeLine(slot, request, StagedMeta(set: set), key: key, consumed)
         beginFilling(slot, staging)
     }
 
@@ -45,11 +39,10 @@ extension Worker where Network: ~Copyable {
     mutating func storeBinaryStaged(
         _ slot: Int, _ staging: Staging, _ space: consuming ReplySpace
     ) {
-        let set = connections[slot].stagedMeta.set
-        let request = connections[slot].stagedRequest
+        let id = connections[slot].incoming
+        let (request, set) = (transfers.incoming[id].request, transfers.incoming[id].meta.set)
         let changed = door.metaStore(set, staging: staging, except: connections[slot].differing)
-        let place = Location(region: keys, offset: slot * ServerLimits.keyBytes)
-        switch finishChange(slot, place, request.key, changed.outcome) {
+        switch finishChange(slot, transfers.keyPlace(id), request.key, changed.outcome) {
         case .waits:
             return
         case .refused:
@@ -62,5 +55,6 @@ extension Worker where Network: ~Copyable {
             connections[slot].waitingSince = 0
             answerBinaryStore(slot, request, set, changed, space)
         }
+        giveIncoming(slot)
     }
 }
