@@ -69,7 +69,11 @@ export PLAY_SEED := $(shell printf '%d' 0x$$(git rev-parse --short=8 HEAD 2>/dev
 # to a folder of the build; those worth keeping are copied to the corpus by hand.
 FUZZ_TARGETS := requests replies records directories worker settings
 FUZZ := .build-fuzz
-FUZZ_BUILD := --configuration release --scratch-path $(FUZZ) -Xswiftc -sanitize=fuzzer,address
+FUZZ_KIND := -sanitize=fuzzer,address
+# With the linker of Swift's own toolchain: the system's gold fails on what the fuzzer adds.
+FUZZ_LINKER := -use-ld=lld
+FUZZ_BUILD := --configuration release --scratch-path $(FUZZ) \
+	$(addprefix -Xswiftc ,$(FUZZ_KIND) $(FUZZ_LINKER))
 CORPUS := Tests/Fuzzing/corpus
 
 # What `make bench` compares Brim with, how Brim runs there, and where the page goes. A server that
@@ -136,15 +140,17 @@ sanitize: swift build-packages
 	done; \
 	exit $$status
 
-# A finding ends a target, and its input lies in its folder of findings.
+# A finding ends a target, and its input lies in its folder of findings. A worker never gives its
+# memory back, so that target runs in processes that are replaced when they have grown.
 fuzz: swift build-packages
 	BRIM_FUZZ=1 swift build $(FUZZ_BUILD) --product brim-fuzz
-	swiftc -O -parse-as-library -package-name brim -sanitize=fuzzer,address \
+	swiftc -O -parse-as-library -package-name brim $(FUZZ_KIND) $(FUZZ_LINKER) \
 		Sources/brim/FlatMapping.swift Tests/FuzzMain/settings/SettingsFuzz.swift \
 		-o $(FUZZ)/settings-fuzz
 	@status=0; for target in $(FUZZ_TARGETS); do \
 		run=("$(FUZZ)/release/brim-fuzz" $$target); \
 		[[ $$target != settings ]] || run=($(FUZZ)/settings-fuzz); \
+		[[ $$target != worker ]] || run+=(-fork=1); \
 		mkdir -p $(FUZZ)/found/$$target $(FUZZ)/new/$$target; \
 		echo "make: fuzzing $$target"; \
 		ASAN_OPTIONS=detect_leaks=0 "$${run[@]}" -max_total_time=$(SECONDS) -max_len=2048 \

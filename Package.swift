@@ -111,7 +111,8 @@ let package = Package(
         .target(
             name: "Fuzzing",
             dependencies: [
-                "ServerSimulation", "Simulation", "Memcache", "SegmentLog", "Store", "Primitives",
+                "Server", "ServerSimulation", "Simulation", "Memcache", "SegmentLog", "Store",
+                "Primitives",
             ],
             path: "Tests/Fuzzing", exclude: ["corpus"]),
         .testTarget(name: "FuzzTests", dependencies: ["Fuzzing", "brim", "Support"]),

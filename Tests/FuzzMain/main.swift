@@ -8,11 +8,15 @@ import Fuzzing
 import Glibc
 
 let names = FuzzTarget.allCases.map(\.rawValue).joined(separator: " ")
-let wanted = CommandLine.arguments.dropFirst().first ?? ""
+// A process that libFuzzer starts has the target's name from its parent.
+let variable = "BRIM_FUZZ_TARGET"
+let inherited = getenv(variable).map { String(cString: $0) }
+let wanted = inherited ?? CommandLine.arguments.dropFirst().first ?? ""
 guard let target = FuzzTarget(rawValue: wanted) else {
     print("brim-fuzz: the targets are \(names)")
     exit(2)
 }
+setenv(variable, wanted, 1)
 let chosen = target
 
 func test(_ data: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
@@ -27,7 +31,8 @@ func test(_ data: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
 
 // libFuzzer sees the arguments without the target's name.
 var texts: [UnsafeMutablePointer<CChar>?] =
-    ([CommandLine.arguments[0]] + CommandLine.arguments.dropFirst(2)).map { strdup($0) } + [nil]
+    ([CommandLine.arguments[0]] + CommandLine.arguments.dropFirst(inherited == nil ? 2 : 1))
+    .map { strdup($0) } + [nil]
 var count = Int32(texts.count - 1)
 let status = texts.withUnsafeMutableBufferPointer { buffer in
     var arguments = buffer.baseAddress

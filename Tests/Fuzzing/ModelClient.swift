@@ -2,7 +2,8 @@
 // answers, in order.
 //
 // Its keys are its own, so its answers follow from its own requests. What the worker may do when
-// memory is short is allowed: refuse a value, and answer a large one by a miss.
+// memory is short is allowed: refuse a value, and answer a large one by a miss. How requests and
+// answers are written is Wire's.
 
 import Simulation
 
@@ -11,9 +12,17 @@ struct ModelClient {
         case set(key: Int, value: Value, isQuiet: Bool)
         case get([Int])
         case delete(Int)
-        case line(String)
-        /// Lines up to this one.
-        case lines(end: String)
+        /// An increment of what is not there.
+        case increment
+        case noop
+        case nonsense
+        case statistics
+        case signIn(isRefused: Bool)
+
+        var isQuiet: Bool {
+            if case .set(_, _, isQuiet: true) = self { return true }
+            return false
+        }
     }
 
     private struct Value: Equatable {
@@ -22,65 +31,95 @@ struct ModelClient {
         var count: Int
     }
 
+    private struct Entry {
+        var request: Asked
+        /// Of all that is asked, the bytes up to its end.
+        var end: Int
+        var number: Int
+    }
+
     let peer: SimulatedNetwork.Peer
     let number: Int
     var hasFinished = false
     var isReset = false
+    private let wire: Wire
     private(set) var unsent: [UInt8] = []
-    private var asked: [(request: Asked, end: Int)] = []
+    private var asked: [Entry] = []
+    private var askedCount = 0
     private var askedBytes = 0
     private var sentBytes = 0
     private var received: [UInt8] = []
     private var values: [Int: Value] = [:]
     /// Keys whose value may be gone: a change of them may have been refused, or was not answered.
     private var doubts: Set<Int> = []
+    /// Keys of the get that is being answered whose answers may still come.
+    private var due: ArraySlice<Int>?
 
-    init(_ peer: SimulatedNetwork.Peer, number: Int) {
+    init(_ peer: SimulatedNetwork.Peer, number: Int, _ dialect: Dialect) {
         self.peer = peer
         self.number = number
+        wire = Wire(dialect: dialect)
     }
 
     /// Whether everything that was sent whole is answered.
     var isAnswered: Bool {
-        asked.allSatisfy { asked in
-            if case .set(_, _, isQuiet: true) = asked.request { return true }
-            return asked.end > sentBytes
-        }
+        asked.allSatisfy { $0.request.isQuiet || $0.end > sentBytes }
     }
 
-    var waitsFor: String { asked.first.map { "\($0.request)" } ?? "nothing" }
+    var waitsFor: String {
+        asked.first.map { "\($0.request) (\(wire.dialect))" } ?? "nothing"
+    }
 
     // MARK: Asking
 
     private func name(_ key: Int) -> String { "c\(number)k\(key)" }
 
-    private mutating func ask(_ request: Asked, _ bytes: [UInt8]) {
-        askedBytes += bytes.count
-        unsent += bytes
-        asked.append((request, askedBytes))
+    private mutating func ask(_ request: Asked, _ bytes: (Wire, Int) -> [UInt8]) {
+        let text = bytes(wire, askedCount)
+        askedBytes += text.count
+        unsent += text
+        asked.append(Entry(request: request, end: askedBytes, number: askedCount))
+        askedCount += 1
     }
 
+    /// Signs in, after `refusals` tries that are wrong.
+    mutating func signIn(refusals: Int) {
+        for _ in 0..<refusals {
+            ask(.signIn(isRefused: true)) { $0.signIn("wrong", number: $1) }
+        }
+        ask(.signIn(isRefused: false)) { $0.signIn("secret", number: $1) }
+    }
+
+    /// A quiet set of the meta dialect would be told its refusal in a line that names nothing.
     mutating func set(key: Int, flags: Int, letter: UInt8, count: Int, isQuiet: Bool) {
         let value = Value(flags: flags, letter: letter, count: count)
-        let line = "set \(name(key)) \(flags) 0 \(count)\(isQuiet ? " noreply" : "")\r\n"
-        ask(
-            .set(key: key, value: value, isQuiet: isQuiet),
-            Array(line.utf8) + [UInt8](repeating: letter, count: count) + [13, 10])
+        let isQuiet = isQuiet && wire.dialect != .meta
+        let name = name(key)
+        ask(.set(key: key, value: value, isQuiet: isQuiet)) {
+            $0.set(
+                name, flags: flags, value: [UInt8](repeating: letter, count: count),
+                isQuiet: isQuiet, number: $1)
+        }
     }
 
     mutating func get(_ keys: [Int]) {
-        ask(.get(keys), Array("get \(keys.map(name).joined(separator: " "))\r\n".utf8))
+        let names = keys.map(name)
+        ask(.get(keys)) { $0.get(names, number: $1) }
     }
 
-    mutating func delete(_ key: Int) { ask(.delete(key), Array("delete \(name(key))\r\n".utf8)) }
+    mutating func delete(_ key: Int) {
+        let name = name(key)
+        ask(.delete(key)) { $0.delete(name, number: $1) }
+    }
 
     mutating func askOther(_ kind: Int) {
+        let absent = "absent\(number)"
         switch kind % 5 {
-        case 0: ask(.line("MN"), Array("mn\r\n".utf8))
-        case 1: ask(.line("ERROR"), Array("nonsense\r\n".utf8))
-        case 2: ask(.lines(end: "END"), Array("stats\r\n".utf8))
-        case 3: ask(.lines(end: "END"), Array("stats conns\r\n".utf8))
-        default: ask(.line("NOT_FOUND"), Array("incr absent\(number) 1\r\n".utf8))
+        case 0: ask(.noop) { $0.noop(number: $1) }
+        case 1: ask(.nonsense) { $0.nonsense(number: $1) }
+        case 2: ask(.statistics) { $0.statistics(ofConnections: false, number: $1) }
+        case 3: ask(.statistics) { $0.statistics(ofConnections: true, number: $1) }
+        default: ask(.increment) { $0.increment(absent, number: $1) }
         }
     }
 
@@ -96,93 +135,89 @@ struct ModelClient {
     /// Reads answers as far as they are whole; what is wrong with them, if anything.
     mutating func hear(_ bytes: [UInt8]) -> String? {
         received += bytes
-        while let next = asked.first {
-            let complaint: String?
-            switch next.request {
-            case .set(let key, let value, isQuiet: true):
-                // Done, or refused, when what follows is answered.
-                guard asked.count > 1, !received.isEmpty else {
-                    return received.isEmpty ? nil : "an answer to a quiet set"
-                }
-                values[key] = value
-                doubts.insert(key)
-                complaint = nil
-            case .set(let key, let value, isQuiet: false):
-                guard let line = takeLine() else { return nil }
-                complaint = stored(key, value, line)
-            case .get(let keys):
-                guard let outcome = takeValues(keys) else { return nil }
-                complaint = outcome.complaint
-            case .delete(let key):
-                guard let line = takeLine() else { return nil }
-                let isThere = values.removeValue(forKey: key) != nil
-                let allowed = doubts.remove(key) != nil ? ["DELETED", "NOT_FOUND"] : []
-                let wanted = isThere ? "DELETED" : "NOT_FOUND"
-                complaint =
-                    line == wanted || allowed.contains(line) ? nil : "a delete is told \(line)"
-            case .line(let wanted):
-                guard let line = takeLine() else { return nil }
-                complaint = line == wanted ? nil : "\(wanted) was to come, not \(line)"
-            case .lines(let end):
-                guard let line = takeLine() else { return nil }
-                if line.hasPrefix("STAT ") { continue }
-                complaint = line == end ? nil : "\(end) was to come, not \(line)"
+        while let (heard, answered) = wire.next(&received) {
+            passQuiet(answered, heard)
+            guard let next = asked.first else { return "\(heard) in answer to nothing" }
+            if let answered, answered != next.number {
+                return "\(heard) for \(answered), \(next.number) was to come"
             }
+            let (isOver, complaint) = take(heard, next.request)
+            if let complaint { return "\(complaint) (\(wire.dialect))" }
+            guard isOver else { continue }
             guard next.end <= sentBytes else { return "an answer before the request is whole" }
             asked.removeFirst()
-            if let complaint { return complaint }
         }
-        return received.isEmpty ? nil : "an answer to nothing"
+        return asked.isEmpty && !received.isEmpty ? "an answer to nothing" : nil
     }
 
-    private mutating func takeLine() -> String? {
-        guard let end = received.firstIndex(of: 10) else { return nil }
-        let line = String(decoding: received[..<end].dropLast(), as: UTF8.self)
-        received.removeFirst(end + 1)
-        return line
+    /// What follows quiet sets is answered: they are done, or were refused.
+    private mutating func passQuiet(_ answered: Int?, _ heard: Heard) {
+        while let first = asked.first, case .set(let key, let value, isQuiet: true) = first.request
+        {
+            if answered == first.number { return }
+            values[key] = value
+            doubts.insert(key)
+            asked.removeFirst()
+        }
     }
 
-    private mutating func stored(_ key: Int, _ value: Value, _ line: String) -> String? {
-        switch line {
-        case "STORED":
+    /// Whether the request is answered with that, and what is wrong.
+    private mutating func take(_ heard: Heard, _ request: Asked) -> (Bool, String?) {
+        switch (request, heard) {
+        case (.set(_, _, isQuiet: true), .done):
+            return (true, "an answer to a quiet set")
+        case (.set(let key, let value, _), .done):
             values[key] = value
             doubts.remove(key)
-        case "SERVER_ERROR out of memory storing object":
+        case (.set(let key, _, _), .noMemory):
             values[key] = nil
-        default: return "a set is told \(line)"
+            doubts.remove(key)
+        case (.get(let keys), _):
+            return takeOfGet(heard, keys)
+        case (.delete(let key), .done), (.delete(let key), .notFound):
+            return (true, deleted(key, heard))
+        case (.increment, .notFound), (.noop, .end), (.statistics, .end),
+            (.signIn(isRefused: false), .done):
+            break
+        case (.statistics, .stat):
+            return (false, nil)
+        case (.nonsense, .other(wire.nonsenseAnswer)),
+            (.signIn(isRefused: true), .other(wire.refusal)):
+            break
+        default:
+            return (true, "\(request) is told \(heard)")
         }
-        return nil
+        return (true, nil)
     }
 
-    /// A whole reply to a get; nil if it is not whole yet.
-    private mutating func takeValues(_ keys: [Int]) -> (complaint: String?, Void)? {
-        var rest = keys[...]
-        var position = 0
-        while true {
-            guard let end = received[position...].firstIndex(of: 10) else { return nil }
-            let line = String(decoding: received[position..<end].dropLast(), as: UTF8.self)
-            if line == "END" {
-                received.removeFirst(end + 1)
-                return (rest.compactMap(missed).first, ())
-            }
-            let words = line.split(separator: " ")
-            guard words.count == 4, words[0] == "VALUE", let count = Int(words[3]) else {
-                return ("\(line) in the answer to a get", ())
-            }
-            guard received.count >= end + 1 + count + 2 else { return nil }
-            while let key = rest.first, name(key) != words[1] {
-                if let complaint = missed(key) { return (complaint, ()) }
+    private mutating func deleted(_ key: Int, _ heard: Heard) -> String? {
+        let isThere = values.removeValue(forKey: key) != nil
+        if doubts.remove(key) != nil { return nil }
+        if case .done = heard { return isThere ? nil : "a delete of nothing is done" }
+        return isThere ? "a delete finds nothing" : nil
+    }
+
+    private mutating func takeOfGet(_ heard: Heard, _ keys: [Int]) -> (Bool, String?) {
+        var rest = due ?? keys[...]
+        switch heard {
+        case .end:
+            due = nil
+            return (true, rest.compactMap(missed).first)
+        case .value(let name, let flags, let body):
+            while let key = rest.first, self.name(key) != name {
+                if let complaint = missed(key) { return (false, complaint) }
                 rest = rest.dropFirst()
             }
             guard let key = rest.popFirst(), let value = values[key] else {
-                return ("\(line) is of no key that is there", ())
+                return (false, "\(name) is no key that is there")
             }
-            let bytes = received[end + 1..<end + 1 + count]
-            guard words[2] == "\(value.flags)", count == value.count,
-                bytes.allSatisfy({ $0 == value.letter }),
-                received[end + 1 + count] == 13, received[end + 2 + count] == 10
-            else { return ("\(line) is not \(value)", ()) }
-            position = end + 1 + count + 2
+            due = rest
+            guard flags == value.flags, body.count == value.count,
+                body.allSatisfy({ $0 == value.letter })
+            else { return (false, "\(name), \(flags), \(body.count) is not \(value)") }
+            return (false, nil)
+        default:
+            return (true, "a get is told \(heard)")
         }
     }
 

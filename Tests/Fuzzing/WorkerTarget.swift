@@ -5,6 +5,7 @@
 // input. After every turn the worker checks itself. In the end, whatever is left as it is, a new
 // client is answered without any time passing; and when all are gone nothing is held.
 
+import Server
 import ServerSimulation
 import Simulation
 
@@ -23,6 +24,8 @@ private struct Program {
     private var choices: Choices
     private let world: World
     private var clients: [ModelClient] = []
+    /// Whether a peer must sign in.
+    private let isGuarded: Bool
     /// Peers that send what the input says.
     private var strangers: [SimulatedNetwork.Peer] = []
     /// Bytes of values that may still be set: memory is not what this looks for.
@@ -40,11 +43,21 @@ private struct Program {
         var plan = faults == 0 ? FaultPlan.none : FaultPlan(seed: seed)
         // Resets are the program's business.
         plan.resets = 0
+        let poolBlocks = self.choices.of([32, 40, 64])
+        let manners = self.choices.next()
+        let isGuarded = manners / 4 % 4 == 1
+        self.isGuarded = isGuarded
         world = try World(
             seed: seed, faults: plan, memoryBytes: 32 << 20, receiveBuffers: 16,
-            poolBlocks: self.choices.of([32, 40, 64]), connections: 40,
-            idleTimeoutSeconds: self.choices.of([0, 0, 0, 3]),
-            requestsPerTurnMax: self.choices.of([20, 1, 64]))
+            poolBlocks: poolBlocks, connections: 40,
+            idleTimeoutSeconds: [0, 0, 0, 3][manners % 4],
+            requestsPerTurnMax: self.choices.of([20, 1, 64]),
+            access: Access(text: Array("anna:secret\n".utf8))
+        ) {
+            guard isGuarded else { return }
+            $0.authFile = "given"
+            $0.isSASLEnabled = true
+        }
     }
 
     mutating func run() throws -> String? {
@@ -65,11 +78,11 @@ private struct Program {
         let code = choices.next()
         let choice = choices.next()
         switch code % 20 {
-        case 0: connect()
+        case 0: connect(choice)
         case 1...3: set(choice)
         case 4...6: get(choice)
-        case 7: withClient { $0.delete(choice % 6) }
-        case 8: withClient { $0.askOther(choice) }
+        case 7: withClient(choice) { $0.delete(choice % 6) }
+        case 8: withClient(choice) { $0.askOther(choice) }
         case 9...11: send(choice)
         case 12: end(choice)
         case 13: read(choice)
@@ -81,13 +94,16 @@ private struct Program {
         }
     }
 
-    private mutating func connect() {
+    private mutating func connect(_ choice: Int) {
         guard clients.count + strangers.count < Self.clientsMax else { return }
-        clients.append(ModelClient(world.connect(), number: clients.count))
+        let dialect = Dialect.allCases[choice % 3]
+        var client = ModelClient(world.connect(), number: clients.count, dialect)
+        if isGuarded { client.signIn(refusals: choice / 3 % 8 == 7 ? 2 : choice / 3 % 2) }
+        clients.append(client)
     }
 
-    private mutating func withClient(_ body: (inout ModelClient) -> Void) {
-        if clients.isEmpty { connect() }
+    private mutating func withClient(_ choice: Int, _ body: (inout ModelClient) -> Void) {
+        if clients.isEmpty { connect(choice) }
         let index = choices.below(clients.count)
         guard !clients[index].isReset, !clients[index].hasFinished else { return }
         body(&clients[index])
@@ -97,7 +113,7 @@ private struct Program {
         let count = choices.of(Self.sizes)
         guard count <= bytesLeft else { return }
         bytesLeft -= count
-        withClient {
+        withClient(choice) {
             $0.set(
                 key: choice % 6, flags: choice / 6, letter: UInt8(97 + choice % 26), count: count,
                 isQuiet: choice % 7 == 0)
@@ -106,7 +122,7 @@ private struct Program {
 
     private mutating func get(_ choice: Int) {
         let times = choice % 8 == 7 ? 12 : 1
-        withClient { client in
+        withClient(choice) { client in
             for _ in 0..<times { client.get((0...choice % 5).map { (choice / 5 + $0) % 6 }) }
         }
     }
@@ -158,8 +174,35 @@ private struct Program {
             strangers.append(world.connect())
         }
         guard let peer = strangers.last, !world.network.hasEnded(peer) else { return }
-        world.network.send(choices.bytes(choice / 4), from: peer)
+        let isPlain = choice % 4 != 1
+        world.network.send(
+            isPlain ? choices.bytes(choice / 4) : choices.of(Self.phrases), from: peer)
     }
+
+    /// Beginnings that chance would take long to find; bytes of the input go on with them.
+    private static let phrases: [[UInt8]] = lines.map { Array($0.utf8) } + packets
+
+    private static let lines: [String] = [
+        "set k 0 0 11\r\nanna secret\r\n", "set k 0 0 10\r\nanna wrong\r\n",
+        "set k 0 0 17000\r\n", "set k 1 0 5000\r\n", "append k 0 0 40\r\n", "get k k k k\r\n",
+        "ms k 5000 b F1 c k O7\r\n", "ms aw== 6000 b s q\r\n", "mg aw== b k f v t O9\r\n",
+        "mg k s v N30 R5\r\n", "ma k N0 J5 v\r\n", "md k q I\r\n", "gat 0 k\r\n",
+        "stats conns\r\n", "lru_crawler metadump all\r\n", "watch\r\n", "quit\r\n",
+    ]
+
+    /// Heads of packets with a key of 5, whose bodies have 5 bytes, too few for most, or 20,000.
+    private static let packets: [[UInt8]] = {
+        var packets: [[UInt8]] = []
+        for opcode: UInt8 in [0x00, 0x01, 0x05, 0x0d, 0x0e, 0x10, 0x1d, 0x21, 0x22] {
+            for count in [5, 20_000] {
+                var head = [UInt8](repeating: 0, count: 24)
+                (head[0], head[1], head[3], head[4]) = (0x80, opcode, 5, opcode == 1 ? 8 : 0)
+                (head[10], head[11]) = (UInt8(count >> 8), UInt8(count & 255))
+                packets.append(head)
+            }
+        }
+        return packets
+    }()
 
     // MARK: What must hold
 
@@ -177,7 +220,9 @@ private struct Program {
     private mutating func askAsAStranger() throws -> String? {
         world.network.faults = .none
         let peer = world.connect()
-        for (request, end) in [("get absent\r\n", "END\r\n"), ("stats\r\n", "END\r\n")] {
+        var questions = [("get absent\r\n", "END\r\n"), ("stats\r\n", "END\r\n")]
+        if isGuarded { questions.insert(("set k 0 0 11\r\nanna secret\r\n", "STORED\r\n"), at: 0) }
+        for (request, end) in questions {
             world.network.send(request, from: peer)
             var received = ""
             var turns = 0

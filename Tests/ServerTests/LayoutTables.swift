@@ -196,23 +196,29 @@ enum LayoutTables {
         typealias Sizes = ServerLayout
         let parts = Sizes.partsPerConnection * (Sizes.partBytes + Sizes.partTextBytes)
         let connection =
-            Sizes.connectionBytes + Sizes.connectionListBytes + Sizes.connectionKeyBytes
-            + Sizes.rollBytes + Sizes.lodgingBytes
+            Sizes.connectionBytes + Sizes.connectionListBytes + Sizes.rollBytes
+            + Sizes.lodgingBytes
+        let borrowed = Sizes.incomingBytes + Sizes.outgoingBytes + Sizes.listingBytes
         let buffer = Sizes.blockBytes + Sizes.blockEntryBytes
         return table(
             ["", "bytes"],
             [
                 ["a connection: its state", text(Sizes.connectionBytes)],
                 ["its places in the worker's lists", text(Sizes.connectionListBytes)],
-                ["room for a key", text(Sizes.connectionKeyBytes)],
                 ["what `stats conns` shows", text(Sizes.rollBytes)],
                 ["where its input lies while it waits", text(Sizes.lodgingBytes)],
                 ["**a connection that waits for a command**", "**\(text(connection))**"],
+                ["while a large value comes, with its key", text(Sizes.incomingBytes)],
+                ["while a large value leaves", text(Sizes.outgoingBytes)],
+                ["while it is answered with a list", text(Sizes.listingBytes)],
                 [
                     "\(Sizes.partsPerConnection) parts of deferred replies, \(Sizes.partBytes) and "
                         + "\(Sizes.partTextBytes) each", text(parts),
                 ],
-                ["**with these, for one that is served**", "**\(text(connection + parts))**"],
+                [
+                    "**with all of these, as `-m` counts them**",
+                    "**\(text(connection + borrowed + parts))**",
+                ],
                 ["a worker: replies of one turn", text(Sizes.outputBytes)],
                 [
                     "\(Sizes.batchEntries) requests parsed, \(Sizes.batchEntryBytes) each",

@@ -145,7 +145,7 @@ extension Worker where Network: ~Copyable {
     /// that is behind, or still owes a line end.
     mutating func emit(_ slot: Int) {
         let table = connections
-        if table[slot].owesLineEnd {
+        if table[slot].tail.isOwed {
             guard let space = takeSpaceToLeave(for: slot) else {
                 markReady(slot)
                 return
@@ -175,9 +175,8 @@ extension Worker where Network: ~Copyable {
     private mutating func payLineEnd(_ slot: Int, _ space: consuming ReplySpace) {
         var writer = replyWriter(space)
         Reply.lineEnd(to: &writer)
-        if connections[slot].owesEnd { Reply.end(to: &writer) }
-        connections[slot].owesLineEnd = false
-        connections[slot].owesEnd = false
+        if connections[slot].tail == .lineEndAndEnd { Reply.end(to: &writer) }
+        connections[slot].tail = .nothing
         keepReply(slot, count: writer.count, space)
     }
 
@@ -258,13 +257,14 @@ extension Worker where Network: ~Copyable {
     /// The store completed a commit, or failed: what waits for it leaves, or the connection ends.
     mutating func hearCommit(_ slot: Int) {
         guard connections[slot].phase == .open else { return }
-        let barrier = connections[slot].largeBarrier
+        let outgoing = connections[slot].outgoing
+        let barrier = outgoing == nobody ? 0 : transfers.outgoing[outgoing].barrier
         if barrier > news.commits, barrier <= news.failedCommits {
             close(slot, .closedFailedCommit)
             return
         }
         if barrier != 0, barrier <= news.commits {
-            connections[slot].largeBarrier = 0
+            transfers.outgoing[outgoing].barrier = 0
             markTouched(slot)
         }
         guard connections[slot].firstPart != nobody else { return }

@@ -94,44 +94,51 @@ extension Worker where Network: ~Copyable {
                 to: &writer)
         }
         keepReply(slot, count: writer.count, space)
-        sendPinned(slot, found, pin)
-        connections[slot].owesEnd = batch[index].endsKeys
+        sendPinned(slot, found, pin, endsKeys: batch[index].endsKeys)
     }
 
     /// The value itself follows what was written of its reply.
-    mutating func sendPinned(_ slot: Int, _ found: Found, _ pin: Pin) {
-        connections[slot].pin = pin
-        pinCount += 1
-        connections[slot].largeSource = .pin
-        connections[slot].largeIndex = 0
-        connections[slot].largeBytes = found.valueBytes
-        connections[slot].owesEnd = false
+    mutating func sendPinned(_ slot: Int, _ found: Found, _ pin: Pin, endsKeys: Bool = false) {
+        var value = Outgoing(.pin(pin), valueBytes: found.valueBytes)
+        value.endsKeys = endsKeys
+        beginOutgoing(slot, value)
         watch(slot)
+    }
+
+    /// A large value is to be sent next, and nothing else before it is.
+    mutating func beginOutgoing(_ slot: Int, _ value: Outgoing) {
+        precondition(connections[slot].outgoing == nobody)
+        connections[slot].outgoing = transfers.outgoing.take(value)
+    }
+
+    /// The value that was begun waits for the commit of what its get has changed.
+    mutating func holdLarge(_ slot: Int) {
+        transfers.outgoing[connections[slot].outgoing].barrier = door.barrier()
     }
 
     /// What of a large value is to be sent next, in the store's memory.
     mutating func largePiece(_ slot: Int) -> (offset: Int, count: Int) {
-        let index = connections[slot].largeIndex
-        if connections[slot].largeSource == .pin, let pin = connections[slot].pin {
-            return door.piece(pin, from: index)
+        let value = transfers.outgoing[connections[slot].outgoing]
+        let index = value.sentBytes
+        switch value.source {
+        case .pin(let pin): return door.piece(pin, from: index)
+        case .place(_, let offset): return (offset + index, value.valueBytes - index)
         }
-        return (connections[slot].largeOffset + index, connections[slot].largeBytes - index)
     }
 
     /// A large value was sent, or its connection is gone.
     mutating func endLarge(_ slot: Int) {
-        if let pin = connections[slot].pin {
+        let id = connections[slot].outgoing
+        guard id != nobody else { return }
+        switch transfers.outgoing[id].source {
+        case .pin(let pin):
             door.unpin(pin)
-            pinCount -= 1
             isPinFreed = true
-            connections[slot].pin = nil
-        }
-        if let place = connections[slot].readPlace {
+        case .place(let place, _):
             door.closeReadRoom(place)
-            connections[slot].readPlace = nil
         }
-        connections[slot].largeSource = .none
-        connections[slot].largeBarrier = 0
+        transfers.outgoing.give(id)
+        connections[slot].outgoing = nobody
     }
 
     // MARK: In
@@ -175,32 +182,33 @@ extension Worker where Network: ~Copyable {
         guard let staging else {
             // Without room for the reply, the command is looked at again.
             guard let space = takeSpace(for: slot) else { return }
-            acceptStorage(slot, request, key: place, keyStart, consumed)
+            takeLine(slot, request, key: Location(region: place.region, offset: keyStart), consumed)
             counters.add(.waitsExpired)
             refuseStaging(slot, space)
             return
         }
-        acceptStorage(slot, request, key: place, keyStart, consumed)
+        takeLine(slot, request, key: Location(region: place.region, offset: keyStart), consumed)
         beginFilling(slot, staging)
     }
 
     /// The value of a command that was taken has its place.
     mutating func beginFilling(_ slot: Int, _ staging: Staging) {
-        connections[slot].staging = staging
-        connections[slot].stagedBytes = 0
-        expectLarge(slot)
+        let id = connections[slot].incoming
+        let request = transfers.incoming[id].request
+        transfers.incoming[id].staging = staging
+        connections[slot].arrival.begin(
+            valueBytes: request.valueBytes, hasLineEnd: !request.isBinary)
+        expectLarge(slot, request)
         // What could not come while it waited is not its fault.
         connections[slot].requestSince = now.nanoseconds
-        connections[slot].stagingPhase = .filling
-        stagingCount += 1
         watch(slot)
         goOnStaging(slot)
     }
 
     /// Who sends a large value may send another: its line is received alone then, and the rest
     /// straight into its place. A receive that stays armed would bring it in buffers, all at once.
-    private mutating func expectLarge(_ slot: Int) {
-        guard connections[slot].stagedRequest.valueBytes > ServerLimits.inputBytesHigh else { return }
+    private mutating func expectLarge(_ slot: Int, _ request: Request) {
+        guard request.valueBytes > ServerLimits.inputBytesHigh else { return }
         connections[slot].singleReceives = ServerLimits.singleReceives
     }
 
@@ -213,8 +221,8 @@ extension Worker where Network: ~Copyable {
             return
         }
         counters.add(.waitsForMemory)
-        connections[slot].stagedRequest = request
-        expectLarge(slot)
+        connections[slot].wantedBytes = request.valueBytes
+        expectLarge(slot, request)
         intake.waitForPlace(slot)
         beginWait(slot, .frames)
         wantFrames()
@@ -222,29 +230,48 @@ extension Worker where Network: ~Copyable {
         _ = relieve(.pins, sparing: slot)
     }
 
-    /// The command at the cursor is taken: its key is kept, and its line is behind the cursor.
-    private mutating func acceptStorage(
-        _ slot: Int, _ request: Request, key place: Location, _ keyStart: Int, _ consumed: Int
+    /// The command at the cursor is taken: it and its key are kept, and its line is behind the
+    /// cursor.
+    mutating func takeLine(
+        _ slot: Int, _ request: Request, _ meta: StagedMeta = StagedMeta(), key: Location,
+        _ consumed: Int
     ) {
-        keys.copy(
-            from: place.region, at: keyStart, to: slot * ServerLimits.keyBytes,
-            count: Int(request.key.count))
+        precondition(connections[slot].incoming == nobody)
+        var kept = Incoming(staging: nil, request: request, meta: meta)
+        kept.request.key = Slice(offset: 0, count: request.key.count)
+        let id = transfers.incoming.take(kept)
+        connections[slot].incoming = id
+        let place = transfers.keyPlace(id)
+        place.region.copy(
+            from: key.region, at: key.offset, to: place.offset, count: Int(request.key.count))
+        passLine(slot, consumed)
+    }
+
+    /// The line of a storage command is behind the cursor.
+    mutating func passLine(_ slot: Int, _ consumed: Int) {
         intake.endWaitForPlace(slot)
-        connections[slot].stagedRequest = request
         connections[slot].position += UInt32(consumed)
         connections[slot].inputBytes -= consumed
         connections[slot].waitingSince = 0
     }
 
+    /// A command that was taken is answered; or its connection is closed, which comes first.
+    mutating func giveIncoming(_ slot: Int) {
+        guard connections[slot].incoming != nobody else { return }
+        transfers.incoming.give(connections[slot].incoming)
+        connections[slot].incoming = nobody
+    }
+
     /// There was no memory in time: the value is dropped as it comes, and so is the old one.
     mutating func refuseStaging(_ slot: Int, _ space: consuming ReplySpace) {
-        let request = connections[slot].stagedRequest
+        let incoming = transfers.incoming[connections[slot].incoming]
+        let request = incoming.request
         connections[slot].swallow = UInt64(request.valueBytes) + UInt64(request.trailerBytes)
         counters.add(.setCommands)
         counters.add(.storeNoMemory)
         let isSet =
             request.isBinary
-            ? connections[slot].stagedMeta.set.mode == .set
+            ? incoming.meta.set.mode == .set
             : request.verb == .set || request.verb == .metaSet
         if isSet { forgetStagedKey(slot) }
         if request.isBinary {
@@ -254,13 +281,15 @@ extension Worker where Network: ~Copyable {
             Reply.outOfMemory(to: &writer)
             addReply(slot, writer, space)
         }
+        giveIncoming(slot)
         dropInput(slot)
     }
 
     /// The old value must not outlive a set that failed.
     mutating func forgetStagedKey(_ slot: Int) {
-        let place = Location(region: keys, offset: slot * ServerLimits.keyBytes)
-        let count = Int(connections[slot].stagedRequest.key.count)
+        let id = connections[slot].incoming
+        let place = transfers.keyPlace(id)
+        let count = Int(transfers.incoming[id].request.key.count)
         let hash = place.region.withBytes(place.offset, count) { door.hash($0) }
         forget(slot, place, count, hash)
     }
@@ -268,16 +297,11 @@ extension Worker where Network: ~Copyable {
     /// Takes what has arrived of a large value, then its line end, then executes the command.
     /// The batch must be empty.
     mutating func goOnStaging(_ slot: Int) {
-        guard let staging = connections[slot].staging else { return }
-        if connections[slot].stagingPhase == .filling {
-            takeStaged(slot, staging)
-            if connections[slot].stagedBytes == staging.valueBytes {
-                connections[slot].endFilling()
-            }
-        }
+        guard let staging = staging(of: slot) else { return }
+        takeStaged(slot, staging)
         let hasLineEnd =
-            connections[slot].stagingPhase == .lineEnd && connections[slot].inputBytes >= 2
-        guard hasLineEnd || connections[slot].stagingPhase == .storing else { return }
+            connections[slot].arrival.phase == .lineEnd && connections[slot].inputBytes >= 2
+        guard hasLineEnd || connections[slot].arrival.phase == .storing else { return }
         // From here on there is an answer.
         guard let space = takeSpace(for: slot) else {
             if connections[slot].wait == .nothing { markReady(slot) }
@@ -290,17 +314,23 @@ extension Worker where Network: ~Copyable {
                 refuseStaged(slot, staging, space)
                 return
             }
-            connections[slot].stagingPhase = .storing
+            connections[slot].arrival.passLineEnd()
         }
         storeStaged(slot, staging, space)
     }
 
+    /// Where the value of a connection goes that is on its way in.
+    private func staging(of slot: Int) -> Staging? {
+        let id = connections[slot].incoming
+        return id == nobody ? nil : transfers.incoming[id].staging
+    }
+
     private mutating func takeStaged(_ slot: Int, _ staging: Staging) {
         let table = connections
-        while table[slot].stagedBytes < staging.valueBytes, table[slot].inputBytes > 0 {
+        while table[slot].arrival.phase == .filling, table[slot].inputBytes > 0 {
             trimInput(slot)
             let id = table[slot].cursor
-            let piece = door.piece(staging, from: table[slot].stagedBytes)
+            let piece = door.piece(staging, from: table[slot].arrival.arrivedBytes)
             let part = min(piece.count, Int(blocks[id].end - table[slot].position))
             let source = blocks.place(id)
             door.memory.copy(
@@ -308,7 +338,7 @@ extension Worker where Network: ~Copyable {
                 to: piece.offset, count: part)
             table[slot].position += UInt32(part)
             table[slot].inputBytes -= part
-            table[slot].stagedBytes += part
+            table[slot].arrival.add(part)
         }
     }
 
@@ -326,9 +356,11 @@ extension Worker where Network: ~Copyable {
     private mutating func refuseStaged(
         _ slot: Int, _ staging: Staging, _ space: consuming ReplySpace
     ) {
+        let isQuiet = transfers.incoming[connections[slot].incoming].request.isQuiet
         door.abandon(staging)
         endStaging(slot)
-        guard !connections[slot].stagedRequest.isQuiet else { return }
+        giveIncoming(slot)
+        guard !isQuiet else { return }
         var writer = replyWriter(space)
         Reply.fault(.badDataChunk, to: &writer)
         addReply(slot, writer, space)
@@ -341,16 +373,15 @@ extension Worker where Network: ~Copyable {
             beginWait(slot, .reads)
             return
         }
-        let request = connections[slot].stagedRequest
+        let id = connections[slot].incoming
+        let request = transfers.incoming[id].request
         if request.verb == .metaSet { return storeMetaStaged(slot, staging, space) }
         if request.isBinary { return storeBinaryStaged(slot, staging, space) }
         let outcome = door.store(
             storeMode(request.verb), staging: staging,
             isExpired: absolute(request.expiry).isExpired, cas: request.cas,
             except: connections[slot].differing)
-        let key = Slice(offset: 0, count: request.key.count)
-        let place = Location(region: keys, offset: slot * ServerLimits.keyBytes)
-        switch finishChange(slot, place, key, outcome) {
+        switch finishChange(slot, transfers.keyPlace(id), request.key, outcome) {
         case .waits:
             return
         case .refused:
@@ -365,23 +396,25 @@ extension Worker where Network: ~Copyable {
             connections[slot].differing = Differing()
             answerStore(slot, request, outcome, space)
         }
+        giveIncoming(slot)
     }
 
+    /// The store has taken a value, or it was abandoned; what is known of it is needed for the
+    /// answer.
     mutating func endStaging(_ slot: Int) {
-        stagingCount -= 1
-        connections[slot].staging = nil
-        connections[slot].stagingPhase = .none
+        transfers.incoming[connections[slot].incoming].staging = nil
+        connections[slot].arrival.end()
     }
 
     /// Receives the next piece of a large value straight into its place, once nothing else is
     /// being received.
     mutating func fill(_ slot: Int) {
         let table = connections
-        guard table[slot].stagingPhase == .filling, let staging = table[slot].staging,
+        guard table[slot].arrival.phase == .filling, let staging = staging(of: slot),
             !table[slot].isFilling, !table[slot].isArmed, !table[slot].isCancelling,
             !table[slot].hasEnded, table[slot].inputBytes == 0
         else { return }
-        let piece = door.piece(staging, from: table[slot].stagedBytes)
+        let piece = door.piece(staging, from: table[slot].arrival.arrivedBytes)
         ring.receive(
             Socket(descriptor: table[slot].descriptor), into: door.memory, at: piece.offset,
             count: min(piece.count, ServerLimits.sendBytesMax),
@@ -393,14 +426,12 @@ extension Worker where Network: ~Copyable {
     /// Some of a large value has arrived in its place.
     mutating func takeFilling(_ slot: Int, _ result: Int32) {
         let table = connections
-        guard table[slot].phase == .open, let staging = table[slot].staging else { return }
+        guard table[slot].phase == .open, table[slot].arrival.phase == .filling else { return }
         switch result {
         case 1...:
             counters.add(.bytesRead, UInt64(result))
             table[slot].lastActive = now.nanoseconds
-            table[slot].stagedBytes += Int(result)
-            precondition(table[slot].stagedBytes <= staging.valueBytes)
-            if table[slot].stagedBytes == staging.valueBytes { table[slot].endFilling() }
+            table[slot].arrival.add(Int(result))
         case 0:
             table[slot].hasEnded = true
         case -EINTR, -EAGAIN:

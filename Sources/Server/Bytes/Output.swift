@@ -126,7 +126,8 @@ extension Worker where Network: ~Copyable {
     /// One counted send of what is unsent, or a wait until the socket has room for one.
     private mutating func sendMore(_ slot: Int) {
         let table = connections
-        guard table[slot].unsentBytes > 0 || table[slot].largeBarrier == 0 else {
+        let outgoing = table[slot].outgoing
+        guard table[slot].unsentBytes > 0 || transfers.outgoing[outgoing].barrier == 0 else {
             watch(slot)
             return
         }
@@ -173,12 +174,13 @@ extension Worker where Network: ~Copyable {
     mutating func advanceOutput(_ slot: Int, by bytes: Int) {
         let table = connections
         guard table[slot].unsentBytes > 0 else {
-            table[slot].largeIndex += bytes
-            precondition(table[slot].largeIndex <= table[slot].largeBytes)
-            if table[slot].largeIndex == table[slot].largeBytes {
-                endLarge(slot)
-                table[slot].owesLineEnd = !table[slot].parser.isBinary
-            }
+            let id = table[slot].outgoing
+            transfers.outgoing[id].add(bytes)
+            guard transfers.outgoing[id].isSent else { return }
+            let endsKeys = transfers.outgoing[id].endsKeys
+            endLarge(slot)
+            guard !table[slot].parser.isBinary else { return }
+            table[slot].tail = endsKeys ? .lineEndAndEnd : .lineEnd
             return
         }
         let id = table[slot].unsent.head

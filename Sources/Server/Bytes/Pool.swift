@@ -294,7 +294,7 @@ extension Worker where Network: ~Copyable {
     mutating func armAlarm() {
         guard !isAlarmArmed else { return }
         guard
-            blocksWantedSince != 0 || intake.isAnyoneStarved || stagingCount > 0 || pinCount > 0
+            blocksWantedSince != 0 || intake.isAnyoneStarved || transfers.isMovingValues
                 || wantsStaging || wantsPins || isDraining || !queues.isEmpty
         else { return }
         isAlarmArmed = true
@@ -356,6 +356,15 @@ extension Worker where Network: ~Copyable {
         }
     }
 
+    /// Whether a connection is being sent a large value: from pinned memory, or from where it was
+    /// read to.
+    private func isSending(_ slot: Int, pinned: Bool) -> Bool {
+        guard connections[slot].phase == .open, connections[slot].outgoing != nobody else {
+            return false
+        }
+        return transfers.outgoing[connections[slot].outgoing].isPinned == pinned
+    }
+
     /// Whether a read from disk waits for memory that connections may hold.
     private var isAnyReadShort: Bool {
         (0..<readsUsed).contains {
@@ -387,13 +396,9 @@ extension Worker where Network: ~Copyable {
     /// Closes the connection that occupies such memory and has stood still longest, if that is
     /// long. False: there is none.
     mutating func relieve(_ memory: SharedMemory, sparing slot: Int) -> Bool {
-        let table = connections
         let victim = watched.eldest(
-            where: {
-                // Who sends a value is judged by its pace: `givePlaces`.
-                let holds = memory == .pins ? table[$0].pin != nil : table[$0].readPlace != nil
-                return $0 != slot && table[$0].phase == .open && holds
-            },
+            // Who sends a value is judged by its pace: `givePlaces`.
+            where: { $0 != slot && isSending($0, pinned: memory == .pins) },
             by: { stalledSince($0, longerThan: ServerLimits.wantedStallNanosecondsMax) })
         guard let victim else { return false }
         close(victim, .closedStalledForOthers)
@@ -409,11 +414,10 @@ extension Worker where Network: ~Copyable {
         }
         if pinsWantedSince == 0 { pinsWantedSince = max(now.nanoseconds, 1) }
         guard elapsed(since: pinsWantedSince) > ServerLimits.pinNanosecondsMax else { return }
-        let table = connections
         let wanted = max(queues[.pins].members.count + queues[.frames].members.count, 1)
         for _ in 0..<min(wanted, ServerLimits.relievedPerAlarmMax) {
             let victim = watched.eldest(
-                where: { table[$0].phase == .open && table[$0].pin != nil },
+                where: { isSending($0, pinned: true) },
                 by: { quietSince($0, longerThan: ServerLimits.wantedStallNanosecondsMax) })
             guard let victim else { break }
             close(victim, .closedStalledForOthers)

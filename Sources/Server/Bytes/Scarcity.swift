@@ -92,11 +92,11 @@ extension Worker where Network: ~Copyable {
     /// Closes those who hold the places of values that would take too long to come, until there is
     /// room for all who wait for one.
     mutating func givePlaces() {
-        guard stagingCount > 0, let first = intake.firstPlaceless else { return }
+        guard transfers.incoming.takenCount > 0, let first = intake.firstPlaceless else { return }
         let table = connections
         var wanted = 0
         for slot in intake.line where table[slot].wait == .frames {
-            wanted += Int(table[slot].stagedRequest.valueBytes)
+            wanted += Int(table[slot].wantedBytes)
         }
         let waited = elapsed(since: table[first].waitingSince)
         let isLong = waited > ServerLimits.placeNanosecondsMax
@@ -104,7 +104,7 @@ extension Worker where Network: ~Copyable {
         while wanted > 0, closed < ServerLimits.givingWayPerTurnMax,
             let victim = slowestStaging(isLong ? 0 : ServerLimits.patienceNanoseconds)
         {
-            wanted -= table[victim].staging?.valueBytes ?? wanted
+            wanted -= table[victim].arrival.valueBytes
             close(victim, .closedStalledForOthers)
             closed += 1
             if isLong { break }

@@ -16,6 +16,7 @@ extension Worker where Network: ~Copyable {
         guard table[slot].phase == .open else { return }
         counters.add(reason)
         noteClosing(slot, reason)
+        endListing(slot)
         table[slot].phase = .closing
         table[slot].wait = .nothing
         intake.forget(slot)
@@ -89,9 +90,12 @@ extension Worker where Network: ~Copyable {
     }
 
     private mutating func freeStaging(_ slot: Int) {
-        guard let staging = connections[slot].staging else { return }
-        door.abandon(staging)
-        endStaging(slot)
+        guard connections[slot].incoming != nobody else { return }
+        if let staging = transfers.incoming[connections[slot].incoming].staging {
+            door.abandon(staging)
+            endStaging(slot)
+        }
+        giveIncoming(slot)
     }
 
     // MARK: The clock
@@ -133,9 +137,8 @@ extension Worker where Network: ~Copyable {
             endWait(slot)
         }
         let isStaging =
-            table[slot].wait == .nothing
-            && Int(table[slot].stagedRequest.valueBytes) > ServerLimits.blockBytes
-            && (table[slot].stagingPhase == .filling || table[slot].stagingPhase == .lineEnd)
+            table[slot].wait == .nothing && table[slot].arrival.isOwed
+            && table[slot].arrival.valueBytes > ServerLimits.blockBytes
         if isStaging, elapsed(since: table[slot].lastActive) > ServerLimits.stallNanosecondsMax {
             close(slot, .closedStalledInput)
         } else if table[slot].isBehind, table[slot].pace.isRunning {

@@ -1,7 +1,7 @@
 // Connection: one client's state, as a plain value in the worker's table.
 //
 // A connection is a small machine: what it owes the kernel (`outstanding`), what it has received
-// and not yet parsed (`input`), what it answered and could not send (`unsent`, `largeSource`), what
+// and not yet parsed (`input`), what it answered and could not send (`unsent`, `outgoing`), what
 // it answered but must not send yet (`firstPart`), and what it waits for (`wait`). Methods here
 // decide; the worker's files perform: Worker+Completions (completions), Worker+Serve (requests),
 // Output (replies), Deferral (replies in waiting), LargeValues, Closing.
@@ -41,26 +41,6 @@ enum Wait: UInt8, BitwiseCopyable {
         case .nothing, .reads, .parts, .blocks, .penalty, .events: false
         }
     }
-}
-
-/// Where a large value is sent from.
-enum LargeSource: UInt8, BitwiseCopyable {
-    case none
-    /// Pinned memory.
-    case pin
-    /// The memory that a large record was read into.
-    case place
-}
-
-/// How far a large value on its way in has come.
-enum StagingPhase: UInt8, BitwiseCopyable {
-    case none
-    /// Its bytes are still arriving.
-    case filling
-    /// Complete but for its line end.
-    case lineEnd
-    /// Complete; the store has yet to take it.
-    case storing
 }
 
 /// Which life a connection's slot is in.
@@ -115,10 +95,8 @@ struct Connection: BitwiseCopyable {
     var readsWanted: UInt8 = 0
     /// Whether the input that is there ends inside a request.
     var isPartial = false
-    /// The last value was sent from elsewhere: its line end comes first.
-    var owesLineEnd = false
-    /// And END behind it.
-    var owesEnd = false
+    /// What comes first, because the last value was sent from elsewhere.
+    var tail = Tail.nothing
     /// The next vacant slot, if this one is vacant.
     var nextVacant = nobody
     /// Operations whose completion the kernel owes.
@@ -152,15 +130,8 @@ struct Connection: BitwiseCopyable {
     var pace = Pace()
     var unsent = Chain()
     var unsentBytes = 0
-    var largeSource = LargeSource.none
-    var largeIndex = 0
-    var largeBytes = 0
-    /// Where the value begins in the store's memory (`readPlace` only).
-    var largeOffset = 0
-    var pin: Pin?
-    var readPlace: Staging?
-    /// The commit that a large value waits for; 0 if it may be sent.
-    var largeBarrier: UInt64 = 0
+    /// The large value on its way out (`Transfers.outgoing`).
+    var outgoing = nobody
 
     // Replies that must not leave yet.
     var firstPart = nobody
@@ -179,15 +150,16 @@ struct Connection: BitwiseCopyable {
 
     var signIn = SignInTries()
 
-    /// The list that it is being answered with.
-    var listing = Listing()
+    /// The list that it is being answered with, and how far that has come (`Transfers.listings`).
+    var listing = Listing.Kind.none
+    var listingEntry = nobody
 
     // A large value on its way in.
-    var stagingPhase = StagingPhase.none
-    var staging: Staging?
-    var stagedBytes = 0
-    var stagedRequest = Request(verb: .set)
-    var stagedMeta = StagedMeta()
+    var arrival = Arrival()
+    /// What else is known of it (`Transfers.incoming`).
+    var incoming = nobody
+    /// Bytes of the value that waits for a place.
+    var wantedBytes: UInt32 = 0
 
     // Times, in nanoseconds of the monotonic clock.
     var lastActive: UInt64
@@ -209,23 +181,23 @@ struct Connection: BitwiseCopyable {
 
     /// Whether replies are on their way that must leave before any other.
     @inline(__always)
-    var isBehind: Bool { unsentBytes > 0 || largeSource != .none }
+    var isBehind: Bool { unsentBytes > 0 || outgoing != nobody }
 
     /// Whether requests may be parsed and executed now.
     @inline(__always)
     var mayServe: Bool {
         phase == .open && wait == .nothing && !isBehind && !isLeaving && swallow == 0
-            && stagingPhase == .none && !listing.isActive
+            && !arrival.isActive && !listing.isActive
     }
 
     /// Whether a visit would get anything done.
     @inline(__always)
     var deservesVisit: Bool {
         guard phase == .open, !isBehind else { return false }
-        if owesLineEnd { return true }
+        if tail.isOwed { return true }
         if wait != .nothing { return false }
         if listing.isActive { return true }
-        switch stagingPhase {
+        switch arrival.phase {
         case .filling: return inputBytes > 0
         case .lineEnd: return inputBytes >= 2
         case .storing: return true
@@ -236,16 +208,16 @@ struct Connection: BitwiseCopyable {
     /// Whether nothing of what was asked is unanswered or unsent.
     @inline(__always)
     var isSettled: Bool {
-        !isBehind && !owesLineEnd && !listing.isActive && firstPart == nobody && wait == .nothing
+        !isBehind && !tail.isOwed && !listing.isActive && firstPart == nobody && wait == .nothing
     }
 
     /// Whether its peer has sent a part of a request, and owes the rest.
     var isInRequest: Bool {
-        stagingPhase == .filling || stagingPhase == .lineEnd || isPartial && inputBytes > 0
+        arrival.isOwed || isPartial && inputBytes > 0
     }
 
     /// Whether it waits for a command, so that it may be idle.
-    var isAwaitingCommand: Bool { isSettled && stagingPhase == .none && swallow == 0 }
+    var isAwaitingCommand: Bool { isSettled && !arrival.isActive && swallow == 0 }
 
     @inline(__always) var isLeaving: Bool { leaving != .no }
 
@@ -262,11 +234,11 @@ struct Connection: BitwiseCopyable {
     /// A receive that is armed may still bring something.
     @inline(__always)
     var shouldClose: Bool {
-        if listing.kind == .events { return phase == .open && hasEnded && !isArmed }
+        if listing == .events { return phase == .open && hasEnded && !isArmed }
         guard phase == .open, isSettled, replyBytes == 0 else { return false }
         if isLeaving { return true }
         guard hasEnded, !isArmed else { return false }
-        switch stagingPhase {
+        switch arrival.phase {
         case .none: return inputBytes == 0 || isPartial || swallow > 0
         case .filling: return !isFilling && inputBytes == 0
         case .lineEnd: return !isFilling && inputBytes < 2
@@ -274,20 +246,12 @@ struct Connection: BitwiseCopyable {
         }
     }
 
-    /// A value on its way in is complete; a binary one has no line end.
-    mutating func endFilling() { stagingPhase = stagedRequest.isBinary ? .storing : .lineEnd }
-
-    /// Bytes that a value on its way in lacks.
-    var missingBytes: Int { (staging?.valueBytes ?? 0) - stagedBytes }
-
     /// Since when its peer has not sent what we wait for; nil while we wait for something else,
     /// which is not the peer's fault: a starved one has no buffer to receive into. (Whether it
     /// takes what it is sent: `Pace`.)
     func silentSince(isStarved: Bool) -> UInt64? {
         guard !isBehind else { return nil }
-        let isIncomplete =
-            stagingPhase == .filling || stagingPhase == .lineEnd || isPartial && inputBytes > 0
-        guard wait == .nothing, firstPart == nobody, isIncomplete, !isStarved else { return nil }
+        guard wait == .nothing, firstPart == nobody, isInRequest, !isStarved else { return nil }
         guard isArmed || isFilling else { return nil }
         return max(lastActive, armedSince)
     }
@@ -295,14 +259,12 @@ struct Connection: BitwiseCopyable {
     /// Whether blocks are occupied by the beginning of a request whose rest the peer owes.
     var holdsBeginning: Bool {
         phase == .open && isPartial && inputBytes > 0 && wait == .nothing && swallow == 0
-            && stagingPhase == .none && !isBehind
+            && !arrival.isActive && !isBehind
     }
 
     /// Whether it holds the place of a value that its peer owes, and has for a while.
     func isStagingJudged(at now: UInt64) -> Bool {
-        guard phase == .open, wait == .nothing,
-            stagingPhase == .filling || stagingPhase == .lineEnd
-        else { return false }
+        guard phase == .open, wait == .nothing, arrival.isOwed else { return false }
         return now > requestSince &+ ServerLimits.judgedNanosecondsMin
     }
 
@@ -310,11 +272,11 @@ struct Connection: BitwiseCopyable {
     /// its progress, seen from those who wait for the memory that it holds.
     func requestDue(at now: UInt64) -> UInt64 {
         let age = Double(now > requestSince ? now - requestSince : 0)
-        let held =
-            staging?.valueBytes
-            ?? (inputBytes <= ServerLimits.shortInputBytesMax
-                ? ServerLimits.smallBlockBytes : ServerLimits.blockBytes)
-        let arrived = staging == nil ? inputBytes : stagedBytes
+        let beginning =
+            inputBytes <= ServerLimits.shortInputBytesMax
+            ? ServerLimits.smallBlockBytes : ServerLimits.blockBytes
+        let held = arrival.isActive ? arrival.valueBytes : beginning
+        let arrived = arrival.isActive ? arrival.arrivedBytes : inputBytes
         let due = age * max(Double(held) / Double(max(arrived, 1)), 1)
         return due < 1e18 ? UInt64(due) : 1_000_000_000_000_000_000
     }
@@ -332,8 +294,8 @@ struct Connection: BitwiseCopyable {
     var shouldReceive: Bool {
         guard phase == .open, !hasEnded, !isLeaving else { return false }
         // The end of a value that is on its way anyway is not cancelled for a receive of its own.
-        if stagingPhase == .filling {
-            return isArmed && missingBytes <= ServerLimits.inputBytesHigh
+        if arrival.phase == .filling {
+            return isArmed && arrival.missingBytes <= ServerLimits.inputBytesHigh
         }
         if isBehind { return inputBytes == 0 }
         // What waits for a disk or for memory has not to be cancelled and armed again each time.

@@ -52,7 +52,7 @@ extension Worker where Network: ~Copyable {
         let connection = connections
         if connection[slot].phase == .open {
             guard connection[slot].wait == .nothing, connection[slot].firstPart == nobody,
-                !connection[slot].isBehind, connection[slot].stagingPhase == .none
+                !connection[slot].isBehind, !connection[slot].arrival.isActive
             else { return }
         }
         watched.remove(slot)

@@ -6,10 +6,14 @@ internal import Store
 
 /// Bytes, as the tables are laid out.
 public enum ServerLayout {
-    /// A connection's state, its places in the lists, and room for a key that spans two buffers.
+    /// A connection's state, and its places in the lists.
     public static let connectionBytes = MemoryLayout<Connection>.stride
     public static let connectionListBytes = ServerLimits.connectionLists * ConnectionList.linkBytes
-    public static let connectionKeyBytes = ServerLimits.keyBytes
+    /// What it borrows while a large value comes, with room for its key; while one leaves; and
+    /// while it is answered with a list.
+    public static let incomingBytes = EntryPool<Incoming>.entryBytes + ServerLimits.keyBytes
+    public static let outgoingBytes = EntryPool<Outgoing>.entryBytes
+    public static let listingBytes = EntryPool<Listing>.entryBytes
     /// What `stats conns` shows of it.
     public static let rollBytes = 8
     /// What is known of a block of its input that lies in the cache's memory.

@@ -68,7 +68,8 @@ public struct ServerMemory: BitwiseCopyable, Sendable, Equatable {
         Table<Connection>.byteCount(of: slots)
             + ServerLimits.connectionLists * ConnectionList.byteCount(slots: slots)
             + ConnectionRoll.byteCount(slots: slots)
-            + slots * (ServerLimits.keyBytes + ServerLayout.lodgingBytes)
+            + slots * ServerLayout.lodgingBytes
+            + Transfers.byteCount(connectionsMax: slots)
             + slots * ServerLimits.partsPerConnection
             * (MemoryLayout<Part>.stride + ServerLimits.partInlineBytes)
     }

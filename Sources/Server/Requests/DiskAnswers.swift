@@ -15,17 +15,23 @@ extension Worker where Network: ~Copyable {
         var writer = replyWriter(space)
         writeRead(number, to: &writer)
         if let record = reads[number].record, record.valueBytes > Door.copyBytesMax {
-            connections[slot].largeSource = .place
-            connections[slot].largeOffset = record.valueOffset
-            connections[slot].largeBytes = record.valueBytes
-            connections[slot].largeIndex = 0
-            connections[slot].owesEnd = reads[number].endsKeys
-            connections[slot].readPlace = reads[number].readPlace
-            reads[number].readPlace = nil
+            sendPlaced(slot, number, record)
         }
         if writer.count > 0 { keepReply(slot, count: writer.count, space) }
         freeRead(number)
         return true
+    }
+
+    /// The value itself follows, from where it was read to.
+    private mutating func sendPlaced(_ slot: Int, _ number: Int, _ record: DiskRecord) {
+        guard let place = reads[number].readPlace else {
+            preconditionFailure("a record that fits the slot is copied")
+        }
+        reads[number].readPlace = nil
+        var value = Outgoing(
+            .place(place, offset: record.valueOffset), valueBytes: record.valueBytes)
+        value.endsKeys = reads[number].endsKeys
+        beginOutgoing(slot, value)
     }
 
     /// Writes what a decided read came to; of a large value its line only.

@@ -312,7 +312,7 @@ extension Worker where Network: ~Copyable {
             let result = touchKey(index, compare: found.cas)
             if case .done(.touched) = result {
                 sendLarge(index, found, pin, space)
-                if door.isAcknowledging { connections[slot].largeBarrier = door.barrier() }
+                if door.isAcknowledging { holdLarge(slot) }
                 countTouchedGet(isHit: true)
                 return true
             }

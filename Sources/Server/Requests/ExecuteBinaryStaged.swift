@@ -10,15 +10,12 @@ extension Worker where Network: ~Copyable {
     mutating func beginBinaryStaging(
         _ slot: Int, _ request: Request, _ place: Location, _ consumed: Int
     ) {
-        let start = slot * ServerLimits.keyBytes
-        let count = Int(request.key.count)
-        keys.copy(
-            from: place.region, at: place.offset + Int(request.key.offset), to: start,
-            count: count)
+        var key = place
+        key.offset += Int(request.key.offset)
         let set = binarySet(request)
         var staging: Staging?
         if mayTake(slot, .frames) || isRefusedMemory(slot) {
-            staging = keys.withBytes(start, count) { key in
+            staging = key.region.withBytes(key.offset, Int(request.key.count)) { key in
                 door.openStaging(
                     set, key: key, hash: door.hash(key), valueBytes: Int(request.valueBytes))
             }
@@ -27,18 +24,14 @@ extension Worker where Network: ~Copyable {
             waitForPlace(slot, request, consumed)
             return
         }
-        var kept = request
-        kept.key = Slice(offset: 0, count: request.key.count)
-        // A refusal asks for it, too.
-        connections[slot].stagedMeta = StagedMeta(set: set)
         guard let staging else {
             guard let space = takeSpace(for: slot) else { return }
-            takeMetaLine(slot, kept, consumed)
+            takeLine(slot, request, StagedMeta(set: set), key: key, consumed)
             counters.add(.waitsExpired)
             refuseStaging(slot, space)
             return
         }
-        takeMetaLine(slot, kept, consumed)
+        takeLine(slot, request, StagedMeta(set: set), key: key, consumed)
         beginFilling(slot, staging)
     }
 
@@ -46,12 +39,13 @@ extension Worker where Network: ~Copyable {
     mutating func storeBinaryStaged(
         _ slot: Int, _ staging: Staging, _ space: consuming ReplySpace
     ) {
-        let set = connections[slot].stagedMeta.set
-        let request = connections[slot].stagedRequest
+        let id = connections[slot].incoming
+        let (request, set) = (transfers.incoming[id].request, transfers.incoming[id].meta.set)
         switch storeStagedMeta(slot, staging) {
         case .waits: return
         case .refused: answerBinaryOutOfMemory(slot, request.head, space)
         case .done(let changed): answerBinaryStore(slot, request, set, changed, space)
         }
+        giveIncoming(slot)
     }
 }

@@ -368,7 +368,7 @@ extension Worker where Network: ~Copyable {
         place.offset += Int(key.offset)
         var found = MetaKey(place: place, count: Int(key.count), hash: batch[index].hash)
         if batch[index].fault.isKeyEncoded {
-            guard let decoded = decodedKey(slot, place, found.count) else { return true }
+            guard let decoded = decodedKey(place, found.count) else { return true }
             found = decoded
         }
         let outcome = found.place.region.withBytes(found.place.offset, found.count) {

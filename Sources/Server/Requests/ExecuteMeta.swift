@@ -97,20 +97,18 @@ extension Worker where Network: ~Copyable {
         guard flags.has("b") else {
             return MetaKey(place: place, count: Int(key.count), hash: batch[index].hash)
         }
-        return decodedKey(Int(batch[index].slot), place, Int(key.count))
+        return decodedKey(place, Int(key.count))
     }
 
-    /// Decodes a key to the connection's room for one.
-    mutating func decodedKey(_ slot: Int, _ place: Location, _ count: Int) -> MetaKey? {
-        let start = slot * ServerLimits.keyBytes
-        let keys = keys
+    /// Decodes a key; where it lies then is good until the next is decoded.
+    mutating func decodedKey(_ place: Location, _ count: Int) -> MetaKey? {
+        let target = transfers.decodedPlace
         let decoded = place.region.withBytes(place.offset, count) {
-            Base64.decode($0, to: keys, at: start)
+            Base64.decode($0, to: target.region, at: target.offset)
         }
         guard let decoded else { return nil }
-        let hash = keys.withBytes(start, decoded) { door.hash($0) }
-        return MetaKey(
-            place: Location(region: keys, offset: start), count: decoded, hash: hash)
+        let hash = target.region.withBytes(target.offset, decoded) { door.hash($0) }
+        return MetaKey(place: target, count: decoded, hash: hash)
     }
 
     private mutating func answerMetaFault(
@@ -254,9 +252,7 @@ extension Worker where Network: ~Copyable {
             door.release(second)
             connections[slot].differing = Differing()
             sendMetaLarge(index, flags, key, second, facts, pin, space)
-            if facts.isChanged, door.isAcknowledging {
-                connections[slot].largeBarrier = door.barrier()
-            }
+            if facts.isChanged, door.isAcknowledging { holdLarge(slot) }
             return true
         case .found(let second, let facts):
             // Another value came between; it is not pinned, and this one is nobody's any more.

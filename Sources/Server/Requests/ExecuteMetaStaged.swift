@@ -26,7 +26,7 @@ extension Worker where Network: ~Copyable {
         let flags = words.region.withBytes(words.offset, Int(request.argument.count)) {
             MetaFlags($0)
         }
-        guard let key = keepMetaKey(slot, request, flags, place) else {
+        guard let key = plainMetaKey(request, flags, place) else {
             return refuseMetaLine(slot, request, metaFault(.metaSet, flags) ?? .metaKey, consumed)
         }
         if let kind = metaFault(.metaSet, flags) {
@@ -46,46 +46,42 @@ extension Worker where Network: ~Copyable {
         }
         var kept = request
         kept.key = key.slice
+        let meta = StagedMeta(
+            set: set, order: flags.order,
+            opaqueBytes: UInt8(truncatingIfNeeded: flags.opaque.count),
+            isEncoded: flags.has("b"), isQuiet: flags.has("q"))
         guard let staging else {
             guard let space = takeSpace(for: slot) else { return }
-            takeMetaLine(slot, kept, consumed)
+            takeLine(slot, kept, meta, key: key.place, consumed)
             counters.add(.waitsExpired)
             refuseStaging(slot, space)
             return
         }
-        keys.copy(
-            from: words.region, at: words.offset + Int(flags.opaque.offset),
-            to: slot * ServerLimits.keyBytes + ServerLimits.opaqueOffset,
+        takeLine(slot, kept, meta, key: key.place, consumed)
+        let opaque = opaquePlace(connections[slot].incoming)
+        opaque.region.copy(
+            from: words.region, at: words.offset + Int(flags.opaque.offset), to: opaque.offset,
             count: Int(flags.opaque.count))
-        connections[slot].stagedMeta = StagedMeta(
-            set: set, order: flags.order,
-            opaqueBytes: UInt8(truncatingIfNeeded: flags.opaque.count),
-            isEncoded: flags.has("b"), isQuiet: flags.has("q"))
-        takeMetaLine(slot, kept, consumed)
         beginFilling(slot, staging)
     }
 
-    /// The key in the connection's room for one, decoded.
-    private mutating func keepMetaKey(
-        _ slot: Int, _ request: Request, _ flags: MetaFlags, _ place: Location
+    /// Where the opaque token of an incoming value lies: behind its key.
+    private func opaquePlace(_ id: UInt32) -> Location {
+        var place = transfers.keyPlace(id)
+        place.offset += ServerLimits.opaqueOffset
+        return place
+    }
+
+    /// The key, decoded; nil if it cannot be.
+    private mutating func plainMetaKey(
+        _ request: Request, _ flags: MetaFlags, _ place: Location
     ) -> MetaKey? {
         var source = place
         source.offset += Int(request.key.offset)
         let count = Int(request.key.count)
-        if flags.has("b") { return decodedKey(slot, source, count) }
-        let start = slot * ServerLimits.keyBytes
-        keys.copy(from: source.region, at: source.offset, to: start, count: count)
-        let hash = keys.withBytes(start, count) { door.hash($0) }
-        return MetaKey(place: Location(region: keys, offset: start), count: count, hash: hash)
-    }
-
-    /// The command at the cursor is taken: its line is behind the cursor.
-    mutating func takeMetaLine(_ slot: Int, _ request: Request, _ consumed: Int) {
-        intake.endWaitForPlace(slot)
-        connections[slot].stagedRequest = request
-        connections[slot].position += UInt32(consumed)
-        connections[slot].inputBytes -= consumed
-        connections[slot].waitingSince = 0
+        if flags.has("b") { return decodedKey(source, count) }
+        let hash = source.region.withBytes(source.offset, count) { door.hash($0) }
+        return MetaKey(place: source, count: count, hash: hash)
     }
 
     /// Something is wrong with the line: its value is dropped as it comes.
@@ -94,7 +90,7 @@ extension Worker where Network: ~Copyable {
     ) {
         // Without room for the reply, the command is looked at again.
         guard let space = takeSpace(for: slot) else { return }
-        takeMetaLine(slot, request, consumed)
+        passLine(slot, consumed)
         connections[slot].swallow = UInt64(request.valueBytes) + 2
         var writer = replyWriter(space)
         Reply.fault(kind, to: &writer)
@@ -106,21 +102,21 @@ extension Worker where Network: ~Copyable {
     mutating func storeMetaStaged(
         _ slot: Int, _ staging: Staging, _ space: consuming ReplySpace
     ) {
-        let meta = connections[slot].stagedMeta
-        let key = connections[slot].stagedRequest.key
+        let id = connections[slot].incoming
+        let meta = transfers.incoming[id].meta
+        let key = transfers.incoming[id].request.key
+        let place = transfers.keyPlace(id)
         switch storeStagedMeta(slot, staging) {
         case .waits: return
         case .refused: answerOutOfMemory(slot, isQuiet: false, space)
         case .done(let changed):
-            let place = Location(region: keys, offset: slot * ServerLimits.keyBytes)
-            let opaque = Location(
-                region: keys,
-                offset: slot * ServerLimits.keyBytes + ServerLimits.opaqueOffset)
+            let opaque = opaquePlace(id)
             let echo = MetaEcho(
                 order: meta.order, key: place, keyBytes: Int(key.count), opaque: opaque,
                 opaqueBytes: Int(meta.opaqueBytes), isEncoded: meta.isEncoded,
                 isQuiet: meta.isQuiet)
             answerMetaSet(slot, echo, meta.set, changed, bytes: staging.valueBytes, space)
         }
+        giveIncoming(slot)
     }
 }

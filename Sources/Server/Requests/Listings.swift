@@ -16,22 +16,31 @@ struct Listing: BitwiseCopyable {
         case items, keys, dump
         /// What a watcher is told: it has no end.
         case events
+
+        @inline(__always) var isActive: Bool { self != .none }
     }
 
-    var kind = Kind.none
     /// Of connections; of events, the watcher's number.
     var connection = 0
     var item = ItemCursor()
     /// Items that may still be listed.
     var left = Int.max
-
-    var isActive: Bool { kind != .none }
 }
 
 extension Worker where Network: ~Copyable {
     mutating func beginListing(_ slot: Int, _ kind: Listing.Kind, limit: Int = .max) {
-        connections[slot].listing = Listing(kind: kind, left: limit)
+        precondition(!connections[slot].listing.isActive && kind.isActive)
+        connections[slot].listing = kind
+        connections[slot].listingEntry = transfers.listings.take(Listing(left: limit))
         markReady(slot)
+    }
+
+    /// The list is complete, or its connection gone.
+    mutating func endListing(_ slot: Int) {
+        guard connections[slot].listing.isActive else { return }
+        transfers.listings.give(connections[slot].listingEntry)
+        connections[slot].listing = .none
+        connections[slot].listingEntry = nobody
     }
 
     /// The next stretch.
@@ -40,7 +49,7 @@ extension Worker where Network: ~Copyable {
             beginWait(slot, .parts)
             return
         }
-        if connections[slot].listing.kind == .events, waitsForEvents(slot) { return }
+        if connections[slot].listing == .events, waitsForEvents(slot) { return }
         guard let space = takeSpace(for: slot) else {
             if connections[slot].wait == .nothing { markReady(slot) }
             return
@@ -50,7 +59,7 @@ extension Worker where Network: ~Copyable {
             return
         }
         var writer = replyWriter(space)
-        switch connections[slot].listing.kind {
+        switch connections[slot].listing {
         case .none: break
         case .connections: writeConnections(slot, to: &writer)
         case .items, .keys, .dump: writeItems(slot, to: &writer)
@@ -61,19 +70,21 @@ extension Worker where Network: ~Copyable {
     }
 
     private mutating func writeConnections(_ slot: Int, to writer: inout ByteWriter) {
+        let entry = connections[slot].listingEntry
         let (text, next) = shared.rollText(
-            from: connections[slot].listing.connection, bytesMax: ServerLimits.blockBytes, at: now)
+            from: transfers.listings[entry].connection, bytesMax: ServerLimits.blockBytes, at: now)
         writer.append(text.span)
         if let next {
-            connections[slot].listing.connection = next
+            transfers.listings[entry].connection = next
         } else {
             Reply.end(to: &writer)
-            connections[slot].listing = Listing()
+            endListing(slot)
         }
     }
 
     private mutating func writeItems(_ slot: Int, to writer: inout ByteWriter) {
-        let listing = connections[slot].listing
+        let entry = connections[slot].listingEntry
+        let (kind, listing) = (connections[slot].listing, transfers.listings[entry])
         let memory = door.memory
         var copy = writer
         var left = listing.left
@@ -85,7 +96,7 @@ extension Worker where Network: ~Copyable {
             guard left > 0 else { return true }
             left -= 1
             memory.withBytes(item.keyOffset, item.keyBytes) { key in
-                switch listing.kind {
+                switch kind {
                 case .items: ItemLine.append(item, key, to: &copy)
                 case .dump: ItemLine.appendBrief(item, key, to: &copy)
                 default: ItemLine.append(key, to: &copy)
@@ -95,11 +106,11 @@ extension Worker where Network: ~Copyable {
         }
         writer = copy
         if let next, left > 0 {
-            connections[slot].listing.item = next
-            connections[slot].listing.left = left
+            transfers.listings[entry].item = next
+            transfers.listings[entry].left = left
         } else {
-            if listing.kind == .keys { writer.append("EN\r\n") } else { Reply.end(to: &writer) }
-            connections[slot].listing = Listing()
+            if kind == .keys { writer.append("EN\r\n") } else { Reply.end(to: &writer) }
+            endListing(slot)
         }
     }
 }

@@ -51,10 +51,10 @@ extension Worker where Network: ~Copyable {
 
     /// Stores a value that was received into the store; what is not done is over, unless it waits.
     mutating func storeStagedMeta(_ slot: Int, _ staging: Staging) -> MetaFinished {
-        let set = connections[slot].stagedMeta.set
+        let id = connections[slot].incoming
+        let (request, set) = (transfers.incoming[id].request, transfers.incoming[id].meta.set)
         let changed = door.metaStore(set, staging: staging, except: connections[slot].differing)
-        let place = Location(region: keys, offset: slot * ServerLimits.keyBytes)
-        switch finishChange(slot, place, connections[slot].stagedRequest.key, changed.outcome) {
+        switch finishChange(slot, transfers.keyPlace(id), request.key, changed.outcome) {
         case .waits: return .waits
         case .refused:
             door.abandon(staging)

@@ -35,7 +35,7 @@ extension Worker where Network: ~Copyable {
             return "WATCHER_TOO_MANY log watcher limit reached\r\n"
         }
         beginListing(slot, .events)
-        connections[slot].listing.connection = id
+        transfers.listings[connections[slot].listingEntry].connection = id
         // It is served nothing else; what it sends is dropped.
         connections[slot].swallow = .max
         return "OK\r\n"
@@ -43,16 +43,19 @@ extension Worker where Network: ~Copyable {
 
     /// Whether there is nothing to send; the connection waits then.
     mutating func waitsForEvents(_ slot: Int) -> Bool {
-        guard shared.observers.watchers.isEmpty(connections[slot].listing.connection) else {
-            return false
-        }
+        guard shared.observers.watchers.isEmpty(watcherID(slot)) else { return false }
         beginWait(slot, .events)
         return true
     }
 
+    /// The number of a watcher.
+    private func watcherID(_ slot: Int) -> Int {
+        transfers.listings[connections[slot].listingEntry].connection
+    }
+
     mutating func writeEvents(_ slot: Int, to writer: inout ByteWriter) {
         let bytes = shared.observers.watchers.take(
-            connections[slot].listing.connection, bytesMax: ServerLimits.blockBytes)
+            watcherID(slot), bytesMax: ServerLimits.blockBytes)
         writer.append(bytes.span)
     }
 
@@ -72,9 +75,7 @@ extension Worker where Network: ~Copyable {
     }
 
     mutating func noteClosing(_ slot: Int, _ reason: Counter) {
-        if connections[slot].listing.kind == .events {
-            shared.observers.endWatch(connections[slot].listing.connection)
-        }
+        if connections[slot].listing == .events { shared.observers.endWatch(watcherID(slot)) }
         guard shared.observers.isActive else { return }
         switch reason {
         case .closedByPeer, .closedByRequest: tellConnection(slot, reason: "normal")
@@ -137,7 +138,7 @@ extension Worker where Network: ~Copyable {
         let isEncoded =
             batch[index].isFault ? batch[index].fault.isKeyEncoded : hasEncodedKey(index)
         guard !isEncoded else {
-            return decodedKey(Int(batch[index].slot), place, Int(slice.count))
+            return decodedKey(place, Int(slice.count))
         }
         return MetaKey(place: place, count: Int(slice.count), hash: batch[index].hash)
     }
@@ -244,10 +245,11 @@ extension Worker where Network: ~Copyable {
         }
         sighting.isStaged = false
         guard shared.observers.watchers.kinds.contains(.mutations) else { return }
-        let request = connections[slot].stagedRequest
-        let set = connections[slot].stagedMeta.set
+        guard connections[slot].incoming != nobody else { return }
+        let incoming = transfers.incoming[connections[slot].incoming]
+        let (request, set) = (incoming.request, incoming.meta.set)
         let isMeta = request.isBinary || request.verb == .metaSet
-        let place = Location(region: keys, offset: slot * ServerLimits.keyBytes)
+        let place = transfers.keyPlace(connections[slot].incoming)
         let key = bytes(of: MetaKey(place: place, count: Int(request.key.count), hash: 0))
         let second = isMeta ? set.expiry.second : absolute(request.expiry).second
         tellStore(

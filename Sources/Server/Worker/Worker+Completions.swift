@@ -73,7 +73,7 @@ extension Worker where Network: ~Copyable {
         if wasEmpty {
             connections[slot].cursor = id
             connections[slot].position = 0
-            if connections[slot].stagingPhase == .none {
+            if !connections[slot].arrival.isActive {
                 connections[slot].requestSince = now.nanoseconds
             }
         }

@@ -78,14 +78,14 @@ extension Worker where Network: ~Copyable {
     /// Goes on with what an earlier turn left. False: not to be parsed now.
     private mutating func resume(_ slot: Int) -> Bool {
         if connections[slot].isBehind { return false }
-        if connections[slot].owesLineEnd || connections[slot].firstPart != nobody {
+        if connections[slot].tail.isOwed || connections[slot].firstPart != nobody {
             guard executeOthers(before: slot) else { return false }
             emit(slot)
             // Whatever was written now would come in front of what is on its way, or is owed.
-            if connections[slot].isBehind || connections[slot].owesLineEnd { return false }
+            if connections[slot].isBehind || connections[slot].tail.isOwed { return false }
         }
         if connections[slot].swallow > 0 { dropInput(slot) }
-        if connections[slot].stagingPhase != .none, connections[slot].wait == .nothing {
+        if connections[slot].arrival.isActive, connections[slot].wait == .nothing {
             guard executeOthers(before: slot) else { return false }
             goOnStaging(slot)
         }

@@ -52,7 +52,6 @@ private struct WorkerTables: BitwiseCopyable {
     let partBytes: Region
     let reads: Table<ReadSlot>
     let readBytes: Region
-    let keys: Region
     let output: Region
 
     init(connectionsMax: Int) throws(MemoryError) {
@@ -63,7 +62,6 @@ private struct WorkerTables: BitwiseCopyable {
         partBytes = try Region.map(byteCount: partCount * ServerLimits.partInlineBytes)
         reads = try Table(count: ServerLimits.readSlots)
         readBytes = try Region.map(byteCount: ServerLimits.readSlots * ReadSlot.memoryBytes)
-        keys = try Region.map(byteCount: connectionsMax * ServerLimits.keyBytes)
         output = try Region.map(byteCount: ServerLimits.outputBytes)
     }
 }
@@ -83,6 +81,8 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
     // Memory.
     private let tables: WorkerTables
     var blocks: Blocks
+    /// Values and lists on their way.
+    var transfers: Transfers
 
     // Lists of connections, each in the order in which they came.
     /// To be visited next.
@@ -140,9 +140,6 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
     var blocksSpared = 0
     /// The turn in which nobody was found who stands in the way.
     var searchedTurn = UInt64.max
-    /// Large values on their way in, and pinned ones on their way out.
-    var stagingCount = 0
-    var pinCount = 0
     /// Somebody here waits for staging memory, or for a pin.
     var wantsStaging = false
     var wantsPins = false
@@ -167,6 +164,7 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
         let (ready, touched) = try (ConnectionList(slots: slots), ConnectionList(slots: slots))
         let (watched, intake) = try (ConnectionList(slots: slots), Intake(slots: slots))
         let queues = try WaitQueues(slots: slots)
+        let transfers = try Transfers(connectionsMax: slots)
         let blocks = try Blocks(
             received: ring.buffers, receivedCount: configuration.receiveBuffers,
             poolCount: configuration.poolBlocks,
@@ -176,6 +174,7 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
         let latency = try TurnLatency(
             shared.latency(worker: number), shared.counters(worker: number))
         self.tables = tables
+        self.transfers = transfers
         self.latency = latency
         freePartCount = tables.parts.count
         self.blocks = blocks
@@ -207,7 +206,6 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
     @inline(__always) var partBytes: Region { tables.partBytes }
     @inline(__always) var reads: Table<ReadSlot> { tables.reads }
     @inline(__always) var readBytes: Region { tables.readBytes }
-    @inline(__always) var keys: Region { tables.keys }
     @inline(__always) var output: Region { tables.output }
 
     /// Turns until the worker was ordered to stop and has nothing left to answer.
@@ -250,12 +248,14 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
         intake.check { table[$0].phase == .open }
         blocks.check()
         queues.check(connections, watched)
+        transfers.check()
+        for slot in 0..<slotsUsed { transfers.check(connections[slot]) }
         if openCount == 0 { checkNothingIsHeld() }
     }
 
     /// Traps unless everything came back from connections that are gone.
     private mutating func checkNothingIsHeld() {
-        precondition(blocks.isUnused && stagingCount == 0 && pinCount == 0)
+        precondition(blocks.isUnused && transfers.isUnused)
         precondition(freePartCount == parts.count && queues.isEmpty)
         for number in 0..<readsUsed {
             precondition(reads[number].state == .vacant || reads[number].isOrphan)
