@@ -62,11 +62,11 @@ FAULTS = [
          "            retryAt = now + Self.retryNanoseconds\n",
          "            retryAt = now + Self.retryNanoseconds\n"
          "            if ON { note(held: wanted(above: log.highestOrder())) }\n"),
-    ]),
+    ], "OrdersTests/changesAreRefused"),
     ("orders_over_newest", "the newer block of the orders file is overwritten first", [
         (STORE + "Disk/OrdersFile.swift", "        let older = 1 - newest\n",
          "        let older = ON ? newest : 1 - newest\n"),
-    ]),
+    ], "OrdersTests/aTornBlock"),
     ("orders_without_clock", "the time of the start has no part in the first order", [
         (STORE + "Recovery/Committer+Start.swift",
          "        return floor > reserved ? floor :",
