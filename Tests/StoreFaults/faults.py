@@ -62,11 +62,7 @@ FAULTS = [
          "            retryAt = now + Self.retryNanoseconds\n",
          "            retryAt = now + Self.retryNanoseconds\n"
          "            if ON { note(held: wanted(above: log.highestOrder())) }\n"),
-    ]),
-    ("orders_over_newest", "the newer block of the orders file is overwritten first", [
-        (STORE + "Disk/OrdersFile.swift", "        let older = 1 - newest\n",
-         "        let older = ON ? newest : 1 - newest\n"),
-    ]),
+    ], "OrdersTests/changesAreRefused"),
     ("orders_without_clock", "the time of the start has no part in the first order", [
         (STORE + "Recovery/Committer+Start.swift",
          "        return floor > reserved ? floor :",
@@ -126,7 +122,7 @@ FAULTS = [
         (STORE + "Commit/Committer+Budget.swift",
          "        adoptRecovered()\n        let isRecovering",
          "        if !ON { adoptRecovered() }\n        let isRecovering"),
-    ], "SituationTests/recoveryEnds"),
+    ]),
     ("stop_forgets", "a recovery that is cut short counts as ended", [
         (STORE + "Recovery/Recovery.swift",
          "                store.events.info(.recoveryCutShort,",

@@ -198,9 +198,13 @@ struct TruthModel {
         if due.isEmpty, !flush.base.contains(0) { fail("a delayed flush_all was lost") }
         if !due.isEmpty {
             let isCertain = due.count == flush.base.count
+            // Durable with the first commit: if that fails, and the clock is set back, it is to
+            // come once more.
             for key in keys.indices where keys[key].base != [nil] {
-                keys[key].base = isCertain ? [nil] : Register.join([keys[key].base, [nil]])
+                let base = keys[key].base
+                keys[key].change(isCertain ? [nil] : Register.join([base, [nil]]), commit: 1)
             }
+            return flush.change([0], commit: 1)
         }
         flush.base = [0]
     }

@@ -107,6 +107,32 @@ import Testing
         die(store, home)
     }
 
+    /// A start cannot read the file, and what an earlier run gave out is nowhere else.
+    @Test(arguments: [false, true]) func whatCannotBeReadIsLeftFarBehind(
+        isDamaged: Bool
+    ) throws {
+        let home = try used(7)
+        home.plan = full()
+        let store = try store(home)
+        #expect(store.set("k", [1], isQuiet: true))
+        let before = try #require(store.cas("k"))
+        die(store, home)
+        home.plan = FaultPlan()
+        if isDamaged {
+            home.blocks = home.blocks?.map { $0.map { $0 ^ 1 } }
+        } else {
+            home.plan.blockFails = 1000
+        }
+        let next = try self.store(home, secondsBack: 1000)
+        var steps = 0
+        while !next.set("k", [1], isQuiet: true), steps < 20_000 {
+            next.step()
+            steps += 1
+        }
+        #expect(try #require(next.cas("k")) >> 16 > before >> 16)
+        die(next, home)
+    }
+
     /// The file cannot be written, and commits can.
     @Test func aCommitReservesOrdersToo() throws {
         let home = try used(3)

@@ -8,8 +8,8 @@ import Primitives
 import Store
 import Testing
 
-/// Lets no file grow or change but in its first two pages, where the orders file has its blocks (and
-/// LMDB what it writes last in a commit); or lets all.
+/// Lets no file grow or change but in its first two pages, where the orders file has its blocks
+/// (and LMDB what it writes last in a commit); or lets all.
 private func setDisk(dead: Bool) {
     signal(SIGXFSZ, SIG_IGN)
     var limit = rlimit()

@@ -5,6 +5,7 @@
 
 internal import LMDB
 internal import Primitives
+internal import SegmentLog
 internal import Synchronization
 
 /// What the metadata database holds.
@@ -58,8 +59,15 @@ final class Disk: Sendable {
     static var memoryBytes: Int { StoreLayout.committerBytes }
 
     var secret: (UInt64, UInt64, UInt64, UInt64) { meta.secret }
-    /// Orders up to this one may have been given out by earlier runs.
+    /// Orders up to this one are reserved, as far as is known.
     var reservedOrders: UInt64 { max(meta.orders, ordersFound.orders) }
+    /// Orders up to this one may have been given out by earlier runs. Where the orders file cannot
+    /// be read, this is far above what the metadata says: commits may have failed for long.
+    var ordersGivenOut: UInt64 {
+        let isFar = ordersFound.isUnreadable && reservedOrders < Record.orderMax / 2
+        return reservedOrders + (isFar ? Self.ordersUnknown : 0)
+    }
+    private static let ordersUnknown: UInt64 = 1 << 38
     var frameBytes: Int? { meta.frameBytes == 0 ? nil : Int(meta.frameBytes) }
 
     /// - Parameter home: nil: the configuration's directory.

@@ -19,16 +19,28 @@ struct OrdersFile {
     private var newest = blockCount - 1
     /// Whether the file is there and has its place.
     private(set) var isOpen = false
+    /// It is there, and what it holds cannot be known: no block can be read, or is sound.
+    private(set) var isUnreadable = false
 
     /// Opens the file, or makes it, and reads what it holds. A block that is damaged or cannot be
     /// read counts for nothing: the other has the same reservation, or one that was used up.
     mutating func open(_ home: any StoreHome) throws(LMDBError) {
         guard !isOpen else { return }
-        try home.openBlocks(Self.blockCount)
+        do throws(LMDBError) {
+            try home.openBlocks(Self.blockCount)
+        } catch {
+            // Where there is no room to make it, there is none.
+            isUnreadable = error != .noSpace
+            throw error
+        }
         isOpen = true
+        isUnreadable = true
         for number in 0..<Self.blockCount {
-            guard let bytes = try? home.read(block: number), let found = Self.decode(bytes)
-            else { continue }
+            guard let bytes = try? home.read(block: number) else { continue }
+            // Not written yet.
+            if bytes.allSatisfy({ $0 == 0 }) { isUnreadable = false }
+            guard let found = Self.decode(bytes) else { continue }
+            isUnreadable = false
             orders = max(orders, found.orders)
             if found.sequence > sequence {
                 sequence = found.sequence

@@ -24,7 +24,7 @@ extension Committer {
         log.orderLimit.storeRelease(reservation.limit)
         log.raiseOrders(
             above: Self.firstOrder(
-                above: disk.reservedOrders, at: now.unixNanoseconds, ahead: reservation.ahead))
+                above: disk.ordersGivenOut, at: now.unixNanoseconds, ahead: reservation.ahead))
         reserveOrders()
         log.flushMark.storeRelease(disk.meta.flushMark)
         written.begin(disk.meta)
