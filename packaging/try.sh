@@ -51,8 +51,8 @@ ask() {
 	[ "$found" = "$2" ] || { say "got: $found" && exit 1; }
 }
 
-cp "$package" "$root/root/first.deb"
-chroot "$root" dpkg -i /root/first.deb
+cp "$package" "$root/first.deb"
+chroot "$root" dpkg -i /first.deb
 mkdir -p "$root/var/lib/brim"
 start
 ask 'set a 0 0 5\r\nhello\r\n' STORED
@@ -62,8 +62,8 @@ say "installed, started, talked to"
 echo "# The operator's own line." >>"$root/etc/brim/brim.yaml"
 dpkg-deb -R "$package" "$work/next"
 sed -i 's/^Version: .*/&+next/' "$work/next/DEBIAN/control"
-dpkg-deb --root-owner-group -Zgzip -b "$work/next" "$root/root/next.deb" >/dev/null
-chroot "$root" dpkg -i --force-confold /root/next.deb
+dpkg-deb --root-owner-group -Zgzip -b "$work/next" "$root/next.deb" >/dev/null
+chroot "$root" dpkg -i --force-confold /next.deb
 tail -n 1 "$root/etc/brim/brim.yaml" | grep -q "operator's own"
 start
 ask 'get a\r\n' "$(printf 'VALUE a 0 5\nhello\nEND')"

@@ -1,5 +1,5 @@
-// EvictionTap: tells somebody of items that leave for want of room, while somebody asks: maintenance
-// of those that leave memory without a disk, the committer of those that leave the disk.
+// EvictionTap: tells somebody of items that leave for want of room, while somebody asks: without a
+// disk maintenance, of those that leave memory; the committer of those that leave the disk.
 
 internal import Primitives
 internal import Synchronization

@@ -1,5 +1,5 @@
-// MetaChanges: the changes that ms, md and ma ask for, and the binary protocol's commands like them:
-// the calls of the store, and whether they are done. What they are answered is each dialect's.
+// MetaChanges: the changes that ms, md and ma ask for, and the binary protocol's commands like
+// them: the calls of the store, and whether they are done. The answers are each dialect's own.
 
 internal import Memcache
 internal import Primitives
