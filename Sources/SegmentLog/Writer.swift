@@ -155,8 +155,8 @@ public struct Writer: ~Copyable {
         return noted
     }
 
-    /// Without a lock: asks the core for the record that the hash probably means, in the bucket that
-    /// `Index.prefetch` named. Returns where its slot lies; -1 if there is none.
+    /// Without a lock: asks the core for the record that the hash probably means, in the bucket
+    /// that `Index.prefetch` named. Returns where its slot lies; -1 if there is none.
     @inlinable @inline(__always)
     public mutating func prefetchRecord(_ hash: UInt64, in bucket: Int) -> SlotOffset {
         guard let (place, slot) = log.index.first(in: bucket, log.index.layout.tag(hash)) else {

@@ -19,7 +19,8 @@ static inline void cprim_pause(void) {
 }
 
 /* Whether `count` bytes are the same. Keys are short: the call of memcmp costs as much as this. */
-__attribute__((always_inline)) static inline int cprim_equal(const void *one, const void *other, size_t count) {
+__attribute__((always_inline)) static inline int cprim_equal(
+    const void *one, const void *other, size_t count) {
     const unsigned char *a = (const unsigned char *)one, *b = (const unsigned char *)other;
     uint64_t x[2], y[2];
     if (count >= 16) {
