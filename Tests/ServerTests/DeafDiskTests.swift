@@ -1,8 +1,8 @@
 // DeafDiskTests: hundreds of peers that ask for much of what lies on disk and read none of it; and
 // what honest clients beside them wait for: from disk, from memory, and changes.
 //
-// The store is real, on a disk of the system; what a read brings, and when, is simulated, and so are
-// the peers and the time (World).
+// The store is real, on a disk of the system; what a read brings, and when, is simulated, and so
+// are the peers and the time (World).
 
 import Primitives
 import ServerSimulation

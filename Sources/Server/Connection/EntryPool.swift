@@ -16,7 +16,6 @@ struct EntryPool<Entry: BitwiseCopyable>: BitwiseCopyable {
     private var usedCount = 0
     private(set) var takenCount = 0
 
-    var count: Int { entries.count }
     @inline(__always) var vacantCount: Int { entries.count &- takenCount }
     /// The entries that were ever taken.
     var used: Range<Int> { 0..<usedCount }

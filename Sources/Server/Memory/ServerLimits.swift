@@ -28,8 +28,8 @@ enum ServerLimits {
     static let replyBytesMax = Door.copyBytesMax + 512
     /// The longest value whose reply fits a small block of the pool, however long its key.
     static let smallValueBytesMax = smallBlockBytes - 320
-    /// The longest large value that is copied to its socket while others wait for pins: a quarter of
-    /// the output.
+    /// The longest large value that is copied to its socket while others wait for pins: a quarter
+    /// of the output.
     static let copiedLargeBytesMax = 64 << 10
     /// Unparsed bytes of a connection beyond which it is no longer received from.
     static let inputBytesHigh = 32 << 10
