@@ -2,8 +2,8 @@
 //
 // A connection keeps two small machines: `Arrival`, how far a value on its way in has come, and
 // `Tail`, what is owed behind one that was sent. What else is known of such a value is an entry
-// that the connection borrows from its worker as long as it lasts (`Transfers`). Nothing is received
-// or sent here: that is LargeValues.
+// that the connection borrows from its worker as long as it lasts (`Transfers`). Nothing is
+// received or sent here: that is LargeValues.
 
 internal import Memcache
 internal import Primitives
