@@ -38,6 +38,32 @@ import Uring
         #expect(taken > 3_000_000, "hardly anybody was served")
     }
 
+    /// A system with a large buffer tells late that there is room again; others wait for the pins
+    /// meanwhile.
+    @Test func whoseWindowIsShutForAWhileIsNotClosedForOthers() throws {
+        let world = try World(memoryBytes: 48 << 20, connections: 128)
+        let other = world.connect()
+        for number in 0..<48 {
+            let set = "set k\(number) 0 0 500000\r\n\(value(500_000))\r\n"
+            #expect(try world.ask(set, other) == "STORED\r\n")
+        }
+        let peers = (0..<48).map { _ in world.connect() }
+        for (number, peer) in peers.enumerated() {
+            world.network.setAppetite(120_000, of: peer)
+            world.network.setSocketBuffer(60_000, of: peer)
+            world.network.send("get k\(number)\r\n", from: peer)
+        }
+        try world.settle()
+        #expect(world.shared.total("waitsForPin") ?? 0 > 0, "there was enough")
+        // 20 KB/s, in pieces that come three quarters of a second apart.
+        for _ in 0..<5 {
+            for peer in peers { world.network.setAppetite(16_000, of: peer) }
+            try world.pass(milliseconds: 800)
+        }
+        #expect(world.shared.total("closedStalledForOthers") == 0)
+        #expect(peers.allSatisfy { !world.network.isClosed($0) })
+    }
+
     @Test func whoTakesNothingIsClosedForOthersAlsoIfItsSocketHoldsMuch() throws {
         let world = try World(receiveBuffers: 16, poolBlocks: 32, connections: 128)
         let other = world.connect()

@@ -43,30 +43,21 @@ extension Worker where Network: ~Copyable {
 
     /// Adds a part to the end of a connection's queue; nil if there is none left.
     mutating func addPart(_ slot: Int, _ kind: PartKind) -> Int? {
-        let index: Int
-        if freePart != nobody {
-            index = Int(freePart)
-            freePart = parts[index].next
-        } else {
-            guard partsUsed < parts.count else { return nil }
-            index = partsUsed
-            partsUsed += 1
-        }
-        parts[index] = Part(kind)
+        guard parts.vacantCount > 0 else { return nil }
+        let index = Int(parts.take(Part(kind)))
         if connections[slot].lastPart == nobody {
             connections[slot].firstPart = UInt32(index)
         } else {
             parts[Int(connections[slot].lastPart)].next = UInt32(index)
         }
         connections[slot].lastPart = UInt32(index)
-        freePartCount -= 1
         watch(slot)
         return index
     }
 
     /// Whether the next request finds all the parts it may need.
     @inline(__always)
-    var hasParts: Bool { freePartCount >= ServerLimits.partsPerRequestMax }
+    var hasParts: Bool { parts.vacantCount >= ServerLimits.partsPerRequestMax }
 
     /// Adds bytes to the end of the queue; closes the connection if there is no room.
     mutating func deferText(_ slot: Int, _ source: Location, count: Int) {
@@ -230,9 +221,7 @@ extension Worker where Network: ~Copyable {
         let index = Int(connections[slot].firstPart)
         connections[slot].firstPart = parts[index].next
         if parts[index].next == nobody { connections[slot].lastPart = nobody }
-        parts[index].next = freePart
-        freePart = UInt32(index)
-        freePartCount += 1
+        parts.give(UInt32(index))
     }
 
     /// Forgets all parts of a connection that is closed.

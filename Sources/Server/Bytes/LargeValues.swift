@@ -14,6 +14,8 @@ internal import Uring
 /// What asking for a hold on a large value came to.
 enum Pinned: BitwiseCopyable {
     case pinned(Pin)
+    /// There is no pin, and no need of one: `copyLarge`, which releases what was found.
+    case copied
     /// The connection waits.
     case waits
     /// It has waited too long.
@@ -33,9 +35,12 @@ extension Worker where Network: ~Copyable {
             refuseRoom(Int(batch[index].slot))
             return false
         }
-        switch pinLarge(index, found) {
+        switch pinLarge(index, found, mayCopy: true) {
         case .pinned(let pin):
             sendLarge(index, found, pin, space)
+            return true
+        case .copied:
+            copyLarge(index, found, space)
             return true
         case .waits:
             return false
@@ -49,8 +54,9 @@ extension Worker where Network: ~Copyable {
         found.valueBytes <= Door.copyBytesMax && !found.isChained
     }
 
-    /// Keeps a large value's memory; `found` is released.
-    mutating func pinLarge(_ index: Int, _ found: Found) -> Pinned {
+    /// Keeps a large value's memory; `found` is released, unless it is to be copied, which the
+    /// caller must allow.
+    mutating func pinLarge(_ index: Int, _ found: Found, mayCopy: Bool = false) -> Pinned {
         let slot = Int(batch[index].slot)
         if connections[slot].changeOffset >= 0 { deferChanges(slot) }
         guard connections[slot].firstPart == nobody, connections[slot].phase == .open else {
@@ -59,6 +65,7 @@ extension Worker where Network: ~Copyable {
             return .waits
         }
         let pin = mayTake(slot, .pins) || hasWaitedTooLong(slot) ? door.pin(found) : nil
+        if pin == nil, mayCopy, canCopy(slot, found) { return .copied }
         door.release(found)
         if let pin { return .pinned(pin) }
         guard !hasWaitedTooLong(slot) else {
@@ -72,29 +79,60 @@ extension Worker where Network: ~Copyable {
         return .waits
     }
 
+    /// Whether a large value needs no pin: its socket is sure to take all of it now, so who reads
+    /// is answered, whatever others hold.
+    private mutating func canCopy(_ slot: Int, _ found: Found) -> Bool {
+        let count = found.valueBytes + ServerLimits.replyBytesMax - Door.copyBytesMax
+        return found.valueBytes <= ServerLimits.copiedLargeBytesMax && !found.isChained
+            && connections[slot].replyBytes == 0
+            && outputFilled + count <= ServerLimits.outputBytes && socketRoom(slot) >= count
+    }
+
+    /// Writes a large value as if it were none.
+    mutating func copyLarge(_ index: Int, _ found: Found, _ space: consuming ReplySpace) {
+        let slot = Int(batch[index].slot)
+        var writer = replyWriter(space)
+        writeLargeHead(index, found, to: &writer)
+        writer.append(door.memory, found.valueOffset, found.valueBytes)
+        door.release(found)
+        if !batch[index].request.isBinary {
+            Reply.lineEnd(to: &writer)
+            if batch[index].endsKeys { Reply.end(to: &writer) }
+        }
+        addReply(slot, writer, space)
+    }
+
     /// Writes a pinned value's line; the value follows by itself.
     mutating func sendLarge(
         _ index: Int, _ found: Found, _ pin: Pin, _ space: consuming ReplySpace
     ) {
         let slot = Int(batch[index].slot)
+        var writer = replyWriter(space)
+        writeLargeHead(index, found, to: &writer)
+        keepReply(slot, count: writer.count, space)
+        sendPinned(slot, found, pin, endsKeys: batch[index].endsKeys)
+    }
+
+    private mutating func writeLargeHead(
+        _ index: Int, _ found: Found, to writer: inout ByteWriter
+    ) {
         let request = batch[index].request
         var key = batch[index].input
         key.offset += Int(request.key.offset)
-        var writer = replyWriter(space)
         if request.isBinary {
+            var copy = writer
             key.region.withBytes(key.offset, Int(request.key.count)) {
                 BinaryReply.value(
                     request.head, $0, flags: found.flags, bytes: found.valueBytes,
-                    cas: shownCas(found.cas), to: &writer)
+                    cas: shownCas(found.cas), to: &copy)
             }
+            writer = copy
         } else {
             writeValueLine(
                 key, Int(request.key.count), flags: found.flags, bytes: found.valueBytes,
                 cas: request.verb == .gets || request.verb == .gats ? found.cas : nil,
                 to: &writer)
         }
-        keepReply(slot, count: writer.count, space)
-        sendPinned(slot, found, pin, endsKeys: batch[index].endsKeys)
     }
 
     /// The value itself follows what was written of its reply.

@@ -38,7 +38,7 @@ extension Worker where Network: ~Copyable {
     /// waits until others have given blocks back. `entry`: of the batch, if it is what is answered.
     @inline(__always)
     mutating func takeSpace(for slot: Int, entry: Int? = nil) -> ReplySpace? {
-        guard hasRoom(sparing: blocksSpared) else { return findRoom(for: slot, entry) }
+        guard hasRoom(sparing: wants.sparedBlocks) else { return findRoom(for: slot, entry) }
         return ReplySpace()
     }
 
@@ -152,7 +152,7 @@ extension Worker where Network: ~Copyable {
     }
 
     /// Bytes that the connection's socket is sure to take now.
-    private mutating func socketRoom(_ slot: Int) -> Int {
+    mutating func socketRoom(_ slot: Int) -> Int {
         guard !connections[slot].isBehind else { return 0 }
         return ring.roomByteCount(of: Socket(descriptor: connections[slot].descriptor))
     }
@@ -182,9 +182,8 @@ extension Worker where Network: ~Copyable {
 
     /// The connection waits for blocks or parts.
     mutating func waitForBlocks(_ slot: Int) {
-        if blocksWantedSince == 0 { blocksWantedSince = max(now.nanoseconds, 1) }
+        wants.wantBlocks(sparing: configuration.poolBlocks, at: now.nanoseconds)
         beginWait(slot, .blocks)
-        blocksSpared = configuration.poolBlocks
     }
 
     /// How many reply bytes a connection may have in a turn now.
@@ -243,22 +242,23 @@ extension Worker where Network: ~Copyable {
             return true
         }
         // Everyone moves, and nothing comes of it: the slowest gives way.
-        let since = blocksWantedSince
-        guard since != 0, elapsed(since: since) > ServerLimits.dryPoolNanosecondsMax else {
+        guard let since = wants.blocksSince,
+            elapsed(since: since) > ServerLimits.dryPoolNanosecondsMax
+        else {
             return false
         }
-        blocksWantedSince = max(now.nanoseconds, 1)
+        wants.restartBlocks(at: now.nanoseconds)
         return closeQuietest(sparing: slot)
     }
 
     mutating func closeStalled(sparing slot: Int, longerThan limit: UInt64) -> Bool {
         // One look at everybody a turn is enough if it finds nobody.
-        guard limit == 0 || searchedTurn != turnNumber else { return false }
+        guard limit == 0 || wants.searchedTurn != turnNumber else { return false }
         let victim = (0..<slotsUsed).eldest(
             where: { $0 != slot && holdsBlocks($0) },
             by: { stalledSince($0, longerThan: limit) })
         guard let victim else {
-            searchedTurn = turnNumber
+            wants.searchedTurn = turnNumber
             return false
         }
         close(victim, .closedPoolDry)
@@ -292,12 +292,12 @@ extension Worker where Network: ~Copyable {
 
     /// Sees to it that the worker wakes soon, while somebody may be in the way of others.
     mutating func armAlarm() {
-        guard !isAlarmArmed else { return }
+        guard wants.alarm == .off else { return }
         guard
-            blocksWantedSince != 0 || intake.isAnyoneStarved || transfers.isMovingValues
-                || wantsStaging || wantsPins || isDraining || !queues.isEmpty
+            wants.blocksSince != nil || intake.isAnyoneStarved || transfers.isMovingValues
+                || wants.staging || wants.pins || isDraining || !queues.isEmpty
         else { return }
-        isAlarmArmed = true
+        wants.alarm = .armed
         ring.timeout(
             nanoseconds: ServerLimits.alarmNanoseconds,
             token: Token(.timeout, slot: 1, generation: 0))
@@ -306,20 +306,20 @@ extension Worker where Network: ~Copyable {
     /// Who is in the way of others, and does nothing, is closed.
     mutating func alarm() {
         for _ in 0..<ServerLimits.relievedPerAlarmMax
-        where blocksWantedSince != 0 {
+        where wants.blocksSince != nil {
             guard relievePool(sparing: -1) else { break }
         }
-        if blocksWantedSince != 0 { callAnswerable() }
+        if wants.blocksSince != nil { callAnswerable() }
         let hasShortReads = isAnyReadShort
-        if wantsStaging {
-            wantsStaging = !queues[.frames].isEmpty || hasShortReads
-            if wantsStaging { shared.want(.staging, at: now.nanoseconds) }
+        if wants.staging {
+            wants.staging = !queues[.frames].isEmpty || hasShortReads
+            if wants.staging { shared.want(.staging, at: now.nanoseconds) }
             givePlaces()
         }
-        if wantsPins {
+        if wants.pins {
             // Pinned frames are missing to those who wait for frames as well.
-            wantsPins = !queues[.pins].isEmpty || !queues[.frames].isEmpty || hasShortReads
-            if wantsPins { shared.want(.pins, at: now.nanoseconds) }
+            wants.pins = !queues[.pins].isEmpty || !queues[.frames].isEmpty || hasShortReads
+            if wants.pins { shared.want(.pins, at: now.nanoseconds) }
         }
         if isWanted(.staging) { givePlacesToOthers() }
         for _ in 0..<ServerLimits.relievedFramesPerAlarmMax {
@@ -329,7 +329,7 @@ extension Worker where Network: ~Copyable {
         }
         relievePinsAtLast()
         if !queues.isEmpty { callAgain() }
-        if !queues[.readSlots].isEmpty, freeReadCount == 0 { relieveReads() }
+        if !queues[.readSlots].isEmpty, reads.vacantCount == 0 { relieveReads() }
         if isDraining { endUnwilling() }
     }
 
@@ -344,12 +344,12 @@ extension Worker where Network: ~Copyable {
             first.map { elapsed(since: table[$0].waitingSince) } ?? 0
             > ServerLimits.pinNanosecondsMax
         for _ in 0..<ServerLimits.relievedPerAlarmMax
-        where freeReadCount < queues[.readSlots].members.count {
+        where reads.vacantCount < queues[.readSlots].members.count {
             let victim = watched.eldest(
                 where: { table[$0].phase == .open && table[$0].readParts > 0 },
                 by: {
                     stalledSince($0, longerThan: limit)
-                        ?? (isLong ? quietSince($0, longerThan: limit) : nil)
+                        ?? (isLong ? stillSince($0) : nil)
                 })
             guard let victim else { break }
             close(victim, .closedStalledForOthers)
@@ -367,7 +367,7 @@ extension Worker where Network: ~Copyable {
 
     /// Whether a read from disk waits for memory that connections may hold.
     private var isAnyReadShort: Bool {
-        (0..<readsUsed).contains {
+        reads.used.contains {
             reads[$0].state == .waitingForRoom || reads[$0].state == .bringing
         }
     }
@@ -375,8 +375,8 @@ extension Worker where Network: ~Copyable {
     /// A connection finds none of such memory left. The wish is repeated while anyone waits.
     mutating func want(_ memory: SharedMemory) {
         switch memory {
-        case .staging: wantsStaging = true
-        case .pins: wantsPins = true
+        case .staging: wants.staging = true
+        case .pins: wants.pins = true
         }
         shared.want(memory, at: now.nanoseconds)
     }
@@ -409,19 +409,29 @@ extension Worker where Network: ~Copyable {
     /// who take nothing now give way, whoever has longest first, one for each who waits.
     private mutating func relievePinsAtLast() {
         guard isWanted(.pins) else {
-            pinsWantedSince = 0
+            wants.pinsSince = nil
             return
         }
-        if pinsWantedSince == 0 { pinsWantedSince = max(now.nanoseconds, 1) }
-        guard elapsed(since: pinsWantedSince) > ServerLimits.pinNanosecondsMax else { return }
+        let since = wants.pinsSince ?? now.nanoseconds
+        wants.pinsSince = since
+        guard elapsed(since: since) > ServerLimits.pinNanosecondsMax else { return }
         let wanted = max(queues[.pins].members.count + queues[.frames].members.count, 1)
         for _ in 0..<min(wanted, ServerLimits.relievedPerAlarmMax) {
             let victim = watched.eldest(
                 where: { isSending($0, pinned: true) },
-                by: { quietSince($0, longerThan: ServerLimits.wantedStallNanosecondsMax) })
+                by: { stillSince($0) })
             guard let victim else { break }
             close(victim, .closedStalledForOthers)
         }
+    }
+
+    /// Since when a peer has taken nothing although its window should have opened since then.
+    private mutating func stillSince(_ slot: Int) -> UInt64? {
+        let limit = ServerLimits.wantedStallNanosecondsMax
+        guard connections[slot].isBehind else { return quietSince(slot, longerThan: limit) }
+        measurePace(of: slot)
+        return quietSince(
+            slot, longerThan: max(limit, connections[slot].pace.shutNanosecondsMax))
     }
 
     /// While stopping: a peer that takes nothing, or sends half a value, is not waited for.

@@ -1,8 +1,8 @@
 // EntryPool: entries of a worker that connections borrow while they need them.
 //
-// A connection that waits for a command has none. There is one entry for each connection, so taking
-// one never fails; those that were given back last are taken first, so that pages of the others
-// are not taken from the system. What an entry means is the borrower's business.
+// A connection that waits for a command has none. Those that were given back last are taken first,
+// so that pages of the others are not taken from the system. What an entry means, and whether there
+// is one for everybody, is the owner's business.
 
 internal import Primitives
 
@@ -15,6 +15,10 @@ struct EntryPool<Entry: BitwiseCopyable>: BitwiseCopyable {
     /// Entries from here on were never taken.
     private var usedCount = 0
     private(set) var takenCount = 0
+
+    @inline(__always) var vacantCount: Int { entries.count &- takenCount }
+    /// The entries that were ever taken.
+    var used: Range<Int> { 0..<usedCount }
 
     private static var taken: UInt32 { nobody - 1 }
 
@@ -36,19 +40,32 @@ struct EntryPool<Entry: BitwiseCopyable>: BitwiseCopyable {
         nonmutating _modify { yield &entries[Int(id)] }
     }
 
-    /// Takes an entry.
+    /// The same by a number of another kind.
+    @inline(__always)
+    subscript(number: Int) -> Entry {
+        _read { yield entries[number] }
+        nonmutating _modify { yield &entries[number] }
+    }
+
+    /// Takes an entry, of which there must be one, and writes it.
     mutating func take(_ entry: Entry) -> UInt32 {
+        let id = take()
+        entries[Int(id)] = entry
+        return id
+    }
+
+    /// Takes an entry as it was given back; all zeros if it never was.
+    mutating func take() -> UInt32 {
         var id = firstVacant
         if id != nobody {
             firstVacant = links[Int(id)]
         } else {
-            precondition(usedCount < entries.count, "a connection holds two entries")
+            precondition(usedCount < entries.count, "nobody asked whether there is one")
             id = UInt32(usedCount)
             usedCount += 1
         }
         links[Int(id)] = Self.taken
         takenCount += 1
-        entries[Int(id)] = entry
         return id
     }
 

@@ -130,6 +130,16 @@ struct Pace: BitwiseCopyable {
 
     mutating func add(sent bytes: Int) { sent += bytes }
 
+    /// How long the window of a peer that has taken so much may stay shut while it goes on reading,
+    /// slowly: its system says that there is room again when it is an eighth of what it holds, at
+    /// the latest.
+    var shutNanosecondsMax: UInt64 {
+        let eighth = UInt64(max(taken, 0)) / 8 * 1_000_000_000
+        return min(
+            eighth / UInt64(ServerLimits.readBytesPerSecondMin),
+            ServerLimits.shutNanosecondsMax)
+    }
+
     /// Whether a look at what the socket holds may tell something new.
     func isDue(at now: UInt64) -> Bool {
         isRunning && now &- lookedAt >= ServerLimits.paceNanosecondsMin

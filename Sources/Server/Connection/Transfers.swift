@@ -1,9 +1,9 @@
 // Transfers: large values on their way in and out of one connection, and lists it is answered with.
 //
 // A connection keeps two small machines: `Arrival`, how far a value on its way in has come, and
-// `Tail`, what is owed behind one that was sent. What else is known of such a value is an entry that
-// the connection borrows from its worker as long as it lasts (`Transfers`). Nothing is received or
-// sent here: that is LargeValues.
+// `Tail`, what is owed behind one that was sent. What else is known of such a value is an entry
+// that the connection borrows from its worker as long as it lasts (`Transfers`). Nothing is
+// received or sent here: that is LargeValues.
 
 internal import Memcache
 internal import Primitives

@@ -175,8 +175,7 @@ extension Worker where Network: ~Copyable {
     mutating func callQueues(isFrameNews: Bool) {
         defer {
             if queues[.blocks].isEmpty {
-                blocksWantedSince = 0
-                blocksSpared = 0
+                wants.endBlocks()
             }
         }
         guard !queues.isEmpty else { return }
@@ -187,13 +186,13 @@ extension Worker where Network: ~Copyable {
         call(.pins, isFrameNews || isPinFreed ? tryers : min(pinsServed, tryers))
         _ = settle(.blocks)
         if isRoomNews {
-            blocksWantedSince = max(now.nanoseconds, 1)
+            wants.restartBlocks(at: now.nanoseconds)
             call(.blocks, min(blocks.availableCount / 2, ServerLimits.poolShares / 2))
         }
         _ = settle(.readSlots)
         guard !queues[.readSlots].isEmpty else { return }
-        if freeReadCount == 0 { freeHeldReads() }
-        call(.readSlots, freeReadCount)
+        if reads.vacantCount == 0 { freeHeldReads() }
+        call(.readSlots, reads.vacantCount)
     }
 
     /// Lets those who wait for frames or pins try, in case that other workers gave some back.

@@ -19,7 +19,7 @@ public enum ServerLayout {
     /// What is known of a block of its input that lies in the cache's memory.
     public static let lodgingBytes = MemoryLayout<Lodging>.stride + MemoryLayout<Block>.stride
     /// A part of a deferred reply, and the text that needs no block.
-    public static let partBytes = MemoryLayout<Part>.stride
+    public static let partBytes = EntryPool<Part>.entryBytes
     public static let partTextBytes = ServerLimits.partInlineBytes
     public static let partsPerConnection = ServerLimits.partsPerConnection
     /// A receive buffer or a block of the pool, and what is known of it.
@@ -34,5 +34,6 @@ public enum ServerLayout {
     public static let batchEntries = ServerLimits.batchEntriesMax
     public static let batchEntryBytes = MemoryLayout<Entry>.stride
     public static let readSlots = ServerLimits.readSlots
-    public static let readSlotBytes = MemoryLayout<ReadSlot>.stride + ReadSlot.memoryBytes
+    public static let readSlotBytes =
+        EntryPool<ReadSlot>.entryBytes + ReadSlot.memoryBytes
 }

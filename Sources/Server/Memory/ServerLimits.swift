@@ -28,6 +28,9 @@ enum ServerLimits {
     static let replyBytesMax = Door.copyBytesMax + 512
     /// The longest value whose reply fits a small block of the pool, however long its key.
     static let smallValueBytesMax = smallBlockBytes - 320
+    /// The longest large value that is copied to its socket while others wait for pins: a quarter
+    /// of the output.
+    static let copiedLargeBytesMax = 64 << 10
     /// Unparsed bytes of a connection beyond which it is no longer received from.
     static let inputBytesHigh = 32 << 10
     /// And at or below which it is received from again.
@@ -90,6 +93,8 @@ enum ServerLimits {
     /// How long somebody waits for a pin before one gives way who has taken enough, and takes
     /// nothing now.
     static let pinNanosecondsMax: UInt64 = 500_000_000
+    /// And how long it may have taken nothing, however large its system's buffer is.
+    static let shutNanosecondsMax: UInt64 = 2_000_000_000
     /// Connections that are closed for others in one such look, at most.
     static let relievedPerAlarmMax = 32
     /// And of those that occupy frames, each of which frees more.

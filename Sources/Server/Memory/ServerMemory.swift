@@ -46,8 +46,8 @@ public struct ServerMemory: BitwiseCopyable, Sendable, Equatable {
             + ServerLimits.outputBytes
             + Table<Entry>.byteCount(of: ServerLimits.batchEntriesMax)
             + ServerLimits.partCount(connectionsMax: 0)
-            * (MemoryLayout<Part>.stride + ServerLimits.partInlineBytes)
-            + Table<ReadSlot>.byteCount(of: ServerLimits.readSlots)
+            * (EntryPool<Part>.entryBytes + ServerLimits.partInlineBytes)
+            + EntryPool<ReadSlot>.byteCount(of: ServerLimits.readSlots)
             + ServerLimits.readSlots * ReadSlot.memoryBytes
             + Mailbox.byteCount(connectionsMax: connectionsMax)
             + Counters.rowBytes
@@ -71,7 +71,7 @@ public struct ServerMemory: BitwiseCopyable, Sendable, Equatable {
             + slots * ServerLayout.lodgingBytes
             + Transfers.byteCount(connectionsMax: slots)
             + slots * ServerLimits.partsPerConnection
-            * (MemoryLayout<Part>.stride + ServerLimits.partInlineBytes)
+            * (EntryPool<Part>.entryBytes + ServerLimits.partInlineBytes)
     }
 
     /// The same for all workers.

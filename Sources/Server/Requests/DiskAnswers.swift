@@ -89,7 +89,7 @@ extension Worker where Network: ~Copyable {
     /// Others wait for read slots: what was read for connections that cannot be sent it now becomes
     /// text of theirs, before the output holds replies. Large values stay where they are.
     mutating func freeHeldReads() {
-        for number in 0..<readsUsed where reads[number].state == .decided {
+        for number in reads.used where reads[number].state == .decided {
             let slot = Int(reads[number].connection)
             let isLarge = reads[number].record.map { $0.valueBytes > Door.copyBytesMax } ?? false
             let front = connections[slot].firstPart
@@ -109,7 +109,7 @@ extension Worker where Network: ~Copyable {
     /// Looks again for keys whose reads brought another key, before the output holds replies.
     mutating func readAgain() {
         hasReadsAgain = false
-        for number in 0..<readsUsed where reads[number].state == .again {
+        for number in reads.used where reads[number].state == .again {
             guard let space = takeScratch() else {
                 hasReadsAgain = true
                 return
@@ -197,7 +197,7 @@ extension Worker where Network: ~Copyable {
     /// Gets whose reads have taken too long are answered as misses, before the output holds
     /// replies.
     mutating func expireReads() {
-        for number in 0..<readsUsed {
+        for number in reads.used {
             let state = reads[number].state
             guard state == .reading || state == .waitingForRoom, !reads[number].isOrphan,
                 !reads[number].isChange,

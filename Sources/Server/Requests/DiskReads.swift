@@ -44,7 +44,6 @@ struct ReadSlot: BitwiseCopyable {
     var connection = nobody
     /// The part that it is (a get's).
     var part = nobody
-    var next = nobody
     var read: DiskRead?
     var differing = Differing()
     var record: DiskRecord?
@@ -123,21 +122,13 @@ extension Worker where Network: ~Copyable {
     private mutating func takeRead(
         _ slot: Int, _ place: Location, _ key: Slice, _ read: DiskRead
     ) -> Int? {
-        guard freeReadCount > 0, mayTake(slot, .readSlots) else {
+        guard reads.vacantCount > 0, mayTake(slot, .readSlots) else {
             counters.add(.waitsForReadSlot)
             door.abandon(read)
             beginWait(slot, .readSlot)
             return nil
         }
-        let number: Int
-        if freeRead != nobody {
-            number = Int(freeRead)
-            freeRead = reads[number].next
-        } else {
-            number = readsUsed
-            readsUsed += 1
-        }
-        freeReadCount -= 1
+        let number = Int(reads.take())
         reads[number] = ReadSlot(generation: reads[number].generation &+ 1 & 0xFF_FFFF)
         reads[number].connection = UInt32(slot)
         reads[number].read = read
@@ -192,7 +183,7 @@ extension Worker where Network: ~Copyable {
     /// The kernel has read.
     mutating func completeRead(_ completion: Completion) {
         let number = Int(completion.token.slot)
-        guard number < readsUsed, reads[number].state == .reading,
+        guard number < reads.used.upperBound, reads[number].state == .reading,
             reads[number].generation == completion.token.generation
         else { return }
         guard !reads[number].isOrphan else {
@@ -342,7 +333,7 @@ extension Worker where Network: ~Copyable {
     /// The worker ends: the kernel may still write into the buffers, but nobody looks at them, and
     /// the store must not wait for these reads.
     mutating func endAllReads() {
-        for number in 0..<readsUsed { endRead(number, nil) }
+        for number in reads.used { endRead(number, nil) }
     }
 
     /// Ends a begun read with the store.
@@ -363,9 +354,7 @@ extension Worker where Network: ~Copyable {
             reads[number].readPlace = nil
         }
         reads[number].state = .vacant
-        reads[number].next = freeRead
-        freeRead = UInt32(number)
-        freeReadCount += 1
+        reads.give(UInt32(number))
     }
 
     /// Nobody waits for a read any more: it ends now, or when the kernel is done with it.
@@ -382,7 +371,7 @@ extension Worker where Network: ~Copyable {
 
     /// Frames are free again: reads that wait for memory go on.
     mutating func resumeReads() {
-        for number in 0..<readsUsed {
+        for number in reads.used {
             switch reads[number].state {
             case .waitingForRoom: startLongRead(number)
             case .bringing: bring(number)

@@ -307,7 +307,7 @@ extension Worker where Network: ~Copyable {
         }
         switch pinLarge(index, found) {
         case .waits: return false
-        case .refused: break
+        case .refused, .copied: break
         case .pinned(let pin):
             let result = touchKey(index, compare: found.cas)
             if case .done(.touched) = result {

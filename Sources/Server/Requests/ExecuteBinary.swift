@@ -99,10 +99,14 @@ extension Worker where Network: ~Copyable {
                 refuseRoom(slot)
                 return undo(.getCommands)
             }
-            switch pinLarge(index, found) {
+            switch pinLarge(index, found, mayCopy: true) {
             case .pinned(let pin):
                 counters.add(.getHits)
                 sendLarge(index, found, pin, space)
+                return true
+            case .copied:
+                counters.add(.getHits)
+                copyLarge(index, found, space)
                 return true
             case .waits: return undo(.getCommands)
             case .refused: break

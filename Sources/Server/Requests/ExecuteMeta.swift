@@ -157,12 +157,18 @@ extension Worker where Network: ~Copyable {
                 writeMetaHit(index, flags, key, found, facts, space)
                 return true
             }
-            guard case .pinned(let pin) = pinLarge(index, found) else {
-                guard connections[slot].wait == .nothing else { return false }
-                return answerMetaMiss(index, flags, key, space)
+            switch pinLarge(index, found, mayCopy: true) {
+            case .pinned(let pin):
+                sendMetaLarge(index, flags, key, found, facts, pin, space)
+                return true
+            case .copied:
+                countMetaGet(flags, isHit: true)
+                let shown = MetaShown(found: found, facts: facts, hasValue: true)
+                copyMetaLarge(index, flags, key, shown, found, space)
+                return true
+            case .waits: return false
+            case .refused: return answerMetaMiss(index, flags, key, space)
             }
-            sendMetaLarge(index, flags, key, found, facts, pin, space)
-            return true
         case .large(let found):
             return executeMetaLarge(index, flags, key, get, found, space)
         case .made(let facts, let cas):
@@ -306,6 +312,23 @@ extension Worker where Network: ~Copyable {
         }
         keepReply(slot, count: writer.count, space)
         sendPinned(slot, found, pin)
+    }
+
+    /// Writes a large value as if it were none; `found` is released.
+    private mutating func copyMetaLarge(
+        _ index: Int, _ flags: MetaFlags, _ key: MetaKey, _ shown: MetaShown, _ found: Found,
+        _ space: consuming ReplySpace
+    ) {
+        var writer = replyWriter(space)
+        if batch[index].request.isBinary {
+            writeBinaryHead(index, key, found, hasValue: true, to: &writer)
+        } else {
+            writeMetaHead(index, flags, key, shown, to: &writer)
+        }
+        writer.append(door.memory, found.valueOffset, found.valueBytes)
+        door.release(found)
+        if !batch[index].request.isBinary { Reply.lineEnd(to: &writer) }
+        addReply(Int(batch[index].slot), writer, space)
     }
 
     private mutating func answerMetaMiss(

@@ -20,8 +20,7 @@ extension Worker where Network: ~Copyable {
             case .timeout where completion.token.slot == 0:
                 ring.timeout(nanoseconds: 1_000_000_000, token: completion.token)
             case .timeout:
-                isAlarmArmed = false
-                hasAlarmRung = true
+                wants.alarm = .rung
             case .accept, .none: break
             }
         }

@@ -48,9 +48,7 @@ public struct WorkerConfiguration: BitwiseCopyable, Sendable {
 private struct WorkerTables: BitwiseCopyable {
     let connections: Table<Connection>
     let batch: Table<Entry>
-    let parts: Table<Part>
     let partBytes: Region
-    let reads: Table<ReadSlot>
     let readBytes: Region
     let output: Region
 
@@ -58,9 +56,7 @@ private struct WorkerTables: BitwiseCopyable {
         let partCount = ServerLimits.partCount(connectionsMax: connectionsMax)
         connections = try Table(count: connectionsMax)
         batch = try Table(count: ServerLimits.batchEntriesMax)
-        parts = try Table(count: partCount)
         partBytes = try Region.map(byteCount: partCount * ServerLimits.partInlineBytes)
-        reads = try Table(count: ServerLimits.readSlots)
         readBytes = try Region.map(byteCount: ServerLimits.readSlots * ReadSlot.memoryBytes)
         output = try Region.map(byteCount: ServerLimits.outputBytes)
     }
@@ -81,6 +77,9 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
     // Memory.
     private let tables: WorkerTables
     var blocks: Blocks
+    /// Replies that must not leave yet.
+    var parts: EntryPool<Part>
+    var reads: EntryPool<ReadSlot>
     /// Values and lists on their way.
     var transfers: Transfers
 
@@ -100,12 +99,6 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
     var vacantSlot = nobody
     var slotsUsed = 0
     var openCount = 0
-    var freePart = nobody
-    var partsUsed = 0
-    var freePartCount: Int
-    var freeRead = nobody
-    var readsUsed = 0
-    var freeReadCount = ServerLimits.readSlots
     var idleCursor = 0
 
     // This turn.
@@ -131,20 +124,8 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
     /// A pin was given back.
     var isPinFreed = false
 
-    // Who waits for whom (Pool.swift).
-    /// Since when somebody waits for blocks or parts; 0 if nobody does.
-    var blocksWantedSince: UInt64 = 0
-    /// Since when somebody, here or in another worker, waits for a pin; 0 if nobody does.
-    var pinsWantedSince: UInt64 = 0
-    /// Blocks that are left to those who wait for some: all of them, while anybody does.
-    var blocksSpared = 0
-    /// The turn in which nobody was found who stands in the way.
-    var searchedTurn = UInt64.max
-    /// Somebody here waits for staging memory, or for a pin.
-    var wantsStaging = false
-    var wantsPins = false
-    var isAlarmArmed = false
-    var hasAlarmRung = false
+    /// What is waited for, and since when.
+    var wants = Wants()
 
     var isDraining = false
     var drainDeadline: UInt64 = 0
@@ -164,6 +145,9 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
         let (ready, touched) = try (ConnectionList(slots: slots), ConnectionList(slots: slots))
         let (watched, intake) = try (ConnectionList(slots: slots), Intake(slots: slots))
         let queues = try WaitQueues(slots: slots)
+        let parts = try EntryPool<Part>(
+            count: ServerLimits.partCount(connectionsMax: slots))
+        let reads = try EntryPool<ReadSlot>(count: ServerLimits.readSlots)
         let transfers = try Transfers(connectionsMax: slots)
         let blocks = try Blocks(
             received: ring.buffers, receivedCount: configuration.receiveBuffers,
@@ -176,7 +160,8 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
         self.tables = tables
         self.transfers = transfers
         self.latency = latency
-        freePartCount = tables.parts.count
+        self.parts = parts
+        self.reads = reads
         self.blocks = blocks
         self.ready = ready
         self.touched = touched
@@ -202,9 +187,7 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
 
     @inline(__always) var connections: Table<Connection> { tables.connections }
     @inline(__always) var batch: Table<Entry> { tables.batch }
-    @inline(__always) var parts: Table<Part> { tables.parts }
     @inline(__always) var partBytes: Region { tables.partBytes }
-    @inline(__always) var reads: Table<ReadSlot> { tables.reads }
     @inline(__always) var readBytes: Region { tables.readBytes }
     @inline(__always) var output: Region { tables.output }
 
@@ -232,7 +215,7 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
     /// Whether it has nothing to do until something completes.
     public var isIdle: Bool {
         ready.isEmpty && !isPinFreed && !isRoomNews && !queues.isTrying
-            && (freeReadCount == 0 || queues[.readSlots].isEmpty)
+            && (reads.vacantCount == 0 || queues[.readSlots].isEmpty)
             && (blocks.lentCount == 0 || !intake.isAnyoneStarved)
     }
 
@@ -249,6 +232,9 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
         blocks.check()
         queues.check(connections, watched)
         transfers.check()
+        parts.check()
+        reads.check()
+        wants.check()
         for slot in 0..<slotsUsed { transfers.check(connections[slot]) }
         if openCount == 0 { checkNothingIsHeld() }
     }
@@ -256,8 +242,8 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
     /// Traps unless everything came back from connections that are gone.
     private mutating func checkNothingIsHeld() {
         precondition(blocks.isUnused && transfers.isUnused)
-        precondition(freePartCount == parts.count && queues.isEmpty)
-        for number in 0..<readsUsed {
+        precondition(parts.takenCount == 0 && queues.isEmpty)
+        for number in reads.used {
             precondition(reads[number].state == .vacant || reads[number].isOrphan)
         }
     }
@@ -306,8 +292,8 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
         replyQuota = quotaNow
         if mailbox.takeNotice() { takeMail() }
         hearNews()
-        if hasAlarmRung {
-            hasAlarmRung = false
+        if wants.alarm == .rung {
+            wants.alarm = .off
             alarm()
         }
         if now.nanoseconds &- lastTick >= 1_000_000_000 {
@@ -354,7 +340,7 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
     /// What the store has done since the last turn.
     private mutating func hearNews() {
         let latest = door.news()
-        let isQueueing = !queues.isEmpty || blocksWantedSince != 0
+        let isQueueing = !queues.isEmpty || wants.blocksSince != nil
         guard latest != news || isQueueing || isPinFreed else { return }
         let before = news
         news = latest
