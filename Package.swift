@@ -138,8 +138,16 @@ let package = Package(
         .target(
             name: "StoreSimulation", dependencies: ["Store", "LMDB", "Primitives", "Support"],
             path: "Tests/StoreSimulation"),
+        .target(
+            name: "WholeSimulation",
+            dependencies: [
+                "Server", "Store", "LMDB", "Uring", "Simulation", "StoreSimulation", "Primitives",
+                "Support",
+            ],
+            path: "Tests/WholeSimulation"),
         .executableTarget(
-            name: "store-simulate", dependencies: ["StoreSimulation", "Primitives", "Support"],
+            name: "store-simulate",
+            dependencies: ["StoreSimulation", "WholeSimulation", "Primitives", "Support"],
             path: "Tests/StoreSimulate"),
         .testTarget(
             name: "BrimTests",
