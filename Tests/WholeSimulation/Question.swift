@@ -57,9 +57,9 @@ struct Question {
 
     /// Of each key.
     var ids: [Int] = []
-    /// How many bytes the connection had asked with, this one included.
-    var end = 0
-    /// When its last byte was sent.
+    /// With so many bytes of the connection it can be executed.
+    var complete = 0
+    /// When they were sent.
     var began: (moment: Int, seconds: UInt32)?
     /// A miss would be a fault, as far as is known when it was sent.
     var mustHit = false

@@ -25,19 +25,20 @@ final class WholeClient {
     func ask(_ question: Question) {
         var question = question
         let bytes = question.bytes
+        // The line of a get is executed key by key, as it comes.
+        question.complete = askedBytes + (question.isGet && !question.isMeta ? 1 : bytes.count)
         askedBytes += bytes.count
-        question.end = askedBytes
         unsent += bytes
         questions.append(question)
     }
 
-    /// The next bytes to send, at most so many: requests that are whole with them begin.
+    /// The next bytes to send, at most so many: requests that can be executed with them begin.
     func takeUnsent(_ limit: Int, _ world: WholeWorld) -> [UInt8] {
         let part = Array(unsent.prefix(limit))
         unsent.removeFirst(part.count)
         sentBytes += part.count
         for at in questions.indices where questions[at].began == nil {
-            guard questions[at].end <= sentBytes else { break }
+            guard questions[at].complete <= sentBytes else { break }
             world.begin(&questions[at], by: self)
         }
         return part

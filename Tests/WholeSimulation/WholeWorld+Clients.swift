@@ -79,7 +79,10 @@ extension WholeWorld {
     func ask(_ client: WholeClient) {
         let key = pickKey()
         guard isRoomFor(key) else { return }
-        client.ask(draw(key))
+        let question = draw(key)
+        client.ask(question)
+        // Only so it can be told whether it was answered.
+        if question.isQuiet, question.isMeta { client.ask(Question(.noop)) }
     }
 
     private func pickVerb() -> Question.Verb {
