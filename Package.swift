@@ -163,7 +163,7 @@ let package = Package(
             name: "ServerTests",
             dependencies: [
                 "Server", "Store", "SegmentLog", "Uring", "Simulation", "ServerSimulation",
-                "Primitives", "Support",
+                "WholeSimulation", "Primitives", "Support",
             ]),
         .testTarget(
             name: "SegmentLogTests", dependencies: ["SegmentLog", "Primitives", "Support"]),

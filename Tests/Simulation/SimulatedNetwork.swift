@@ -113,6 +113,9 @@ public final class SimulatedNetwork {
     /// move first, or another thread.
     public internal(set) var isStill = false
 
+    /// What each ring waits for that found nothing to tell when it was to wait; by its number.
+    var sleepers: [Sleeper?] = []
+
     public init(seed: UInt64, faults: FaultPlan = .none) {
         chance = Chance(seed: seed)
         self.faults = faults

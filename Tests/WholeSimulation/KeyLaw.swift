@@ -169,7 +169,9 @@ struct KeyLaw {
         let lines = operations.sorted { $0.began < $1.began }.map { operation in
             let end = operation.ended == .max ? "…" : "\(operation.ended)"
             let effects = operation.effects.map { describe($0) }.joined(separator: " or ")
-            return "\n      \(operation.began)-\(end) c\(operation.connection) \(operation.words): "
+            let second = operation.seconds.upperBound
+            return
+                "\n      \(operation.began)-\(end) s\(second) c\(operation.connection) \(operation.words): "
                 + effects + (operation.isOptional ? " or nothing" : "")
         }
         return "began with \(states); there is no order of" + lines.joined()

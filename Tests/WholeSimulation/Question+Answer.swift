@@ -44,7 +44,9 @@ extension Question {
         if isMeta, verb == .incr || verb == .decr, line.hasPrefix("VA ") {
             return hearMetaNumber(bytes, line, next)
         }
-        guard let verdict = verdict(line, seconds) else { return .wrong("\(words) is told \(line)") }
+        guard let verdict = verdict(line, seconds) else {
+            return .wrong("\(words) is told \(line)")
+        }
         return .answer(count: next, Array(repeating: verdict, count: keys.count))
     }
 

@@ -90,6 +90,13 @@ struct Question {
         return "\(isMeta ? "meta " : "")\(verb) \(name)\(number)\(size)\(isQuiet ? " quiet" : "")"
     }
 
+    /// With so many of its bytes it may begin. The line of a get is executed key by key, as it
+    /// comes; what is refused is, and when it is to expire is counted, when the line is there.
+    func bytesToBegin(of bytes: [UInt8]) -> Int {
+        if isGet, !isMeta { return 1 }
+        return isStoring && value.count > 2000 ? bytes.count - value.count - 2 : bytes.count
+    }
+
     // MARK: Bytes
 
     static func name(_ key: Int) -> String { "key:\(key)" }

@@ -25,8 +25,7 @@ final class WholeClient {
     func ask(_ question: Question) {
         var question = question
         let bytes = question.bytes
-        // The line of a get is executed key by key, as it comes.
-        question.complete = askedBytes + (question.isGet && !question.isMeta ? 1 : bytes.count)
+        question.complete = askedBytes + question.bytesToBegin(of: bytes)
         askedBytes += bytes.count
         unsent += bytes
         questions.append(question)

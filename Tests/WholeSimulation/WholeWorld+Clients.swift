@@ -141,9 +141,9 @@ extension WholeWorld {
         if chance.below(8) == 0 { return Array("\(id)".utf8) }
         let base = casting.sizes[chance.below(casting.sizes.count)]
         let size = base < 64 ? base : base - chance.below(base / 3)
-        // What is joined again and again is not to grow beyond all bounds.
+        // What is joined is another value then, and is not to grow beyond all bounds.
         let isJoin = verb == .append || verb == .prepend
-        return Question.value(id, isJoin ? min(size, 3000) : size)
+        return Question.value(id, isJoin ? min(max(size, 1), 3000) : size)
     }
 
     private func allowsMeta(_ question: Question) -> Bool {

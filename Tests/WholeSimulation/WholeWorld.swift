@@ -17,6 +17,8 @@ import Uring
 final class WholeWorker {
     private var worker: Worker<SimulatedRing>
     let waker: Waker
+    /// Somebody has notified it since its last turn.
+    var isNotified = false
 
     init(_ worker: consuming Worker<SimulatedRing>, _ waker: Waker) {
         self.worker = worker
@@ -24,6 +26,7 @@ final class WholeWorker {
     }
 
     func turn() throws {
+        isNotified = false
         try worker.turn()
         worker.check()
     }
@@ -59,6 +62,8 @@ package final class WholeWorld: @unchecked Sendable {
     private var hadUnsealed = false
     private var wasTroubled = false
     private(set) var isRecovering = false
+    /// Nobody asks anything new.
+    private var isSettling = false
     private(set) var isAcknowledging = false
     private(set) var itemBytesMax = 0
     /// Of the delayed flush_all, as it was after the last step.
@@ -143,8 +148,7 @@ package final class WholeWorld: @unchecked Sendable {
         self.shared = shared
         workers = []
         played = try PlayedStore(store, at: now) { [unowned self] worker in
-            guard worker < workers.count else { return }
-            shared.mailboxes[worker].notify(workers[worker].waker)
+            notify(worker)
         }
         guard let played else {
             if home.plan.isHarmless { fail("no disk at a start") }
@@ -180,12 +184,19 @@ package final class WholeWorld: @unchecked Sendable {
         return WholeWorker(worker, waker)
     }
 
+    /// As another thread would: the worker looks what there is, and does not sleep before.
+    private func notify(_ number: Int) {
+        guard number < workers.count else { return }
+        shared?.mailboxes[number].notify(workers[number].waker)
+        workers[number].isNotified = true
+    }
+
     func connect() {
         guard let shared, !workers.isEmpty else { return }
         let number = chance.below(workers.count)
         let (peer, socket) = network.open()
         guard shared.mailboxes[number].hand(socket) else { return fail("a mailbox is full") }
-        shared.mailboxes[number].notify(workers[number].waker)
+        notify(number)
         connectionsMade += 1
         clients.append(WholeClient(peer, number: connectionsMade))
     }
@@ -212,10 +223,12 @@ package final class WholeWorld: @unchecked Sendable {
     /// SIGTERM.
     func stop() throws {
         guard let played, let shared, isRunning else { return }
+        isSettling = true
+        defer { isSettling = false }
         network.releaseReads()
-        for (number, worker) in workers.enumerated() {
+        for number in workers.indices {
             shared.mailboxes[number].orderStop()
-            shared.mailboxes[number].notify(worker.waker)
+            notify(number)
         }
         var steps = 0
         while !isOver, !workers.allSatisfy(\.isDone) {
@@ -282,6 +295,7 @@ package final class WholeWorld: @unchecked Sendable {
 
     func turn(_ number: Int) {
         guard isRunning, number < workers.count else { return }
+        guard workers[number].isNotified || !network.isAsleep(ring: number) else { return }
         do { try workers[number].turn() } catch { fail("worker \(number): \(error)") }
         noteFlush(isTurn: true)
     }
@@ -348,7 +362,7 @@ package final class WholeWorld: @unchecked Sendable {
         switch chance.below(6) {
         case 0: stepMaintenance()
         case 1: for _ in 0...chance.below(30) { stepRecovery() }
-        case 2: converse()
+        case 2: if !isSettling { converse() }
         default: if !workers.isEmpty { turn(chance.below(workers.count)) }
         }
     }
@@ -364,6 +378,8 @@ package final class WholeWorld: @unchecked Sendable {
     func heal() {
         home.plan = StoreSimulation.FaultPlan()
         guard isRunning else { return }
+        isSettling = true
+        defer { isSettling = false }
         network.faults = .none
         network.releaseReads()
         for client in clients {
@@ -386,6 +402,12 @@ package final class WholeWorld: @unchecked Sendable {
         }
         if !isReleased { return fail("held: \(played?.check() ?? describe())") }
         wasTroubled = false
+        // Each worker's timer of a second hides a wake-up that was lost, but not for so long.
+        probe()
+        let isHeard = stepAll(patience: 700) {
+            clients.allSatisfy { $0.isAnswered || isGone($0) }
+        }
+        if !isHeard { fail("an answer waits for a wake-up: \(describe())") }
     }
 
     /// Everybody makes steps, a millisecond passes with each; false: it never became so.
