@@ -46,16 +46,12 @@ struct KeyLaw {
         openCount += 1
     }
 
-    func isOpen(_ id: Int) -> Bool {
-        operations.contains { $0.id == id && $0.ended == .max }
-    }
-
     // MARK: Ends
 
     /// A request is over. No effects: it says nothing of the key, and did nothing.
     ///
-    /// - Parameter commit: covers its change, which is certain; nil if it is not, or is none. 0: the
-    ///   change is on disk already.
+    /// - Parameter commit: covers its change, which is certain; nil if it is not, or is none.
+    ///   0: the change is on disk already.
     /// - Returns: what cannot be.
     mutating func end(
         _ id: Int, _ effects: [Effect], isOptional: Bool, at moment: Int,
@@ -171,8 +167,8 @@ struct KeyLaw {
             let effects = operation.effects.map { describe($0) }.joined(separator: " or ")
             let second = operation.seconds.upperBound
             return
-                "\n      \(operation.began)-\(end) s\(second) c\(operation.connection) \(operation.words): "
-                + effects + (operation.isOptional ? " or nothing" : "")
+                "\n      \(operation.began)-\(end) s\(second) c\(operation.connection) "
+                + operation.words + ": " + effects + (operation.isOptional ? " or nothing" : "")
         }
         return "began with \(states); there is no order of" + lines.joined()
     }

@@ -18,7 +18,6 @@ struct Verdict {
 
 /// A value in an answer.
 struct AnsweredValue {
-    var key: Int
     var flags: UInt32
     var cas: UInt64?
     var lifetime: Int64?
@@ -145,8 +144,7 @@ extension Question {
             return .wrong("mg is told \(line)")
         }
         guard bytes.count >= next + count + 2 else { return .more }
-        var value = AnsweredValue(
-            key: keys[0], flags: 0, bytes: Array(bytes[next..<next + count]))
+        var value = AnsweredValue(flags: 0, bytes: Array(bytes[next..<next + count]))
         for word in words.dropFirst(2) {
             switch word.first {
             case "f": value.flags = UInt32(word.dropFirst()) ?? .max
@@ -179,8 +177,7 @@ extension Question {
                 return .wrong("\(self.words) is told \(line)")
             }
             let value = AnsweredValue(
-                key: keys[verdicts.count], flags: flags,
-                cas: words.count == 5 ? UInt64(words[4]) : nil,
+                flags: flags, cas: words.count == 5 ? UInt64(words[4]) : nil,
                 bytes: Array(bytes[next..<next + count]))
             verdicts.append(verdict(value, seconds))
             position = next + count + 2

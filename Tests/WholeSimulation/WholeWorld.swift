@@ -1,8 +1,8 @@
-// WholeWorld: the server without threads, clock and kernel, over many lives: production workers over
-// a simulated ring and network, the store as steps, and its files in memory.
+// WholeWorld: the server without threads, clock and kernel, over many lives: production workers
+// over a simulated ring and network, the store as steps, and its files in memory.
 //
-// This file has its lives and steps; what clients do is in WholeWorld+Clients.swift. At each call of
-// the files the committer is between two instructions of others: they make steps there.
+// This file has its lives and steps; what clients do is in WholeWorld+Clients.swift. At each call
+// of the files the committer is between two instructions of others: they make steps there.
 
 import LMDB
 import Primitives
@@ -65,7 +65,6 @@ package final class WholeWorld: @unchecked Sendable {
     /// Nobody asks anything new.
     private var isSettling = false
     private(set) var isAcknowledging = false
-    private(set) var itemBytesMax = 0
     /// Of the delayed flush_all, as it was after the last step.
     private var flushAt: UInt64 = 0
     package var result = WholeResult()
@@ -155,7 +154,6 @@ package final class WholeWorld: @unchecked Sendable {
             return
         }
         self.store = store
-        itemBytesMax = store.itemBytesMax
         if home.isDead { return }
         for number in 0..<configuration.workers {
             workers.append(try makeWorker(store, shared, number))
@@ -429,6 +427,7 @@ package final class WholeWorld: @unchecked Sendable {
         guard let statistics = store?.statistics() else { return "no store" }
         return "free \(statistics.framesFree) of \(statistics.frames), pinned "
             + "\(statistics.framesPinned), dirty \(statistics.framesDirty), failing "
-            + "\(statistics.isDiskFailing), recovering \(statistics.isRecovering), commits \(commits)"
+            + "\(statistics.isDiskFailing), recovering \(statistics.isRecovering), commits "
+            + "\(commits.completed) of \(commits.begun)"
     }
 }
