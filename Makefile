@@ -5,7 +5,7 @@
 #   make test    check the format, install what the tests need, build, run everything
 #   make format  format every Swift file in place
 #   make test-debug   the unit tests in the debug build, where all checks are on
-#   make simulate     play the store from seeds, on all cores: SECONDS=600 SEED=1
+#   make simulate     play store and server from seeds, on all cores: SECONDS=600 SEED=1
 #   make faults       put known mistakes into a copy of the store: does the simulation find them?
 #   make sanitize     the unit tests of what threads share, under the sanitizers
 #   make test-clients   the clients that Debian packages, against the release

@@ -139,8 +139,16 @@ let package = Package(
         .target(
             name: "StoreSimulation", dependencies: ["Store", "LMDB", "Primitives", "Support"],
             path: "Tests/StoreSimulation"),
+        .target(
+            name: "WholeSimulation",
+            dependencies: [
+                "Server", "Store", "LMDB", "Uring", "Simulation", "StoreSimulation", "Primitives",
+                "Support",
+            ],
+            path: "Tests/WholeSimulation"),
         .executableTarget(
-            name: "store-simulate", dependencies: ["StoreSimulation", "Primitives", "Support"],
+            name: "store-simulate",
+            dependencies: ["StoreSimulation", "WholeSimulation", "Primitives", "Support"],
             path: "Tests/StoreSimulate"),
         .testTarget(
             name: "BrimTests",
@@ -156,7 +164,7 @@ let package = Package(
             name: "ServerTests",
             dependencies: [
                 "Server", "Store", "SegmentLog", "Uring", "Simulation", "ServerSimulation",
-                "Primitives", "Support",
+                "WholeSimulation", "Primitives", "Support",
             ]),
         .testTarget(
             name: "SegmentLogTests", dependencies: ["SegmentLog", "Primitives", "Support"]),

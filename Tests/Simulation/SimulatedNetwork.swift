@@ -68,6 +68,8 @@ public final class SimulatedNetwork {
         var byteCount: Int
         /// Or a file of the system, read as it is when the simulated read completes.
         var descriptor: Int32 = -1
+        /// Or whatever this brings when the simulated read completes; nil: the disk fails.
+        var reader: ((UInt64, Int) -> [UInt8]?)?
     }
 
     /// What a descriptor names.
@@ -110,6 +112,9 @@ public final class SimulatedNetwork {
     /// The last submit waited for something to happen, and nothing can: the peers or the clock must
     /// move first, or another thread.
     public internal(set) var isStill = false
+
+    /// What each ring waits for that found nothing to tell when it was to wait; by its number.
+    var sleepers: [Sleeper?] = []
 
     public init(seed: UInt64, faults: FaultPlan = .none) {
         chance = Chance(seed: seed)
@@ -225,6 +230,18 @@ public final class SimulatedNetwork {
         }
         objects[descriptor] = .file(files.count - 1)
     }
+
+    /// A file whose bytes somebody else has, under a number that no connection has yet.
+    public func addFile(
+        descriptor: Int32, reader: @escaping (UInt64, Int) -> [UInt8]?
+    ) throws(RingError) {
+        try addFile(descriptor: descriptor)
+        files[files.count - 1].descriptor = -1
+        files[files.count - 1].reader = reader
+    }
+
+    /// From now on luck begins with this seed.
+    public func reseed(_ seed: UInt64) { chance = Chance(seed: seed) }
 
     /// Ends all stalls of reads, and holds no more.
     public func releaseReads() {

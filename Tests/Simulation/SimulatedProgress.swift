@@ -238,7 +238,11 @@ extension SimulatedRing {
         if count > 1, network.strikes(.shortReads) {
             count = 1 + network.chance.below(count - 1)
         }
-        if file.descriptor >= 0 {
+        if let reader = file.reader {
+            guard let bytes = reader(operation.number, count) else { return -Int(Code.input) }
+            count = min(bytes.count, count)
+            memory.store(bytes.span.extracting(0..<count), at: operation.offset)
+        } else if file.descriptor >= 0 {
             // SAFETY: the operation's own memory, in bounds, lent until it is told.
             count = unsafe pread(
                 file.descriptor,

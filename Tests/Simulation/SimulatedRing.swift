@@ -55,6 +55,8 @@ public struct SimulatedRing: ~Copyable, Ring {
     public let network: SimulatedNetwork
     let configuration: RingConfiguration
     let wakeWord: AtomicWord32
+    /// Counts the rings of a network.
+    let number: Int
     /// Lent buffers, the next to be taken first.
     var lent: [UInt16]
     var isLent: [Bool]
@@ -84,6 +86,8 @@ public struct SimulatedRing: ~Copyable, Ring {
         self.configuration = configuration
         buffers = memory
         wakeWord = word.atomic32(at: 0)
+        number = network.sleepers.count
+        network.sleepers.append(nil)
         waker = Waker(word: wakeWord)
         bufferBytes = configuration.bufferBytes
         lent = (0..<configuration.bufferCount).map { UInt16($0) }
@@ -222,6 +226,8 @@ public struct SimulatedRing: ~Copyable, Ring {
         }
         network.idleSubmits = toldCount == told.count ? network.idleSubmits + 1 : 0
         network.isStill = waiting && toldCount == told.count
+        network.sleepers[number] =
+            network.isStill ? Sleeper(operations: running, wakeWord: wakeWord) : nil
     }
 
     public mutating func nextCompletion() -> Completion? {

@@ -1,17 +1,18 @@
 // store-simulate: plays seeds on several cores for some seconds, and prints what it finds: the
-// seed, and the history, shortened.
+// seed, and the history, shortened. --world store: the store alone; whole: the whole server.
 //
-//     store-simulate --seconds 60 [--seed 1] [--threads 2]    seeds from 1 on
-//     store-simulate --replay 17 [--all] [--key 3]            one seed; --all: without shortening,
-//                                                             --key: what the store knows of it
-//
-// Seeds are played in processes of their own, a hundred in each: a trap ends only one of these.
+//     store-simulate --seconds 60 [--seed 1] [--threads 2] [--world whole]    seeds from 1 on;
+//                                                   without --world both worlds take turns
+//     store-simulate --replay 17 --world whole [--all] [--key 3]    one seed; --all: without
+//                                 shortening, --key: what the store knows of it (store only)
+// Seeds are played in processes of their own, some in each: a trap ends only one of these.
 
 import Glibc
 import Primitives
 import StoreSimulation
 import Support
 import Synchronization
+import WholeSimulation
 
 /// A line at once, also into a pipe.
 func say(_ line: String, to descriptor: Int32 = 1) {
@@ -26,11 +27,43 @@ func option(_ name: String) -> Int? {
     return Int(CommandLine.arguments[at + 1])
 }
 
-func replay(_ seed: UInt64, isWhole: Bool) throws -> Bool {
+/// What is played.
+enum Stage: String, CaseIterable {
+    case store, whole
+
+    var seedsPerProcess: Int { self == .store ? 100 : 20 }
+}
+
+func word(_ name: String) -> String? {
+    guard let at = CommandLine.arguments.firstIndex(of: "--\(name)"),
+        at + 1 < CommandLine.arguments.count
+    else { return nil }
+    return CommandLine.arguments[at + 1]
+}
+
+func replay(_ seed: UInt64, on stage: Stage, isUncut: Bool) throws -> Bool {
+    stage == .store
+        ? try replayStore(seed, isUncut: isUncut) : try replayWhole(seed, isUncut: isUncut)
+}
+
+func replayWhole(_ seed: UInt64, isUncut: Bool) throws -> Bool {
+    let found = try WholePlayer.play(seed: seed)
+    say("seed \(seed): \(found.fault ?? "nothing") (at act \(found.act)), \(found)")
+    if isUncut {
+        _ = try WholePlayer.play(seed: seed) { say($0) }
+    } else if found.fault != nil {
+        let (acts, outcome) = try WholePlayer.shorten(seed: seed, found)
+        say("shortened to \(acts.count) acts: \(outcome.fault ?? "")")
+        _ = try WholePlayer.play(seed: seed, acts: acts) { say($0) }
+    }
+    return found.fault == nil
+}
+
+func replayStore(_ seed: UInt64, isUncut: Bool) throws -> Bool {
     Player.watchedKey = option("key")
     let found = try Player.play(seed: seed)
     say("seed \(seed): \(found.fault ?? "nothing") (at act \(found.act))")
-    if isWhole {
+    if isUncut {
         _ = try Player.play(seed: seed) { say($0) }
     } else if found.fault != nil {
         let (acts, outcome) = try Player.shorten(seed: seed, found)
@@ -46,7 +79,14 @@ struct Sums: Sendable {
     var lives = 0
     var operations = 0
     var hits = 0
-    var faults: [UInt64] = []
+    var faults: [(stage: Stage, seed: UInt64)] = []
+
+    mutating func add(lives: Int, operations: Int, hits: Int) {
+        seeds += 1
+        self.lives += lives
+        self.operations += operations
+        self.hits += hits
+    }
 
     var line: String { "\(seeds) \(lives) \(operations) \(hits)" }
     var words: String {
@@ -56,24 +96,28 @@ struct Sums: Sendable {
 }
 
 /// Plays some seeds in this process; each fault is a line, and the last line has the sums.
-func playSome(from first: Int, count: Int) throws {
+func playSome(on stage: Stage, from first: Int) throws {
     var sums = Sums()
-    for seed in first..<first + count {
+    for seed in first..<first + stage.seedsPerProcess {
         say("\(seed)", to: 2)
-        let result = try Player.play(seed: UInt64(seed))
-        sums.seeds += 1
-        sums.lives += result.lives
-        sums.operations += result.operations
-        sums.hits += result.hits
-        if let fault = result.fault {
-            say("fault \(seed) act \(result.act): \(fault)")
+        let fault: String?
+        switch stage {
+        case .store:
+            let result = try Player.play(seed: UInt64(seed))
+            sums.add(lives: result.lives, operations: result.operations, hits: result.hits)
+            fault = result.fault.map { "act \(result.act): \($0)" }
+        case .whole:
+            let result = try WholePlayer.play(seed: UInt64(seed))
+            sums.add(lives: result.lives, operations: result.operations, hits: result.hits)
+            fault = result.fault.map { "act \(result.act): \($0)" }
         }
+        if let fault { say("fault \(seed) \(fault)") }
     }
     say(sums.line)
 }
 
-let seedsPerProcess = 100
 let first = option("seed") ?? 1
+let stages = word("world").flatMap { Stage(rawValue: $0) }.map { [$0] } ?? Stage.allCases
 let end = Clock.monotonicNanoseconds() + UInt64(option("seconds") ?? 60) * 1_000_000_000
 let next = Atomic<Int>(0)
 let sums = Mutex(Sums())
@@ -82,8 +126,9 @@ let sums = Mutex(Sums())
 func work() {
     while Clock.monotonicNanoseconds() < end, sums.withLock({ $0.faults.isEmpty }) {
         let number = next.add(1, ordering: .relaxed).oldValue
-        let from = first + number * seedsPerProcess
-        let arguments = ["--from", "\(from)"]
+        let stage = stages[number % stages.count]
+        let from = first + number / stages.count * stage.seedsPerProcess
+        let arguments = ["--from", "\(from)", "--world", stage.rawValue]
         guard
             let child = try? Child.run(
                 "/proc/self/exe", arguments, environment: [:], secondsMax: 600)
@@ -92,8 +137,8 @@ func work() {
             for line in child.output.split(separator: "\n") {
                 let words = line.split(separator: " ")
                 if words.first == "fault", words.count > 1, let seed = UInt64(words[1]) {
-                    say(String(line))
-                    sums.faults.append(seed)
+                    say("\(stage): \(line)")
+                    sums.faults.append((stage, seed))
                 } else if words.count == 4 {
                     sums.seeds += Int(words[0]) ?? 0
                     sums.lives += Int(words[1]) ?? 0
@@ -104,18 +149,19 @@ func work() {
             guard child.exitCode != 0 else { return }
             let lines = child.errors.split(separator: "\n")
             let last = lines.compactMap { UInt64($0) }.last ?? UInt64(from)
-            say("seed \(last) ended its process: \(lines.last ?? "")")
-            sums.faults.append(last)
+            say("\(stage): seed \(last) ended its process: \(lines.last ?? "")")
+            sums.faults.append((stage, last))
         }
     }
 }
 
 if let seed = option("replay") {
-    let isWell = try replay(UInt64(seed), isWhole: CommandLine.arguments.contains("--all"))
+    let isUncut = CommandLine.arguments.contains("--all")
+    let isWell = try replay(UInt64(seed), on: stages[0], isUncut: isUncut)
     exit(isWell ? 0 : 1)
 }
 if let from = option("from") {
-    try playSome(from: from, count: seedsPerProcess)
+    try playSome(on: stages[0], from: from)
     exit(0)
 }
 let threads = ThreadBox()
@@ -125,5 +171,7 @@ for _ in 0..<(option("threads") ?? Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) {
 threads.joinAll()
 let total = sums.withLock { $0 }
 say(total.words)
-if let seed = total.faults.min() { _ = try replay(seed, isWhole: false) }
+if let found = total.faults.min(by: { $0.seed < $1.seed }) {
+    _ = try replay(found.seed, on: found.stage, isUncut: false)
+}
 exit(total.faults.isEmpty ? 0 : 1)

@@ -66,6 +66,8 @@ package final class MemoryHome: StoreHome, @unchecked Sendable {
     private let secret: UInt64
     /// What something else than the store takes of the map, in pages.
     private let ballast: Int
+    /// The number under which workers' rings find the file; -1: they have none.
+    package var descriptor: Int32 = -1
 
     package init(seed: UInt64, ballast: Int) {
         chance = Chance(seed: seed)
@@ -137,7 +139,7 @@ package final class MemoryHome: StoreHome, @unchecked Sendable {
         return MemoryFiles(self, limit: (max(sizeBytes, durable.fileBytes) + reserveBytes) / 4096)
     }
 
-    package func openForReading() -> Int32 { -1 }
+    package func openForReading() -> Int32 { descriptor }
     package func newSecret() -> (UInt64, UInt64, UInt64, UInt64) {
         (secret, secret &* 3, secret &* 5, secret &* 7)
     }

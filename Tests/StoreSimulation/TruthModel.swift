@@ -18,15 +18,17 @@ struct ValueState: Equatable {
 typealias KeyState = ValueState?
 
 /// A word that changes like a key does, for what is there besides keys.
-struct Register<State: Equatable> {
+package struct Register<State: Equatable> {
     /// What it may be, when nothing was changed in this life.
-    var base: [State]
+    package var base: [State]
     /// The changes of this life, oldest first: what it may be since, and the commit that covers it.
     var changes: [(states: [State], commit: UInt64)] = []
 
-    var possible: [State] { changes.last?.states ?? base }
+    package init(base: [State]) { self.base = base }
 
-    mutating func change(_ states: [State], commit: UInt64) {
+    package var possible: [State] { changes.last?.states ?? base }
+
+    package mutating func change(_ states: [State], commit: UInt64) {
         changes.append((states, commit))
         // What a later change of the same commit has overtaken may still be the last on disk, if
         // the process dies; long histories are cut where a commit has covered everything.
@@ -38,14 +40,14 @@ struct Register<State: Equatable> {
     }
 
     /// Commits up to this one are on disk.
-    mutating func settle(completed: UInt64) {
+    package mutating func settle(completed: UInt64) {
         guard changes.count > 8, let last = changes.lastIndex(where: { $0.commit <= completed })
         else { return }
         changes.removeFirst(last)
     }
 
     /// The process has died, or ended with everything on disk.
-    mutating func die(completed: UInt64, isClean: Bool) {
+    package mutating func die(completed: UInt64, isClean: Bool) {
         if isClean {
             base = possible
         } else if let last = changes.lastIndex(where: { $0.commit <= completed }) {

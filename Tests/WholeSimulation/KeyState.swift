@@ -1,0 +1,159 @@
+// KeyState: what a key may hold, and what one answered request says of that: what it demands of the
+// state before it, and which state it leaves.
+//
+// Rules only; which orders of requests are possible is `KeyLaw`'s business.
+
+/// A value. Its expiry is known as far as the second is in which the command was executed.
+struct KeyValue: Equatable {
+    var bytes: [UInt8]
+    var flags: UInt32
+    /// 0...0: never.
+    var expiry: ClosedRange<UInt32>
+
+    /// The expiry is looked at first, the bytes last.
+    static func == (one: KeyValue, other: KeyValue) -> Bool {
+        one.expiry == other.expiry && one.flags == other.flags && one.bytes == other.bytes
+    }
+
+    /// Whether some moment of an interval that begins in this second finds it alive.
+    func isAlive(at seconds: ClosedRange<UInt32>) -> Bool {
+        expiry.upperBound == 0 || expiry.upperBound > seconds.lowerBound
+    }
+
+    /// Whether some moment of the interval finds it expired.
+    func mayBeExpired(at seconds: ClosedRange<UInt32>) -> Bool {
+        expiry.upperBound != 0 && expiry.lowerBound <= seconds.upperBound
+    }
+}
+
+/// A state: a value, or nothing.
+typealias KeyState = KeyValue?
+
+/// What a get showed.
+struct Shown {
+    var bytes: [UInt8]
+    var flags: UInt32
+    /// Seconds to live, -1: for ever; nil: not told.
+    var lifetime: Int64?
+}
+
+/// What an answer says.
+enum Effect {
+    /// A value was answered.
+    case read(Shown)
+    /// Nothing is there: told of only where nothing may be lost.
+    case absent
+    /// Something is there.
+    case present
+    /// Something is there that is not this.
+    case other(than: [UInt8])
+    /// Whatever was there, it is this now; nil: it is dead on arrival.
+    case put(KeyState)
+    case replace(KeyState)
+    case swap([UInt8], KeyState)
+    case join([UInt8], isPrepend: Bool)
+    /// Nil: the answer was not told.
+    case count(UInt64, isDecrement: Bool, sum: UInt64?)
+    /// Nil: it is dead from now on.
+    case expire(ClosedRange<UInt32>?)
+    case readAndExpire(Shown, ClosedRange<UInt32>?)
+    case remove
+
+    /// Whether it leaves another state behind.
+    var isChange: Bool {
+        switch self {
+        case .read, .absent, .present, .other: false
+        default: true
+        }
+    }
+
+    /// What it leaves of a state, nil if that cannot have been there; the request was executed in
+    /// one of `seconds`.
+    func apply(_ state: KeyState, at seconds: ClosedRange<UInt32>) -> KeyState? {
+        let alive = state.flatMap { $0.isAlive(at: seconds) ? $0 : nil }
+        switch self {
+        case .put(let new): return .some(new)
+        case .remove: return .some(nil)
+        case .absent:
+            let isThere = state.map { !$0.mayBeExpired(at: seconds) } ?? false
+            return isThere ? nil : .some(state)
+        default: break
+        }
+        guard var value = alive else { return nil }
+        switch self {
+        case .present: return .some(state)
+        case .other(let bytes): return value.bytes == bytes ? nil : .some(state)
+        case .read(let shown): return Self.fits(value, shown, seconds) ? .some(state) : nil
+        case .replace(let new): return .some(new)
+        case .swap(let bytes, let new): return value.bytes == bytes ? .some(new) : nil
+        case .join(let bytes, let isPrepend):
+            value.bytes = isPrepend ? bytes + value.bytes : value.bytes + bytes
+            return .some(value)
+        case .count(let delta, let isDecrement, let sum):
+            guard let found = Self.sum(value.bytes, delta, isDecrement) else { return nil }
+            if let sum, sum != found { return nil }
+            var digits = Array("\(found)".utf8)
+            while digits.count < value.bytes.count { digits.append(32) }
+            value.bytes = digits
+            return .some(value)
+        case .expire(let expiry): return .some(Self.expiring(value, expiry))
+        case .readAndExpire(let shown, let expiry):
+            return Self.fits(value, shown, seconds) ? .some(Self.expiring(value, expiry)) : nil
+        case .put, .remove, .absent: return nil
+        }
+    }
+
+    private static func expiring(_ value: KeyValue, _ expiry: ClosedRange<UInt32>?) -> KeyState {
+        guard let expiry else { return nil }
+        var value = value
+        value.expiry = expiry
+        return value
+    }
+
+    private static func fits(
+        _ value: KeyValue, _ shown: Shown, _ seconds: ClosedRange<UInt32>
+    ) -> Bool {
+        guard value.flags == shown.flags, value.bytes == shown.bytes else { return false }
+        guard let lifetime = shown.lifetime else { return true }
+        if lifetime < 0 { return value.expiry.upperBound == 0 }
+        return value.expiry.upperBound != 0
+            && Int64(value.expiry.upperBound) >= lifetime + Int64(seconds.lowerBound)
+            && Int64(value.expiry.lowerBound) <= lifetime + Int64(seconds.upperBound)
+    }
+
+    private static func sum(_ bytes: [UInt8], _ delta: UInt64, _ isDecrement: Bool) -> UInt64? {
+        // As strtoull: what follows a blank does not count.
+        let digits = bytes.prefix { $0 >= 48 && $0 <= 57 }
+        guard !digits.isEmpty, digits.count <= 20,
+            digits.count == bytes.count || bytes[digits.count] == 32,
+            let number = UInt64(String(decoding: digits, as: UTF8.self))
+        else { return nil }
+        return isDecrement ? (number > delta ? number - delta : 0) : number &+ delta
+    }
+}
+
+func describe(_ bytes: [UInt8]) -> String {
+    let head = bytes.prefix(16).map { byte -> String in
+        byte >= 32 && byte < 127 ? String(UnicodeScalar(byte)) : "."
+    }
+    return "'\(head.joined())' (\(bytes.count) bytes)"
+}
+
+func describe(_ state: KeyState) -> String {
+    state.map { "\(describe($0.bytes)) flags \($0.flags) expiry \($0.expiry.upperBound)" }
+        ?? "nothing"
+}
+
+func describe(_ effect: Effect) -> String {
+    switch effect {
+    case .read(let shown): "get \(describe(shown.bytes)) lifetime \(shown.lifetime ?? -2)"
+    case .put(let state): "put \(describe(state))"
+    case .replace(let state): "replace by \(describe(state))"
+    case .swap(let bytes, let state): "cas of \(describe(bytes)) by \(describe(state))"
+    case .join(let bytes, let isPrepend): "\(isPrepend ? "prepend" : "append") \(describe(bytes))"
+    case .other(let bytes): "not \(describe(bytes))"
+    case .readAndExpire(let shown, let expiry):
+        "gat \(describe(shown.bytes)) to \(expiry?.upperBound ?? 1)"
+    default: "\(effect)"
+    }
+}

@@ -1,0 +1,188 @@
+// Question: one request as bytes, and what it may do to its keys before anybody knows the answer.
+//
+// What an answer says is in Question+Answer.swift.
+
+import Support
+
+/// When a value is to expire.
+enum Lifetime {
+    case ever, dead
+    case until(UInt32)
+    case after(UInt32)
+
+    var sent: Int64 {
+        switch self {
+        case .ever: 0
+        case .dead: -1
+        case .until(let second): Int64(second)
+        case .after(let seconds): Int64(seconds)
+        }
+    }
+
+    /// The expiry of what is stored in one of these seconds; nil: dead on arrival.
+    func expiry(_ seconds: ClosedRange<UInt32>) -> ClosedRange<UInt32>? {
+        switch self {
+        case .ever: 0...0
+        case .dead: nil
+        case .until(let second): second...second
+        case .after(let some): seconds.lowerBound + some...seconds.upperBound + some
+        }
+    }
+}
+
+/// One request.
+struct Question {
+    enum Verb {
+        case get, gets, gat, gats
+        case set, add, replace, append, prepend, cas
+        case delete, touch, incr, decr
+        case flush, flushLater, noop
+    }
+
+    let verb: Verb
+    var keys: [Int]
+    var value: [UInt8] = []
+    var flags: UInt32 = 0
+    var lifetime = Lifetime.ever
+    /// What is compared, and what that stood for.
+    var cas: UInt64 = 0
+    var casBytes: [UInt8]?
+    /// What is counted up or down by; the seconds of a later flush.
+    var delta: UInt64 = 0
+    /// Nothing is answered, or with a meta command only what is not expected.
+    var isQuiet = false
+    var isMeta = false
+    /// The key, if it is none of the law's.
+    var filler: Int?
+
+    /// Of each key.
+    var ids: [Int] = []
+    /// With so many bytes of the connection it can be executed.
+    var complete = 0
+    /// When they were sent.
+    var began: (moment: Int, seconds: UInt32)?
+    /// A miss would be a fault, as far as is known when it was sent.
+    var mustHit = false
+
+    init(_ verb: Verb, _ keys: [Int] = []) {
+        self.verb = verb
+        self.keys = keys
+    }
+
+    var isGet: Bool {
+        switch verb {
+        case .get, .gets, .gat, .gats: true
+        default: false
+        }
+    }
+
+    var isStoring: Bool {
+        switch verb {
+        case .set, .add, .replace, .append, .prepend, .cas: true
+        default: false
+        }
+    }
+
+    var words: String {
+        let name = keys.map(String.init).joined(separator: " ")
+        let size = isStoring ? " \(describe(value)) for \(lifetime)" : ""
+        let number = verb == .cas ? " \(cas)" : delta != 0 ? " \(delta)" : ""
+        return "\(isMeta ? "meta " : "")\(verb) \(name)\(number)\(size)\(isQuiet ? " quiet" : "")"
+    }
+
+    /// With so many of its bytes it may begin. The line of a get is executed key by key, as it
+    /// comes; what is refused is, and when it is to expire is counted, when the line is there.
+    func bytesToBegin(of bytes: [UInt8]) -> Int {
+        if isGet, !isMeta { return 1 }
+        return isStoring && value.count > 2000 ? bytes.count - value.count - 2 : bytes.count
+    }
+
+    // MARK: Bytes
+
+    static func name(_ key: Int) -> String { "key:\(key)" }
+
+    var bytes: [UInt8] {
+        let key = filler.map { "fill:\($0)" } ?? keys.first.map(Self.name) ?? ""
+        let quiet = isQuiet ? " noreply" : ""
+        guard !isMeta else { return metaBytes(key) }
+        let line: String
+        switch verb {
+        case .get, .gets: line = "\(verb) \(keys.map(Self.name).joined(separator: " "))"
+        case .gat, .gats:
+            line = "\(verb) \(lifetime.sent) \(keys.map(Self.name).joined(separator: " "))"
+        case .set, .add, .replace, .append, .prepend:
+            line = "\(verb) \(key) \(flags) \(lifetime.sent) \(value.count)\(quiet)"
+        case .cas: line = "cas \(key) \(flags) \(lifetime.sent) \(value.count) \(cas)\(quiet)"
+        case .delete: line = "delete \(key)\(quiet)"
+        case .touch: line = "touch \(key) \(lifetime.sent)\(quiet)"
+        case .incr, .decr: line = "\(verb) \(key) \(delta)\(quiet)"
+        case .flush: line = "flush_all\(quiet)"
+        case .flushLater: line = "flush_all \(delta)\(quiet)"
+        case .noop: line = "mn"
+        }
+        return Array("\(line)\r\n".utf8) + (isStoring ? value + [13, 10] : [])
+    }
+
+    private func metaBytes(_ key: String) -> [UInt8] {
+        let quiet = isQuiet ? " q" : ""
+        switch verb {
+        case .get, .gets: return Array("mg \(key) f c t v\r\n".utf8)
+        case .gat, .gats: return Array("mg \(key) T\(lifetime.sent) f v\r\n".utf8)
+        case .delete: return Array("md \(key)\(quiet)\r\n".utf8)
+        case .incr: return Array("ma \(key) D\(delta) v\r\n".utf8)
+        case .decr: return Array("ma \(key) MD D\(delta) v\r\n".utf8)
+        default:
+            let mode =
+                switch verb {
+                case .add: "ME"
+                case .replace: "MR"
+                case .append: "MA"
+                case .prepend: "MP"
+                case .cas: "C\(cas)"
+                default: "MS"
+                }
+            let line = "ms \(key) \(value.count) \(mode) F\(flags) T\(lifetime.sent)\(quiet)\r\n"
+            return Array(line.utf8) + value + [13, 10]
+        }
+    }
+
+    /// Bytes that name the request: wherever a piece lies, it can be told.
+    static func value(_ id: Int, _ count: Int) -> [UInt8] {
+        let head = Array("v\(id):".utf8)
+        guard count > head.count else { return Array(head.prefix(count)) }
+        var chance = Chance(seed: UInt64(id))
+        var bytes = head
+        bytes.reserveCapacity(count + 8)
+        while bytes.count < count {
+            withUnsafeBytes(of: chance.next()) { bytes += $0 }
+        }
+        bytes.removeLast(bytes.count - count)
+        return bytes
+    }
+
+    // MARK: Effects
+
+    func stored(_ seconds: ClosedRange<UInt32>) -> KeyState {
+        lifetime.expiry(seconds).map { KeyValue(bytes: value, flags: flags, expiry: $0) }
+    }
+
+    /// What it did if it was done.
+    func effects(_ seconds: ClosedRange<UInt32>) -> [Effect] {
+        switch verb {
+        case .get, .gets, .noop, .flushLater: []
+        case .gat, .gats, .touch: [.expire(lifetime.expiry(seconds))]
+        case .set, .add: [.put(stored(seconds))]
+        case .replace: [.replace(stored(seconds))]
+        case .append, .prepend: [.join(value, isPrepend: verb == .prepend)]
+        case .cas:
+            casBytes.map { [.swap($0, stored(seconds))] } ?? [.replace(stored(seconds))]
+        case .delete, .flush: [.remove]
+        case .incr, .decr: [.count(delta, isDecrement: verb == .decr, sum: nil)]
+        }
+    }
+
+    /// What it may have done if no answer came: a set that fails removes.
+    func effectsUnanswered(_ seconds: ClosedRange<UInt32>) -> [Effect] {
+        effects(seconds) + (verb == .set ? [.remove] : [])
+    }
+}

@@ -1,0 +1,273 @@
+// WholeWorld+Clients: what clients ask, send, read, and how they leave; and what their answers mean
+// for the law of each key.
+
+import Simulation
+import Support
+
+extension WholeWorld {
+    // MARK: Talking
+
+    /// One client asks, sends some bytes, and hears what has come. Who was cut off comes again.
+    func converse() {
+        guard isRunning, !clients.isEmpty else { return }
+        let client = clients[chance.below(clients.count)]
+        hear(client)
+        guard isRunning, !isGone(client) else { return }
+        if network.hasEnded(client.peer) || client.hasFinished { return }
+        if chance.below(3) > 0, client.questions.count < 24 {
+            for _ in 0...chance.below(chance.below(3) == 0 ? 10 : 2) { ask(client) }
+            if client.questions.last?.isQuiet ?? false { client.ask(Question(.noop)) }
+        }
+        let limit = chance.below(3) == 0 ? 1 + chance.below(60) : 1 + chance.below(200_000)
+        network.send(client.takeUnsent(limit, self), from: client.peer)
+        if casting.isRude { misbehave(client) }
+    }
+
+    private func misbehave(_ client: WholeClient) {
+        switch chance.below(60) {
+        case 0: network.setAppetite([0, 1, 100, 5000, 40_000][chance.below(5)], of: client.peer)
+        case 1...4: network.setAppetite(.max, of: client.peer)
+        case 5: network.setSocketBuffer([1000, 4000, 60_000][chance.below(3)], of: client.peer)
+        case 6 where chance.below(4) == 0: network.reset(client.peer)
+        case 7 where chance.below(3) == 0 && client.unsent.isEmpty:
+            network.finish(client.peer)
+            client.hasFinished = true
+        default: break
+        }
+    }
+
+    func sendAll(_ client: WholeClient) {
+        guard !network.hasEnded(client.peer), !client.hasFinished else { return }
+        network.send(client.takeUnsent(.max, self), from: client.peer)
+    }
+
+    /// Whether its descriptor is closed: nothing that it asked can take effect any more.
+    func isGone(_ client: WholeClient) -> Bool { network.isClosed(client.peer) }
+
+    func hear(_ client: WholeClient, isLast: Bool = false) {
+        guard law.fault == nil else { return }
+        client.hear(network.takeReceived(by: client.peer), self)
+        guard !isLast, isGone(client) else { return }
+        trace?("      c\(client.number) is closed, \(client.questions.count) unanswered")
+        client.abandon(self)
+        clients.removeAll { $0 === client }
+        if isRunning { connect() }
+    }
+
+    // MARK: Asking
+
+    private func pickKey() -> Int {
+        chance.below(3) > 0 ? chance.below(max(casting.keys / 6, 2)) : chance.below(casting.keys)
+    }
+
+    private func pickLifetime() -> Lifetime {
+        switch chance.below(12) {
+        case 0: .until(now.unixSeconds + UInt32(1 + chance.below(400)))
+        case 1: .after(UInt32(1 + chance.below(chance.below(2) == 0 ? 3 : 400)))
+        case 2 where chance.below(3) == 0: .dead
+        default: .ever
+        }
+    }
+
+    private func isRoomFor(_ key: Int) -> Bool {
+        let asked = clients.reduce(0) { sum, client in
+            sum + client.questions.count { $0.began == nil && $0.keys.contains(key) }
+        }
+        return asked < 10 && law.keys[key].hasRoom
+    }
+
+    func ask(_ client: WholeClient) {
+        let key = pickKey()
+        guard isRoomFor(key) else { return }
+        let question = draw(key)
+        client.ask(question)
+        // Only so it can be told whether it was answered.
+        if question.isQuiet, question.isMeta { client.ask(Question(.noop)) }
+    }
+
+    private func pickVerb() -> Question.Verb {
+        switch chance.below(100) {
+        case 0..<40: [.get, .get, .get, .gets, .gets, .gat, .gats][chance.below(7)]
+        case 40..<62: .set
+        case 62..<65: .add
+        case 65..<68: .replace
+        case 68..<71: .append
+        case 71..<73: .prepend
+        case 73..<78: .cas
+        case 78..<84: chance.below(3) == 0 ? .decr : .incr
+        case 84..<94: .delete
+        case 94..<98: .touch
+        default: chance.below(casting.flushesOften ? 2 : 12) > 0 ? .get : pickFlush()
+        }
+    }
+
+    private func pickFlush() -> Question.Verb { chance.below(2) == 0 ? .flush : .flushLater }
+
+    private func draw(_ key: Int) -> Question {
+        var question = Question(pickVerb(), [key])
+        let isMeta = chance.below(100) < casting.metaPercent
+        question.flags = UInt32(chance.below(3))
+        question.lifetime = pickLifetime()
+        question.isQuiet = chance.below(8) == 0
+        switch question.verb {
+        case .get, .gets, .gat, .gats:
+            question.isQuiet = false
+            if !isMeta, chance.below(4) == 0 {
+                for _ in 0..<chance.below(8) {
+                    let other = chance.below(casting.keys)
+                    if isRoomFor(other) { question.keys.append(other) }
+                }
+            }
+        case .cas:
+            guard let cas = law.keys[key].recentTokens.randomElement(using: &chance) else {
+                return Question(.gets, [key])
+            }
+            question.cas = cas
+            question.casBytes = law.keys[key].bytes(ofCas: cas)
+        case .incr, .decr: question.delta = UInt64(1 + chance.below(500))
+        case .flush: question.keys = Array(0..<casting.keys)
+        case .flushLater:
+            question.keys = []
+            question.delta = UInt64(1 + chance.below(60))
+        default: break
+        }
+        if question.isStoring { question.value = drawValue(question.verb) }
+        question.isMeta = isMeta && allowsMeta(question)
+        return question
+    }
+
+    private func drawValue(_ verb: Question.Verb) -> [UInt8] {
+        let id = law.newId()
+        if chance.below(8) == 0 { return Array("\(id)".utf8) }
+        let base = casting.sizes[chance.below(casting.sizes.count)]
+        let size = base < 64 ? base : base - chance.below(base / 3)
+        // What is joined is another value then, and is not to grow beyond all bounds.
+        let isJoin = verb == .append || verb == .prepend
+        return Question.value(id, isJoin ? min(max(size, 1), 3000) : size)
+    }
+
+    private func allowsMeta(_ question: Question) -> Bool {
+        switch question.verb {
+        case .touch, .flush, .flushLater, .noop: return false
+        case .incr, .decr: return !question.isQuiet
+        case .gat, .gats: if case .dead = question.lifetime { return false }
+        default: break
+        }
+        return true
+    }
+
+    /// Everybody looks at some keys.
+    func inspect() {
+        for key in 0..<casting.keys where isRoomFor(key) {
+            guard isRunning, !clients.isEmpty else { return }
+            let client = clients[chance.below(clients.count)]
+            if !network.hasEnded(client.peer), !client.hasFinished {
+                client.ask(Question(.gets, [key]))
+                sendAll(client)
+            }
+            for _ in 0..<3 { step() }
+            hear(client)
+        }
+    }
+
+    /// Values that nobody asks for again: what was written before leaves memory, and the disk.
+    func fill(_ client: WholeClient, count: Int, valueBytes: Int) {
+        guard !network.hasEnded(client.peer), !client.hasFinished else { return }
+        for _ in 0..<count {
+            var question = Question(.set)
+            question.filler = chance.below(100_000)
+            question.value = [UInt8](repeating: 0x63, count: valueBytes)
+            client.ask(question)
+        }
+        sendAll(client)
+    }
+
+    /// A change that wants a commit.
+    func probe() {
+        if clients.allSatisfy({ network.hasEnded($0.peer) || $0.hasFinished }) { connect() }
+        guard let client = clients.first(where: { !network.hasEnded($0.peer) && !$0.hasFinished })
+        else { return }
+        fill(client, count: 1, valueBytes: 10)
+    }
+
+    // MARK: The law
+
+    /// Its last byte is sent: it may be executed from now on.
+    func begin(_ question: inout Question, by client: WholeClient) {
+        let seconds = law.seconds...law.seconds
+        question.began = law.beginRequest()
+        question.mustHit = casting.isRoomy && !isRecovering && !isTroubled
+        for key in question.keys {
+            let id = law.newId()
+            question.ids.append(id)
+            law.begin(
+                key, id: id, connection: client.number, question.effectsUnanswered(seconds),
+                words: question.words)
+        }
+        if trace != nil { trace?("      c\(client.number) asks \(question.words)") }
+    }
+
+    func end(_ question: Question, _ verdicts: [Verdict], by client: WholeClient) {
+        result.operations += 1
+        guard let began = question.began else { return }
+        let seconds = law.seconds(since: began)
+        let commits = commits
+        for (at, verdict) in verdicts.enumerated() {
+            let key = question.keys[at]
+            if trace != nil {
+                let what = verdict.effects.map { describe($0) }.joined()
+                trace?("      c\(client.number) \(question.verb) \(key) -> \(what)")
+            }
+            note(key, verdict)
+            let isDurable = isAcknowledging && verdict.isHeld
+            law.end(
+                key, id: question.ids[at], allowed(verdict, question), isOptional: false, seconds,
+                commit: verdict.isCertain ? (isDurable ? 0 : commits.begun + 1) : nil,
+                completed: commits.completed)
+        }
+    }
+
+    /// A miss is a fault only where nothing may be lost, from beginning to end.
+    private func allowed(_ verdict: Verdict, _ question: Question) -> [Effect] {
+        if case .absent? = verdict.effects.first, isTroubled || isRecovering { return [] }
+        return verdict.effects
+    }
+
+    private func note(_ key: Int, _ verdict: Verdict) {
+        if let cas = verdict.cas, !casting.clockSteps {
+            law.note(key, cas: cas.number, cas.bytes)
+        }
+        switch verdict.effects.first {
+        case .read?, .readAndExpire?:
+            result.hits += 1
+            if isRecovering { result.hitsWhileRecovering += 1 }
+        default: break
+        }
+    }
+
+    /// A quiet request was executed: what follows it is answered.
+    func endSilently(_ question: Question, isCertain: Bool) {
+        result.operations += 1
+        guard let began = question.began else { return }
+        let seconds = law.seconds(since: began)
+        let commits = commits
+        let effects =
+            isCertain ? question.effects(seconds) : question.effectsUnanswered(seconds)
+        for (key, id) in zip(question.keys, question.ids) {
+            law.end(
+                key, id: id, effects, isOptional: !isCertain, seconds,
+                commit: isCertain ? commits.begun + 1 : nil, completed: commits.completed)
+        }
+    }
+
+    /// No answer comes any more: it was executed or not.
+    func abandon(_ question: Question) {
+        guard let began = question.began else { return }
+        let seconds = law.seconds(since: began)
+        for (key, id) in zip(question.keys, question.ids) {
+            law.end(
+                key, id: id, question.effectsUnanswered(seconds), isOptional: true, seconds,
+                commit: nil, completed: commits.completed)
+        }
+    }
+}

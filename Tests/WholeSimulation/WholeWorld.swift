@@ -1,0 +1,433 @@
+// WholeWorld: the server without threads, clock and kernel, over many lives: production workers
+// over a simulated ring and network, the store as steps, and its files in memory.
+//
+// This file has its lives and steps; what clients do is in WholeWorld+Clients.swift. At each call
+// of the files the committer is between two instructions of others: they make steps there.
+
+import LMDB
+import Primitives
+import Server
+import Simulation
+import Store
+import StoreSimulation
+import Support
+import Uring
+
+/// One worker. A class, since workers cannot be copied.
+final class WholeWorker {
+    private var worker: Worker<SimulatedRing>
+    let waker: Waker
+    /// Somebody has notified it since its last turn.
+    var isNotified = false
+
+    init(_ worker: consuming Worker<SimulatedRing>, _ waker: Waker) {
+        self.worker = worker
+        self.waker = waker
+    }
+
+    func turn() throws {
+        isNotified = false
+        try worker.turn()
+        worker.check()
+    }
+
+    var isDone: Bool { worker.isDone }
+
+    /// It is done, and takes leave of the store.
+    func leave() throws { try worker.run() }
+}
+
+package final class WholeWorld: @unchecked Sendable {
+    // Sendable by name only: one thread plays it.
+    /// The number of the store's file in every ring.
+    static let fileNumber: Int32 = 1_000_000
+    static let patience = 12_000
+
+    package let seed: UInt64
+    let casting: WholeCasting
+    package let home: MemoryHome
+    var law: WholeLaw
+    var chance: Chance
+    private(set) var now: ClockReading
+    private(set) var network: SimulatedNetwork
+    private var store: TieredStore?
+    private var played: PlayedStore?
+    private var shared: SharedState?
+    private var clock: TimeSource
+    private(set) var workers: [WholeWorker] = []
+    var clients: [WholeClient] = []
+    var connectionsMade = 0
+    private var depth = 0
+    private(set) var isCommitting = false
+    private var hadUnsealed = false
+    private var wasTroubled = false
+    private(set) var isRecovering = false
+    /// Nobody asks anything new.
+    private var isSettling = false
+    private(set) var isAcknowledging = false
+    /// Of the delayed flush_all, as it was after the last step.
+    private var flushAt: UInt64 = 0
+    package var result = WholeResult()
+    package var trace: ((String) -> Void)?
+    private let events: EventLog
+
+    package init(seed: UInt64, _ casting: WholeCasting, trace: ((String) -> Void)?) throws {
+        self.seed = seed
+        self.casting = casting
+        self.trace = trace
+        home = MemoryHome(seed: seed, ballast: casting.ballast)
+        home.descriptor = Self.fileNumber
+        law = WholeLaw(keys: casting.keys)
+        chance = Chance(seed: seed)
+        now = ClockReading(nanoseconds: 1 << 40, unixNanoseconds: 1_700_000_000_000_000_000)
+        network = SimulatedNetwork(seed: seed)
+        clock = try TimeSource.manual(Moment(nanoseconds: 1 << 40, seconds: 1_700_000_000))
+        nonisolated(unsafe) let say = trace
+        events = EventLog(threshold: .info) { level, line in say?("    log: \(level) \(line)") }
+        home.interleave = { [unowned self] in interleave() }
+        law.setTime(now.unixSeconds)
+    }
+
+    /// Nothing more is to be played in this life.
+    var isOver: Bool { home.isDead || law.fault != nil }
+    var isRunning: Bool { played != nil && !isOver }
+    func fail(_ what: String) { if !home.isDead { law.fail(what) } }
+    var commits: (begun: UInt64, completed: UInt64) { played?.commits ?? (0, 0) }
+    var isTroubled: Bool { wasTroubled || !home.plan.isHarmless }
+
+    // MARK: Lives
+
+    /// A start with flags that the chance picks; clients come at once.
+    func start() throws {
+        home.revive()
+        pass(20_000_000 + UInt64(chance.below(500_000_000)))
+        var configuration = StoreConfiguration(
+            memoryBytes: casting.memories[chance.below(casting.memories.count)],
+            workers: casting.workers[chance.below(casting.workers.count)],
+            itemBytesMax: casting.itemMaxima[chance.below(casting.itemMaxima.count)])
+        let sizeBytes = casting.stores[chance.below(casting.stores.count)]
+        configuration.disk = DiskConfiguration(
+            directory: "memory", sizeBytes: sizeBytes, isAcknowledging: chance.below(2) == 0,
+            flushIntervalMilliseconds: 5 + chance.below(200))
+        configuration.itemBytesMax = min(configuration.itemBytesMax, sizeBytes / 8)
+        isAcknowledging = configuration.disk?.isAcknowledging ?? false
+        trace?(
+            "  start -m \(configuration.memoryBytes >> 20) -t \(configuration.workers) "
+                + "--store-size \(sizeBytes >> 20)m -I \(configuration.itemBytesMax) "
+                + (isAcknowledging ? "ack" : "interval"))
+        // What cannot be looked at before the first request is not looked at later.
+        let readFails = home.plan.readFails
+        home.plan.readFails = 0
+        defer { home.plan.readFails = readFails }
+        let store: TieredStore
+        do {
+            store = try TieredStore(
+                configuration: configuration, events: events, home: home, now: now.unixSeconds)
+        } catch {
+            trace?("  did not start: \(error)")
+            if home.plan.isHarmless, !home.isDead { fail("no start: \(error)") }
+            return
+        }
+        if home.movedAside > 0 { fail("a sound store was moved aside") }
+        try makeServer(store, configuration)
+    }
+
+    private func makeServer(_ store: TieredStore, _ configuration: StoreConfiguration) throws {
+        network = SimulatedNetwork(seed: chance.next(), faults: casting.networkFaults(&chance))
+        try network.addFile(descriptor: Self.fileNumber) { [unowned self] offset, count in
+            home.read(at: offset, count: count)
+        }
+        var settings = Settings()
+        settings.connectionsMax = 64
+        settings.workers = configuration.workers
+        let moment = Moment(nanoseconds: now.nanoseconds, seconds: now.unixSeconds)
+        let shared = try SharedState(
+            settings: settings, connectionsPerWorker: 32, startedAt: moment, events: events,
+            storeStatistics: { store.statistics() })
+        self.shared = shared
+        workers = []
+        played = try PlayedStore(store, at: now) { [unowned self] worker in
+            notify(worker)
+        }
+        guard let played else {
+            if home.plan.isHarmless { fail("no disk at a start") }
+            return
+        }
+        self.store = store
+        if home.isDead { return }
+        for number in 0..<configuration.workers {
+            workers.append(try makeWorker(store, shared, number))
+        }
+        isRecovering = store.statistics().isRecovering != 0
+        flushAt = played.flushAt
+        law.start(flushAt: flushAt)
+        for _ in 0..<casting.connections { connect() }
+    }
+
+    private func makeWorker(
+        _ store: TieredStore, _ shared: SharedState, _ number: Int
+    ) throws -> WholeWorker {
+        var ringConfiguration = RingConfiguration()
+        ringConfiguration.entries = 64
+        ringConfiguration.completions = 256
+        ringConfiguration.bufferCount = 16
+        let ring = try SimulatedRing(network: network, configuration: ringConfiguration)
+        let waker = ring.waker
+        let configuration = WorkerConfiguration(
+            connectionsMax: 32, receiveBuffers: 16, poolBlocks: 40,
+            itemBytesMax: store.itemBytesMax, requestsPerTurnMax: [1, 20, 64][chance.below(3)])
+        let worker = try Worker(
+            ring: ring, door: store.door(worker: number), configuration: configuration,
+            mailbox: shared.mailboxes[number], shared: shared, number: number, clock: clock)
+        return WholeWorker(worker, waker)
+    }
+
+    /// As another thread would: the worker looks what there is, and does not sleep before.
+    private func notify(_ number: Int) {
+        guard number < workers.count else { return }
+        shared?.mailboxes[number].notify(workers[number].waker)
+        workers[number].isNotified = true
+    }
+
+    func connect() {
+        guard let shared, !workers.isEmpty else { return }
+        let number = chance.below(workers.count)
+        let (peer, socket) = network.open()
+        guard shared.mailboxes[number].hand(socket) else { return fail("a mailbox is full") }
+        notify(number)
+        connectionsMade += 1
+        clients.append(WholeClient(peer, number: connectionsMade))
+    }
+
+    /// The process is gone. What it had sent before has arrived.
+    func bury(isClean: Bool = false) {
+        for client in clients { hear(client, isLast: true) }
+        let completed = commits.completed
+        if played != nil {
+            result.lives += 1
+            result.diskReads += Int(shared?.total("diskReads") ?? 0)
+        }
+        home.die()
+        for client in clients { client.abandon(self) }
+        clients = []
+        workers = []
+        played?.discardMemory()
+        played = nil
+        store = nil
+        shared = nil
+        law.die(isClean: isClean, completed: completed)
+    }
+
+    /// SIGTERM.
+    func stop() throws {
+        guard let played, let shared, isRunning else { return }
+        isSettling = true
+        defer { isSettling = false }
+        network.releaseReads()
+        for number in workers.indices {
+            shared.mailboxes[number].orderStop()
+            notify(number)
+        }
+        var steps = 0
+        while !isOver, !workers.allSatisfy(\.isDone) {
+            step()
+            pass(500_000)
+            steps += 1
+            if steps > Self.patience { return fail("the workers do not stop") }
+        }
+        guard !isOver else { return }
+        for client in clients { hear(client) }
+        for worker in workers { try worker.leave() }
+        workers = []
+        played.stop(deadline: now.nanoseconds + 4_500_000_000)
+        steps = 0
+        while !isOver, stepCommitter() != .ended {
+            pass(1 + UInt64(chance.below(20_000_000)))
+            if chance.below(2) == 0 { stepMaintenance() }
+            if chance.below(2) == 0 { stepRecovery() }
+            steps += 1
+            if steps > Self.patience { return fail("a stop does not end") }
+        }
+        let isClean = !isOver && !played.isUncommitted
+        if !isOver, !isClean, home.plan.isHarmless {
+            fail("stopped with something uncommitted, and the disk is well")
+        }
+        trace?("  stopped, clean: \(isClean)")
+        bury(isClean: isClean)
+    }
+
+    /// The last act: all is well, everything is answered, and once more every key is looked at.
+    func end() throws {
+        trouble(StoreSimulation.FaultPlan())
+        heal()
+        if isRunning { try stop() }
+        guard law.fault == nil else { return }
+        try start()
+        inspect()
+        heal()
+        if isRunning { try stop() }
+    }
+
+    /// Nothing is played any more.
+    func close() {
+        if played != nil { bury() }
+    }
+
+    // MARK: Steps
+
+    func pass(_ nanoseconds: UInt64) {
+        now.nanoseconds += nanoseconds
+        now.unixNanoseconds += nanoseconds
+        network.advance(nanoseconds: nanoseconds)
+        law.setTime(now.unixSeconds)
+        clock.move(to: Moment(nanoseconds: now.nanoseconds, seconds: now.unixSeconds))
+    }
+
+    /// The wall clock is set.
+    func setClock(by seconds: Int) {
+        let moved = Int64(now.unixNanoseconds) + Int64(seconds) * 1_000_000_000
+        now.unixNanoseconds = UInt64(moved)
+        law.stepClock(to: now.unixSeconds)
+        clock.move(to: Moment(nanoseconds: now.nanoseconds, seconds: now.unixSeconds))
+    }
+
+    func turn(_ number: Int) {
+        guard isRunning, number < workers.count else { return }
+        guard workers[number].isNotified || !network.isAsleep(ring: number) else { return }
+        do { try workers[number].turn() } catch { fail("worker \(number): \(error)") }
+        noteFlush(isTurn: true)
+    }
+
+    @discardableResult
+    func stepCommitter() -> NextStep {
+        guard !isCommitting, let played else { return .nothing }
+        isCommitting = true
+        defer { isCommitting = false }
+        hadUnsealed = played.hasUnsealed
+        let mark = played.flushMark
+        let next = played.stepCommitter(at: now)
+        if !isOver, let what = played.checkCommitter() { fail("after a commit's step: \(what)") }
+        if played.flushMark < mark { fail("the flush mark has fallen") }
+        noteFlush()
+        return next
+    }
+
+    func stepMaintenance() {
+        guard let played, !isOver else { return }
+        _ = played.stepMaintenance(at: now)
+        noteFlush()
+    }
+
+    func stepRecovery() {
+        // It waits for a lock while the last run's segments are being sealed.
+        guard let played, !isOver, !(isCommitting && hadUnsealed) else { return }
+        _ = played.stepRecovery(at: now)
+        if let what = played.recoveryFinding { fail("after a step of recovery: \(what)") }
+        if isRecovering { isRecovering = (store?.statistics().isRecovering ?? 0) != 0 }
+    }
+
+    /// Whether a delayed flush_all was ordered, or has taken effect, in the step before.
+    private func noteFlush(isTurn: Bool = false) {
+        guard let played, !isOver else { return }
+        let found = played.flushAt
+        let isDue = flushAt != 0 && flushAt <= UInt64(now.unixSeconds)
+        if isTurn, isDue, found == flushAt {
+            return fail("a flush_all at \(found) is not done at \(now.unixSeconds)")
+        }
+        guard found != flushAt else { return }
+        trace?("    flush_all at \(flushAt) \(isDue ? "done" : "replaced"), next at \(found)")
+        flushAt = found
+        law.noteFlush(at: found, isDone: isDue, commits: commits)
+    }
+
+    /// Somebody makes a step.
+    func step() {
+        guard isRunning else { return }
+        pass(1000 + UInt64(chance.below(chance.below(30) == 0 ? 20_000_000 : 200_000)))
+        switch chance.below(20) {
+        case 0..<5: stepCommitter()
+        case 5..<7: stepMaintenance()
+        case 7..<9: stepRecovery()
+        default: if !workers.isEmpty { turn(chance.below(workers.count)) }
+        }
+    }
+
+    /// The committer is at its files: what other threads, and clients, do there.
+    private func interleave() {
+        guard isRunning, chance.below(10) == 0, depth < 2 else { return }
+        depth += 1
+        defer { depth -= 1 }
+        switch chance.below(6) {
+        case 0: stepMaintenance()
+        case 1: for _ in 0...chance.below(30) { stepRecovery() }
+        case 2: if !isSettling { converse() }
+        default: if !workers.isEmpty { turn(chance.below(workers.count)) }
+        }
+    }
+
+    // MARK: What must hold
+
+    func trouble(_ plan: StoreSimulation.FaultPlan) {
+        home.plan = plan
+        wasTroubled = true
+    }
+
+    /// All is well from now on: every request is answered, commits succeed, every hold comes back.
+    func heal() {
+        home.plan = StoreSimulation.FaultPlan()
+        guard isRunning else { return }
+        isSettling = true
+        defer { isSettling = false }
+        network.faults = .none
+        network.releaseReads()
+        for client in clients {
+            network.setAppetite(.max, of: client.peer)
+            sendAll(client)
+        }
+        if !stepAll(until: { clients.allSatisfy { $0.isAnswered || isGone($0) } }) {
+            let who = clients.first { !$0.isAnswered && !isGone($0) }
+            let what = who?.questions.first?.words ?? ""
+            return fail("c\(who?.number ?? 0) is not answered: \(what); \(describe())")
+        }
+        guard isRunning else { return }
+        let target = commits.begun + 1
+        probe()
+        if !stepAll(until: { commits.completed >= target }) {
+            return fail("no commit succeeds: \(describe())")
+        }
+        let isReleased = stepAll(patience: 500) {
+            (store?.statistics().framesPinned ?? 0) == 0 && played?.check() == nil
+        }
+        if !isReleased { return fail("held: \(played?.check() ?? describe())") }
+        wasTroubled = false
+        // Each worker's timer of a second hides a wake-up that was lost, but not for so long.
+        probe()
+        let isHeard = stepAll(patience: 700) {
+            clients.allSatisfy { $0.isAnswered || isGone($0) }
+        }
+        if !isHeard { fail("an answer waits for a wake-up: \(describe())") }
+    }
+
+    /// Everybody makes steps, a millisecond passes with each; false: it never became so.
+    private func stepAll(patience: Int = patience, until condition: () -> Bool) -> Bool {
+        for _ in 0..<patience {
+            guard isRunning else { return true }
+            if condition() { return true }
+            for number in workers.indices { turn(number) }
+            stepCommitter()
+            stepMaintenance()
+            stepRecovery()
+            for client in clients { hear(client) }
+            pass(1_000_000)
+        }
+        return condition() || isOver
+    }
+
+    private func describe() -> String {
+        guard let statistics = store?.statistics() else { return "no store" }
+        return "free \(statistics.framesFree) of \(statistics.frames), pinned "
+            + "\(statistics.framesPinned), dirty \(statistics.framesDirty), failing "
+            + "\(statistics.isDiskFailing), recovering \(statistics.isRecovering), commits "
+            + "\(commits.completed) of \(commits.begun)"
+    }
+}
