@@ -42,7 +42,6 @@ import Uring
         case "stats of parts":
             repeated("stats settings\r\nstats items\r\nstats slabs\r\nstats conns\r\n", 150)
         case "detail": repeated("stats detail dump\r\n", 60)
-        case "pins", "pins of long values": []
         case "lists":
             repeated("lru_crawler metadump all\r\nstats cachedump 1 0\r\nstats conns\r\n", 60)
         default: repeated("mn\r\n", 4000)
@@ -51,26 +50,8 @@ import Uring
 
     static let kinds = [
         "get", "mg", "mg and touch", "gat", "get of many", "GETK", "STAT", "stats",
-        "stats of parts", "detail", "lists", "short", "pins", "pins of long values",
+        "stats of parts", "detail", "lists", "short",
     ]
-
-    /// Those that hold pins ask for a value of their own each, some of it in a frame of its own.
-    private static func requests(_ kind: String, _ number: Int) -> [UInt8] {
-        switch kind {
-        case "pins": Array(String(repeating: "get w\(number)\r\n", count: 3).utf8)
-        case "pins of long values":
-            Array(String(repeating: "get long\(number % 12)\r\n", count: 2).utf8)
-        default: requests(kind)
-        }
-    }
-
-    private static func values(_ kind: String) -> [(key: String, count: Int)] {
-        switch kind {
-        case "pins": (0..<200).map { ("w\($0)", 60_000) }
-        case "pins of long values": (0..<12).map { ("long\($0)", 1_000_000) }
-        default: []
-        }
-    }
 
     /// What each of the honest asks for, and what ends the answer.
     private static let honest: [(request: String, end: String)] = [
@@ -104,13 +85,11 @@ import Uring
 
     @Test(arguments: kinds)
     func whoeverReadsIsAnsweredWithinASecond(_ kind: String) throws {
-        // Half of the frames may be pinned: less than what those who want pins ask for.
-        let memoryBytes = (kind.hasPrefix("pins") ? 24 : 56) << 20
         let world = try World(
-            memoryBytes: memoryBytes, receiveBuffers: 32, poolBlocks: 64, connections: 256)
+            memoryBytes: 56 << 20, receiveBuffers: 32, poolBlocks: 64, connections: 256)
         let filler = world.connect()
         world.network.send("stats detail on\r\n", from: filler)
-        var sets = ([("v16", 16_384), ("v17", 17_000)] + Self.values(kind))
+        var sets = [("v16", 16_384), ("v17", 17_000)]
             .map { "set \($0) 0 0 \($1) noreply\r\n\(Self.value($1))\r\n" }
         for number in 0..<100 {
             sets.append("set m\(number) 0 0 8192 noreply\r\n\(Self.value(8192))\r\n")
@@ -118,10 +97,11 @@ import Uring
         }
         #expect(try world.ask(sets.joined() + "mn\r\n", filler).hasSuffix("MN\r\n"))
         let deaf = (0..<200).map { _ in world.connect() }
-        for (number, peer) in deaf.enumerated() {
+        let requests = Self.requests(kind)
+        for peer in deaf {
             world.network.setSocketBuffer(kind == "short" ? 3000 : 20_000, of: peer)
             world.network.setAppetite(kind == "short" ? 3000 : 20_000, of: peer)
-            world.network.send(Self.requests(kind, number), from: peer)
+            world.network.send(requests, from: peer)
         }
         try world.settle()
         for (request, end) in Self.honest {
@@ -133,7 +113,6 @@ import Uring
         // What they read is in no connection's way; and nothing leaks.
         for peer in deaf { world.network.reset(peer) }
         try world.pass(milliseconds: 200)
-        let scarce = kind.hasPrefix("pins") ? "waitsForPin" : "waitsForBlocks"
-        #expect(world.shared.total(scarce) ?? 0 > 0, "there was enough")
+        #expect(world.shared.total("waitsForBlocks") ?? 0 > 0, "there was enough")
     }
 }
