@@ -12,6 +12,8 @@ package struct WholeResult: Sendable {
     package var hits = 0
     package var hitsWhileRecovering = 0
     package var diskReads = 0
+
+    package init() {}
 }
 
 package enum WholePlayer {
