@@ -182,8 +182,8 @@ def a_large_set_always_finds_room():
 
 
 def large_sets_outrun_the_disk():
-    """Twenty send large values faster than a disk takes them, over and over: all wait a little, none
-    is refused, the file holds what it must, and the stop commits the rest."""
+    """Twenty send large values faster than a disk takes them, over and over: all wait a little,
+    none is refused, the file holds what it must, and the stop commits the rest."""
     with support.folder() as place, \
             support.Server("-m", 128, "-t", 1, "--store-size", "512m",
                            store=place / "store") as server:
@@ -209,5 +209,4 @@ def large_sets_outrun_the_disk():
             assert not failures, failures[0]
             assert answers == {b"STORED": 20 * count}, (size, answers)
             answers.clear()
-        # Every miss of room costs a commit that is made anew.
         assert int(server.stats("brim")["brim_commits_failed"]) == 0

@@ -40,8 +40,8 @@ enum ServerLimits {
     static let partialBytesMax = 4 << 10
     /// Unparsed bytes of a connection that lie in small blocks.
     static let shortInputBytesMax = 4 << 10
-    /// Short receives after a large value, or at the beginning of a connection, before a receive may
-    /// take as many buffers as there is input: a value may follow its line in a packet of its own.
+    /// Short receives after a large value, or at the beginning of a connection, before one may take
+    /// as many buffers as there is input: a value may follow its line in a packet of its own.
     static let singleReceives: UInt8 = 2
     /// How long after the ring had no buffer each receive takes one buffer only.
     static let scarceNanoseconds: UInt64 = 100_000_000
