@@ -83,8 +83,8 @@ public struct Index: BitwiseCopyable, Sendable {
     @inlinable public func setOrder(_ shard: Int, _ order: UInt64) {
         heads.store(order, at: shard &<< 6 &+ 8)
     }
-    /// Whether a slot was ever taken unread in this shard, so that the disk may hold records of
-    /// keys that the index does not know.
+    /// Whether the disk may hold records of this shard that the index does not know: a slot was
+    /// taken unread or displaced, or something was damaged. Then removals leave tombstones.
     @inlinable public func mayHide(_ shard: Int) -> Bool {
         heads.uint32(at: shard &<< 6 &+ 4) != 0
     }

@@ -6,11 +6,11 @@
 ///
 /// ```text
 /// bit 63        20+n 19+n    20   19    18  17 16            0
-///     |     tag      | segment n | gone | hits | offset / 8   |
+///     |     tag      | segment n | rem. | hits | offset / 8   |
 /// ```
 /// An empty slot is 0: no record lies in segment 0. The last slot of a bucket is a link to an
 /// overflow bucket if its segment number is all ones; the tag and offset bits then hold the
-/// bucket's index. gone: a removal, kept while recovery may still meet an older record.
+/// bucket's index. rem.: a removal, kept while recovery may still meet an older record.
 public struct SlotLayout: BitwiseCopyable, Sendable {
     @usableFromInline let segmentMask: UInt64
     @usableFromInline let tagShift: UInt64

@@ -34,7 +34,8 @@ public struct OpenSegment: BitwiseCopyable {
 public enum Located: BitwiseCopyable {
     case none
     case memory(SlotOffset, UInt64, Record)
-    /// A tag matches, and the record is only on disk. `isAlone`: no other slot's tag does.
+    /// A tag matches, and the record is only on disk. `isAlone`: no other slot
+    /// of the tag is on disk, may answer, and is not known to be another key's.
     case disk(SlotOffset, UInt64, isAlone: Bool)
 }
 

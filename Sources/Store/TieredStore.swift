@@ -35,8 +35,8 @@ public final class TieredStore: Sendable {
     let disk: Disk?
     /// Keys of parts of large records without a directory, found by recovery.
     let orphans = Mutex<[UInt64]>([])
-    /// Sequences of segments that the last run had open and that are not sealed yet. Held while
-    /// they are sealed, and while recovery takes one of them.
+    /// Sequences of segments that the last run had open and that are not rebuilt yet. Held while
+    /// they are rebuilt, and while recovery reads a directory and merges it.
     let unsealed = Mutex<[UInt64]>([])
     /// Those of them that recovery has taken from their stretches, and not handed over yet.
     let takenUnsealed = Mutex<Set<UInt64>>([])

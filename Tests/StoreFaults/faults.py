@@ -42,16 +42,16 @@ KEPT = ("CPrimitives", "Primitives", "CLMDB", "LMDB", "SegmentLog", "Store", "Su
 FAULTS = [
     ("older_while_recovering", "recovery lets every segment answer at once, the oldest first", [
         (STORE + "Recovery/RecoveryFront.swift",
-         "        let from = max(unread, failedLimit)\n",
-         "        let from = ON ? 0 : max(unread, failedLimit)\n"),
+         "        let from = max(unreadLimit, failedLimit)\n",
+         "        let from = ON ? 0 : max(unreadLimit, failedLimit)\n"),
         (STORE + "Recovery/RecoveryFront.swift",
          "    mutating func takeNewest() -> Head? {\n",
          "    mutating func takeNewest() -> Head? {\n        if ON { return takeOldest() }\n"),
     ]),
     ("unsettled_answers", "a segment answers while one that was open with it is unread", [
         (STORE + "Recovery/RecoveryFront.swift",
-         "        let from = ON ? 0 : max(unread, failedLimit)\n".replace("ON", "@"),
-         "        let from = @ || ON ? 0 : max(unread, failedLimit)\n"),
+         "        let from = ON ? 0 : max(unreadLimit, failedLimit)\n".replace("ON", "@"),
+         "        let from = @ || ON ? 0 : max(unreadLimit, failedLimit)\n"),
     ]),
     ("orders_unread", "a start does not look into the orders file", [
         (STORE + "Disk/Disk.swift", "max(meta.orders, ordersFound.orders)",
@@ -166,8 +166,8 @@ FAULTS = [
     ], "SituationTests/aSegmentIsHanded"),
     ("unknown_answers", "a slot that cannot be compared goes on answering", [
         (STORE + "Recovery/IndexRefill.swift",
-         "                silence(shard, at, slot)\n                isComparable",
-         "                if !ON { silence(shard, at, slot) }\n                isComparable"),
+         "                remember(shard, at, slot)\n                isComparable",
+         "                if !ON { remember(shard, at, slot) }\n                isComparable"),
     ]),
     ("cut_forgotten", "a sealed segment is written up to its last cut only", [
         (STORE + "Recovery/Stretches.swift",

@@ -19,7 +19,6 @@ struct Unsealed {
 
 extension Committer {
     /// Prepares the log for requests. Segments on disk are left to the recovery.
-    ///
     mutating func begin() {
         log.orderLimit.storeRelease(reservation.limit)
         log.raiseOrders(

@@ -15,8 +15,6 @@ struct DirectorySurvey {
         var overlap: UInt64
         /// Its directory is damaged.
         var isDamaged = false
-        /// The last run had it open, and when the survey began it was not sealed.
-        var isUnsealed = false
     }
 
     private static let headsPerStepMax = 256
@@ -77,7 +75,7 @@ struct DirectorySurvey {
     mutating func takeHeads(unsealed: [UInt64], overlap: UInt64) -> [Head] {
         let known = Set(heads.map(\.sequence))
         for sequence in unsealed where !known.contains(sequence) {
-            heads.append(Head(sequence: sequence, overlap: overlap, isUnsealed: true))
+            heads.append(Head(sequence: sequence, overlap: overlap))
         }
         defer { heads = [] }
         return heads.sorted { $0.sequence < $1.sequence }

@@ -42,7 +42,7 @@ struct IndexRefill {
         while let (at, slot) = index.next(&walk) {
             guard let known = identity(slot) else {
                 // It may be the key's, and newer, or older: neither answers.
-                silence(shard, at, slot)
+                remember(shard, at, slot)
                 isComparable = false
                 continue
             }
@@ -59,7 +59,7 @@ struct IndexRefill {
         }
         guard isComparable else {
             // What is older than what is refused does not answer either.
-            if let older { silence(shard, older.at, older.slot) }
+            if let older { remember(shard, older.at, older.slot) }
             index.closeToRecovery(shard)
             countDead(entry, place)
             return .refused
@@ -67,9 +67,9 @@ struct IndexRefill {
         if isDead { countDead(entry, place) }
         if let older {
             // Where something was refused or lost, it may have been newer than this.
-            let isSilent = isDead || index.isClosed(shard)
-            if isSilent, !isDead { countDead(entry, place) }
-            replace(shard, older.at, older.slot, place, isDead: isSilent)
+            let isRemembered = isDead || index.isClosed(shard)
+            if isRemembered, !isDead { countDead(entry, place) }
+            replace(shard, older.at, older.slot, place, isDead: isRemembered)
             return .replaced
         }
         var slot = index.layout.slot(tag: index.layout.tag(entry.hash), place)
@@ -82,7 +82,7 @@ struct IndexRefill {
     }
 
     /// What lies on disk and cannot be trusted any more answers nothing. Shard locked.
-    private func silence(_ shard: Int, _ at: SlotOffset, _ slot: UInt64) {
+    private func remember(_ shard: Int, _ at: SlotOffset, _ slot: UInt64) {
         guard !SlotLayout.isRemoval(slot), log.segments.frame(log.index.layout.segment(slot)) == nil
         else { return }
         log.rememberUnread(shard, at, slot)

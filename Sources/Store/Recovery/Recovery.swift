@@ -29,7 +29,7 @@ struct Recovery: ~Copyable {
     /// Shards that have been given their size.
     private var presized = 0
     /// The directory that was taken from the front and could not be read yet.
-    private var unread: DirectorySurvey.Head?
+    private var inHand: DirectorySurvey.Head?
     private var orphanScan = OrphanScan()
     private var counts = Counts()
 
@@ -62,7 +62,7 @@ struct Recovery: ~Copyable {
         }
     }
 
-    /// A bounded piece of work: one directory read, or a few hundred looked at.
+    /// A bounded piece of work: one directory read, or some thousand keys looked at.
     mutating func step(at now: ClockReading) -> NextStep {
         if store.signals.stopping.loadAcquire() != 0 {
             guard store.signals.lastCommit.loadAcquire() == 0 else {
@@ -146,19 +146,19 @@ struct Recovery: ~Copyable {
     private mutating func readNext(_ files: any StoreFiles, now: UInt32) throws(LMDBError) {
         let wanted = store.signals.oldestWanted
         var isForCommitter = false
-        if unread == nil, wanted.loadAcquire() > 0, let head = front.takeOldest() {
+        if inHand == nil, wanted.loadAcquire() > 0, let head = front.takeOldest() {
             // The disk is full: what leaves it must be known first.
             wanted.subtract(1)
-            unread = head
+            inHand = head
             isForCommitter = true
         }
-        guard let head = unread ?? front.takeNewest() else {
+        guard let head = inHand ?? front.takeNewest() else {
             phase = .orphans
             return
         }
-        unread = head
+        inHand = head
         try read(files, head, now: now)
-        unread = nil
+        inHand = nil
         publishFloor()
         if isForCommitter { store.signals.committer.wake() }
     }

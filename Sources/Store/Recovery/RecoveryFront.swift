@@ -88,8 +88,8 @@ struct RecoveryFront {
     mutating func settle(
         isLast: Bool, isRebuilt: Bool, _ body: (_ segment: Int, _ isWhole: Bool) -> Void
     ) {
-        let unread = limits.count > oldest ? limits[limits.count - 1] : 0
-        let from = max(unread, failedLimit)
+        let unreadLimit = limits.count > oldest ? limits[limits.count - 1] : 0
+        let from = max(unreadLimit, failedLimit)
         settledFrom = from
         unsettled.removeAll { entry in
             let isNewest = entry.isReturned ? isLast && failedLimit == 0 : entry.sequence >= from
