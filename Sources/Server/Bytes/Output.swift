@@ -352,6 +352,7 @@ extension Worker where Network: ~Copyable {
         let socket = Socket(descriptor: table[slot].descriptor)
         let isScarce = intake.isScarce(at: now.nanoseconds)
         if isScarce || table[slot].singleReceives > 0 {
+            if table[slot].singleReceives > 0 { table[slot].singleReceives -= 1 }
             ring.receiveOnce(socket, token: token(.receive, slot))
         } else {
             ring.receive(socket, token: token(.receive, slot))

@@ -78,9 +78,9 @@ struct Connection: BitwiseCopyable {
     var isArmed = false
     /// Whether that receive takes one buffer only.
     var isArmedOnce = false
-    /// How many receives take one buffer only because a large value may come, which shall not fill
-    /// buffers on its way to its place: until so many short ones have come in a row.
-    var singleReceives = ServerLimits.singleReceives
+    /// How many more receives take one buffer only because a large value may come, which shall not
+    /// fill buffers on its way to its place. The first of a connection does.
+    var singleReceives: UInt8 = 1
     /// Whether that receive is being cancelled.
     var isCancelling = false
     /// Whether a receive straight into the store is on its way.

@@ -40,8 +40,7 @@ enum ServerLimits {
     static let partialBytesMax = 4 << 10
     /// Unparsed bytes of a connection that lie in small blocks.
     static let shortInputBytesMax = 4 << 10
-    /// Short receives after a large value, or at the beginning of a connection, before one may take
-    /// as many buffers as there is input: a value may follow its line in a packet of its own.
+    /// Receives of one buffer after a large value: the next one's line may come in two pieces.
     static let singleReceives: UInt8 = 2
     /// How long after the ring had no buffer each receive takes one buffer only.
     static let scarceNanoseconds: UInt64 = 100_000_000

@@ -79,11 +79,6 @@ extension Worker where Network: ~Copyable {
         connections[slot].inputBytes += Int(bytes)
         connections[slot].isPartial = false
         connections[slot].lastActive = now.nanoseconds
-        if connections[slot].singleReceives > 0, bytes <= ServerLimits.partialBytesMax,
-            connections[slot].swallow == 0
-        {
-            connections[slot].singleReceives -= 1
-        }
         counters.add(.bytesRead, UInt64(bytes))
         if connections[slot].swallow > 0 || connections[slot].deservesVisit { markReady(slot) }
     }
