@@ -79,8 +79,8 @@ struct Connection: BitwiseCopyable {
     /// Whether that receive takes one buffer only.
     var isArmedOnce = false
     /// How many more receives take one buffer only because a large value may come, which shall not
-    /// fill buffers on its way to its place. The first of a connection does.
-    var singleReceives: UInt8 = 1
+    /// fill buffers on its way to its place.
+    var singleReceives: UInt8 = 0
     /// Whether that receive is being cancelled.
     var isCancelling = false
     /// Whether a receive straight into the store is on its way.
