@@ -19,6 +19,8 @@ struct Operation {
     /// In one of these it was executed.
     var seconds: ClosedRange<UInt32>
     var words: String
+
+    var onlyLooks: Bool { effects.allSatisfy { !$0.isChange } }
 }
 
 /// One key.
@@ -196,9 +198,12 @@ private struct OrderSearch {
         before = operations.map { operation in
             var mask: UInt64 = 0
             for (number, other) in operations.enumerated() {
-                let isEarlier =
-                    other.ended < operation.began
-                    || other.connection == operation.connection && other.id < operation.id
+                let isAsked = other.connection == operation.connection && other.id < operation.id
+                // A get that read another key's record from disk looks again, maybe later than a
+                // get that was asked behind it, or stands behind it in the same line.
+                let mayPass =
+                    other.began == operation.began || other.onlyLooks && operation.onlyLooks
+                let isEarlier = other.ended < operation.began || isAsked && !mayPass
                 if isEarlier { mask |= 1 << UInt64(number) }
             }
             return mask
