@@ -80,7 +80,7 @@ public final class TieredStore: Sendable {
             // Nothing is known of what was given out earlier but the time.
             log.raiseOrders(
                 above: Committer.firstOrder(
-                    above: 0, at: UInt64(now) * 1_000_000_000, ahead: Record.orderMax))
+                    above: 0, at: UInt64(now) * 1_000_000_000, among: Record.orderMax))
         }
         do {
             signals = try Signals(segmentCount: log.geometry.segmentCount)

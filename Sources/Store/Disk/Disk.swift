@@ -63,9 +63,12 @@ final class Disk: Sendable {
     var reservedOrders: UInt64 { max(meta.orders, ordersFound.orders) }
     /// Orders up to this one may have been given out by earlier runs. Where the orders file cannot
     /// be read, this is far above what the metadata says: commits may have failed for long.
-    var ordersGivenOut: UInt64 {
-        let isFar = ordersFound.isUnreadable && reservedOrders < Record.orderMax / 2
-        return reservedOrders + (isFar ? Self.ordersUnknown : 0)
+    var ordersGivenOut: UInt64 { reservedOrders + (isFarAbove ? Self.ordersUnknown : 0) }
+    /// Among how many orders the time of a start chooses the first: many, where the start before
+    /// this one may have had to begin far above the same metadata.
+    func ordersChosenFrom(ahead: UInt64) -> UInt64 { isFarAbove ? Self.ordersUnknown : ahead / 2 }
+    private var isFarAbove: Bool {
+        ordersFound.isUnreadable && reservedOrders < Record.orderMax / 2
     }
     private static let ordersUnknown: UInt64 = 1 << 38
     var frameBytes: Int? { meta.frameBytes == 0 ? nil : Int(meta.frameBytes) }

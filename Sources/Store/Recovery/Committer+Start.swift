@@ -23,7 +23,8 @@ extension Committer {
         log.orderLimit.storeRelease(reservation.limit)
         log.raiseOrders(
             above: Self.firstOrder(
-                above: disk.ordersGivenOut, at: now.unixNanoseconds, ahead: reservation.ahead))
+                above: disk.ordersGivenOut, at: now.unixNanoseconds,
+                among: disk.ordersChosenFrom(ahead: reservation.ahead)))
         reserveOrders()
         log.flushMark.storeRelease(disk.meta.flushMark)
         written.begin(disk.meta)
@@ -53,14 +54,14 @@ extension Committer {
     /// even if nothing is left of theirs (there was no room for the orders file, or somebody has
     /// removed it), because the time of the start has a part in it: 131 for each millisecond since
     /// 2020, which 48 bits hold until 2088. With a reservation above that, what is left of it
-    /// after division by half of what is reserved at a time is added.
+    /// after division by `count` is added: half of what is reserved at a time.
     static func firstOrder(
-        above reserved: UInt64, at nanoseconds: UInt64, ahead: UInt64
+        above reserved: UInt64, at nanoseconds: UInt64, among count: UInt64
     ) -> UInt64 {
         let epoch: UInt64 = 1_577_836_800_000_000_000
         let ticks = (nanoseconds - min(epoch, nanoseconds)) / 1_000_000 &* 131
         let floor = min(ticks, Record.orderMax / 2)
-        return floor > reserved ? floor : reserved + floor % (ahead / 2)
+        return floor > reserved ? floor : reserved + floor % count
     }
 
     private mutating func takeUp(_ files: any StoreFiles) throws(LMDBError) {
