@@ -206,8 +206,11 @@ package final class Play: @unchecked Sendable {
             return
         }
         if home.isDead { return }
-        if let begin = played?.ordersBegin, begin < highestOrder, model.comparesTokens {
-            fail("orders begin above \(begin), and \(highestOrder) was given out")
+        // Where that cannot be read, start after start, orders begin where probably nobody was.
+        if let played, played.ordersBegin < highestOrder, played.areOrdersKnown,
+            model.comparesTokens
+        {
+            fail("orders begin above \(played.ordersBegin), and \(highestOrder) was given out")
         }
         clients = (0..<workers).map {
             PlayedClient(store, number: $0, self, buffer: buffers[$0])

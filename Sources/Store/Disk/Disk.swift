@@ -67,7 +67,8 @@ final class Disk: Sendable {
     /// Among how many orders the time of a start chooses the first: many, where the start before
     /// this one may have had to begin far above the same metadata.
     func ordersChosenFrom(ahead: UInt64) -> UInt64 { isFarAbove ? Self.ordersUnknown : ahead / 2 }
-    private var isFarAbove: Bool {
+    /// Nothing tells for certain what earlier runs have given out.
+    var isFarAbove: Bool {
         ordersFound.isUnreadable && reservedOrders < Record.orderMax / 2
     }
     private static let ordersUnknown: UInt64 = 1 << 38
