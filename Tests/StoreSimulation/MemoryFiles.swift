@@ -195,6 +195,14 @@ package final class MemoryHome: StoreHome, @unchecked Sendable {
         return max(sound.map { word($0, 16) }.max() ?? 0, inMeta.map { word($0.bytes, 0) } ?? 0)
     }
 
+    /// Damages a number of the metadata: 3 orders, 4 the flush mark, 5 the second of a delayed
+    /// flush_all, 6 the bytes of a frame.
+    package func damage(meta number: UInt64) {
+        let bytes = [UInt8](repeating: 0xFF, count: 8)
+        durable.tables[StoreTable.meta.rawValue].put(
+            TableKey(first: number), StoredValue(bytes, page: nil))
+    }
+
     private func callBlock() throws(LMDBError) {
         guard !isDead else { throw .io(errno: EIO) }
         if blockChance.happens(perMille: plan.blockFails) { throw .io(errno: EIO) }

@@ -1,6 +1,7 @@
 // OrdersTests: what was given out once is never given out again: orders, which CAS numbers are
 // made of, over starts after which nothing but the orders file could be written.
 
+import Primitives
 import Store
 import StoreSimulation
 import Testing
@@ -130,6 +131,32 @@ import Testing
             steps += 1
         }
         #expect(try #require(next.cas("k")) >> 16 > before >> 16)
+        die(next, home)
+    }
+
+    /// Numbers that nobody wrote, in blocks whose checksums are right, or in the metadata.
+    @Test(arguments: 3..<8 as Range<UInt64>) func noNumberOnTheDiskIsTooHigh(
+        number: UInt64
+    ) throws {
+        let home = try used(11)
+        if number < 7 {
+            home.damage(meta: number)
+        } else {
+            var block = [UInt8]("brimords".utf8) + [UInt8](repeating: 0xFF, count: 16)
+            let sum = CRC32C.of(block.span)
+            block += (0..<8).map { UInt8(truncatingIfNeeded: UInt64(sum) >> (8 * $0)) }
+            block += [UInt8](repeating: 0, count: 4096 - block.count)
+            home.blocks = [block, block]
+        }
+        let store = try store(home)
+        for _ in 0..<50 { store.step() }
+        #expect(store.set("j", [1], isQuiet: true))
+        #expect(store.stop().isCommitted)
+        store.played.discardMemory()
+        let next = try self.store(home)
+        for _ in 0..<50 { next.step() }
+        #expect(next.set("j", [2], isQuiet: true))
+        #expect(next.isThere("j"))
         die(next, home)
     }
 

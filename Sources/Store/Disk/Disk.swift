@@ -64,6 +64,9 @@ final class Disk: Sendable {
     /// Orders up to this one may have been given out by earlier runs. Where the orders file cannot
     /// be read, this is far above what the metadata says: commits may have failed for long.
     var ordersGivenOut: UInt64 { reservedOrders + (isFarAbove ? Self.ordersUnknown : 0) }
+    /// What earlier runs have flushed. Above what they gave out there was nothing: such a mark was
+    /// damaged, and must not kill what is written from now on.
+    var flushMark: UInt64 { min(meta.flushMark, ordersGivenOut) }
     /// Among how many orders the time of a start chooses the first: many, where the start before
     /// this one may have had to begin far above the same metadata.
     func ordersChosenFrom(ahead: UInt64) -> UInt64 { isFarAbove ? Self.ordersUnknown : ahead / 2 }
@@ -211,10 +214,14 @@ private struct Opening {
             return true
         }
         guard isThere == true else { throw .corrupted }
-        meta.orders = try word(.orders) ?? 0
+        // No order is higher: such a number was damaged, and the orders file has it, too.
+        meta.orders = try word(.orders).map { $0 <= Record.orderMax ? $0 : 0 } ?? 0
         meta.flushMark = try word(.flushMark) ?? 0
         meta.flushAt = try word(.flushAt) ?? 0
-        meta.frameBytes = try word(.frameBytes) ?? 0
+        meta.frameBytes =
+            try word(.frameBytes).map {
+                $0 <= UInt64(Geometry.frameBytesMax) ? $0 : 0
+            } ?? 0
         meta.segments = try transaction.entryCount(.directories)
         return meta
     }

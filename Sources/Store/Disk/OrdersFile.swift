@@ -6,6 +6,7 @@
 
 internal import LMDB
 internal import Primitives
+internal import SegmentLog
 
 /// What the file holds, as far as it was read or written. A plain value; the committer's.
 struct OrdersFile {
@@ -78,6 +79,9 @@ struct OrdersFile {
         guard span.word(at: 0) == magic,
             span.word(at: 24) == UInt64(CRC32C.of(span.extracting(0..<24)))
         else { return nil }
-        return (span.word(at: 8), span.word(at: 16))
+        let (sequence, orders) = (span.word(at: 8), span.word(at: 16))
+        // Nothing of ours is higher, and what is computed from these must not overflow.
+        guard sequence < 1 << 62, orders <= Record.orderMax else { return nil }
+        return (sequence, orders)
     }
 }

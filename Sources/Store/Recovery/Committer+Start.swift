@@ -26,7 +26,7 @@ extension Committer {
                 above: disk.ordersGivenOut, at: now.unixNanoseconds,
                 among: disk.ordersChosenFrom(ahead: reservation.ahead)))
         reserveOrders()
-        log.flushMark.storeRelease(disk.meta.flushMark)
+        log.flushMark.storeRelease(disk.flushMark)
         written.begin(disk.meta)
         var flushAt = disk.meta.flushAt
         if flushAt != 0, flushAt <= UInt64(now.unixSeconds) {
