@@ -106,7 +106,9 @@ let package = Package(
             path: "Bench/brim-yardstick", swiftSettings: strict),
         .target(
             name: "ServerSimulation",
-            dependencies: ["Server", "Store", "Uring", "Simulation", "Primitives"],
+            dependencies: [
+                "Server", "Store", "StoreSimulation", "Uring", "Simulation", "Primitives",
+            ],
             path: "Tests/ServerSimulation"),
         .target(
             name: "Fuzzing",

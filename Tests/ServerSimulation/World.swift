@@ -1,7 +1,7 @@
 // World: a worker over a simulated ring, with a store, peers and a clock that a test plays by hand.
 //
-// With a store in memory everything runs on the test's thread and is decided by the seed. With one
-// on disk the store's own threads run as well, and only what a read brings, and when, is simulated.
+// Everything runs on the test's thread and is decided by the seed: with a store on disk, its
+// threads are steps that are made before each turn, and its files are in memory.
 
 import Primitives
 import Server
@@ -17,25 +17,28 @@ package final class World {
     private var worker: Worker<SimulatedRing>
     package private(set) var moment: Moment
     private let waker: Waker
-    private let hasDisk: Bool
+    /// The store's threads, as steps; nil without a disk.
+    private let played: PlayedStore?
+    /// Nothing is left for the store's threads until the clock moves or a worker asks.
+    private var isStoreIdle = true
 
     package init(
-        seed: UInt64 = 1, faults: FaultPlan = .none, memoryBytes: Int = 16 << 20,
+        seed: UInt64 = 1, faults: Simulation.FaultPlan = .none, memoryBytes: Int = 16 << 20,
         receiveBuffers: Int = 16, poolBlocks: Int = 64, valueBytesMax: Int = 1 << 20,
         connections: Int = 64, idleTimeoutSeconds: Int = 0, requestsPerTurnMax: Int = 64,
-        disk: DiskConfiguration? = nil, mayEvict: Bool = true, storeWorkers: Int = 1,
-        access: Access = Access(),
+        disk: PlayedDisk? = nil, storeWorkers: Int = 1, access: Access = Access(),
         configure: (inout Settings) -> Void = { _ in }
     ) throws {
-        network = SimulatedNetwork(seed: seed, faults: faults)
-        hasDisk = disk != nil
+        let network = SimulatedNetwork(seed: seed, faults: faults)
+        self.network = network
+        disk?.home.revive()
         moment = Moment(nanoseconds: 100_000_000_000, seconds: 1_800_000_000)
         clock = try TimeSource.manual(moment)
         let store = try TieredStore(
             configuration: StoreConfiguration(
                 memoryBytes: memoryBytes, workers: storeWorkers, itemBytesMax: valueBytesMax,
-                disk: disk, mayEvict: mayEvict),
-            events: .silent, now: moment.seconds)
+                disk: disk?.configuration),
+            events: .silent, home: disk?.home, now: moment.seconds)
         self.store = store
         var settings = Settings()
         settings.connectionsMax = connections
@@ -55,11 +58,12 @@ package final class World {
         let waker = ring.waker
         self.waker = waker
         let door = store.door(worker: 0)
-        // Before any connection could get the file's number.
-        if disk != nil { try network.addFile(descriptor: door.diskDescriptor) }
-        if disk != nil || !mayEvict {
-            let mailbox = shared.mailboxes[0]
-            try store.start { worker in if worker == 0 { mailbox.notify(waker) } }
+        if let home = disk?.home {
+            try network.addFile(descriptor: door.diskDescriptor) { home.read(at: $0, count: $1) }
+        }
+        let mailbox = shared.mailboxes[0]
+        played = try PlayedStore(store, at: Self.reading(moment)) { worker in
+            if worker == 0 { mailbox.notify(waker) }
         }
         worker = try Worker(
             ring: ring, door: door,
@@ -78,9 +82,30 @@ package final class World {
         return peer
     }
 
+    private static func reading(_ moment: Moment) -> ClockReading {
+        ClockReading(
+            nanoseconds: moment.nanoseconds,
+            unixNanoseconds: UInt64(moment.seconds) * 1_000_000_000)
+    }
+
+    /// One step of each of the store's threads, while the worker does nothing.
+    package func stepStore() {
+        guard let played else { return }
+        let now = Self.reading(moment)
+        let steps = [
+            played.stepRecovery(at: now), played.stepMaintenance(at: now),
+            played.stepCommitter(at: now),
+        ]
+        isStoreIdle = steps.allSatisfy { $0 != .nothing }
+        if let what = played.recoveryFinding ?? played.checkCommitter() {
+            preconditionFailure("the store contradicts itself: \(what)")
+        }
+    }
+
     /// One turn, after which nothing that the worker keeps contradicts itself. Where nothing came,
     /// nothing has changed.
     private func oneTurn() throws {
+        stepStore()
         let wasStill = network.isStill
         try worker.turn()
         if !wasStill || !network.isStill { worker.check() }
@@ -90,15 +115,16 @@ package final class World {
         for _ in 0..<count { try oneTurn() }
     }
 
-    /// Turns until nothing more happens. Without a disk that is certain, once the worker has waited
-    /// and the network had nothing left; else so many turns without news are taken for it.
-    package func settle(idle: Int? = nil, turnsMax: Int = 100_000) throws {
-        let idle = idle ?? (hasDisk ? 48 : 1)
+    /// Turns until nothing more can happen, which is certain: once the worker has waited, the
+    /// network had nothing left and the store's threads wait for the clock or a worker. It is seen
+    /// twice, since a step may have given the worker something to do.
+    package func settle(turnsMax: Int = 100_000) throws {
         var turns = 0
         var quiet = 0
-        while quiet < idle, turns < turnsMax {
+        let enough = played == nil ? 1 : 2
+        while quiet < enough, turns < turnsMax {
             try oneTurn()
-            quiet = network.isStill && worker.isIdle ? quiet + 1 : 0
+            quiet = network.isStill && worker.isIdle && isStoreIdle ? quiet + 1 : 0
             turns += 1
         }
     }
@@ -117,14 +143,11 @@ package final class World {
         }
     }
 
-    /// Moves the clocks by less than a second, in steps of the worker's alarm. `idle`: turns
-    /// without news after which a step is over.
-    package func pass(milliseconds: Int, idle: Int? = nil) throws {
+    /// Moves the clocks by less than a second, in steps of the worker's alarm.
+    package func pass(milliseconds: Int) throws {
         for _ in 0..<(milliseconds + 99) / 100 {
-            moment.nanoseconds += 100_000_000
-            clock.move(to: moment)
-            network.advance(nanoseconds: 100_000_000)
-            try settle(idle: idle)
+            advance(nanoseconds: 100_000_000)
+            try settle()
         }
     }
 
@@ -139,28 +162,50 @@ package final class World {
     /// Whether the worker has nothing to do until something completes.
     package var isIdle: Bool { worker.isIdle }
 
-    /// Makes turns until `condition` holds, for what other threads have to do; answers whether it
-    /// did in time.
-    package func turn(secondsMax: Int = 20, until condition: () -> Bool) throws -> Bool {
-        let end = Clock.monotonicNanoseconds() + UInt64(secondsMax) * 1_000_000_000
-        while !condition() {
-            if Clock.monotonicNanoseconds() > end { return false }
+    /// Makes turns until `condition` holds; answers whether it did in so many. Time passes, a
+    /// millisecond with every 16 turns, for who waits for it.
+    package func turn(turnsMax: Int = 200_000, until condition: () -> Bool) throws -> Bool {
+        for turn in 0..<turnsMax {
+            if condition() { return true }
+            if turn % 16 == 15 { advance(nanoseconds: 1_000_000) }
             try oneTurn()
-            Pause.short()
         }
-        return true
+        return condition()
+    }
+
+    /// Turns until the store has taken up all that its files hold; answers whether it has.
+    package func recover() throws -> Bool {
+        try turn { store.statistics().isRecovering == 0 }
+    }
+
+    /// Moves the clocks; nobody looks at them yet.
+    package func advance(nanoseconds: UInt64) {
+        moment.nanoseconds += nanoseconds
+        clock.move(to: moment)
+        network.advance(nanoseconds: nanoseconds)
     }
 
     /// Ends the worker and, with a disk, the store: everything that was written is on disk then.
-    /// Answers whether they ended.
+    /// Answers whether they ended, and all of it was written.
     package func close() throws -> Bool {
         network.releaseReads()
         orderStop()
-        let isOver = try turn { worker.isDone }
+        guard try turn(until: { worker.isDone }) else { return false }
         // Done: it only takes leave of the store.
-        if isOver { try worker.run() }
-        store.stop(deadlineNanoseconds: Clock.monotonicNanoseconds() + 10_000_000_000)
-        return isOver
+        try worker.run()
+        guard let played else { return true }
+        played.stop(deadline: moment.nanoseconds + 10_000_000_000)
+        for _ in 0..<20_000 {
+            advance(nanoseconds: 1_000_000)
+            let now = Self.reading(moment)
+            _ = played.stepRecovery(at: now)
+            _ = played.stepMaintenance(at: now)
+            guard played.stepCommitter(at: now) == .ended else { continue }
+            let isClean = !played.isUncommitted
+            played.discardMemory()
+            return isClean
+        }
+        return false
     }
 
     /// What a peer was sent since it was last asked.

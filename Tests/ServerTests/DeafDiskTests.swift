@@ -1,8 +1,8 @@
 // DeafDiskTests: hundreds of peers that ask for much of what lies on disk and read none of it; and
 // what honest clients beside them wait for: from disk, from memory, and changes.
 //
-// The store is real, on a disk of the system; what a read brings, and when, is simulated, and so
-// are the peers and the time (World).
+// Store and worker make their steps one after the other on a clock of their own (World), so what
+// is measured here is turns and not the machine.
 
 import Primitives
 import ServerSimulation
@@ -12,9 +12,7 @@ import Support
 import Testing
 import Uring
 
-@Suite(.serialized) struct DeafDiskTests {
-    private let folder = Scratch()
-
+@Suite struct DeafDiskTests {
     private static func value(_ count: Int) -> String { String(repeating: "v", count: count) }
 
     private static let smallCount = 1200
@@ -22,24 +20,14 @@ import Uring
 
     /// A world that finds small values `k0`, `k1`, … and large ones `l0`, … on disk only.
     private func world() throws -> World {
-        let disk = DiskConfiguration(
-            directory: folder.path, sizeBytes: 256 << 20, flushIntervalMilliseconds: 60_000)
-        let first = try World(memoryBytes: 32 << 20, disk: disk)
-        let peer = first.connect()
-        let keys =
-            (0..<Self.smallCount).map { ("k\($0)", 3000) }
-            + (0..<Self.largeCount).map { ("l\($0)", 20_000) }
-        for (key, count) in keys {
-            first.network.send(
-                "set \(key) 0 0 \(count) noreply\r\n\(Self.value(count))\r\n", from: peer)
-        }
-        first.network.send("mn\r\n", from: peer)
-        let isStored = try first.turn { first.received(peer) == "MN\r\n" }
-        #expect(isStored)
-        #expect(try first.close())
+        let disk = PlayedDisk()
+        let small = (0..<Self.smallCount).map { (key: "k\($0)", byteCount: 3000) }
+        let large = (0..<Self.largeCount).map { (key: "l\($0)", byteCount: 20_000) }
+        let isFilled = try disk.fill(small + large, memoryBytes: 32 << 20)
+        #expect(isFilled)
         let world = try World(
             memoryBytes: 16 << 20, poolBlocks: 64, connections: 512, disk: disk)
-        let isRecovered = try world.turn { world.store.statistics().isRecovering == 0 }
+        let isRecovered = try world.recover()
         #expect(isRecovered)
         return world
     }

@@ -13,20 +13,18 @@ import Support
 import Testing
 import Uring
 
-@Suite(.serialized) struct DiskSimulationTests {
+@Suite struct DiskSimulationTests {
     static let keys = 240
     static let connections = 8
 
-    private func disk(_ folder: Scratch, _ seed: UInt64) -> DiskConfiguration {
-        // Every other world leaves the disk alone while it runs, and so is the same each time.
-        DiskConfiguration(
-            directory: folder.path, sizeBytes: 256 << 20,
-            flushIntervalMilliseconds: seed % 2 == 0 ? 60_000 : 5)
+    private func disk(_ seed: UInt64) -> PlayedDisk {
+        // Every other world leaves the disk alone while it runs.
+        PlayedDisk(seed: seed, flushIntervalMilliseconds: seed % 2 == 0 ? 60_000 : 5)
     }
 
     /// Writes the first version of every key, all of it on disk in the end.
-    private func fill(_ folder: Scratch, _ model: DiskModel, _ seed: UInt64) throws {
-        let world = try World(seed: seed, memoryBytes: 16 << 20, disk: disk(folder, seed))
+    private func fill(_ disk: PlayedDisk, _ model: DiskModel, _ seed: UInt64) throws {
+        let world = try World(seed: seed, memoryBytes: 16 << 20, disk: disk)
         var client = DiskClient(world.connect(), number: 0, stride: 1)
         for key in 0..<model.keyCount { client.set(key, model) }
         try complete(&client, world, model, "seed \(seed), filling")
@@ -34,10 +32,9 @@ import Uring
         #expect(didEnd)
     }
 
-    private func reopen(_ folder: Scratch, _ seed: UInt64, _ faults: FaultPlan) throws -> World {
-        let world = try World(
-            seed: seed, faults: faults, memoryBytes: 16 << 20, disk: disk(folder, seed))
-        let isRecovered = try world.turn { world.store.statistics().isRecovering == 0 }
+    private func reopen(_ disk: PlayedDisk, _ seed: UInt64, _ faults: FaultPlan) throws -> World {
+        let world = try World(seed: seed, faults: faults, memoryBytes: 16 << 20, disk: disk)
+        let isRecovered = try world.recover()
         #expect(isRecovered)
         return world
     }
@@ -53,10 +50,10 @@ import Uring
 
     @Test(arguments: NetworkSimulationTests.seeds(8))
     func noAnswerIsStaleWhateverTheDiskDoes(_ seed: UInt64) throws {
-        let folder = Scratch()
+        let disk = disk(seed)
         let model = DiskModel(keys: Self.keys)
-        try fill(folder, model, seed)
-        let world = try reopen(folder, seed, faults(seed))
+        try fill(disk, model, seed)
+        let world = try reopen(disk, seed, faults(seed))
         var chance = Chance(seed: seed &* 91)
         var clients = (0..<Self.connections).map {
             DiskClient(world.connect(), number: $0, stride: Self.connections)
@@ -75,7 +72,7 @@ import Uring
         #expect(isAtRest, "seed \(seed): connections are left")
         let didEnd = try world.close()
         #expect(didEnd, "seed \(seed)")
-        try lookAgain(folder, model, seed)
+        try lookAgain(disk, model, seed)
     }
 
     /// Some requests, some bytes of them, and the answers so far. Who was cut off comes again.
@@ -109,6 +106,7 @@ import Uring
         case 0: world.network.holdsReads = true
         case 1...3: world.network.releaseReads()
         case 4: try world.pass(seconds: 1 + chance.below(6))
+        case 5...12: try world.pass(milliseconds: 100)
         default: break
         }
     }
@@ -121,7 +119,6 @@ import Uring
         for index in clients.indices where !world.network.hasEnded(clients[index].peer) {
             world.network.send(clients[index].takeUnsent(.max), from: clients[index].peer)
         }
-        // Values that span segments are fetched by the store's own thread, in its own time.
         var open = Array(clients.indices)
         _ = try world.turn {
             open.removeAll { index in
@@ -140,8 +137,8 @@ import Uring
     }
 
     /// What is found after a restart is not older, either.
-    private func lookAgain(_ folder: Scratch, _ model: DiskModel, _ seed: UInt64) throws {
-        let world = try reopen(folder, seed, .none)
+    private func lookAgain(_ disk: PlayedDisk, _ model: DiskModel, _ seed: UInt64) throws {
+        let world = try reopen(disk, seed, .none)
         var client = DiskClient(world.connect(), number: 0, stride: 1)
         for key in 0..<model.keyCount { client.get([key], model) }
         try complete(&client, world, model, "seed \(seed), after the restart")
@@ -149,8 +146,7 @@ import Uring
         #expect(didEnd)
     }
 
-    /// Sends everything, and waits for all answers; the store's own threads have their part in
-    /// some of them.
+    /// Sends everything, and makes turns until all answers are there.
     private func complete(
         _ client: inout DiskClient, _ world: World, _ model: DiskModel, _ place: String
     ) throws {

@@ -134,8 +134,7 @@ import Uring
 }
 
 /// Replies of one connection that wait for a commit, and for the disk.
-@Suite(.serialized) struct ReplyOrderTests {
-    private let folder = Scratch()
+@Suite struct ReplyOrderTests {
     private let big = String(repeating: "b", count: 20_000)
 
     private static let attemptsMax = 20
@@ -143,21 +142,14 @@ import Uring
     /// A world that finds `big1`, `big2`, … on disk only, and whose store has a second worker,
     /// played by the test: no commit completes before that one has answered.
     private func world() throws -> World {
-        let disk = DiskConfiguration(
-            directory: folder.path, sizeBytes: 256 << 20, isAcknowledging: true,
-            flushIntervalMilliseconds: 60_000)
-        let first = try World(memoryBytes: 16 << 20, disk: disk)
-        let peer = first.connect()
-        for number in 1...Self.attemptsMax {
-            first.network.send("set big\(number) 0 0 20000\r\n\(big)\r\n", from: peer)
-            let isStored = try first.turn { first.received(peer) == "STORED\r\n" }
-            #expect(isStored)
-        }
-        #expect(try first.close())
+        let disk = PlayedDisk(isAcknowledging: true)
+        let isFilled = try disk.fill(
+            (1...Self.attemptsMax).map { ("big\($0)", 20_000) }, letter: "b")
+        #expect(isFilled)
         let world = try World(
             memoryBytes: 16 << 20, poolBlocks: 256, connections: 1600, disk: disk,
             storeWorkers: 2)
-        let isRecovered = try world.turn { world.store.statistics().isRecovering == 0 }
+        let isRecovered = try world.recover()
         #expect(isRecovered)
         return world
     }
@@ -178,14 +170,12 @@ import Uring
             // The commit completes while the worker does not look: in its next turn the value may
             // leave, and the other value is complete. A turn in between is for a commit that had
             // not asked this worker yet.
-            let end = Clock.monotonicNanoseconds() + 20_000_000_000
-            var turns = 0
-            while second.news().commits == commits, Clock.monotonicNanoseconds() < end {
+            for round in 1...10_000 where second.news().commits == commits {
                 second.beginTurn(now: world.moment.seconds)
                 second.endTurn()
-                Pause.sleep(nanoseconds: 1_000_000)
-                turns += 1
-                if turns % 100 == 0 { try world.turn() }
+                world.advance(nanoseconds: 1_000_000)
+                world.stepStore()
+                if round % 100 == 0 { try world.turn() }
             }
             var received = world.received(peer)
             if received.isEmpty { strikes += 1 }

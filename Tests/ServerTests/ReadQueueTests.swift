@@ -9,27 +9,15 @@ import Support
 import Testing
 import Uring
 
-@Suite(.serialized) struct ReadQueueTests {
-    private let folder = Scratch()
-
+@Suite struct ReadQueueTests {
     /// A world that finds `k0`, `k1`, … on disk only.
     private func world(_ count: Int, valueBytes: Int) throws -> World {
-        let disk = DiskConfiguration(
-            directory: folder.path, sizeBytes: 256 << 20, flushIntervalMilliseconds: 60_000)
-        let first = try World(memoryBytes: 16 << 20, disk: disk)
-        let peer = first.connect()
-        let value = String(repeating: "v", count: valueBytes)
-        for number in 0..<count {
-            first.network.send(
-                "set k\(number) 0 0 \(valueBytes) noreply\r\n\(value)\r\n", from: peer)
-        }
-        first.network.send("mn\r\n", from: peer)
-        let isStored = try first.turn { first.received(peer) == "MN\r\n" }
-        #expect(isStored)
-        #expect(try first.close())
+        let disk = PlayedDisk()
+        let isFilled = try disk.fill((0..<count).map { ("k\($0)", valueBytes) })
+        #expect(isFilled)
         let world = try World(
             memoryBytes: 16 << 20, poolBlocks: 128, connections: 128, disk: disk)
-        let isRecovered = try world.turn { world.store.statistics().isRecovering == 0 }
+        let isRecovered = try world.recover()
         #expect(isRecovered)
         return world
     }
