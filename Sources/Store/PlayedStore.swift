@@ -73,8 +73,6 @@ package final class PlayedStore {
     package var highestOrder: UInt64 {
         min(store.log.highestOrder(), store.log.orderLimit.loadAcquire())
     }
-    /// Whether the start could read up to where orders were reserved.
-    package var areOrdersKnown: Bool { !committer.disk.isFarAbove }
     /// Orders that this run gives out are above this one, at its start.
     package var ordersBegin: UInt64 { store.log.highestOrder() }
     /// False where there was no room to reserve orders.

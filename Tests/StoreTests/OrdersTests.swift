@@ -134,6 +134,48 @@ import Testing
         die(next, home)
     }
 
+    /// Start after start that cannot read the file, though it can be written, while no commit
+    /// succeeds and the clock is set back: nothing is given out until one does.
+    @Test func whatCannotBeReadGivesNothingOutBeforeACommit() throws {
+        let home = try used(8)
+        home.plan = full()
+        var highest: UInt64 = 0
+        for life in 0..<8 {
+            let isFull = life % 4 != 3
+            home.plan = isFull ? full() : FaultPlan()
+            if life > 0 {
+                home.blocks = home.blocks?.map { [UInt8](repeating: 1, count: $0.count) }
+            }
+            let store = try store(home, secondsBack: UInt64(life) * 1000, ordersAhead: 1 << 20)
+            var stored = 0
+            for number in 0..<2000 {
+                store.step()
+                guard store.set("k", [UInt8(number & 255)], isQuiet: true) else { continue }
+                stored += 1
+                let cas = try #require(store.cas("k"))
+                #expect(cas >> 16 > highest >> 16, "life \(life)")
+                highest = cas
+            }
+            #expect((stored > 0) == (life == 0 || !isFull), "life \(life)")
+            die(store, home)
+        }
+    }
+
+    /// Neither the file nor the data file can be read: the run has memory alone, and works.
+    @Test func aRunWithoutItsDiskRefusesNothing() throws {
+        let home = try used(9)
+        home.blocks = home.blocks?.map { $0.map { $0 ^ 1 } }
+        let store = try Stepped(
+            home, memoryBytes: 12 << 20, sizeBytes: 12 << 20, at: Stepped.beginning,
+            onceOpen: { home.plan.readFails = 1000 })
+        #expect(store.store.statistics().isDiskFailing == 1)
+        for number in 0..<100 {
+            #expect(store.set("k", [UInt8(number)], isQuiet: true))
+            store.step()
+        }
+        die(store, home)
+    }
+
     /// Numbers that nobody wrote, in blocks whose checksums are right, or in the metadata.
     @Test(arguments: 3..<8 as Range<UInt64>) func noNumberOnTheDiskIsTooHigh(
         number: UInt64

@@ -21,9 +21,10 @@ final class Stepped {
     static let beginning = ClockReading(
         nanoseconds: 1 << 40, unixNanoseconds: 1_700_000_000_000_000_000)
 
+    /// `onceOpen` is called between the opening of the files and the first step.
     init(
         _ home: MemoryHome, memoryBytes: Int, sizeBytes: Int, at now: ClockReading,
-        itemBytesMax: Int = 1 << 20, ordersAhead: UInt64 = 1 << 28
+        itemBytesMax: Int = 1 << 20, ordersAhead: UInt64 = 1 << 28, onceOpen: () -> Void = {}
     ) throws {
         home.revive()
         var configuration = StoreConfiguration(
@@ -35,6 +36,7 @@ final class Stepped {
         store = try TieredStore(
             configuration: configuration, events: EventLog(threshold: .error) { _, _ in },
             home: home, now: now.unixSeconds)
+        onceOpen()
         played = try #require(try PlayedStore(store, at: now) { _ in })
         quiet = store.door(worker: 0)
         busy = store.door(worker: 1)

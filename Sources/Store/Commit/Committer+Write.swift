@@ -181,7 +181,7 @@ extension Committer {
             debts.didWriteFlushMark()
             store.events.info(.flushMarkWritten, "order=\(written.flushMark)")
         }
-        reservation.note(held: written.orders)
+        reservation.didCommit(orders: written.orders)
         log.orderLimit.storeRelease(reservation.limit)
     }
 

@@ -63,18 +63,13 @@ final class Disk: Sendable {
     var reservedOrders: UInt64 { max(meta.orders, ordersFound.orders) }
     /// Orders up to this one may have been given out by earlier runs. Where the orders file cannot
     /// be read, this is far above what the metadata says: commits may have failed for long.
-    var ordersGivenOut: UInt64 { reservedOrders + (isFarAbove ? Self.ordersUnknown : 0) }
+    var ordersGivenOut: UInt64 {
+        let isUnknown = ordersFound.isUnreadable && reservedOrders < Record.orderMax / 2
+        return reservedOrders + (isUnknown ? Reservation.aboveMetadata : 0)
+    }
     /// What earlier runs have flushed. Above what they gave out there was nothing: such a mark was
     /// damaged, and must not kill what is written from now on.
     var flushMark: UInt64 { min(meta.flushMark, ordersGivenOut) }
-    /// Among how many orders the time of a start chooses the first: many, where the start before
-    /// this one may have had to begin far above the same metadata.
-    func ordersChosenFrom(ahead: UInt64) -> UInt64 { isFarAbove ? Self.ordersUnknown : ahead / 2 }
-    /// Nothing tells for certain what earlier runs have given out.
-    var isFarAbove: Bool {
-        ordersFound.isUnreadable && reservedOrders < Record.orderMax / 2
-    }
-    private static let ordersUnknown: UInt64 = 1 << 38
     var frameBytes: Int? { meta.frameBytes == 0 ? nil : Int(meta.frameBytes) }
 
     /// - Parameter home: nil: the configuration's directory.
@@ -227,7 +222,9 @@ private struct Opening {
     }
 
     private func writeMeta(_ files: any StoreFiles) throws(LMDBError) -> Meta {
-        let meta = Meta(secret: home.newSecret())
+        var meta = Meta(secret: home.newSecret())
+        // The orders file may reserve so far above this, until the first commit.
+        meta.orders = Reservation.order(atUnix: UInt64(unixSeconds) * 1_000_000_000)
         let transaction = try files.beginWrite()
         var bytes: [UInt8] = []
         for word in [meta.secret.0, meta.secret.1, meta.secret.2, meta.secret.3] {
@@ -235,6 +232,7 @@ private struct Opening {
         }
         try transaction.put(.meta, key: MetaKey.secret.rawValue, bytes: bytes.span)
         try transaction.put(.format, Disk.format)
+        try transaction.put(.orders, meta.orders)
         try transaction.commit()
         return meta
     }

@@ -24,7 +24,7 @@ extension Committer {
         log.raiseOrders(
             above: Self.firstOrder(
                 above: disk.ordersGivenOut, at: now.unixNanoseconds,
-                among: disk.ordersChosenFrom(ahead: reservation.ahead)))
+                among: reservation.ahead / 2))
         reserveOrders()
         log.flushMark.storeRelease(disk.flushMark)
         written.begin(disk.meta)
@@ -44,6 +44,8 @@ extension Committer {
                 .storeUnreadable,
                 "reason=\(quoted: error) directory=\(quoted: disk.configuration.directory)")
             health.giveUp()
+            reservation.giveUp()
+            log.orderLimit.storeRelease(reservation.limit)
             disk.counters[.isFailing] = 1
             return
         }
@@ -58,9 +60,7 @@ extension Committer {
     static func firstOrder(
         above reserved: UInt64, at nanoseconds: UInt64, among count: UInt64
     ) -> UInt64 {
-        let epoch: UInt64 = 1_577_836_800_000_000_000
-        let ticks = (nanoseconds - min(epoch, nanoseconds)) / 1_000_000 &* 131
-        let floor = min(ticks, Record.orderMax / 2)
+        let floor = Reservation.order(atUnix: nanoseconds)
         return floor > reserved ? floor : reserved + floor % count
     }
 

@@ -11,8 +11,10 @@ struct Reservation {
     /// Orders reserved above the highest given out.
     let ahead: UInt64
     private var file: OrdersFile
-    /// Orders up to this one are reserved, on the disk.
-    private(set) var held: UInt64
+    /// What the metadata of the last commit reserves.
+    private var committed: UInt64
+    /// This run commits nothing: what it gives out will be found on the disk by nobody.
+    private var isMemoryOnly = false
     /// The file could not be made because the disk is full: until something is reserved, orders
     /// are given out above what is, and only the time of the start keeps them apart.
     private(set) var isWithoutFile = false
@@ -20,22 +22,33 @@ struct Reservation {
     private var retryAt: UInt64 = 0
 
     static let retryNanoseconds: UInt64 = 100_000_000
+    /// So far above the metadata begins a start that cannot read the file, and so far above them
+    /// the file may reserve: what any run has given out, such a start is above it.
+    static let aboveMetadata: UInt64 = 1 << 38
 
-    init(ahead: UInt64, found file: OrdersFile, held: UInt64) {
+    init(ahead: UInt64, found file: OrdersFile, committed: UInt64) {
         self.ahead = ahead
         self.file = file
-        self.held = held
+        self.committed = committed
     }
 
+    /// Orders up to this one are reserved, on the disk.
+    var held: UInt64 { max(committed, file.orders) }
+
     /// The highest order that may be given out.
-    var limit: UInt64 { isWithoutFile ? Record.orderMax : held }
+    var limit: UInt64 { isWithoutFile || isMemoryOnly ? Record.orderMax : held }
 
     /// What is to be reserved above the highest order given out.
     func wanted(above highest: UInt64) -> UInt64 { min(highest + ahead, Record.orderMax) }
 
-    /// Whether half of what was reserved is used up.
-    func isDue(_ highest: UInt64) -> Bool {
-        min(highest + ahead / 2, Record.orderMax) > held
+    /// And of that, what the file may reserve.
+    private func wantedInFile(above highest: UInt64) -> UInt64 {
+        min(wanted(above: highest), committed + Self.aboveMetadata)
+    }
+
+    /// Whether half of what was reserved is used up, and the file may reserve more.
+    private func isDue(_ highest: UInt64) -> Bool {
+        highest + ahead / 2 > held && wantedInFile(above: highest) > max(held, highest)
     }
 
     /// Reserves orders in the file, if that is due or the file is not there yet; answers what has
@@ -49,8 +62,11 @@ struct Reservation {
                 // It could not be read at the start: an earlier run may have given out so many.
                 log.raiseOrders(above: file.orders)
             }
-            try disk.write(orders: wanted(above: log.highestOrder()), to: &file)
-            note(held: file.orders)
+            let highest = log.highestOrder()
+            if self.isDue(highest) {
+                try disk.write(orders: wantedInFile(above: highest), to: &file)
+                isWithoutFile = false
+            }
             isFailing = false
             return nil
         } catch {
@@ -61,11 +77,21 @@ struct Reservation {
         }
     }
 
-    /// So much is reserved, on the disk.
-    mutating func note(held orders: UInt64) {
-        guard orders > held else { return }
-        held = orders
+    /// A commit has succeeded, and its metadata reserve so much.
+    mutating func didCommit(orders: UInt64) {
+        guard orders > committed else { return }
+        committed = orders
         isWithoutFile = false
+    }
+
+    /// The run goes on in memory alone.
+    mutating func giveUp() { isMemoryOnly = true }
+
+    /// The order for which a time stands: 131 for each millisecond since 2020.
+    static func order(atUnix nanoseconds: UInt64) -> UInt64 {
+        let epoch: UInt64 = 1_577_836_800_000_000_000
+        let ticks = (nanoseconds - min(epoch, nanoseconds)) / 1_000_000 &* 131
+        return min(ticks, Record.orderMax / 2)
     }
 
     /// What must hold between two steps; a sentence if it does not.
