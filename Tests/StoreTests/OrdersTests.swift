@@ -161,6 +161,17 @@ import Testing
         }
     }
 
+    /// A server that wrote little comes back after a year, and the disk is full.
+    @Test func nothingIsRefusedAfterALongTime() throws {
+        let home = try used(10)
+        home.plan = full()
+        var now = Stepped.beginning
+        now.unixNanoseconds += 365 * 86_400 * 1_000_000_000
+        let store = try Stepped(home, memoryBytes: 12 << 20, sizeBytes: 12 << 20, at: now)
+        #expect(store.set("k", [1], isQuiet: true))
+        die(store, home)
+    }
+
     /// Neither the file nor the data file can be read: the run has memory alone, and works.
     @Test func aRunWithoutItsDiskRefusesNothing() throws {
         let home = try used(9)
