@@ -73,9 +73,7 @@ public struct Record: BitwiseCopyable {
 
     /// Order, key length and form: the first eight bytes.
     @inlinable @inline(__always) public var word: UInt64 { region.uint64(at: at) }
-    /// Checksum, value length and marks: the next eight.
-    @inlinable @inline(__always) public var secondWord: UInt64 { region.uint64(at: at &+ 8) }
-    /// Both.
+    /// These, and the next eight: checksum, value length and marks.
     @inlinable @inline(__always) public var words: (UInt64, UInt64) { region.twoWords(at: at) }
     @inlinable @inline(__always) public static func order(_ word: UInt64) -> UInt64 {
         word & orderMax
