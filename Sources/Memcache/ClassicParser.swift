@@ -24,7 +24,7 @@ public enum Dialects: UInt8, BitwiseCopyable, Sendable {
 /// on. Every byte from 0x80 on is allowed, so keys in UTF-8 work.
 public struct ClassicParser: BitwiseCopyable, Sendable {
     /// Where in a line the input begins.
-    enum Phase: UInt8, BitwiseCopyable {
+    @usableFromInline enum Phase: UInt8, BitwiseCopyable, Sendable {
         /// At the start of a line.
         case line
         /// In a list of keys, before the next one.
@@ -45,7 +45,7 @@ public struct ClassicParser: BitwiseCopyable, Sendable {
     public let itemBytesMax: UInt32
     /// The verb of the retrieval line being read.
     var verb: Verb = .get
-    var phase: Phase
+    @usableFromInline var phase: Phase
 
     /// A parser that answers `tooLarge` to items of more than `itemBytesMax` bytes, and serves next
     /// to nothing before `admit` if it is guarded.

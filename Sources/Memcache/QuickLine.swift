@@ -4,13 +4,14 @@
 // without a sign, no `noreply`) is left to the long way, KeyLine and StorageLine, which also says
 // what is wrong. What is read here is read alike there; a test holds both together.
 
-import Primitives
+public import Primitives
 
 extension ClassicParser {
     /// Where the key of `get <key>\r\n` ends, if just that stands at the start of the input: the
     /// key begins at 4, the next line 2 bytes behind its end. 0 for anything else.
     ///
     /// It is worth two calls of `next`, one for the key and one for the end of its list.
+    @inlinable @inline(__always)
     public func endOfGet(_ input: Span<UInt8>) -> Int {
         guard phase == .line, input.count >= 8,
             ByteScan.word(in: input, at: 0) & 0xffff_ffff == 0x2074_6567  // "get "
@@ -49,9 +50,20 @@ extension ClassicParser {
             input[end] == UInt8(ascii: " ")
         else { return nil }
         var position = end &+ 1
-        guard let flags = Decimal.number(input, &position, before: UInt8(ascii: " ")),
-            let expiry = Decimal.number(input, &position, before: UInt8(ascii: " ")),
-            let bytes = Decimal.number(input, &position, before: UInt8(ascii: "\r")),
+        var flags: UInt64 = 0
+        var expiry: UInt64 = 0
+        if input.count &- end >= 8,
+            ByteScan.word(in: input, at: end) & 0xff_ffff_ffff == 0x20_3020_3020  // " 0 0 "
+        {
+            position = end &+ 5
+        } else {
+            guard let first = Decimal.number(input, &position, before: UInt8(ascii: " ")),
+                let second = Decimal.number(input, &position, before: UInt8(ascii: " "))
+            else { return nil }
+            flags = first
+            expiry = second
+        }
+        guard let bytes = Decimal.number(input, &position, before: UInt8(ascii: "\r")),
             position < input.count, input[position] == UInt8(ascii: "\n"),
             flags <= UInt64(UInt32.max), expiry <= UInt64(Int32.max),
             bytes <= Limits.declaredBytesMax, position <= Limits.lineBytesMax,

@@ -16,8 +16,46 @@ public enum Reply {
     public static func value(
         _ key: Span<UInt8>, flags: UInt32, bytes: Int, to writer: inout ByteWriter
     ) {
+        if flags == 0, UInt(bitPattern: bytes) < 1000,
+            writer.append(ShortText(bits: 0x2045_554c_4156, count: 6), key, shortTail(bytes))
+        {
+            return
+        }
+        longValue(key, flags: flags, bytes: bytes, to: &writer)
+    }
+
+    /// The same of any value.
+    @usableFromInline @inline(never)
+    static func longValue(
+        _ key: Span<UInt8>, flags: UInt32, bytes: Int, to writer: inout ByteWriter
+    ) {
         begin(key, flags: flags, bytes: bytes, to: &writer)
         lineEnd(to: &writer)
+    }
+
+    /// ` 0 <bytes>\r\n`, the end of nearly every value's line: of one of fewer than 1,000 bytes.
+    @inlinable @inline(__always)
+    static func shortTail(_ bytes: Int) -> ShortText {
+        let small = UInt32(truncatingIfNeeded: bytes)
+        let (hundreds, tens) = (small / 100, small / 10)
+        let digits =
+            0x30_3030 | hundreds | (tens &- hundreds &* 10) &<< 8 | (small &- tens &* 10) &<< 16
+        // Zeros in front are shifted out.
+        let bits: UInt32 = small < 10 ? 16 : small < 100 ? 8 : 0
+        let lineEnd: UInt64 = 0x0a0d_0000_0000_0000
+        return ShortText(
+            bits: 0x20_3020 | UInt64(digits &>> bits) &<< 24 | lineEnd &>> UInt64(bits),
+            count: 8 &- Int(bits &>> 3))
+    }
+
+    /// What ends a value and, if it `endsKeys`, the reply.
+    @inlinable @inline(__always)
+    public static func valueEnd(endsKeys: Bool, to writer: inout ByteWriter) {
+        // "\r\nEND\r\n"
+        let end = ShortText(bits: endsKeys ? 0x0a_0d44_4e45_0a0d : 0x0a0d, count: endsKeys ? 7 : 2)
+        if writer.append(end) { return }
+        lineEnd(to: &writer)
+        if endsKeys { self.end(to: &writer) }
     }
 
     /// `VALUE <key> <flags> <bytes> <cas>\r\n`; the value and `\r\n` follow.

@@ -4,6 +4,8 @@
 // a check and a branch for each. It reads spans and keeps nothing. It knows no protocol: only
 // which bytes end a line and which cannot stand in a word.
 
+public import CPrimitives
+
 /// Searches over lent bytes; every function answers `bytes.count` where nothing was found.
 ///
 /// Threads: values in, values out. Errors: none; a `start` outside 0...count is our own mistake.
@@ -30,6 +32,29 @@
     /// character (below 0x20) or 0x7f. Bytes of 0x80 and above (UTF-8) are part of a word.
     @inlinable @inline(__always)
     public static func wordEnd(in bytes: Span<UInt8>, from start: Int) -> Int {
+        let count = bytes.count
+        precondition(start >= 0 && start <= count)
+        var position = start
+        // SAFETY: 16 bytes are left at every position that is looked at; the pointer does not
+        // leave the closure.
+        let found = unsafe bytes.withUnsafeBufferPointer { buffer in
+            guard let base = unsafe UnsafeRawPointer(buffer.baseAddress) else { return false }
+            while position &+ 16 <= count {
+                let ends = unsafe cprim_word_ends(base + position)
+                if ends != 0 {
+                    position &+= ends.trailingZeroBitCount
+                    return true
+                }
+                position &+= 16
+            }
+            return false
+        }
+        return found ? position : wordEndNearEnd(in: bytes, from: position)
+    }
+
+    /// The same where fewer than 16 bytes are left.
+    @inlinable
+    static func wordEndNearEnd(in bytes: Span<UInt8>, from start: Int) -> Int {
         scan(bytes, from: start) { word in
             // Below 0x21 (exact in the lowest byte that is marked), or equal to 0x7f.
             (word &- ones &* 0x21) & ~word & tops | zeros(word ^ ones &* 0x7f)

@@ -84,6 +84,38 @@ public import CPrimitives
         advance(bytes)
     }
 
+    /// Appends `source` between two short texts, with one check, if there is room for eight bytes
+    /// on either side of it; otherwise it appends nothing and answers false.
+    @inlinable @inline(__always)
+    public mutating func append(
+        _ head: ShortText, _ source: Span<UInt8>, _ tail: ShortText
+    ) -> Bool {
+        let bytes = source.count
+        guard bytes &+ 16 <= capacity &- filled else { return false }
+        // SAFETY: eight bytes, `source` and eight more fit (above); a short text counts at most
+        // eight, so that what is written for the tail begins no later.
+        unsafe source.withUnsafeBufferPointer { buffer in
+            let start = unsafe UnsafeMutableRawPointer(base + filled)
+            unsafe start.storeBytes(of: head.bits, as: UInt64.self)
+            if let first = buffer.baseAddress {
+                unsafe cprim_copy(start + head.count, first, bytes)
+            }
+            unsafe (start + head.count + bytes).storeBytes(of: tail.bits, as: UInt64.self)
+        }
+        filled &+= head.count &+ bytes &+ tail.count
+        return true
+    }
+
+    /// Appends a short text, if there is room for eight bytes; otherwise answers false.
+    @inlinable @inline(__always)
+    public mutating func append(_ text: ShortText) -> Bool {
+        guard capacity &- filled >= 8 else { return false }
+        // SAFETY: eight bytes fit (above).
+        unsafe UnsafeMutableRawPointer(base + filled).storeBytes(of: text.bits, as: UInt64.self)
+        filled &+= text.count
+        return true
+    }
+
     /// Appends the eight bytes of `word`, its highest first.
     @inlinable @inline(__always)
     public mutating func append(bigEndian word: UInt64) {
@@ -126,5 +158,19 @@ public import CPrimitives
             rest /= 10
         } while rest != 0
         advance(digits)
+    }
+}
+
+/// Up to eight bytes of text in a word, the first byte lowest; what is beyond them is zero.
+public struct ShortText: BitwiseCopyable, Sendable {
+    @usableFromInline let bits: UInt64
+    /// 0 to 8.
+    @usableFromInline let count: Int
+
+    @inlinable @inline(__always)
+    public init(bits: UInt64, count: Int) {
+        precondition(count >= 0 && count <= 8)
+        self.bits = bits.littleEndian
+        self.count = count
     }
 }

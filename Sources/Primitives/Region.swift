@@ -105,6 +105,18 @@ public enum MemoryError: Error {
         unsafe word(offset, 1).storeBytes(of: value, as: UInt8.self)
     }
 
+    /// The words at `offset`, a multiple of 8, and behind it, checked once.
+    @inlinable @inline(__always)
+    public func twoWords(at offset: Int) -> (UInt64, UInt64) {
+        precondition(UInt(bitPattern: offset) <= UInt(bitPattern: byteCount &- 16))
+        precondition(offset & 7 == 0)
+        // SAFETY: 16 bytes in bounds and aligned to 8 (above); every bit pattern is valid.
+        return unsafe (
+            base.load(fromByteOffset: offset, as: UInt64.self),
+            base.load(fromByteOffset: offset &+ 8, as: UInt64.self)
+        )
+    }
+
     // MARK: Runs of bytes
 
     /// Lends `range` for reading; the bytes must not be written by anyone until `body` returns.

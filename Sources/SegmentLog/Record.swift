@@ -73,8 +73,8 @@ public struct Record: BitwiseCopyable {
 
     /// Order, key length and form: the first eight bytes.
     @inlinable @inline(__always) public var word: UInt64 { region.uint64(at: at) }
-    /// Checksum, value length and marks: the next eight.
-    @inlinable @inline(__always) public var secondWord: UInt64 { region.uint64(at: at &+ 8) }
+    /// These, and the next eight: checksum, value length and marks.
+    @inlinable @inline(__always) public var words: (UInt64, UInt64) { region.twoWords(at: at) }
     @inlinable @inline(__always) public static func order(_ word: UInt64) -> UInt64 {
         word & orderMax
     }
@@ -148,6 +148,12 @@ public struct Record: BitwiseCopyable {
 
     @inlinable @inline(__always) public func hasKey(_ key: Span<UInt8>) -> Bool {
         keyBytes == key.count && region.equals(key, at: keyOffset)
+    }
+    /// The same for a record whose first word is at hand.
+    @inlinable @inline(__always)
+    public func hasKey(_ key: Span<UInt8>, _ word: UInt64) -> Bool {
+        Self.keyBytes(word) == key.count
+            && region.equals(key, at: at &+ Self.bytesBeforeKey(Self.form(word)))
     }
     /// The hash of the key.
     public func hash(with hasher: KeyHasher) -> UInt64 {

@@ -151,13 +151,13 @@ public struct SegmentLog: BitwiseCopyable, Sendable {
         guard let frame = segments.frame(segment) else { return segments.noteDeadUnread(segment) }
         let record = record(frame, slot)
         segments.noteDead(segment, bytes: record.totalBytes)
-        if segments.kind(segment) == .promotion { noteDeadHome(record) }
+        if segments.isOf(.promotion, segment) { noteDeadHome(record) }
     }
     /// The same where the record that the slot names is at hand, in memory.
     @inlinable @inline(__always) public func noteDead(_ slot: UInt64, _ record: Record) {
         let segment = index.layout.segment(slot)
         segments.noteDead(segment, bytes: record.totalBytes)
-        if segments.kind(segment) == .promotion { noteDeadHome(record) }
+        if segments.isOf(.promotion, segment) { noteDeadHome(record) }
     }
     @usableFromInline func noteDeadHome(_ record: Record) {
         let home = record.home

@@ -74,7 +74,8 @@ public struct Segments: BitwiseCopyable, Sendable {
 
     init(_ geometry: Geometry) throws(MemoryError) {
         count = geometry.segmentCount
-        frameWords = try Region.map(byteCount: count * 4)
+        // As far as a slot can name a segment, links included: those in excess are in no frame.
+        frameWords = try Region.map(byteCount: 4 << geometry.segmentBits)
         openedWords = try Region.map(byteCount: count * 4)
         lostWords = try Region.map(byteCount: count * 4)
         table = try Region.map(byteCount: count * 64 + 64)
@@ -229,6 +230,15 @@ public struct Segments: BitwiseCopyable, Sendable {
     }
     @inlinable @inline(__always) func word32(_ segment: Int, _ offset: Int) -> AtomicWord32 {
         table.atomic32(at: segment &<< 6 &+ offset)
+    }
+    /// Whether a segment is in one state, or of one kind.
+    @inlinable @inline(__always)
+    public func isIn(_ state: SegmentState, _ segment: Int) -> Bool {
+        word32(segment, 0).loadAcquire() == state.rawValue
+    }
+    @inlinable @inline(__always)
+    public func isOf(_ kind: SegmentKind, _ segment: Int) -> Bool {
+        table.uint32(at: segment &<< 6 &+ 4) == kind.rawValue
     }
     @inlinable public func state(_ segment: Int) -> SegmentState {
         SegmentState(rawValue: word32(segment, 0).loadAcquire()) ?? .free

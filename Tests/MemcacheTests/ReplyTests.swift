@@ -39,6 +39,34 @@ private let key = Array("key".utf8)
         written { Reply.outOfMemory(to: &$0) } == "SERVER_ERROR out of memory storing object\r\n")
 }
 
+@Test func aValuesLineIsTheSameHoweverItIsWritten() {
+    for bytes in [Int](0...1100) + [9999, 10_000, 1 << 20] {
+        for flags: UInt32 in [0, 1] {
+            let line = written { Reply.value(key.span, flags: flags, bytes: bytes, to: &$0) }
+            #expect(line == "VALUE key \(flags) \(bytes)\r\n")
+        }
+    }
+    #expect(written { Reply.valueEnd(endsKeys: false, to: &$0) } == "\r\n")
+    #expect(written { Reply.valueEnd(endsKeys: true, to: &$0) } == "\r\nEND\r\n")
+}
+
+/// Where the room is exactly what a text needs, it is written; with a byte less it is refused.
+@Test(arguments: [0, 1, 2, 3, 8, 20]) func shortTextsNeedNoMoreRoomThanTheyHave(spare: Int) {
+    let region = try! Region.map(byteCount: 4096)
+    let line = "VALUE key 0 5\r\n\r\nEND\r\n".utf8.count
+    for missing in [0, 1] {
+        let capacity = line + spare - missing
+        region.store(UInt8(ascii: "!"), at: capacity)
+        var writer = ByteWriter(region, at: 0, capacity: capacity)
+        Reply.value(key.span, flags: 0, bytes: 5, to: &writer)
+        Reply.valueEnd(endsKeys: true, to: &writer)
+        #expect(writer.overflowed == (line > capacity))
+        #expect(region.uint8(at: capacity) == UInt8(ascii: "!"))
+        let isWhole = region.equals(Array("VALUE key 0 5\r\n\r\n".utf8).span, at: 0)
+        #expect(isWhole)
+    }
+}
+
 @Test func everyFaultHasItsLine() {
     let lines: [Fault.Kind: String] = [
         .unknownCommand: "ERROR\r\n",

@@ -45,6 +45,45 @@ import Testing
         }
     }
 
+    /// Of two gets, and of two sets, `Client` tries the short way with one.
+    @Test(arguments: residences) func whatLiesInMemoryIsFoundAndReplacedByItsHint(
+        hasDisk: Bool
+    ) throws {
+        try withWorld(hasDisk) { client in
+            let key = text("a key of more than sixteen bytes")
+            var sets = 0
+            for count in [0, 1, 15, 16, 17, 33, 100, 5000, 16 << 10, 16 << 10 + 1, 100] {
+                for (flags, expiry) in [(0, 0), (7, 0), (0, client.now + 9), (9, client.now + 9)] {
+                    let value = [UInt8](repeating: UInt8(count & 0xFF), count: count)
+                    let before = client.hintedGets
+                    for _ in 0..<2 {
+                        let result = client.store(
+                            .set, key, value, flags: UInt32(flags), expiry: expiry)
+                        #expect(result == .stored)
+                        sets += 1
+                    }
+                    let item = try #require(client.get(key))
+                    #expect(item.value == value)
+                    #expect(item.flags == flags)
+                    #expect(item.expiry == expiry)
+                    #expect(client.get(key) == item)
+                    // What is longer is pinned, not copied under the lock.
+                    #expect(client.hintedGets == before + (count <= 16 << 10 ? 1 : 0))
+                }
+            }
+            // All but the first, which found nothing to replace.
+            #expect(client.hintedSets == sets / 2 - 1)
+            // A touch leaves a CAS of its own.
+            let cas = try #require(client.get(key)).cas
+            #expect(client.touch(key, expiry: client.now + 5) == .touched)
+            for _ in 0..<2 { #expect(try #require(client.get(key)).cas == cas) }
+            client.now += 5
+            let hinted = client.hintedGets
+            for _ in 0..<2 { #expect(client.get(key) == nil) }
+            #expect(client.hintedGets == hinted)
+        }
+    }
+
     @Test(arguments: residences) func numbersCount(hasDisk: Bool) throws {
         try withWorld(hasDisk) { client in
             let key = text("n")

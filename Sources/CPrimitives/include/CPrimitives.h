@@ -23,6 +23,10 @@ __attribute__((always_inline)) static inline int cprim_equal(
     const void *one, const void *other, size_t count) {
     const unsigned char *a = (const unsigned char *)one, *b = (const unsigned char *)other;
     uint64_t x[2], y[2];
+    if (count - 16 <= 16) {
+        /* Two comparisons of 16 bytes, which are an instruction or two each. */
+        return (memcmp(a, b, 16) == 0) & (memcmp(a + count - 16, b + count - 16, 16) == 0);
+    }
     if (count >= 16) {
         /* Ends with the last 16 bytes, some of which may have been compared already. */
         for (size_t at = 0;; at += 16) {
@@ -43,6 +47,30 @@ __attribute__((always_inline)) static inline int cprim_equal(
     for (size_t at = 0; at < count; at++)
         if (a[at] != b[at]) return 0;
     return 1;
+}
+
+/* One bit for each of 16 bytes, the lowest for the first, that is set where a word ends: at a
+ * blank, a control character (below 0x20) or 0x7f. Only the lowest bit that is set is exact. */
+__attribute__((always_inline)) static inline uint32_t cprim_word_ends(const void *bytes) {
+#if defined(__SSE2__)
+    typedef unsigned char wide __attribute__((vector_size(16)));
+    typedef char marks __attribute__((vector_size(16)));
+    wide all;
+    memcpy(&all, bytes, 16);
+    marks ends = (marks)(all < 0x21) | (marks)(all == 0x7f);
+    return (uint32_t)__builtin_ia32_pmovmskb128(ends);
+#else
+    const uint64_t ones = 0x0101010101010101, tops = 0x8080808080808080;
+    uint64_t words[2];
+    uint32_t ends = 0;
+    memcpy(words, bytes, 16);
+    for (int at = 0; at < 2; at++) {
+        uint64_t word = words[at], rubbed = word ^ ones * 0x7f;
+        uint64_t found = ((word - ones * 0x21) & ~word & tops) | ((rubbed - ones) & ~rubbed & tops);
+        ends |= (uint32_t)((found >> 7) * 0x0102040810204080 >> 56) << 8 * at;
+    }
+    return ends;
+#endif
 }
 
 /* memmove; 8 to 32 bytes without a call. */

@@ -31,6 +31,9 @@ extension Worker where Network: ~Copyable {
         if !batch[index].isFault, batch[index].request.verb.rawValue <= Verb.gets.rawValue {
             return executeGet(index, space)
         }
+        if !batch[index].isFault, batch[index].request.verb == .set {
+            return executeStore(index, space)
+        }
         return executeOther(index, space)
     }
 
@@ -156,23 +159,30 @@ extension Worker where Network: ~Copyable {
         let place = batch[index].input
         let slice = batch[index].request.key
         return place.region.withBytes(place.offset &+ Int(slice.offset), Int(slice.count)) { key in
-            switch door.find(
-                key, hash: batch[index].hash, except: connections[slot].differing,
-                hint: batch[index].hint)
+            let found: Found
+            if let hinted = door.findHinted(
+                key, hash: batch[index].hash, hint: batch[index].hint)
             {
-            case .miss: return .miss
-            case .dead(let death):
-                countDeath(death)
-                return .miss
-            case .disk(let read): return .disk(read)
-            case .memory(let found):
-                guard found.valueBytes <= space.valueBytesMax, !found.isChained else {
-                    return .large(found)
+                found = hinted
+            } else {
+                switch door.find(
+                    key, hash: batch[index].hash, except: connections[slot].differing,
+                    hint: batch[index].hint)
+                {
+                case .miss: return .miss
+                case .dead(let death):
+                    countDeath(death)
+                    return .miss
+                case .disk(let read): return .disk(read)
+                case .memory(let other): found = other
                 }
-                var writer = replyWriter(space)
-                writeFound(key, found, index, sendsCas: sendsCas, to: &writer)
-                return .written(writer)
             }
+            guard found.valueBytes <= space.valueBytesMax, !found.isChained else {
+                return .large(found)
+            }
+            var writer = replyWriter(space)
+            writeFound(key, found, index, sendsCas: sendsCas, to: &writer)
+            return .written(writer)
         }
     }
 
@@ -191,8 +201,7 @@ extension Worker where Network: ~Copyable {
         }
         writer.append(door.memory, found.valueOffset, found.valueBytes)
         door.release(found)
-        Reply.lineEnd(to: &writer)
-        if batch[index].endsKeys { Reply.end(to: &writer) }
+        Reply.valueEnd(endsKeys: batch[index].endsKeys, to: &writer)
     }
 
     private mutating func getFromDisk(

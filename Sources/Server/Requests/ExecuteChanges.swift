@@ -141,8 +141,38 @@ extension Worker where Network: ~Copyable {
         }
     }
 
+    /// A plain set of a key that is in memory, which most sets are. False: nothing was done.
+    @inline(__always)
+    private mutating func putHinted(_ index: Int) -> Bool {
+        let slot = Int(batch[index].slot)
+        guard batch[index].request.verb == .set, batch[index].hint >= 0,
+            connections[slot].openReads == 0
+        else { return false }
+        let expiry = absolute(batch[index].request.expiry)
+        guard !expiry.isExpired else { return false }
+        let place = batch[index].input
+        let (key, value) = (batch[index].request.key, batch[index].request.value)
+        return place.region.withBytes(place.offset &+ Int(key.offset), Int(key.count)) { key in
+            place.region.withBytes(place.offset &+ Int(value.offset), Int(value.count)) { value in
+                door.putHinted(
+                    key, hash: batch[index].hash, value: value, flags: batch[index].request.flags,
+                    expiry: expiry.second, hint: batch[index].hint)
+            }
+        }
+    }
+
     mutating func executeStore(_ index: Int, _ space: consuming ReplySpace) -> Bool {
         let slot = Int(batch[index].slot)
+        if putHinted(index) {
+            connections[slot].differing = Differing()
+            counters.add(.setCommands)
+            if shared.observers.isActive { noteStored(slot, .stored) }
+            guard !batch[index].request.isQuiet else { return true }
+            var writer = replyWriter(space)
+            Reply.stored(to: &writer)
+            addChangeReply(slot, writer, space)
+            return true
+        }
         let place = batch[index].input
         let hint = batch[index].hint
         let result = change(index) { door, key, hash, except, request, expiry in

@@ -126,9 +126,7 @@ extension Worker where Network: ~Copyable {
             var place = blocks.place(id)
             place.offset &+= Int(position)
             let parser = table[slot].parser
-            let taken = parsePlain(slot, place, Int(block.end &- position), parser)
-            if taken > 0 {
-                consume(slot, taken)
+            if parsePlain(slot, place, Int(block.end &- position), parser) {
                 hasEntries = true
                 continue
             }
@@ -155,10 +153,29 @@ extension Worker where Network: ~Copyable {
         return .idle
     }
 
-    /// Adds what comes most to the batch, a get of one key or a set, with no step in between.
-    /// Returns its bytes; 0 for everything else.
+    /// Adds what comes most to the batch, gets of one key and sets, with no step in between: all
+    /// that stand there side by side. False: something else stands there.
     @inline(__always)
     private mutating func parsePlain(
+        _ slot: Int, _ start: Location, _ bytes: Int, _ parser: ClassicParser
+    ) -> Bool {
+        var place = start
+        var left = bytes
+        while left > 0, batchCount < ServerLimits.batchEntriesMax,
+            connections[slot].requests < requestsMax
+        {
+            let taken = parseOne(slot, place, left, parser)
+            guard taken > 0 else { break }
+            consume(slot, taken)
+            place.offset &+= taken
+            left &-= taken
+        }
+        return left < bytes
+    }
+
+    /// Adds a get of one key or a set to the batch. Returns its bytes; 0 for everything else.
+    @inline(__always)
+    private mutating func parseOne(
         _ slot: Int, _ place: Location, _ bytes: Int, _ parser: ClassicParser
     ) -> Int {
         let keyEnd = place.region.withBytes(place.offset, bytes) { parser.endOfGet($0) }

@@ -15,12 +15,11 @@ public struct Found: BitwiseCopyable {
     /// Whether the value lies in several pieces: pin it and ask for them.
     public var isChained: Bool
     @usableFromInline var shard: Int
-    @usableFromInline var segment: Int
     @usableFromInline var recordOffset: Int
 
-    @usableFromInline init(
+    @inlinable @inline(__always) init(
         valueOffset: Int, valueBytes: Int, flags: UInt32, cas: UInt64, expiry: UInt32,
-        isChained: Bool, shard: Int, segment: Int, recordOffset: Int
+        isChained: Bool, shard: Int, recordOffset: Int
     ) {
         self.valueOffset = valueOffset
         self.valueBytes = valueBytes
@@ -29,7 +28,6 @@ public struct Found: BitwiseCopyable {
         self.expiry = expiry
         self.isChained = isChained
         self.shard = shard
-        self.segment = segment
         self.recordOffset = recordOffset
     }
 }

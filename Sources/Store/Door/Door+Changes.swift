@@ -63,43 +63,86 @@ extension Door {
         switch writer.glance(key, hash: hash, hint: hint) {
         case .none: subject = .absent
         case .memory(let at, let slot, let record):
-            // A set does not ask whether the record is alive.
-            let isAlive = mode == .set ? true : log.isAlive(record, at: now)
-            subject = .present(at, slot, record, isAlive: isAlive)
+            if mode == .set, !isExpired {
+                if put(key, value, fields, total, over: record, at, slot, shard) { return .stored }
+                return lack(shard)
+            }
+            subject = .present(at, slot, record, isAlive: log.isAlive(record, at: now))
         case .unsure: subject = self.subject(key, hash, except, mayTake: mode == .set)
         }
-        if mode == .set {
-            if case .mustRead(let read) = subject { return .read(read) }
-        } else if let outcome = refusal(mode, subject, hash, cas) {
-            return outcome
-        }
+        if let outcome = refusal(mode, subject, hash, cas) { return outcome }
         if isExpired { return bury(subject, key, hash, shard) ? .stored : lack(shard) }
-        guard let order = writer.nextOrder(shard) else { return .noOrder }
-        if case .present(let place, let slot, let old, _) = subject,
-            case let before = old.totalBytes,
-            case let space = writer.space(over: slot, old, old: before, wanted: total), space > 0
-        {
-            let at = old.write(
-                fields, order: order, keyBytes: key.count, valueBytes: value.count)
-            old.region.store(key, at: at)
-            old.region.store(value, at: at &+ key.count)
-            writer.fillBehind(slot, old, old: before, new: total, space: space)
-            writer.noteOverwrite(expiry: expiry)
-            writer.noteHit(place, slot)
-            log.index.setOrder(shard, order)
-            return .stored
+        if case .present(let at, let slot, let old, _) = subject {
+            let isDone = put(key, value, fields, total, over: old, at, slot, shard)
+            return isDone ? .stored : lack(shard)
         }
+        guard let order = writer.nextOrder(shard) else { return .noOrder }
         guard writer.makeSpace(total) else { return .wait }
-        let target = writer.tail
-        let at = target.write(fields, order: order, keyBytes: key.count, valueBytes: value.count)
-        target.region.store(key, at: at)
-        target.region.store(value, at: at &+ key.count)
+        write(key, value, fields, to: writer.tail, order)
         log.index.setOrder(shard, order)
         point(subject, hash, shard, to: writer.advance(total, expiry: expiry))
         return .stored
     }
 
+    /// What `store` of a plain set would do where the hint leads straight to the key's record in
+    /// memory. False: nothing was done, ask `store`.
+    public mutating func putHinted(
+        _ key: Span<UInt8>, hash: UInt64, value: Span<UInt8>, flags: UInt32, expiry: UInt32,
+        hint: Int
+    ) -> Bool {
+        let fields = RecordFields(flags: flags, expiry: expiry, marks: freshMarks)
+        let total = fields.totalBytes(keyBytes: key.count, valueBytes: value.count)
+        guard hint >= 0, total <= log.geometry.sharedRecordBytesMax, value.count <= itemBytesMax
+        else { return false }
+        let shard = log.index.shard(hash)
+        log.index.lock(shard)
+        var isDone = false
+        if let (slot, record) = writer.hinted(key, hash: hash, hint: hint) {
+            isDone = put(key, value, fields, total, over: record, hint, slot, shard)
+        }
+        log.index.unlock(shard)
+        return isDone
+    }
+
+    /// Writes a value over the record that a slot names or, where that is not allowed, at the tail.
+    /// False: nothing was written (`lack`). Shard locked.
+    @inline(__always)
+    private mutating func put(
+        _ key: Span<UInt8>, _ value: Span<UInt8>, _ fields: RecordFields, _ total: Int,
+        over old: Record, _ at: SlotOffset, _ slot: UInt64, _ shard: Int
+    ) -> Bool {
+        guard let order = writer.nextOrder(shard) else { return false }
+        let before = old.totalBytes
+        let space = writer.space(over: slot, old, old: before, wanted: total)
+        if space > 0 {
+            write(key, value, fields, to: old, order)
+            writer.fillBehind(slot, old, old: before, new: total, space: space)
+            writer.noteOverwrite(expiry: fields.expiry)
+            writer.noteHit(at, slot)
+        } else {
+            guard writer.makeSpace(total) else { return false }
+            write(key, value, fields, to: writer.tail, order)
+            // What was wanted stays wanted: one hit of the old record's is kept.
+            let place = writer.advance(total, expiry: fields.expiry)
+            writer.replace(at, slot, old, with: place, hits: min(SlotLayout.hits(slot), 1))
+        }
+        log.index.setOrder(shard, order)
+        return true
+    }
+
+    /// Writes a whole record.
+    @inline(__always)
+    private mutating func write(
+        _ key: Span<UInt8>, _ value: Span<UInt8>, _ fields: RecordFields, to target: Record,
+        _ order: UInt64
+    ) {
+        let at = target.write(fields, order: order, keyBytes: key.count, valueBytes: value.count)
+        target.region.store(key, at: at)
+        target.region.store(value, at: at &+ key.count)
+    }
+
     /// Why a storage command does nothing, if it does not.
+    @inline(never)
     mutating func refusal(
         _ mode: StoreMode, _ subject: Subject, _ hash: UInt64, _ cas: UInt64
     ) -> Outcome? {

@@ -106,7 +106,7 @@ extension Door {
         return Found(
             valueOffset: record.valueOffset, valueBytes: record.valueBytes, flags: record.flags,
             cas: record.cas(hash), expiry: record.expiry, isChained: draft.room != nil,
-            shard: shard, segment: 0, recordOffset: record.at)
+            shard: shard, recordOffset: record.at)
     }
 
     /// A get whose touch ends the item: its value is answered once more.

@@ -17,7 +17,7 @@ extension Door {
             log.index.unlock(shard)
             return .miss
         case .memory(let at, let slot, let record):
-            guard let found = quick(shard, slot, record, hash) else {
+            guard let found = quick(shard, record, hash) else {
                 return answer(hash, shard, at, slot, record)
             }
             writer.noteHit(at, slot)
@@ -27,39 +27,61 @@ extension Door {
         }
     }
 
-    /// What a record in memory holds, with each of its words loaded once; nil for what `answer` has
-    /// to look at: it is dead, or has a field that few have.
-    @inline(__always)
-    private mutating func quick(
-        _ shard: Int, _ slot: UInt64, _ record: Record, _ hash: UInt64
-    ) -> Found? {
-        let word = record.word
+    /// What `find` would answer where the hint leads straight to a plain record in memory, which it
+    /// nearly always does; the shard stays locked as by `find`. Nil: nothing was done, ask `find`.
+    @inlinable @inline(__always)
+    public mutating func findHinted(_ key: Span<UInt8>, hash: UInt64, hint: Int) -> Found? {
+        guard hint >= 0 else { return nil }
+        let shard = log.index.shard(hash)
+        log.index.lock(shard)
+        guard let (slot, record) = writer.hinted(key, hash: hash, hint: hint),
+            let found = quick(shard, record, hash)
+        else {
+            log.index.unlock(shard)
+            return nil
+        }
+        writer.noteHit(hint, slot)
+        return found
+    }
+
+    /// What a record in memory holds, with each of its words loaded once, and that it was accessed;
+    /// nil for what `answer` has to look at: it is dead, or has something that few have.
+    @inlinable @inline(__always)
+    mutating func quick(_ shard: Int, _ record: Record, _ hash: UInt64) -> Found? {
+        let (word, second) = record.words
         let form = Record.form(word)
-        guard form & ~(Record.Form.home | Record.Form.expiry | Record.Form.flags) == 0,
+        let marks = UInt16(truncatingIfNeeded: second &>> 48)
+        let valueBytes = Int(truncatingIfNeeded: second &>> 32 & 0xFFFF)
+        guard form & (Record.Form.wide | Record.Form.tombstone | Record.Form.filler) == 0,
+            marks & Record.Mark.sent == 0, valueBytes <= Self.copyBytesMax,
             Record.order(word) > log.flushMark.loadRelaxed()
         else { return nil }
         var at = record.at &+ Record.headerBytes
+        var cas = Record.order(word) &<< 16 | hash &>> 48
         var expiry: UInt32 = 0
         var flags: UInt32 = 0
-        if form & Record.Form.expiry != 0 {
-            expiry = record.region.uint32(at: at)
-            guard expiry > now else { return nil }
-            at &+= 4
+        if form & (Record.Form.cas | Record.Form.expiry | Record.Form.flags) != 0 {
+            if form & Record.Form.cas != 0 {
+                cas = record.region.uint64(at: at)
+                at &+= 8
+            }
+            if form & Record.Form.expiry != 0 {
+                expiry = record.region.uint32(at: at)
+                guard expiry > now else { return nil }
+                at &+= 4
+            }
+            if form & Record.Form.flags != 0 {
+                flags = record.region.uint32(at: at)
+                at &+= 4
+            }
         }
-        if form & Record.Form.flags != 0 {
-            flags = record.region.uint32(at: at)
-            at &+= 4
+        if marks & ~Record.Mark.kept != accessMarks {
+            record.setMarks(marks & Record.Mark.kept | accessMarks)
         }
-        let second = record.secondWord
-        noteAccess(record, marks: UInt16(truncatingIfNeeded: second &>> 48))
-        let segment = log.index.layout.segment(slot)
-        let valueBytes = Int(second &>> 32 & 0xFFFF)
         // What is copied under the lock is shorter than any record that lies in several frames.
         return Found(
             valueOffset: at &+ Record.keyBytes(word), valueBytes: valueBytes, flags: flags,
-            cas: Record.order(word) &<< 16 | hash &>> 48, expiry: expiry,
-            isChained: valueBytes > Self.copyBytesMax && log.segments.kind(segment) == .chain,
-            shard: shard, segment: segment, recordOffset: record.at)
+            cas: cas, expiry: expiry, isChained: false, shard: shard, recordOffset: record.at)
     }
 
     /// Looks through the whole chain. The shard is locked, and is unlocked as by `find`.
@@ -99,11 +121,8 @@ extension Door {
 
     /// Notes in the record that it was fetched, and when.
     @inline(__always)
-    mutating func noteAccess(_ record: Record) { noteAccess(record, marks: record.marks) }
-
-    /// The same for a record whose marks are at hand.
-    @inline(__always)
-    private mutating func noteAccess(_ record: Record, marks: UInt16) {
+    mutating func noteAccess(_ record: Record) {
+        let marks = record.marks
         guard marks & ~Record.Mark.kept != accessMarks else { return }
         guard marks & Record.Mark.sent == 0 else { return record.setMarks(accessed(marks)) }
         record.setMarks(marks & Record.Mark.kept | accessMarks)
@@ -124,7 +143,7 @@ extension Door {
         return Found(
             valueOffset: record.valueOffset, valueBytes: record.valueBytes, flags: record.flags,
             cas: record.cas(hash), expiry: record.expiry,
-            isChained: log.segments.kind(segment) == .chain, shard: shard, segment: segment,
+            isChained: log.segments.isOf(.chain, segment), shard: shard,
             recordOffset: record.at)
     }
 

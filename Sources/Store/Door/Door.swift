@@ -22,7 +22,7 @@ public struct Door: ~Copyable {
     /// Unix seconds of this turn.
     @usableFromInline var now: UInt32 = 0
     /// The marks of a record that is read in this second.
-    var accessMarks: UInt16 = 0
+    @usableFromInline var accessMarks: UInt16 = 0
     /// After so long somebody else may win what was won and not renewed; 0: never.
     public var winTimeoutSeconds: UInt32 = 0
     /// The CAS and the value's length of what `publish` published last.
@@ -47,7 +47,7 @@ public struct Door: ~Copyable {
     /// Size of a first read; buffers for disk reads have at least this many bytes.
     public static var firstReadBytes: Int { 4096 }
     /// Values above this are pinned, not copied under the lock.
-    public static var copyBytesMax: Int { Geometry.copyBytesMax }
+    @inlinable public static var copyBytesMax: Int { Geometry.copyBytesMax }
 
     init(
         _ log: SegmentLog, worker: Int, signals: Signals, loads: SlotQueue, itemBytesMax: Int,
