@@ -41,6 +41,9 @@ func word(_ name: String) -> String? {
     return CommandLine.arguments[at + 1]
 }
 
+/// What is found is shortened for a minute at most.
+let shorteningNanoseconds: UInt64 = 60_000_000_000
+
 func replay(_ seed: UInt64, on stage: Stage, isUncut: Bool) throws -> Bool {
     stage == .store
         ? try replayStore(seed, isUncut: isUncut) : try replayWhole(seed, isUncut: isUncut)
@@ -48,27 +51,34 @@ func replay(_ seed: UInt64, on stage: Stage, isUncut: Bool) throws -> Bool {
 
 func replayWhole(_ seed: UInt64, isUncut: Bool) throws -> Bool {
     let found = try WholePlayer.play(seed: seed)
-    say("seed \(seed): \(found.fault ?? "nothing") (at act \(found.act)), \(found)")
-    if isUncut {
-        _ = try WholePlayer.play(seed: seed) { say($0) }
-    } else if found.fault != nil {
-        let (acts, outcome) = try WholePlayer.shorten(seed: seed, found)
-        say("shortened to \(acts.count) acts: \(outcome.fault ?? "")")
-        _ = try WholePlayer.play(seed: seed, acts: acts) { say($0) }
-    }
-    return found.fault == nil
+    return try tell(
+        seed, found, isUncut: isUncut, WholePlayer.acts(seed: seed),
+        shorten: { try WholePlayer.shorten(seed: seed, found, replaysMax: .max, until: $0) },
+        play: { _ = try WholePlayer.play(seed: seed, acts: $0) { say($0) } })
 }
 
 func replayStore(_ seed: UInt64, isUncut: Bool) throws -> Bool {
     Player.watchedKey = option("key")
     let found = try Player.play(seed: seed)
-    say("seed \(seed): \(found.fault ?? "nothing") (at act \(found.act))")
+    return try tell(
+        seed, found, isUncut: isUncut, Player.acts(seed: seed),
+        shorten: { try Player.shorten(seed: seed, found, replaysMax: .max, until: $0) },
+        play: { _ = try Player.play(seed: seed, acts: $0) { say($0) } })
+}
+
+/// Prints what a seed came to, and its history, shortened if something went wrong. True: nothing.
+func tell<Act, Outcome: PlayOutcome>(
+    _ seed: UInt64, _ found: Outcome, isUncut: Bool, _ acts: [Act],
+    shorten: (() -> Bool) throws -> (acts: [Act], outcome: Outcome), play: ([Act]) throws -> Void
+) throws -> Bool {
+    say("seed \(seed): \(found.fault ?? "nothing") (at act \(found.act)), \(found)")
     if isUncut {
-        _ = try Player.play(seed: seed) { say($0) }
+        try play(acts)
     } else if found.fault != nil {
-        let (acts, outcome) = try Player.shorten(seed: seed, found)
-        say("shortened to \(acts.count) acts: \(outcome.fault ?? "")")
-        _ = try Player.play(seed: seed, acts: acts) { say($0) }
+        let end = Clock.monotonicNanoseconds() + shorteningNanoseconds
+        let (fewer, outcome) = try shorten { Clock.monotonicNanoseconds() > end }
+        say("shortened to \(fewer.count) acts: \(outcome.fault ?? "")")
+        try play(fewer)
     }
     return found.fault == nil
 }

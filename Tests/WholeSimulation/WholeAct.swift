@@ -31,16 +31,8 @@ package struct WholeAct: Sendable {
     package static func list(
         seed: UInt64, _ casting: WholeCasting, count: Int
     ) -> [WholeAct] {
-        var chance = Chance(seed: seed ^ 0xAC75)
-        let total = casting.weights.reduce(0, +)
-        return (0..<count).map { _ in
-            var pick = chance.below(total)
-            var kind = 0
-            while pick >= casting.weights[kind] {
-                pick -= casting.weights[kind]
-                kind += 1
-            }
-            return WholeAct(kind: Kind(rawValue: kind) ?? .talk, seed: chance.next())
+        drawActs(seed: seed, weights: casting.weights, count: count).map {
+            WholeAct(kind: Kind(rawValue: $0.kind) ?? .talk, seed: $0.seed)
         }
     }
 

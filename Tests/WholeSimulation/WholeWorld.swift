@@ -51,15 +51,14 @@ package final class WholeWorld: @unchecked Sendable {
     private(set) var now: ClockReading
     private(set) var network: SimulatedNetwork
     private var store: TieredStore?
-    private var played: PlayedStore?
+    private var steps: StoreSteps?
+    private var played: PlayedStore? { steps?.played }
     private var shared: SharedState?
     private var clock: TimeSource
     private(set) var workers: [WholeWorker] = []
     var clients: [WholeClient] = []
     var connectionsMade = 0
     private var depth = 0
-    private(set) var isCommitting = false
-    private var hadUnsealed = false
     private var wasTroubled = false
     private(set) var isRecovering = false
     /// Nobody asks anything new.
@@ -146,13 +145,14 @@ package final class WholeWorld: @unchecked Sendable {
             storeStatistics: { store.statistics() })
         self.shared = shared
         workers = []
-        played = try PlayedStore(store, at: now) { [unowned self] worker in
+        let played = try PlayedStore(store, at: now) { [unowned self] worker in
             notify(worker)
         }
         guard let played else {
             if home.plan.isHarmless { fail("no disk at a start") }
             return
         }
+        steps = StoreSteps(played) { [unowned self] in fail($0) }
         self.store = store
         if home.isDead { return }
         for number in 0..<configuration.workers {
@@ -212,7 +212,7 @@ package final class WholeWorld: @unchecked Sendable {
         clients = []
         workers = []
         played?.discardMemory()
-        played = nil
+        steps = nil
         store = nil
         shared = nil
         law.die(isClean: isClean, completed: completed)
@@ -228,26 +228,26 @@ package final class WholeWorld: @unchecked Sendable {
             shared.mailboxes[number].orderStop()
             notify(number)
         }
-        var steps = 0
+        var patience = Self.patience
         while !isOver, !workers.allSatisfy(\.isDone) {
             step()
             pass(500_000)
-            steps += 1
-            if steps > Self.patience { return fail("the workers do not stop") }
+            patience -= 1
+            if patience < 0 { return fail("the workers do not stop") }
         }
         guard !isOver else { return }
         for client in clients { hear(client) }
         for worker in workers { try worker.leave() }
         workers = []
         played.stop(deadline: now.nanoseconds + 4_500_000_000)
-        steps = 0
-        while !isOver, stepCommitter() != .ended {
-            pass(1 + UInt64(chance.below(20_000_000)))
-            if chance.below(2) == 0 { stepMaintenance() }
-            if chance.below(2) == 0 { stepRecovery() }
-            steps += 1
-            if steps > Self.patience { return fail("a stop does not end") }
-        }
+        let hasStopped = steps?.finish(
+            patience: Self.patience, isOver: { isOver }, committer: { stepCommitter() },
+            others: {
+                pass(1 + UInt64(chance.below(20_000_000)))
+                if chance.below(2) == 0 { stepMaintenance() }
+                if chance.below(2) == 0 { stepRecovery() }
+            })
+        guard hasStopped == true else { return fail("a stop does not end") }
         let isClean = !isOver && !played.isUncommitted
         if !isOver, !isClean, home.plan.isHarmless {
             fail("stopped with something uncommitted, and the disk is well")
@@ -300,29 +300,19 @@ package final class WholeWorld: @unchecked Sendable {
 
     @discardableResult
     func stepCommitter() -> NextStep {
-        guard !isCommitting, let played else { return .nothing }
-        isCommitting = true
-        defer { isCommitting = false }
-        hadUnsealed = played.hasUnsealed
-        let mark = played.flushMark
-        let next = played.stepCommitter(at: now)
-        if !isOver, let what = played.checkCommitter() { fail("after a commit's step: \(what)") }
-        if played.flushMark < mark { fail("the flush mark has fallen") }
+        let next = steps?.committer(at: now) ?? .nothing
         noteFlush()
         return next
     }
 
     func stepMaintenance() {
-        guard let played, !isOver else { return }
-        _ = played.stepMaintenance(at: now)
+        guard let steps, !isOver else { return }
+        steps.maintenance(at: now)
         noteFlush()
     }
 
     func stepRecovery() {
-        // It waits for a lock while the last run's segments are being sealed.
-        guard let played, !isOver, !(isCommitting && hadUnsealed) else { return }
-        _ = played.stepRecovery(at: now)
-        if let what = played.recoveryFinding { fail("after a step of recovery: \(what)") }
+        guard let steps, !isOver, steps.recovery(at: now) else { return }
         if isRecovering { isRecovering = (store?.statistics().isRecovering ?? 0) != 0 }
     }
 
