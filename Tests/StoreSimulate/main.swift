@@ -89,19 +89,32 @@ struct Sums: Sendable {
     var lives = 0
     var operations = 0
     var hits = 0
+    /// Of the whole server, which counts them.
+    var diskReads = 0
     var faults: [(stage: Stage, seed: UInt64)] = []
 
-    mutating func add(lives: Int, operations: Int, hits: Int) {
+    mutating func add(lives: Int, operations: Int, hits: Int, diskReads: Int = 0) {
         seeds += 1
         self.lives += lives
         self.operations += operations
         self.hits += hits
+        self.diskReads += diskReads
     }
 
-    var line: String { "\(seeds) \(lives) \(operations) \(hits)" }
+    /// Adds what another process has printed; false: that is not such a line.
+    mutating func add(line: some StringProtocol) -> Bool {
+        let numbers = line.split(separator: " ").compactMap { Int($0) }
+        guard numbers.count == 5 else { return false }
+        seeds += numbers[0] - 1
+        add(
+            lives: numbers[1], operations: numbers[2], hits: numbers[3], diskReads: numbers[4])
+        return true
+    }
+
+    var line: String { "\(seeds) \(lives) \(operations) \(hits) \(diskReads)" }
     var words: String {
         "\(seeds) seeds, \(lives) lives, \(operations) operations, \(hits) with effect, "
-            + "\(faults.count) faults"
+            + "\(diskReads) reads of the whole server's disk, \(faults.count) faults"
     }
 }
 
@@ -118,7 +131,9 @@ func playSome(on stage: Stage, from first: Int) throws {
             fault = result.fault.map { "act \(result.act): \($0)" }
         case .whole:
             let result = try WholePlayer.play(seed: UInt64(seed))
-            sums.add(lives: result.lives, operations: result.operations, hits: result.hits)
+            sums.add(
+                lives: result.lives, operations: result.operations, hits: result.hits,
+                diskReads: result.diskReads)
             fault = result.fault.map { "act \(result.act): \($0)" }
         }
         if let fault { say("fault \(seed) \(fault)") }
@@ -149,11 +164,8 @@ func work() {
                 if words.first == "fault", words.count > 1, let seed = UInt64(words[1]) {
                     say("\(stage): \(line)")
                     sums.faults.append((stage, seed))
-                } else if words.count == 4 {
-                    sums.seeds += Int(words[0]) ?? 0
-                    sums.lives += Int(words[1]) ?? 0
-                    sums.operations += Int(words[2]) ?? 0
-                    sums.hits += Int(words[3]) ?? 0
+                } else {
+                    _ = sums.add(line: line)
                 }
             }
             guard child.exitCode != 0 else { return }

@@ -11,8 +11,13 @@ package struct WholeResult: PlayOutcome, Sendable {
     package var hits = 0
     package var hitsWhileRecovering = 0
     package var diskReads = 0
+    package var binaryOperations = 0
+    package var powerCuts = 0
+    package var damages = 0
 
     package init() {}
+
+    package var diskReadsPerLife: Int { diskReads / max(lives, 1) }
 }
 
 package enum WholePlayer {
