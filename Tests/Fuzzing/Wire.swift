@@ -1,6 +1,8 @@
 // Wire: how a client of the fuzzed worker writes its requests and reads the answers, in one of the
 // three dialects. What was asked, and whether an answer can be true, is ModelClient's.
 
+import Simulation
+
 /// What a client speaks.
 enum Dialect: Int, CaseIterable {
     case classic, meta, binary
@@ -101,19 +103,11 @@ struct Wire {
     private func packet(
         _ opcode: UInt8, key: [UInt8] = [], value: [UInt8] = [], extras: [UInt8] = [], number: Int
     ) -> [UInt8] {
-        var head = [UInt8](repeating: 0, count: 24)
-        (head[0], head[1]) = (0x80, opcode)
-        Self.write(key.count, 2, to: &head, at: 2)
-        head[4] = UInt8(extras.count)
-        Self.write(extras.count + key.count + value.count, 4, to: &head, at: 8)
-        Self.write(number, 4, to: &head, at: 12)
-        return head + extras + key + value
-    }
-
-    private static func write(_ number: Int, _ count: Int, to bytes: inout [UInt8], at start: Int) {
-        for index in 0..<count {
-            bytes[start + index] = UInt8(number >> (8 * (count - 1 - index)) & 255)
-        }
+        var packet = BinaryPacket(opcode, opaque: UInt32(number))
+        packet.key = key
+        packet.value = value
+        packet.extras = extras
+        return packet.bytes
     }
 
     // MARK: Answers
@@ -153,29 +147,27 @@ struct Wire {
     }
 
     private func nextPacket(_ bytes: inout [UInt8]) -> (heard: Heard, number: Int?)? {
-        func number(_ start: Int, _ count: Int) -> Int {
-            bytes[start..<start + count].reduce(0) { $0 << 8 | Int($1) }
+        let packet: BinaryPacket
+        switch BinaryPacket.reply(in: bytes) {
+        case .more: return nil
+        case .nonsense: return (.other("no packet: \(bytes.prefix(24))"), nil)
+        case .reply(let reply): packet = reply
         }
-        guard bytes.count >= 24 else { return nil }
-        guard bytes[0] == 0x81 else { return (.other("no packet: \(bytes.prefix(24))"), nil) }
-        let (opcode, status, opaque) = (bytes[1], number(6, 2), number(12, 4))
-        let (keyBytes, extras, total) = (number(2, 2), Int(bytes[4]), number(8, 4))
-        guard bytes.count >= 24 + total else { return nil }
-        let key = Array(bytes[(24 + extras)..<(24 + extras + keyBytes)])
-        let body = Array(bytes[(24 + extras + keyBytes)..<(24 + total)])
-        let flags = extras == 4 ? number(24, 4) : 0
-        bytes.removeFirst(24 + total)
+        bytes.removeFirst(packet.byteCount)
+        let flags = packet.extras.count == 4 ? Int(BinaryPacket.number(packet.extras)) : 0
         let heard: Heard =
-            switch (status, opcode) {
+            switch (packet.status, packet.opcode) {
             case (0, 0x0d):
-                .value(name: String(decoding: key, as: UTF8.self), flags: flags, body: body)
-            case (0, 0x10): key.isEmpty ? .end : .stat
+                .value(
+                    name: String(decoding: packet.key, as: UTF8.self), flags: flags,
+                    body: packet.value)
+            case (0, 0x10): packet.key.isEmpty ? .end : .stat
             case (0, 0x0a): .end
             case (0, _): .done
             case (1, _): .notFound
             case (0x82, _): .noMemory
-            default: .other("status \(status)")
+            default: .other("status \(packet.status)")
             }
-        return (heard, opaque)
+        return (heard, Int(packet.opaque))
     }
 }

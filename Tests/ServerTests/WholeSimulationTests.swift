@@ -15,7 +15,7 @@ import WholeSimulation
     #endif
 
     /// Every answer over the wire is one that some order of all requests gives, over crashes,
-    /// restarts with other flags, and a disk and a network that fail; every request is answered
+    /// power cuts, restarts with other flags, damage, and a disk and a network that fail; every request is answered
     /// or its connection closed, and every hold comes back.
     @Test(arguments: 0..<4) func theLawHoldsInEveryLife(group: Int) throws {
         var sum = WholeResult()
@@ -28,11 +28,15 @@ import WholeSimulation
             sum.hits += result.hits
             sum.hitsWhileRecovering += result.hitsWhileRecovering
             sum.diskReads += result.diskReads
+            sum.binaryOperations += result.binaryOperations
+            sum.powerCuts += result.powerCuts
+            sum.damages += result.damages
         }
         let seeds = Self.seedsPerGroup
         #expect(sum.lives > 2 * seeds && sum.operations > 1500 * seeds, "\(sum)")
         #expect(sum.hits > 300 * seeds && sum.hitsWhileRecovering > 10 * seeds, "\(sum)")
-        #expect(sum.diskReads > 2 * seeds, "\(sum)")
+        #expect(sum.diskReadsPerLife > 2, "\(sum)")
+        #expect(sum.binaryOperations > 100 * seeds && sum.powerCuts > seeds / 2, "\(sum)")
     }
 
     @Test func theLawHoldsForTheSeedOfTheCommit() throws {

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-# Faults: puts known mistakes back into a copy of the store, one at a time, and takes the time until
-# the simulation finds each, or a test that makes its situation on purpose. It is a test of these,
-# not of the store.
+# Faults: puts known mistakes back into a copy of the server, one at a time, and takes the time
+# until the simulation finds each, or a test that makes its situation on purpose. It is a test of
+# these, not of the server.
 #
 #     python3 -B Tests/StoreFaults/faults.py --tree FOLDER [--seconds 60] [--seed 1] [NAME …]
 #
@@ -17,7 +17,7 @@ import sys
 import time
 
 HERE = pathlib.Path(__file__).resolve().parents[2]
-SEEDS_PER_PROCESS = 100
+SEEDS_PER_PROCESS = {"store": 100, "whole": 20}
 SWITCH = """internal import Glibc
 
 /// Which mistake is made.
@@ -32,10 +32,12 @@ enum SimulatedFault {
 
 STORE = "Sources/Store/"
 LOG = "Sources/SegmentLog/"
+SERVER = "Sources/Server/"
 
 # What the copy is built of; nothing else of the package, and no dependency.
 KEPT = ("CPrimitives", "Primitives", "CLMDB", "LMDB", "SegmentLog", "Store", "Support",
-        "StoreSimulation", "store-simulate", "StoreTests")
+        "CUring", "Uring", "Memcache", "Server", "Simulation", "StoreSimulation",
+        "WholeSimulation", "store-simulate", "StoreTests")
 
 # Name, what goes wrong, and the changes: file, text, text with ON where the switch goes. Then, if
 # the simulation seldom comes there, the tests that do: a pattern for `swift test --filter`.
@@ -184,6 +186,84 @@ FAULTS = [
 ]
 
 
+# Mistakes where workers and store meet: the whole server's play finds them.
+WHOLE_FAULTS = [
+    ("old_record_brought", "a record read from disk takes the place of what was stored meanwhile", [
+        (LOG + "Writer+Moves.swift",
+         "        guard let (at, slot) = index.find(hash, place), !SlotLayout.isRemoval(slot),\n"
+         "            log.segments.frame(place.segment) == nil\n",
+         "        var walk = index.matches(hash)\n"
+         "        let other = ON ? index.next(&walk) : nil\n"
+         "        guard let (at, slot) = index.find(hash, place) ?? other,\n"
+         "            !SlotLayout.isRemoval(slot), log.segments.frame(place.segment) == nil\n"),
+    ]),
+    ("reply_within_value", "what follows a large value does not wait for its end", [
+        (SERVER + "Worker/Worker+Serve.swift",
+         "            if connections[slot].isBehind || connections[slot].tail.isOwed"
+         " { return false }",
+         "            if !ON, connections[slot].isBehind || connections[slot].tail.isOwed {\n"
+         "                return false\n            }"),
+    ]),
+    ("reply_overtakes", "a reply leaves before that of a get that reads from disk", [
+        (SERVER + "Bytes/Output.swift",
+         "        guard connections[slot].firstPart == nobody else {\n            deferText",
+         "        guard ON || connections[slot].firstPart == nobody else {\n"
+         "            deferText"),
+    ]),
+    ("answered_early", "a change is answered before the commit that it is to wait for", [
+        (SERVER + "Bytes/Output.swift",
+         "        if door.isAcknowledging, writer.count > 0 {",
+         "        if !ON, door.isAcknowledging, writer.count > 0 {"),
+    ]),
+    ("failed_commit_counts", "a change is answered when its commit has failed", [
+        (SERVER + "Bytes/Deferral.swift",
+         "        case .commit: return part.commit <= news.commits\n",
+         "        case .commit:\n            return part.commit <= news.commits\n"
+         "                || ON && part.commit <= news.failedCommits\n"),
+        (SERVER + "Bytes/Deferral.swift",
+         "            if part.kind == .commit, part.commit > news.commits,\n",
+         "            if !ON, part.kind == .commit, part.commit > news.commits,\n"),
+    ]),
+    ("pin_ends_early", "the memory of a large value is given back before it is sent", [
+        (SERVER + "Bytes/LargeValues.swift",
+         "        beginOutgoing(slot, value)\n        watch(slot)\n",
+         "        beginOutgoing(slot, value)\n        watch(slot)\n"
+         "        if ON { door.unpin(pin) }\n"),
+        (SERVER + "Bytes/LargeValues.swift",
+         "            door.unpin(pin)\n            isPinFreed = true\n",
+         "            if !ON { door.unpin(pin) }\n            isPinFreed = true\n"),
+    ]),
+    ("flush_spares_disk", "flush_all does not hold for what is read from disk", [
+        (STORE + "Door/Door+Reading.swift",
+         "        guard record.order > read.flushMark else { return .dead(.flushed) }\n",
+         "        guard ON || record.order > read.flushMark else { return .dead(.flushed) }\n"),
+    ]),
+    ("gat_only_reads", "gat of a large value does not touch it", [
+        (SERVER + "Requests/Execute.swift",
+         "            let result = touchKey(index, compare: found.cas)\n",
+         "            let result =\n                ON ? ChangeResult.done(.touched)\n"
+         "                : touchKey(index, compare: found.cas)\n"),
+    ]),
+    ("quiet_miss_told", "a quiet binary get that misses on disk is answered", [
+        (SERVER + "Requests/DiskAnswers.swift",
+         "        guard !head.isQuiet else { return }\n",
+         "        guard ON || !head.isQuiet else { return }\n"),
+    ]),
+    ("read_kept", "a read whose connection is gone is never ended", [
+        (SERVER + "Requests/DiskReads.swift",
+         "        guard !reads[number].isOrphan else {\n            endRead(number, nil)\n",
+         "        guard !reads[number].isOrphan else {\n"
+         "            if !ON { endRead(number, nil) }\n"),
+    ]),
+    ("nobody_woken", "workers are not woken when a commit is done", [
+        (STORE + "Commit/Committer.swift",
+         "        signals.completed.storeRelease(asked.number)\n        wakeAll()\n",
+         "        signals.completed.storeRelease(asked.number)\n"
+         "        if !ON { wakeAll() }\n"),
+    ]),
+]
+
+
 def sources():
     """Every file of the package that is built, by its path."""
     for name in ("Sources", "Tests", "Package.swift"):
@@ -195,12 +275,12 @@ def sources():
 
 def changed_texts():
     """The files with every fault in them and none on."""
-    texts = {module + "SimulatedFault.swift": SWITCH for module in (STORE, LOG)}
+    texts = {module + "SimulatedFault.swift": SWITCH for module in (STORE, LOG, SERVER)}
     texts["Package.swift"] = (HERE / "Package.swift").read_text() + "".join((
         f"package.targets.removeAll {{ !{list(KEPT)}.contains($0.name) }}\n".replace("'", '"'),
         "package.products = []\npackage.dependencies = []\n"))
     earlier = {}
-    for number, (name, _, changes, *_) in enumerate(FAULTS, start=1):
+    for number, (name, _, changes, *_) in enumerate(FAULTS + WHOLE_FAULTS, start=1):
         switch = f"SimulatedFault.isOn({number})"
         for file, old, new in changes:
             text = texts.get(file) or (HERE / file).read_text()
@@ -251,13 +331,13 @@ def test(tree, number, pattern, seconds):
     return time.monotonic() - start, (failed or ["the process ended"])[0].strip()
 
 
-def find(program, number, seed, seconds):
-    """Plays until the fault is found: seconds, seeds played, and what was said; or None."""
+def find(program, number, world, seed, seconds):
+    """Plays a world until the fault is found: seconds, seeds played, and what was said; or None."""
     environment = dict(os.environ, SIMULATED_FAULT=str(number))
     start = time.monotonic()
     while time.monotonic() - start < seconds:
         process = subprocess.Popen(
-            [program, "--from", str(seed)], env=environment, text=True, bufsize=1,
+            [program, "--from", str(seed), "--world", world], env=environment, text=True, bufsize=1,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         try:
             last = seed
@@ -278,7 +358,7 @@ def find(program, number, seed, seconds):
             process.wait()
             process.stdout.close()
             process.stderr.close()
-        seed += SEEDS_PER_PROCESS
+        seed += SEEDS_PER_PROCESS[world]
     return None
 
 
@@ -296,7 +376,7 @@ def main():
         build(options.tree)
     program = options.tree / ".build" / "release" / "store-simulate"
     missed = 0
-    for number, (name, what, _, *tests) in enumerate(FAULTS, start=1):
+    for number, (name, what, _, *tests) in enumerate(FAULTS + WHOLE_FAULTS, start=1):
         if options.names and name not in options.names:
             continue
         if tests:
@@ -307,7 +387,8 @@ def main():
             result = f"{failed[0]:.1f} s, {tests[0]} | {failed[1]}" if failed else "not found |"
             print(f"| {name} | {what} | {result} |", flush=True)
             continue
-        found = find(program, number, options.seed, options.seconds)
+        world = "store" if number <= len(FAULTS) else "whole"
+        found = find(program, number, world, options.seed, options.seconds)
         missed += found is None
         result = f"{found[0]:.1f} s, seed {found[1]} | {found[2]}" if found else "not found |"
         print(f"| {name} | {what} | {result} |", flush=True)

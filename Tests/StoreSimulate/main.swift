@@ -41,6 +41,9 @@ func word(_ name: String) -> String? {
     return CommandLine.arguments[at + 1]
 }
 
+/// What is found is shortened for a minute at most.
+let shorteningNanoseconds: UInt64 = 60_000_000_000
+
 func replay(_ seed: UInt64, on stage: Stage, isUncut: Bool) throws -> Bool {
     stage == .store
         ? try replayStore(seed, isUncut: isUncut) : try replayWhole(seed, isUncut: isUncut)
@@ -48,27 +51,34 @@ func replay(_ seed: UInt64, on stage: Stage, isUncut: Bool) throws -> Bool {
 
 func replayWhole(_ seed: UInt64, isUncut: Bool) throws -> Bool {
     let found = try WholePlayer.play(seed: seed)
-    say("seed \(seed): \(found.fault ?? "nothing") (at act \(found.act)), \(found)")
-    if isUncut {
-        _ = try WholePlayer.play(seed: seed) { say($0) }
-    } else if found.fault != nil {
-        let (acts, outcome) = try WholePlayer.shorten(seed: seed, found)
-        say("shortened to \(acts.count) acts: \(outcome.fault ?? "")")
-        _ = try WholePlayer.play(seed: seed, acts: acts) { say($0) }
-    }
-    return found.fault == nil
+    return try tell(
+        seed, found, isUncut: isUncut, WholePlayer.acts(seed: seed),
+        shorten: { try WholePlayer.shorten(seed: seed, found, replaysMax: .max, until: $0) },
+        play: { _ = try WholePlayer.play(seed: seed, acts: $0) { say($0) } })
 }
 
 func replayStore(_ seed: UInt64, isUncut: Bool) throws -> Bool {
     Player.watchedKey = option("key")
     let found = try Player.play(seed: seed)
-    say("seed \(seed): \(found.fault ?? "nothing") (at act \(found.act))")
+    return try tell(
+        seed, found, isUncut: isUncut, Player.acts(seed: seed),
+        shorten: { try Player.shorten(seed: seed, found, replaysMax: .max, until: $0) },
+        play: { _ = try Player.play(seed: seed, acts: $0) { say($0) } })
+}
+
+/// Prints what a seed came to, and its history, shortened if something went wrong. True: nothing.
+func tell<Act, Outcome: PlayOutcome>(
+    _ seed: UInt64, _ found: Outcome, isUncut: Bool, _ acts: [Act],
+    shorten: (() -> Bool) throws -> (acts: [Act], outcome: Outcome), play: ([Act]) throws -> Void
+) throws -> Bool {
+    say("seed \(seed): \(found.fault ?? "nothing") (at act \(found.act)), \(found)")
     if isUncut {
-        _ = try Player.play(seed: seed) { say($0) }
+        try play(acts)
     } else if found.fault != nil {
-        let (acts, outcome) = try Player.shorten(seed: seed, found)
-        say("shortened to \(acts.count) acts: \(outcome.fault ?? "")")
-        _ = try Player.play(seed: seed, acts: acts) { say($0) }
+        let end = Clock.monotonicNanoseconds() + shorteningNanoseconds
+        let (fewer, outcome) = try shorten { Clock.monotonicNanoseconds() > end }
+        say("shortened to \(fewer.count) acts: \(outcome.fault ?? "")")
+        try play(fewer)
     }
     return found.fault == nil
 }
@@ -79,19 +89,32 @@ struct Sums: Sendable {
     var lives = 0
     var operations = 0
     var hits = 0
+    /// Of the whole server, which counts them.
+    var diskReads = 0
     var faults: [(stage: Stage, seed: UInt64)] = []
 
-    mutating func add(lives: Int, operations: Int, hits: Int) {
+    mutating func add(lives: Int, operations: Int, hits: Int, diskReads: Int = 0) {
         seeds += 1
         self.lives += lives
         self.operations += operations
         self.hits += hits
+        self.diskReads += diskReads
     }
 
-    var line: String { "\(seeds) \(lives) \(operations) \(hits)" }
+    /// Adds what another process has printed; false: that is not such a line.
+    mutating func add(line: some StringProtocol) -> Bool {
+        let numbers = line.split(separator: " ").compactMap { Int($0) }
+        guard numbers.count == 5 else { return false }
+        seeds += numbers[0] - 1
+        add(
+            lives: numbers[1], operations: numbers[2], hits: numbers[3], diskReads: numbers[4])
+        return true
+    }
+
+    var line: String { "\(seeds) \(lives) \(operations) \(hits) \(diskReads)" }
     var words: String {
         "\(seeds) seeds, \(lives) lives, \(operations) operations, \(hits) with effect, "
-            + "\(faults.count) faults"
+            + "\(diskReads) reads of the whole server's disk, \(faults.count) faults"
     }
 }
 
@@ -108,7 +131,9 @@ func playSome(on stage: Stage, from first: Int) throws {
             fault = result.fault.map { "act \(result.act): \($0)" }
         case .whole:
             let result = try WholePlayer.play(seed: UInt64(seed))
-            sums.add(lives: result.lives, operations: result.operations, hits: result.hits)
+            sums.add(
+                lives: result.lives, operations: result.operations, hits: result.hits,
+                diskReads: result.diskReads)
             fault = result.fault.map { "act \(result.act): \($0)" }
         }
         if let fault { say("fault \(seed) \(fault)") }
@@ -139,11 +164,8 @@ func work() {
                 if words.first == "fault", words.count > 1, let seed = UInt64(words[1]) {
                     say("\(stage): \(line)")
                     sums.faults.append((stage, seed))
-                } else if words.count == 4 {
-                    sums.seeds += Int(words[0]) ?? 0
-                    sums.lives += Int(words[1]) ?? 0
-                    sums.operations += Int(words[2]) ?? 0
-                    sums.hits += Int(words[3]) ?? 0
+                } else {
+                    _ = sums.add(line: line)
                 }
             }
             guard child.exitCode != 0 else { return }

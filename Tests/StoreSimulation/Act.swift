@@ -32,16 +32,8 @@ package struct Act: Sendable {
 
     /// The acts of a seed.
     package static func list(seed: UInt64, _ casting: Casting, count: Int) -> [Act] {
-        var chance = Chance(seed: seed ^ 0xAC75)
-        let total = casting.weights.reduce(0, +)
-        return (0..<count).map { _ in
-            var pick = chance.below(total)
-            var kind = 0
-            while pick >= casting.weights[kind] {
-                pick -= casting.weights[kind]
-                kind += 1
-            }
-            return Act(kind: Kind(rawValue: kind) ?? .commands, seed: chance.next())
+        drawActs(seed: seed, weights: casting.weights, count: count).map {
+            Act(kind: Kind(rawValue: $0.kind) ?? .commands, seed: $0.seed)
         }
     }
 
@@ -220,9 +212,8 @@ package struct Act: Sendable {
 }
 
 /// What a play came to.
-package struct PlayResult: Sendable {
+package struct PlayResult: PlayOutcome, Sendable {
     package var fault: String?
-    /// The act at which it was found.
     package var act = 0
     package var lives = 0
     package var operations = 0
@@ -257,39 +248,21 @@ package enum Player {
 
     package static let actsPerSeed = 400
 
+    package static func acts(seed: UInt64) -> [Act] {
+        Act.list(seed: seed, Casting(seed: seed), count: actsPerSeed)
+    }
+
     package static func play(seed: UInt64, trace: ((String) -> Void)? = nil) throws -> PlayResult {
-        let acts = Act.list(seed: seed, Casting(seed: seed), count: actsPerSeed)
-        return try play(seed: seed, acts: acts, trace: trace)
+        try play(seed: seed, acts: acts(seed: seed), trace: trace)
     }
 
     /// Leaves out as many acts as can be while something still goes wrong.
     package static func shorten(
-        seed: UInt64, _ found: PlayResult, tries: Int = 400
+        seed: UInt64, _ found: PlayResult, replaysMax: Int = 400,
+        until isOver: () -> Bool = { false }
     ) throws -> (acts: [Act], outcome: PlayResult) {
-        var acts = Act.list(seed: seed, Casting(seed: seed), count: actsPerSeed)
-        acts.removeLast(acts.count - 1 - found.act)
-        var best = found
-        var left = tries
-        var size = max(acts.count / 2, 1)
-        while left > 0 {
-            var start = 0
-            var hasShrunk = false
-            while start < acts.count, left > 0 {
-                var fewer = acts
-                fewer.removeSubrange(start..<min(start + size, acts.count))
-                left -= 1
-                let outcome = try play(seed: seed, acts: fewer)
-                if outcome.fault != nil {
-                    acts = Array(fewer.prefix(outcome.act + 1))
-                    best = outcome
-                    hasShrunk = true
-                } else {
-                    start += size
-                }
-            }
-            if size == 1, !hasShrunk { break }
-            if !hasShrunk || size > acts.count { size = max(size / 2, 1) }
-        }
-        return (acts, best)
+        try Shortening.shorten(
+            acts(seed: seed), found, replaysMax: replaysMax, until: isOver
+        ) { try play(seed: seed, acts: $0) }
     }
 }

@@ -355,31 +355,22 @@ struct Command {
                 return judge(play, client, answer, []) { $0 }
             }
             guard !play.isDead else { return }
-            play.model.narrow(key) { Self.sum($0.bytes, delta, isDecrement) == sum }
+            let isIt: (ValueState) -> Bool = {
+                count($0.bytes, by: delta, isDecrement: isDecrement)?.sum == sum
+            }
+            play.model.narrow(key, isIt)
             let alive = play.model.alive(key, client.lastTurn)
-            guard alive.contains(where: { Self.sum($0.bytes, delta, isDecrement) == sum }) else {
+            guard alive.contains(where: isIt) else {
                 return play.fail(
                     "incr of \(key) by \(delta) answered \(sum); it may be "
                         + TruthModel.describe(alive.map { $0 }))
             }
             judge(play, client, answer, [answer]) { old in
                 guard var new = old else { return nil }
-                var digits = Array("\(sum)".utf8)
-                while digits.count < new.bytes.count { digits.append(32) }
-                new.bytes = digits
+                new.bytes = counted(new.bytes, sum)
                 new.id = id
                 return new
             }
         }
-    }
-
-    private static func sum(_ bytes: [UInt8], _ delta: UInt64, _ isDecrement: Bool) -> UInt64? {
-        // As strtoull: what follows a blank does not count.
-        let digits = bytes.prefix { $0 >= 48 && $0 <= 57 }
-        guard !digits.isEmpty, digits.count <= 20,
-            digits.count == bytes.count || bytes[digits.count] == 32,
-            let number = UInt64(String(decoding: digits, as: UTF8.self))
-        else { return nil }
-        return isDecrement ? (number > delta ? number - delta : 0) : number &+ delta
     }
 }

@@ -30,6 +30,9 @@ package struct FaultPlan {
     package var readFails = 0
     /// The process dies, before the call or behind it.
     package var crashes = 0
+    /// It dies because the power goes: what a transaction has written is gone or, if it was being
+    /// synced, there as a whole.
+    package var losesPower = false
 
     package init() {}
 
@@ -90,42 +93,17 @@ package final class MemoryHome: StoreHome, @unchecked Sendable {
 
     package func die() { isDead = true }
 
+    /// The power is gone: nothing is left of pages that no durable state names.
+    package func losePower() {
+        isDead = true
+        contents = PageContents()
+        for table in durable.tables { for entry in table.entries { contents.write(entry.value) } }
+    }
+
     /// What a worker's read brings; nil: the disk failed.
     package func read(at offset: UInt64, count: Int) -> [UInt8]? {
         guard !isDead, !chance.happens(perMille: plan.readFails) else { return nil }
         return contents.read(at: Int(clamping: offset), count: count)
-    }
-
-    /// Damages a value; answers which.
-    package func damage() -> String? {
-        if chance.below(4) == 0 { return damagePage() }
-        let table = [0, 1, 2, 2][chance.below(4)]
-        let entries = durable.tables[table].entries
-        guard !entries.isEmpty else { return nil }
-        let (key, value) = entries[chance.below(entries.count)]
-        guard !value.bytes.isEmpty else { return nil }
-        let at = chance.below(value.bytes.count)
-        value.bytes[at] ^= UInt8(1 + chance.below(255))
-        return "byte \(at) of \(key.first >> (table == 0 ? 10 : 0)) in table \(table)"
-    }
-
-    /// Damages the first value of a table; answers whether there was one.
-    package func damageFirst(_ table: StoreTable) -> Bool {
-        guard let value = durable.tables[table.rawValue].entries.first?.value else { return false }
-        value.bytes[value.bytes.count / 2] ^= 1
-        return true
-    }
-
-    /// Damages a page of the tree of directories or segments, with all keys on it.
-    private func damagePage() -> String? {
-        let table = [0, 2][chance.below(2)]
-        let entries = durable.tables[table].entries
-        guard !entries.isEmpty else { return nil }
-        let first = chance.below(entries.count)
-        let last = min(first + chance.below(6), entries.count - 1)
-        let keys = entries[first].key...entries[last].key
-        durable.tables[table].damaged = keys
-        return "the page of \(keys.lowerBound.first)...\(keys.upperBound.first) in table \(table)"
     }
 
     // MARK: StoreHome
@@ -195,14 +173,6 @@ package final class MemoryHome: StoreHome, @unchecked Sendable {
         return max(sound.map { word($0, 16) }.max() ?? 0, inMeta.map { word($0.bytes, 0) } ?? 0)
     }
 
-    /// Damages a number of the metadata: 3 orders, 4 the flush mark, 5 the second of a delayed
-    /// flush_all, 6 the bytes of a frame.
-    package func damage(meta number: UInt64) {
-        let bytes = [UInt8](repeating: 0xFF, count: 8)
-        durable.tables[StoreTable.meta.rawValue].put(
-            TableKey(first: number), StoredValue(bytes, page: nil))
-    }
-
     private func callBlock() throws(LMDBError) {
         guard !isDead else { throw .io(errno: EIO) }
         if blockChance.happens(perMille: plan.blockFails) { throw .io(errno: EIO) }
@@ -234,7 +204,12 @@ package final class MemoryHome: StoreHome, @unchecked Sendable {
     func commit(_ state: StoredState) throws(LMDBError) {
         if plan.isFull { throw .noSpace }
         try call(plan.writeFails, .io(errno: EIO))
-        try call(plan.syncFails, .io(errno: EIO))
+        do throws(LMDBError) {
+            try call(plan.syncFails, .io(errno: EIO))
+        } catch {
+            if isDead, plan.losesPower, chance.below(2) == 0 { durable = state }
+            throw error
+        }
         if chance.happens(perMille: plan.metaFails) {
             if chance.below(2) == 0 { durable = state }
             isPanicked = true

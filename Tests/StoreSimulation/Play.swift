@@ -108,15 +108,14 @@ package final class Play: @unchecked Sendable {
     var chance: Chance
     private(set) var now: ClockReading
     private var store: TieredStore?
-    private var played: PlayedStore?
+    private var steps: StoreSteps?
+    private var played: PlayedStore? { steps?.played }
     private(set) var clients: [PlayedClient] = []
     private let buffers: [Region]
     private var depth = 0
     /// The key that was changed last, and by which client.
     var lastChanged: (key: Int, client: Int)?
-    private(set) var isCommitting = false
-    /// When the committer's step began, the last run had left something that is not sealed yet.
-    private var hadUnsealed = false
+    var isCommitting: Bool { steps?.isCommitting ?? false }
     /// Whether recovery, or a mended disk, may still be on its way.
     private var wasTroubled = false
     private(set) var isRecovering = false
@@ -197,23 +196,24 @@ package final class Play: @unchecked Sendable {
         }
         if home.movedAside > 0, !isDamaged { fail("a sound store was moved aside") }
         self.store = store
-        played = try PlayedStore(store, at: now) { [unowned self] worker in
+        let played = try PlayedStore(store, at: now) { [unowned self] worker in
             if worker < clients.count { clients[worker].isWoken = true }
         }
-        if played == nil {
+        guard let played else {
             if home.plan.isHarmless { fail("no disk at a start") }
             self.store = nil
             return
         }
+        steps = StoreSteps(played) { [unowned self] in fail($0) }
         if home.isDead { return }
-        if let played, played.ordersBegin < highestOrder, model.comparesTokens {
+        if played.ordersBegin < highestOrder, model.comparesTokens {
             fail("orders begin above \(played.ordersBegin), and \(highestOrder) was given out")
         }
         clients = (0..<workers).map {
             PlayedClient(store, number: $0, self, buffer: buffers[$0])
         }
         isRecovering = store.statistics().isRecovering != 0
-        model.start(flushAt: played?.flushAt ?? 0, now: now.unixSeconds)
+        model.start(flushAt: played.flushAt, now: now.unixSeconds)
     }
 
     private func failReads(_ perMille: Int) {
@@ -234,7 +234,7 @@ package final class Play: @unchecked Sendable {
         home.die()
         clients = []
         played?.discardMemory()
-        played = nil
+        steps = nil
         store = nil
         model.die(completed: completed, isClean: isClean)
     }
@@ -251,14 +251,14 @@ package final class Play: @unchecked Sendable {
         for client in clients { client.close() }
         clients = []
         played.stop(deadline: now.nanoseconds + 4_500_000_000)
-        var steps = 0
-        while !isDead, !(stepCommitter() == .ended) {
-            pass(1 + UInt64(chance.below(20_000_000)))
-            if chance.below(2) == 0 { stepMaintenance() }
-            if chance.below(2) == 0 { stepRecovery() }
-            steps += 1
-            if steps > Self.patience { return fail("a stop does not end") }
-        }
+        let hasStopped = steps?.finish(
+            patience: Self.patience, isOver: { isDead }, committer: { stepCommitter() },
+            others: {
+                pass(1 + UInt64(chance.below(20_000_000)))
+                if chance.below(2) == 0 { stepMaintenance() }
+                if chance.below(2) == 0 { stepRecovery() }
+            })
+        guard hasStopped == true else { return fail("a stop does not end") }
         let isClean = !isDead && !played.isUncommitted
         if !isDead, !isClean, home.plan.isHarmless, !isDamaged {
             fail("stopped with something uncommitted, and the disk is well")
@@ -281,17 +281,11 @@ package final class Play: @unchecked Sendable {
 
     @discardableResult
     func stepCommitter() -> NextStep {
-        guard !isCommitting, let played else { return .nothing }
-        isCommitting = true
-        defer { isCommitting = false }
-        hadUnsealed = played.hasUnsealed
-        let mark = played.flushMark
-        let wait = played.stepCommitter(at: now)
-        if !isDead, let what = played.checkCommitter() { fail("after a step: \(what)") }
+        guard let steps else { return .nothing }
+        let next = steps.committer(at: now)
         checkOrders()
-        if played.flushMark < mark { fail("the flush mark has fallen") }
         if let key = Player.watchedKey, let trace { trace("    c \(describe(key: key))") }
-        return wait
+        return next
     }
 
     /// What was given out is known to the next start.
@@ -303,16 +297,13 @@ package final class Play: @unchecked Sendable {
     }
 
     func stepMaintenance() {
-        guard let played, !isDead else { return }
-        _ = played.stepMaintenance(at: now)
+        guard let steps, !isDead else { return }
+        steps.maintenance(at: now)
         didBeginTurn()
     }
 
     func stepRecovery() {
-        // It waits for a lock while the last run's segments are being sealed.
-        guard let played, !isDead, !(isCommitting && hadUnsealed) else { return }
-        _ = played.stepRecovery(at: now)
-        if let what = played.recoveryFinding { fail("after a step of recovery: \(what)") }
+        guard let steps, !isDead, steps.recovery(at: now) else { return }
         if let key = Player.watchedKey, let trace { trace("    r \(describe(key: key))") }
         if isRecovering, let key = (0..<model.keys.count).first(where: { slots(of: $0) > 8 }) {
             fail("key \(key) has \(slots(of: key)) slots")

@@ -59,4 +59,34 @@ import Testing
             #expect(first.count > 500)
         }
     }
+
+    private struct Outcome: PlayOutcome {
+        var fault: String?
+        var act = 0
+    }
+
+    /// A failing history loses every act that it does not need, in few replays; and none when no
+    /// replay is left.
+    @Test func aHistoryIsShortenedToWhatFails() {
+        let needed = [17, 99, 180]
+        var replays = 0
+        func play(_ acts: [Int]) -> Outcome {
+            replays += 1
+            guard needed.allSatisfy(acts.contains), let act = acts.firstIndex(of: 180) else {
+                return Outcome(act: max(acts.count - 1, 0))
+            }
+            return Outcome(fault: "found", act: act)
+        }
+        let all = Array(0..<250)
+        let found = play(all)
+        replays = 0
+        let short = Shortening.shorten(all, found, replaysMax: 200, play)
+        #expect(short.acts == needed && short.outcome.act == 2)
+        #expect(replays < 60)
+        replays = 0
+        #expect(Shortening.shorten(all, found, replaysMax: 3, play).acts.contains(17))
+        #expect(replays == 3)
+        let none = Shortening.shorten(all, found, replaysMax: 3, until: { true }, play)
+        #expect(none.acts == Array(0...180))
+    }
 }

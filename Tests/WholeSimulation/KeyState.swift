@@ -3,6 +3,8 @@
 //
 // Rules only; which orders of requests are possible is `KeyLaw`'s business.
 
+import StoreSimulation
+
 /// A value. Its expiry is known as far as the second is in which the command was executed.
 struct KeyValue: Equatable {
     var bytes: [UInt8]
@@ -90,11 +92,9 @@ enum Effect {
             value.bytes = isPrepend ? bytes + value.bytes : value.bytes + bytes
             return .some(value)
         case .count(let delta, let isDecrement, let sum):
-            guard let found = Self.sum(value.bytes, delta, isDecrement) else { return nil }
-            if let sum, sum != found { return nil }
-            var digits = Array("\(found)".utf8)
-            while digits.count < value.bytes.count { digits.append(32) }
-            value.bytes = digits
+            let counted = StoreSimulation.count(value.bytes, by: delta, isDecrement: isDecrement)
+            guard let counted, sum == nil || sum == counted.sum else { return nil }
+            value.bytes = counted.bytes
             return .some(value)
         case .expire(let expiry): return .some(Self.expiring(value, expiry))
         case .readAndExpire(let shown, let expiry):
@@ -119,16 +119,6 @@ enum Effect {
         return value.expiry.upperBound != 0
             && Int64(value.expiry.upperBound) >= lifetime + Int64(seconds.lowerBound)
             && Int64(value.expiry.lowerBound) <= lifetime + Int64(seconds.upperBound)
-    }
-
-    private static func sum(_ bytes: [UInt8], _ delta: UInt64, _ isDecrement: Bool) -> UInt64? {
-        // As strtoull: what follows a blank does not count.
-        let digits = bytes.prefix { $0 >= 48 && $0 <= 57 }
-        guard !digits.isEmpty, digits.count <= 20,
-            digits.count == bytes.count || bytes[digits.count] == 32,
-            let number = UInt64(String(decoding: digits, as: UTF8.self))
-        else { return nil }
-        return isDecrement ? (number > delta ? number - delta : 0) : number &+ delta
     }
 }
 

@@ -35,6 +35,8 @@ enum Heard {
 extension Question {
     /// Reads one answer from the front of `bytes`.
     func hear(_ bytes: [UInt8], _ seconds: ClosedRange<UInt32>) -> Heard {
+        if dialect == .binary { return hearBinary(bytes, seconds) }
+        let isMeta = dialect == .meta
         if isGet { return isMeta ? hearMetaGet(bytes, seconds) : hearValues(bytes, seconds) }
         guard let (line, next) = Self.line(bytes, 0) else { return .more }
         if verb == .noop {
@@ -58,6 +60,7 @@ extension Question {
 
     private func verdict(_ line: String, _ seconds: ClosedRange<UInt32>) -> Verdict? {
         if line.hasPrefix("SERVER_ERROR") { return refused(line) }
+        let isMeta = dialect == .meta
         switch line {
         case "STORED" where isStoring: return .change(effects(seconds))
         case "HD" where isMeta && (isStoring || verb == .delete):
@@ -96,7 +99,7 @@ extension Question {
         return verb == .set ? Verdict(effects: [.remove]) : Verdict()
     }
 
-    private var different: Verdict {
+    var different: Verdict {
         // A short value may have come back.
         guard let casBytes, casBytes.count >= 16, casBytes.first == 0x76 else {
             return Verdict(effects: [.present])
@@ -117,7 +120,7 @@ extension Question {
 
     // MARK: Values
 
-    private func verdict(
+    func verdict(
         _ value: AnsweredValue, _ seconds: ClosedRange<UInt32>
     ) -> Verdict {
         let shown = Shown(bytes: value.bytes, flags: value.flags, lifetime: value.lifetime)
@@ -132,7 +135,7 @@ extension Question {
         return verdict
     }
 
-    private var missed: Verdict { Verdict(effects: mustHit ? [.absent] : []) }
+    var missed: Verdict { Verdict(effects: mustHit ? [.absent] : []) }
 
     private func hearMetaGet(_ bytes: [UInt8], _ seconds: ClosedRange<UInt32>) -> Heard {
         guard let (line, next) = Self.line(bytes, 0) else { return .more }

@@ -39,6 +39,10 @@ struct Question {
         case flush, flushLater, noop
     }
 
+    enum Dialect {
+        case classic, meta, binary
+    }
+
     let verb: Verb
     var keys: [Int]
     var value: [UInt8] = []
@@ -49,9 +53,13 @@ struct Question {
     var casBytes: [UInt8]?
     /// What is counted up or down by; the seconds of a later flush.
     var delta: UInt64 = 0
-    /// Nothing is answered, or with a meta command only what is not expected.
+    /// What an incr makes where there is no number; nil: it makes none.
+    var initial: UInt64?
+    /// Nothing is answered, or in the newer dialects only what is not expected.
     var isQuiet = false
-    var isMeta = false
+    var dialect = Dialect.classic
+    /// Of those that its client has asked.
+    var number: UInt32 = 0
     /// The key, if it is none of the law's.
     var filler: Int?
 
@@ -83,18 +91,22 @@ struct Question {
         }
     }
 
+    private var isMeta: Bool { dialect == .meta }
+
     var words: String {
         let name = keys.map(String.init).joined(separator: " ")
         let size = isStoring ? " \(describe(value)) for \(lifetime)" : ""
         let number = verb == .cas ? " \(cas)" : delta != 0 ? " \(delta)" : ""
-        return "\(isMeta ? "meta " : "")\(verb) \(name)\(number)\(size)\(isQuiet ? " quiet" : "")"
+        let dialect = dialect == .classic ? "" : "\(dialect) "
+        return "\(dialect)\(verb) \(name)\(number)\(size)\(isQuiet ? " quiet" : "")"
     }
 
     /// With so many of its bytes it may begin. The line of a get is executed key by key, as it
     /// comes; what is refused is, and when it is to expire is counted, when the line is there.
     func bytesToBegin(of bytes: [UInt8]) -> Int {
         if isGet, !isMeta { return 1 }
-        return isStoring && value.count > 2000 ? bytes.count - value.count - 2 : bytes.count
+        let end = dialect == .binary ? 0 : 2
+        return isStoring && value.count > 2000 ? bytes.count - value.count - end : bytes.count
     }
 
     // MARK: Bytes
@@ -102,6 +114,7 @@ struct Question {
     static func name(_ key: Int) -> String { "key:\(key)" }
 
     var bytes: [UInt8] {
+        if dialect == .binary { return binaryBytes }
         let key = filler.map { "fill:\($0)" } ?? keys.first.map(Self.name) ?? ""
         let quiet = isQuiet ? " noreply" : ""
         guard !isMeta else { return metaBytes(key) }
@@ -166,6 +179,14 @@ struct Question {
         lifetime.expiry(seconds).map { KeyValue(bytes: value, flags: flags, expiry: $0) }
     }
 
+    /// The number that an incr makes.
+    func made(_ seconds: ClosedRange<UInt32>) -> KeyState {
+        guard let initial else { return nil }
+        return lifetime.expiry(seconds).map {
+            KeyValue(bytes: Array("\(initial)".utf8), flags: 0, expiry: $0)
+        }
+    }
+
     /// What it did if it was done.
     func effects(_ seconds: ClosedRange<UInt32>) -> [Effect] {
         switch verb {
@@ -177,7 +198,9 @@ struct Question {
         case .cas:
             casBytes.map { [.swap($0, stored(seconds))] } ?? [.replace(stored(seconds))]
         case .delete, .flush: [.remove]
-        case .incr, .decr: [.count(delta, isDecrement: verb == .decr, sum: nil)]
+        case .incr, .decr:
+            [.count(delta, isDecrement: verb == .decr, sum: nil)]
+                + (initial == nil ? [] : [.put(made(seconds))])
         }
     }
 

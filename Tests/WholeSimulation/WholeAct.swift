@@ -9,21 +9,25 @@ import Support
 package struct WholeAct: Sendable {
     enum Kind: Int, CaseIterable {
         case talk, commit, recovery, time, kill, stop, trouble, well, heal, clock, inspect, fill
-        case hold, weather, outage
+        case hold, weather, outage, powerCut, damage, cold
     }
 
     let kind: Kind
     let seed: UInt64
 
     /// How often each kind comes, for one seed: some kinds are left out.
-    static func weights(_ chance: inout Chance, isRoomy: Bool) -> [Int] {
-        var weights = [300, 30, 20, 12, 6, 4, 6, 6, 5, 3, 4, 10, 6, 4, 3]
+    static func weights(_ chance: inout Chance, _ casting: WholeCasting) -> [Int] {
+        let isRoomy = casting.isRoomy
+        var weights = [300, 30, 20, 12, 6, 4, 6, 6, 5, 3, 4, 10, 6, 4, 3, 4]
         for kind in [1, 2, 3] where chance.below(4) == 0 { weights[kind] /= 6 }
         for kind in 4..<weights.count where chance.below(3) == 0 { weights[kind] = 0 }
         for kind in 4..<6 where chance.below(3) == 0 { weights[kind] *= 4 }
         if isRoomy {
             for kind in [Kind.trouble, .fill, .outage] { weights[kind.rawValue] = 0 }
         }
+        if casting.isCold { weights[Kind.talk.rawValue] /= 2 }
+        weights.append(casting.mayDamage ? 6 : 0)
+        weights.append(casting.isCold ? 12 : 1)
         return weights
     }
 
@@ -31,16 +35,8 @@ package struct WholeAct: Sendable {
     package static func list(
         seed: UInt64, _ casting: WholeCasting, count: Int
     ) -> [WholeAct] {
-        var chance = Chance(seed: seed ^ 0xAC75)
-        let total = casting.weights.reduce(0, +)
-        return (0..<count).map { _ in
-            var pick = chance.below(total)
-            var kind = 0
-            while pick >= casting.weights[kind] {
-                pick -= casting.weights[kind]
-                kind += 1
-            }
-            return WholeAct(kind: Kind(rawValue: kind) ?? .talk, seed: chance.next())
+        drawActs(seed: seed, weights: casting.weights, count: count).map {
+            WholeAct(kind: Kind(rawValue: $0.kind) ?? .talk, seed: $0.seed)
         }
     }
 
@@ -60,6 +56,9 @@ package struct WholeAct: Sendable {
         case .recovery: for _ in 0...world.chance.below(20) { world.stepRecovery() }
         case .time: time(world)
         case .kill: kill(world)
+        case .powerCut: cutPower(world)
+        case .damage: if world.casting.mayDamage { world.damage() }
+        case .cold: try cold(world)
         case .stop: try world.stop()
         case .trouble: world.trouble(Self.plan(&world.chance))
         case .well: world.trouble(.init())
@@ -121,14 +120,43 @@ package struct WholeAct: Sendable {
 
     /// The process dies: at once, or at one of the next calls of the files.
     private func kill(_ world: WholeWorld) {
-        if world.chance.below(3) > 0 {
-            let plan = world.home.plan
-            world.home.plan.crashes = 1 + world.chance.below(200)
-            talk(world, rounds: 40)
-            world.home.plan = plan
-        }
+        die(world, losesPower: false)
         world.trace?("  killed")
         if world.law.fault == nil { world.bury() }
+    }
+
+    /// The power goes: at once, or in the middle of something that is written.
+    private func cutPower(_ world: WholeWorld) {
+        die(world, losesPower: true)
+        world.trace?("  the power is gone")
+        if world.law.fault == nil { world.losePower() }
+    }
+
+    private func die(_ world: WholeWorld, losesPower: Bool) {
+        guard world.chance.below(3) > 0 else { return }
+        let plan = world.home.plan
+        world.home.plan.crashes = 1 + world.chance.below(200)
+        world.home.plan.losesPower = losesPower
+        talk(world, rounds: 40)
+        world.home.plan = plan
+    }
+
+    /// Keys are written, and memory forgets them with the process that held it: who asks for them
+    /// reads from disk, while others change them.
+    private func cold(_ world: WholeWorld) throws {
+        world.rewrite()
+        talk(world, rounds: 4)
+        world.heal()
+        try world.stop()
+        guard world.law.fault == nil else { return }
+        try world.start()
+        let steps = world.chance.below(3) == 0 ? world.chance.below(20) : 400
+        for _ in 0..<steps where world.isRecovering { world.stepRecovery() }
+        world.network.holdsReads = world.chance.below(2) == 0
+        world.inspect()
+        talk(world, rounds: 10 + world.chance.below(20))
+        world.network.releaseReads()
+        talk(world, rounds: 4)
     }
 
     private static func plan(_ chance: inout Chance) -> StoreSimulation.FaultPlan {

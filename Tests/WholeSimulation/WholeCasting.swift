@@ -25,6 +25,12 @@ package struct WholeCasting: Sendable {
     var isRude = false
     /// So many requests in a hundred are meta commands.
     var metaPercent = 0
+    /// So many connections in a hundred speak the binary protocol.
+    var binaryPercent = 0
+    /// Bytes of the files change between two lives.
+    var mayDamage = false
+    /// Memory often begins empty, and more is asked for than changed.
+    package var isCold = false
 
     package init(seed: UInt64) {
         var chance = Chance(seed: seed ^ 0x3071)
@@ -56,7 +62,18 @@ package struct WholeCasting: Sendable {
         flushesOften = chance.below(6) == 0
         isCalm = isRoomy || chance.below(3) == 0
         isRude = !isRoomy && chance.below(2) == 0
-        weights = WholeAct.weights(&chance, isRoomy: isRoomy)
+        drawMore(Chance(seed: seed ^ 0xB1A4))
+        weights = WholeAct.weights(&chance, self)
+    }
+
+    private mutating func drawMore(_ given: Chance) {
+        var chance = given
+        binaryPercent = [0, 0, 30, 100][chance.below(4)]
+        mayDamage = !isRoomy && chance.below(6) == 0
+        isCold = chance.below(3) == 0
+        guard isCold else { return }
+        keys = [24, 60, 120][chance.below(3)]
+        if !isRoomy { memories = [12 << 20] }
     }
 
     /// What goes wrong between peers and workers in one life.

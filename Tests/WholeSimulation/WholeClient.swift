@@ -7,6 +7,9 @@ final class WholeClient {
     let peer: SimulatedNetwork.Peer
     /// Counts all connections of a play.
     let number: Int
+    /// It speaks the binary protocol.
+    let isBinary: Bool
+    private var askedCount: UInt32 = 0
     private(set) var unsent: [UInt8] = []
     private var sentBytes = 0
     private var askedBytes = 0
@@ -15,15 +18,19 @@ final class WholeClient {
     private var received: [UInt8] = []
     var hasFinished = false
 
-    init(_ peer: SimulatedNetwork.Peer, number: Int) {
+    init(_ peer: SimulatedNetwork.Peer, number: Int, isBinary: Bool) {
         self.peer = peer
         self.number = number
+        self.isBinary = isBinary
     }
 
     var isAnswered: Bool { questions.isEmpty }
 
     func ask(_ question: Question) {
         var question = question
+        if isBinary { question.dialect = .binary }
+        question.number = askedCount
+        askedCount += 1
         let bytes = question.bytes
         question.complete = askedBytes + question.bytesToBegin(of: bytes)
         askedBytes += bytes.count
@@ -52,11 +59,13 @@ final class WholeClient {
             guard let question = questions.first, let began = question.began else {
                 return world.fail("c\(number): an answer to nothing: \(describe(received))")
             }
-            let isSilent = question.isQuiet && isAnsweredByNext(question)
-            if isSilent {
-                questions.removeFirst()
-                world.endSilently(question, isCertain: question.isMeta)
-                continue
+            if question.isQuiet {
+                guard let wasSilent = wasSilent(question) else { return }
+                if wasSilent {
+                    questions.removeFirst()
+                    world.endSilently(question, isCertain: question.dialect != .classic)
+                    continue
+                }
             }
             switch question.hear(received, world.law.seconds(since: began)) {
             case .more: return
@@ -70,11 +79,16 @@ final class WholeClient {
         }
     }
 
-    /// Whether what has come belongs to the request behind a quiet one. Only a meta command may be
-    /// answered all the same; `mn` follows it.
-    private func isAnsweredByNext(_ question: Question) -> Bool {
-        guard question.isMeta else { return true }
-        return received.prefix(2) == [0x4D, 0x4E]
+    /// Whether what has come belongs to the request behind a quiet one; nil: that cannot be told
+    /// yet. Only a classic command is never answered; `mn` follows a meta command.
+    private func wasSilent(_ question: Question) -> Bool? {
+        switch question.dialect {
+        case .classic: true
+        case .meta: received.prefix(2) == [0x4D, 0x4E]
+        case .binary:
+            received.count < 16
+                ? nil : BinaryPacket.number(received[12..<16]) != UInt64(question.number)
+        }
     }
 
     /// The connection is gone: what is under way is done or not.

@@ -3,17 +3,21 @@
 import StoreSimulation
 
 /// What a play came to.
-package struct WholeResult: Sendable {
+package struct WholeResult: PlayOutcome, Sendable {
     package var fault: String?
-    /// The act at which it was found.
     package var act = 0
     package var lives = 0
     package var operations = 0
     package var hits = 0
     package var hitsWhileRecovering = 0
     package var diskReads = 0
+    package var binaryOperations = 0
+    package var powerCuts = 0
+    package var damages = 0
 
     package init() {}
+
+    package var diskReadsPerLife: Int { diskReads / max(lives, 1) }
 }
 
 package enum WholePlayer {
@@ -42,31 +46,11 @@ package enum WholePlayer {
 
     /// Leaves out as many acts as can be while something still goes wrong.
     package static func shorten(
-        seed: UInt64, _ found: WholeResult, tries: Int = 200
+        seed: UInt64, _ found: WholeResult, replaysMax: Int = 200,
+        until isOver: () -> Bool = { false }
     ) throws -> (acts: [WholeAct], outcome: WholeResult) {
-        var acts = Array(acts(seed: seed).prefix(found.act + 1))
-        var best = found
-        var left = tries
-        var size = max(acts.count / 2, 1)
-        while left > 0 {
-            var start = 0
-            var hasShrunk = false
-            while start < acts.count, left > 0 {
-                var fewer = acts
-                fewer.removeSubrange(start..<min(start + size, acts.count))
-                left -= 1
-                let outcome = try play(seed: seed, acts: fewer)
-                if outcome.fault != nil {
-                    acts = Array(fewer.prefix(outcome.act + 1))
-                    best = outcome
-                    hasShrunk = true
-                } else {
-                    start += size
-                }
-            }
-            if size == 1, !hasShrunk { break }
-            if !hasShrunk || size > acts.count { size = max(size / 2, 1) }
-        }
-        return (acts, best)
+        try Shortening.shorten(
+            acts(seed: seed), found, replaysMax: replaysMax, until: isOver
+        ) { try play(seed: seed, acts: $0) }
     }
 }

@@ -57,7 +57,8 @@ extension WholeWorld {
     // MARK: Asking
 
     private func pickKey() -> Int {
-        chance.below(3) > 0 ? chance.below(max(casting.keys / 6, 2)) : chance.below(casting.keys)
+        !casting.isCold && chance.below(3) > 0
+            ? chance.below(max(casting.keys / 6, 2)) : chance.below(casting.keys)
     }
 
     private func pickLifetime() -> Lifetime {
@@ -79,14 +80,16 @@ extension WholeWorld {
     func ask(_ client: WholeClient) {
         let key = pickKey()
         guard isRoomFor(key) else { return }
-        let question = draw(key)
+        let question = draw(key, isBinary: client.isBinary)
         client.ask(question)
         // Only so it can be told whether it was answered.
-        if question.isQuiet, question.isMeta { client.ask(Question(.noop)) }
+        if question.isQuiet, question.dialect != .classic { client.ask(Question(.noop)) }
     }
 
     private func pickVerb() -> Question.Verb {
-        switch chance.below(100) {
+        // Who sets a key has it in memory.
+        if casting.isCold, chance.below(3) == 0 { return .get }
+        return switch chance.below(100) {
         case 0..<40: [.get, .get, .get, .gets, .gets, .gat, .gats][chance.below(7)]
         case 40..<62: .set
         case 62..<65: .add
@@ -103,7 +106,7 @@ extension WholeWorld {
 
     private func pickFlush() -> Question.Verb { chance.below(2) == 0 ? .flush : .flushLater }
 
-    private func draw(_ key: Int) -> Question {
+    private func draw(_ key: Int, isBinary: Bool) -> Question {
         var question = Question(pickVerb(), [key])
         let isMeta = chance.below(100) < casting.metaPercent
         question.flags = UInt32(chance.below(3))
@@ -132,8 +135,24 @@ extension WholeWorld {
         default: break
         }
         if question.isStoring { question.value = drawValue(question.verb) }
-        question.isMeta = isMeta && allowsMeta(question)
+        if isBinary {
+            makeBinary(&question)
+        } else if isMeta, allowsMeta(question) {
+            question.dialect = .meta
+        }
         return question
+    }
+
+    private func makeBinary(_ question: inout Question) {
+        question.dialect = .binary
+        // There are no times before now.
+        if case .dead = question.lifetime { question.lifetime = .ever }
+        switch question.verb {
+        case .touch: question.isQuiet = false
+        case .incr, .decr:
+            if chance.below(2) == 0 { question.initial = UInt64(1 + chance.below(5000)) }
+        default: break
+        }
     }
 
     private func drawValue(_ verb: Question.Verb) -> [UInt8] {
@@ -166,6 +185,20 @@ extension WholeWorld {
                 sendAll(client)
             }
             for _ in 0..<3 { step() }
+            hear(client)
+        }
+    }
+
+    /// Somebody sets many of the keys.
+    func rewrite() {
+        for key in 0..<casting.keys where isRoomFor(key) && chance.below(3) > 0 {
+            guard isRunning, let client = clients.randomElement(using: &chance) else { return }
+            guard !network.hasEnded(client.peer), !client.hasFinished else { continue }
+            var question = Question(.set, [key])
+            question.value = drawValue(.set)
+            client.ask(question)
+            sendAll(client)
+            for _ in 0..<2 { step() }
             hear(client)
         }
     }
@@ -209,6 +242,7 @@ extension WholeWorld {
 
     func end(_ question: Question, _ verdicts: [Verdict], by client: WholeClient) {
         result.operations += 1
+        if client.isBinary { result.binaryOperations += 1 }
         guard let began = question.began else { return }
         let seconds = law.seconds(since: began)
         let commits = commits

@@ -1,0 +1,60 @@
+// MemoryHome+Damage: bytes of the files change between two lives: of values, of pages of the trees,
+// of the metadata, of the orders file.
+
+import Store
+
+extension MemoryHome {
+    /// Damages a value; answers which.
+    package func damage() -> String? {
+        if chance.below(4) == 0 { return damagePage() }
+        let table = [0, 1, 2, 2][chance.below(4)]
+        let entries = durable.tables[table].entries
+        guard !entries.isEmpty else { return nil }
+        let (key, value) = entries[chance.below(entries.count)]
+        guard !value.bytes.isEmpty else { return nil }
+        let at = chance.below(value.bytes.count)
+        value.bytes[at] ^= UInt8(1 + chance.below(255))
+        return "byte \(at) of \(key.first >> (table == 0 ? 10 : 0)) in table \(table)"
+    }
+
+    /// Damages what lies beside the values: a block of the orders file, or a number of the
+    /// metadata; answers which.
+    package func damageNumbers() -> String? {
+        if chance.below(2) == 0 {
+            let number = [3, 4, 6][chance.below(3)] as UInt64
+            damage(meta: number)
+            return "number \(number) of the metadata"
+        }
+        guard let count = blocks?.count, count > 0 else { return nil }
+        let (number, at) = (chance.below(count), chance.below(40))
+        blocks?[number][at] ^= UInt8(1 + chance.below(255))
+        return "byte \(at) of block \(number)"
+    }
+
+    /// Damages the first value of a table; answers whether there was one.
+    package func damageFirst(_ table: StoreTable) -> Bool {
+        guard let value = durable.tables[table.rawValue].entries.first?.value else { return false }
+        value.bytes[value.bytes.count / 2] ^= 1
+        return true
+    }
+
+    /// Damages a page of the tree of directories or segments, with all keys on it.
+    private func damagePage() -> String? {
+        let table = [0, 2][chance.below(2)]
+        let entries = durable.tables[table].entries
+        guard !entries.isEmpty else { return nil }
+        let first = chance.below(entries.count)
+        let last = min(first + chance.below(6), entries.count - 1)
+        let keys = entries[first].key...entries[last].key
+        durable.tables[table].damaged = keys
+        return "the page of \(keys.lowerBound.first)...\(keys.upperBound.first) in table \(table)"
+    }
+
+    /// Damages a number of the metadata: 3 orders, 4 the flush mark, 5 the second of a delayed
+    /// flush_all, 6 the bytes of a frame.
+    package func damage(meta number: UInt64) {
+        let bytes = [UInt8](repeating: 0xFF, count: 8)
+        durable.tables[StoreTable.meta.rawValue].put(
+            TableKey(first: number), StoredValue(bytes, page: nil))
+    }
+}
