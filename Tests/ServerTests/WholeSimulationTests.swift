@@ -15,8 +15,8 @@ import WholeSimulation
     #endif
 
     /// Every answer over the wire is one that some order of all requests gives, over crashes,
-    /// power cuts, restarts with other flags, damage, and a disk and a network that fail; every request is answered
-    /// or its connection closed, and every hold comes back.
+    /// power cuts, restarts with other flags, damage, and a disk and a network that fail;
+    /// every request is answered or its connection closed, and every hold comes back.
     @Test(arguments: 0..<4) func theLawHoldsInEveryLife(group: Int) throws {
         var sum = WholeResult()
         for number in 0..<Self.seedsPerGroup {

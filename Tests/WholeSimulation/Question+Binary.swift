@@ -158,6 +158,8 @@ extension Question {
             var verdict = Verdict.change(effects(seconds))
             if packet.cas != 0 { verdict.cas = (packet.cas, value) }
             return verdict
+        // One that leaves the expiry as it was changes nothing, and waits for no commit.
+        case .touch: return .change(effects(seconds), isHeld: false)
         default: return .change(effects(seconds))
         }
     }
