@@ -182,7 +182,11 @@ import Testing
         #expect(store.store.statistics().isDiskFailing == 1)
         for number in 0..<100 {
             #expect(store.set("k", [UInt8(number)], isQuiet: true))
+            // Who wants it on the disk is told at once that it will not be there.
+            let barrier = store.quiet.barrier()
             store.step()
+            let news = store.quiet.news()
+            #expect(news.commits < barrier && news.failedCommits >= barrier)
         }
         die(store, home)
     }

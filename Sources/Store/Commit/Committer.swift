@@ -121,6 +121,7 @@ struct Committer: ~Copyable {
             return .nothing
         }
         reserveOrders()
+        if health.isUnusable { failAwaited() }
         removals.beginStep()
         adoptRecovered()
         serveLoads()
@@ -297,6 +298,17 @@ struct Committer: ~Copyable {
         disk.counters.add(.commits, 1)
         signals.completedBegan.storeRelease(asked.began.unixNanoseconds)
         signals.completed.storeRelease(asked.number)
+        wakeAll()
+    }
+
+    /// There will be no commit in this run: whoever waits for one is told that it has failed.
+    private mutating func failAwaited() {
+        let awaited = signals.awaited.loadAcquire()
+        guard awaited > signals.failed.loadAcquire() else { return }
+        // First, so that whoever sees that it has failed waits for a later one.
+        signals.begun.storeRelease(awaited)
+        signals.failed.storeRelease(awaited)
+        disk.counters.add(.failedCommits, 1)
         wakeAll()
     }
 
