@@ -83,6 +83,27 @@ import Uring
         try world.pass(milliseconds: 200)
     }
 
+    /// Values that come all at once, more than there are places and blocks for, and that the next
+    /// moments bring: none of them is refused, since none has waited for long.
+    @Test func whoHasNotWaitedForLongIsNotRefused() throws {
+        let world = try World(receiveBuffers: 16, poolBlocks: 32, connections: 256)
+        let peers = (0..<160).map { _ in world.connect() }
+        try world.settle()
+        let half = value(50_000)
+        for (number, peer) in peers.enumerated() {
+            world.network.send("set k\(number) 0 0 100000\r\n\(half)", from: peer)
+        }
+        try world.turn(100)
+        #expect(world.shared.total("waitsForMemory") ?? 0 > 0, "there was enough")
+        for peer in peers { world.network.send("\(half)\r\n", from: peer) }
+        for _ in 0..<30 {
+            world.advance(nanoseconds: 1_000_000)
+            try world.turn(20)
+        }
+        #expect(world.shared.total("waitsExpired") == 0)
+        #expect(peers.contains { world.received($0) == "STORED\r\n" })
+    }
+
     // MARK: With a disk
 
     /// A world that finds `k0`, `k1`, … on disk only.

@@ -15,6 +15,8 @@ enum PartKind: UInt8, BitwiseCopyable {
     case text
     /// The answer to a get whose record is read from disk.
     case read
+    /// The same, while it has no slot to be read with: PostponedReads.
+    case postponed
     /// Nothing: what follows may leave once a commit is completed.
     case commit
 }
@@ -34,6 +36,8 @@ struct Part: BitwiseCopyable {
     var read = nobody
     /// The commit.
     var commit: UInt64 = 0
+    /// What is to be read again.
+    var postponed = PostponedRead()
 
     init(_ kind: PartKind) { self.kind = kind }
 }
@@ -127,6 +131,7 @@ extension Worker where Network: ~Copyable {
         switch part.kind {
         case .text: return true
         case .read: return reads[Int(part.read)].isDecided
+        case .postponed: return true
         case .commit: return part.commit <= news.commits
         }
     }
@@ -155,8 +160,10 @@ extension Worker where Network: ~Copyable {
                 switch parts[index].kind {
                 case .text: emitText(slot, index, space)
                 case .read: emitRead(slot, index, space)
+                case .postponed: resumeRead(slot, index, space)
                 case .commit: true
                 }
+            guard isGone || parts[index].kind != .postponed else { break }
             if isGone { removeFront(slot) }
             hasMoved = true
         }
@@ -237,8 +244,7 @@ extension Worker where Network: ~Copyable {
         blocks.give(&chain)
         connections[slot].deferred = chain
         connections[slot].partBytes = 0
-        connections[slot].openReads = 0
-        connections[slot].readParts = 0
+        connections[slot].diskReads = ReadCounts()
     }
 
     // MARK: Commits

@@ -195,7 +195,7 @@ extension Worker where Network: ~Copyable {
             close(slot, .closedByFault)
             return
         }
-        guard table[slot].openReads == 0 else {
+        guard table[slot].diskReads.open == 0 else {
             beginWait(slot, .reads)
             return
         }
@@ -407,7 +407,7 @@ extension Worker where Network: ~Copyable {
     private mutating func storeStaged(
         _ slot: Int, _ staging: Staging, _ space: consuming ReplySpace
     ) {
-        guard connections[slot].openReads == 0 else {
+        guard connections[slot].diskReads.open == 0 else {
             beginWait(slot, .reads)
             return
         }

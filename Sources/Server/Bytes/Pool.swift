@@ -346,7 +346,7 @@ extension Worker where Network: ~Copyable {
         for _ in 0..<ServerLimits.relievedPerAlarmMax
         where reads.vacantCount < queues[.readSlots].members.count {
             let victim = watched.eldest(
-                where: { table[$0].phase == .open && table[$0].readParts > 0 },
+                where: { table[$0].phase == .open && table[$0].diskReads.parts > 0 },
                 by: {
                     stalledSince($0, longerThan: limit)
                         ?? (isLong ? stillSince($0) : nil)

@@ -70,21 +70,24 @@ extension Worker where Network: ~Copyable {
         return true
     }
 
-    /// Input that waits for the store fills the pool, and nobody gives way: those requests that
-    /// have waited longest are answered as they would be in the end, until a buffer can be lent.
+    /// Input that waits for the store fills the pool, and nobody gives way: of those requests that
+    /// have waited for a while, the eldest are answered as they would be in the end. Few at a time:
+    /// what they held is lent in the next turn, and others may need no more than that.
     private mutating func refuseEldest() {
         let table = connections
+        let moment = now.nanoseconds
         let limit = ServerLimits.waitNanosecondsMax
         // Before that nothing has waited for long.
-        guard now.nanoseconds > limit else { return }
-        for _ in 0..<ServerLimits.givingWayPerTurnMax {
+        guard moment > limit else { return }
+        for _ in 0..<ServerLimits.refusedPerTurnMax {
             let eldest = watched.eldest(
                 where: {
                     table[$0].wait.isRefusable && table[$0].input.head != nobody
                         && blocks.isPooled(table[$0].input.head)
+                        && moment >= table[$0].waitingSince &+ ServerLimits.refusedNanosecondsMin
                 }, by: { table[$0].waitingSince })
             guard let eldest else { return }
-            table[eldest].waitingSince = now.nanoseconds - limit
+            table[eldest].waitingSince = moment - limit
             expireWait(eldest)
         }
     }

@@ -91,8 +91,6 @@ struct Connection: BitwiseCopyable {
     var leaving = Leaving.no
     /// It has waited longest for what came free, and may take some before others (WaitQueues).
     var isNext = false
-    /// Requests that wait for read slots.
-    var readsWanted: UInt8 = 0
     /// Whether the input that is there ends inside a request.
     var isPartial = false
     /// What comes first, because the last value was sent from elsewhere.
@@ -139,10 +137,7 @@ struct Connection: BitwiseCopyable {
     var partBytes = 0
     /// The text of all parts that is too long to stand beside them.
     var deferred = Chain()
-    /// Reads from disk that are not decided.
-    var openReads = 0
-    /// Parts that are reads.
-    var readParts = 0
+    var diskReads = ReadCounts()
     /// The newest commit that a part waits for.
     var lastBarrier: UInt64 = 0
     /// The read that the next change waits for.

@@ -216,8 +216,8 @@ extension Worker where Network: ~Copyable {
         let table = connections
         let count = queues[queue].call(table, budget: budget) {
             guard queue == .readSlots else { return 1 }
-            let readsMax = ServerLimits.readsPerConnectionMax - table[$0].readParts
-            return max(min(Int(table[$0].readsWanted), readsMax), 1)
+            let reads = table[$0].diskReads
+            return max(min(Int(reads.wanted), reads.max(isScarce: true) - reads.parts), 1)
         }
         let members = queues[queue].members
         for slot in members.prefix(count) where table[slot].wait.queue == queue { endWait(slot) }

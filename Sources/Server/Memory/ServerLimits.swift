@@ -46,6 +46,12 @@ enum ServerLimits {
     static let scarceNanoseconds: UInt64 = 100_000_000
     /// Connections that are closed for others' input in a turn, at most.
     static let givingWayPerTurnMax = 64
+    /// How long a request waits for the store before it is refused because others cannot be
+    /// received at all: longer than a turn of the store's threads takes, and no longer than a
+    /// small request of another connection may take.
+    static let refusedNanosecondsMin: UInt64 = 40_000_000
+    /// Requests that are refused for that in a turn, at most: as many receive buffers are lent.
+    static let refusedPerTurnMax = 4
     /// Reads from disk that one connection may have begun.
     static let readsPerConnectionMax = 32
     /// Reads from disk that one worker may have begun.

@@ -7,15 +7,26 @@ internal import Memcache
 internal import Primitives
 internal import Store
 
+/// What a get asked for whose record is on disk, and how its reply looks.
+struct AskedRead: BitwiseCopyable {
+    let key: Location
+    let keyBytes: Int
+    let sendsCas: Bool
+    let endsKeys: Bool
+    /// Of a binary get: what its reply repeats.
+    let binary: BinaryHead?
+}
+
 extension Worker where Network: ~Copyable {
     /// Writes the answer of a decided read; true, as it leaves whole.
     mutating func emitRead(_ slot: Int, _ part: Int, _ space: consuming ReplySpace) -> Bool {
         let number = Int(parts[part].read)
-        connections[slot].readParts -= 1
+        connections[slot].diskReads.parts -= 1
         var writer = replyWriter(space)
         writeRead(number, to: &writer)
-        if let record = reads[number].record, record.valueBytes > Door.copyBytesMax {
+        if reads[number].bringsLarge, let record = reads[number].record {
             sendPlaced(slot, number, record)
+            endOpenRead(slot)
         }
         if writer.count > 0 { keepReply(slot, count: writer.count, space) }
         freeRead(number)
@@ -34,76 +45,92 @@ extension Worker where Network: ~Copyable {
         beginOutgoing(slot, value)
     }
 
+    /// What the get asked for that a slot reads for.
+    private mutating func asked(_ number: Int) -> AskedRead {
+        AskedRead(
+            key: Location(region: readBytes, offset: keyOffset(number)),
+            keyBytes: Int(reads[number].keyBytes), sendsCas: reads[number].sendsCas,
+            endsKeys: reads[number].endsKeys, binary: reads[number].binary)
+    }
+
     /// Writes what a decided read came to; of a large value its line only.
     private mutating func writeRead(_ number: Int, to writer: inout ByteWriter) {
         if shared.observers.isActive { noteRead(number) }
-        guard let record = reads[number].record else { return writeReadMiss(number, to: &writer) }
-        writeReadHead(
-            number, flags: record.flags, bytes: record.valueBytes, cas: record.cas, to: &writer)
+        let asked = asked(number)
+        guard let record = reads[number].record else { return writeMiss(asked, to: &writer) }
+        writeHead(
+            asked, flags: record.flags, bytes: record.valueBytes, cas: record.cas, to: &writer)
         guard record.valueBytes <= Door.copyBytesMax else { return }
         writer.append(bytes(of: number).region, record.valueOffset, record.valueBytes)
-        writeReadEnd(number, to: &writer)
+        writeEnd(asked, to: &writer)
     }
 
     /// What a get that finds nothing is answered with.
-    private mutating func writeReadMiss(_ number: Int, to writer: inout ByteWriter) {
-        guard let head = reads[number].binary else {
-            if reads[number].endsKeys { Reply.end(to: &writer) }
+    mutating func writeMiss(_ asked: AskedRead, to writer: inout ByteWriter) {
+        guard let head = asked.binary else {
+            if asked.endsKeys { Reply.end(to: &writer) }
             return
         }
         guard !head.isQuiet else { return }
         var copy = writer
-        readBytes.withBytes(keyOffset(number), Int(reads[number].keyBytes)) {
+        asked.key.region.withBytes(asked.key.offset, asked.keyBytes) {
             BinaryReply.miss(head, $0, to: &copy)
         }
         writer = copy
     }
 
     /// What goes before a value.
-    private mutating func writeReadHead(
-        _ number: Int, flags: UInt32, bytes: Int, cas: UInt64, to writer: inout ByteWriter
+    mutating func writeHead(
+        _ asked: AskedRead, flags: UInt32, bytes: Int, cas: UInt64, to writer: inout ByteWriter
     ) {
-        let key = Location(region: readBytes, offset: keyOffset(number))
-        let keyBytes = Int(reads[number].keyBytes)
-        guard let head = reads[number].binary else {
+        guard let head = asked.binary else {
             writeValueLine(
-                key, keyBytes, flags: flags, bytes: bytes,
-                cas: reads[number].sendsCas ? cas : nil, to: &writer)
+                asked.key, asked.keyBytes, flags: flags, bytes: bytes,
+                cas: asked.sendsCas ? cas : nil, to: &writer)
             return
         }
         let shown = shownCas(cas)
         var copy = writer
-        readBytes.withBytes(key.offset, keyBytes) {
+        asked.key.region.withBytes(asked.key.offset, asked.keyBytes) {
             BinaryReply.value(head, $0, flags: flags, bytes: bytes, cas: shown, to: &copy)
         }
         writer = copy
     }
 
     /// What follows a value.
-    private mutating func writeReadEnd(_ number: Int, to writer: inout ByteWriter) {
-        guard reads[number].binary == nil else { return }
+    mutating func writeEnd(_ asked: AskedRead, to writer: inout ByteWriter) {
+        guard asked.binary == nil else { return }
         Reply.lineEnd(to: &writer)
-        if reads[number].endsKeys { Reply.end(to: &writer) }
+        if asked.endsKeys { Reply.end(to: &writer) }
     }
 
     /// Others wait for read slots: what was read for connections that cannot be sent it now becomes
-    /// text of theirs, before the output holds replies. Large values stay where they are.
+    /// text of theirs, before the output holds replies. Large values are read again when they can
+    /// be sent; and what finds no memory waits without a slot.
     mutating func freeHeldReads() {
-        for number in reads.used where reads[number].state == .decided {
-            let slot = Int(reads[number].connection)
-            let isLarge = reads[number].record.map { $0.valueBytes > Door.copyBytesMax } ?? false
-            let front = connections[slot].firstPart
-            guard !isLarge, front != nobody,
-                connections[slot].isBehind || parts[Int(front)].kind == .commit
-            else { continue }
+        for number in reads.used {
+            let isHeld = reads[number].bringsLarge && isHeldBack(number)
+            if isHeld || reads[number].state == .waitingForRoom { postpone(number) }
+        }
+        for number in reads.used where reads[number].isDecided && isHeldBack(number) {
+            guard !reads[number].bringsLarge else { continue }
             guard hasRoom, let space = takeScratch() else {
                 _ = relievePool(sparing: -1)
                 return
             }
             var writer = replyWriter(space)
             writeRead(number, to: &writer)
-            becomeText(number, slot, writer, space)
+            becomeText(number, Int(reads[number].connection), writer, space)
         }
+    }
+
+    /// Whether a decided read cannot leave, for as long as its peer, a commit or memory takes.
+    private func isHeldBack(_ number: Int) -> Bool {
+        let slot = Int(reads[number].connection)
+        let front = connections[slot].firstPart
+        guard front != nobody else { return false }
+        let kind = parts[Int(front)].kind
+        return connections[slot].isBehind || kind == .commit || kind == .postponed
     }
 
     /// Looks again for keys whose reads brought another key, before the output holds replies.
@@ -153,11 +180,12 @@ extension Worker where Network: ~Copyable {
             return
         }
         var writer = replyWriter(space)
-        writeReadHead(
-            number, flags: found.flags, bytes: found.valueBytes, cas: found.cas, to: &writer)
+        let asked = asked(number)
+        writeHead(
+            asked, flags: found.flags, bytes: found.valueBytes, cas: found.cas, to: &writer)
         writer.append(door.memory, found.valueOffset, found.valueBytes)
         door.release(found)
-        writeReadEnd(number, to: &writer)
+        writeEnd(asked, to: &writer)
         counters.add(.getHits)
         latency.wasRead(isHit: true, from: reads[number].startedAt, to: now.nanoseconds)
         becomeText(number, slot, writer, space)
@@ -173,7 +201,7 @@ extension Worker where Network: ~Copyable {
         let count = writer.count
         parts[part].kind = .text
         parts[part].read = nobody
-        connections[slot].readParts -= 1
+        connections[slot].diskReads.parts -= 1
         abandonRead(number)
         var copied = count
         if count <= ServerLimits.partInlineBytes {
@@ -205,10 +233,10 @@ extension Worker where Network: ~Copyable {
             else { continue }
             guard let space = takeScratch() else { return }
             counters.add(.waitsExpired)
-            counters.add(.getMisses)
+            if !reads[number].isCounted { counters.add(.getMisses) }
             latency.wasRead(isHit: false, from: reads[number].startedAt, to: now.nanoseconds)
             var writer = replyWriter(space)
-            writeReadMiss(number, to: &writer)
+            writeMiss(asked(number), to: &writer)
             let slot = Int(reads[number].connection)
             becomeText(number, slot, writer, space)
             if connections[slot].phase == .open { readDecided(slot) }

@@ -53,10 +53,45 @@ struct ReadSlot: BitwiseCopyable {
     /// Bytes that were asked for, or that are needed.
     var wantedBytes = 0
     var startedAt: UInt64 = 0
+    /// The get was counted as a hit before, when it was read for the first time.
+    var isCounted = false
 
     var isDecided: Bool { state == .decided }
+    /// Whether it is decided, and its value is sent from where it was read to.
+    var bringsLarge: Bool {
+        isDecided && record.map { $0.valueBytes > Door.copyBytesMax } ?? false
+    }
 
     init(generation: UInt32) { self.generation = generation }
+}
+
+/// How many reads from disk a connection has, and may have.
+struct ReadCounts: BitwiseCopyable {
+    /// Gets that wait for a slot.
+    var wanted: UInt8 = 0
+    /// How many slots it may have while others wait for some: one more with each short value that
+    /// was read, one after a large one.
+    private var shareMax: UInt8 = 16
+    /// Gets whose answer may still change: not decided, or to be sent from where it was read to.
+    var open = 0
+    /// Parts that are reads, each with a slot.
+    var parts = 0
+    /// Parts that wait for a slot of their own (PostponedReads).
+    var postponed = 0
+
+    /// How many slots the connection may have; `isScarce`: others wait for some.
+    func max(isScarce: Bool) -> Int {
+        isScarce ? Int(shareMax) : ServerLimits.readsPerConnectionMax
+    }
+
+    /// What was read is known.
+    mutating func note(isLarge: Bool) {
+        guard !isLarge else {
+            shareMax = 1
+            return
+        }
+        if shareMax < ServerLimits.readsPerConnectionMax { shareMax += 1 }
+    }
 }
 
 extension Worker where Network: ~Copyable {
@@ -65,7 +100,10 @@ extension Worker where Network: ~Copyable {
     /// Begins the read that answers a get. False: not now, the connection waits.
     mutating func beginRead(_ index: Int, _ read: DiskRead) -> Bool {
         let slot = Int(batch[index].slot)
-        guard connections[slot].readParts < ServerLimits.readsPerConnectionMax else {
+        let counts = connections[slot].diskReads
+        guard counts.parts < counts.max(isScarce: !queues[.readSlots].isEmpty),
+            counts.postponed == 0
+        else {
             door.abandon(read)
             beginWait(slot, .parts)
             return false
@@ -89,8 +127,8 @@ extension Worker where Network: ~Copyable {
         reads[number].endsKeys = batch[index].endsKeys
         if batch[index].request.isBinary { reads[number].binary = batch[index].request.head }
         reads[number].differing = connections[slot].differing
-        connections[slot].openReads += 1
-        connections[slot].readParts += 1
+        connections[slot].diskReads.open += 1
+        connections[slot].diskReads.parts += 1
         startRead(number)
         return true
     }
@@ -119,7 +157,7 @@ extension Worker where Network: ~Copyable {
     }
 
     /// A slot that holds the key; nil if there is none, and the connection waits for one.
-    private mutating func takeRead(
+    mutating func takeRead(
         _ slot: Int, _ place: Location, _ key: Slice, _ read: DiskRead
     ) -> Int? {
         guard reads.vacantCount > 0, mayTake(slot, .readSlots) else {
@@ -161,7 +199,7 @@ extension Worker where Network: ~Copyable {
     }
 
     /// Reads a longer record into memory of the store, as soon as there is some.
-    private mutating func startLongRead(_ number: Int) {
+    mutating func startLongRead(_ number: Int) {
         guard let read = reads[number].read else { return }
         if reads[number].readPlace == nil {
             reads[number].readPlace = door.openReadRoom(bytes: reads[number].wantedBytes)
@@ -285,6 +323,7 @@ extension Worker where Network: ~Copyable {
             resumeChange(number)
         } else {
             reads[number].differing.exclude(read)
+            closeRoom(number)
             reads[number].state = .again
             hasReadsAgain = true
             markReady(Int(reads[number].connection))
@@ -316,16 +355,28 @@ extension Worker where Network: ~Copyable {
         reads[number].state = .decided
         let slot = Int(reads[number].connection)
         let isHit = reads[number].record != nil
-        counters.add(isHit ? .getHits : .getMisses)
-        latency.wasRead(isHit: isHit, from: reads[number].startedAt, to: now.nanoseconds)
-        readDecided(slot)
+        if !reads[number].isCounted {
+            counters.add(isHit ? .getHits : .getMisses)
+            latency.wasRead(isHit: isHit, from: reads[number].startedAt, to: now.nanoseconds)
+        }
+        connections[slot].diskReads.note(isLarge: reads[number].bringsLarge)
+        // A large value may have to be read again: until it leaves, nothing that follows changes it.
+        guard reads[number].bringsLarge else { return readDecided(slot) }
+        markTouched(slot)
+        if isFrontReady(slot) { markReady(slot) }
     }
 
     mutating func readDecided(_ slot: Int) {
         markTouched(slot)
-        connections[slot].openReads -= 1
-        if connections[slot].openReads == 0, connections[slot].wait == .reads { endWait(slot) }
+        endOpenRead(slot)
         if isFrontReady(slot) { markReady(slot) }
+    }
+
+    /// A get's answer is what it is now: changes that come after it may be executed.
+    mutating func endOpenRead(_ slot: Int) {
+        connections[slot].diskReads.open -= 1
+        let hasOpen = connections[slot].diskReads.open > 0
+        if !hasOpen, connections[slot].wait == .reads { endWait(slot) }
     }
 
     // MARK: Ending
@@ -337,7 +388,7 @@ extension Worker where Network: ~Copyable {
     }
 
     /// Ends a begun read with the store.
-    private mutating func endRead(_ number: Int, _ record: DiskRecord?) {
+    mutating func endRead(_ number: Int, _ record: DiskRecord?) {
         guard let read = reads[number].read else { return }
         if let record {
             door.finish(read, record, in: bytes(of: number).region)
@@ -347,12 +398,16 @@ extension Worker where Network: ~Copyable {
         reads[number].read = nil
     }
 
+    /// Gives back what a long record was read to: what is read next lies in the slot.
+    private mutating func closeRoom(_ number: Int) {
+        guard let place = reads[number].readPlace else { return }
+        door.closeReadRoom(place)
+        reads[number].readPlace = nil
+    }
+
     /// Makes a slot vacant; its read has ended.
     mutating func freeRead(_ number: Int) {
-        if let place = reads[number].readPlace {
-            door.closeReadRoom(place)
-            reads[number].readPlace = nil
-        }
+        closeRoom(number)
         reads[number].state = .vacant
         reads.give(UInt32(number))
     }

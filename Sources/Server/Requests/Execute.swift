@@ -242,7 +242,7 @@ extension Worker where Network: ~Copyable {
     /// gat and gats: the value as it is, then a touch, which may be the end of it, in one step.
     private mutating func executeTouchedGet(_ index: Int, _ space: consuming ReplySpace) -> Bool {
         let slot = Int(batch[index].slot)
-        guard connections[slot].openReads == 0 else {
+        guard connections[slot].diskReads.open == 0 else {
             beginWait(slot, .reads)
             return false
         }

@@ -58,7 +58,7 @@ extension Worker where Network: ~Copyable {
 
     /// Whether the connection waits for its own reads, before a change.
     private mutating func waitsForReads(_ slot: Int) -> Bool {
-        guard connections[slot].openReads > 0 else { return false }
+        guard connections[slot].diskReads.open > 0 else { return false }
         beginWait(slot, .reads)
         return true
     }

@@ -42,7 +42,7 @@ extension Worker where Network: ~Copyable {
         ) -> Outcome
     ) -> ChangeResult {
         let slot = Int(batch[index].slot)
-        guard connections[slot].openReads == 0 else {
+        guard connections[slot].diskReads.open == 0 else {
             beginWait(slot, .reads)
             return .waits
         }
@@ -327,7 +327,7 @@ extension Worker where Network: ~Copyable {
 
     mutating func executeFlush(_ index: Int, _ space: consuming ReplySpace) -> Bool {
         let slot = Int(batch[index].slot)
-        guard connections[slot].openReads == 0 else {
+        guard connections[slot].diskReads.open == 0 else {
             beginWait(slot, .reads)
             return false
         }
@@ -390,7 +390,7 @@ extension Worker where Network: ~Copyable {
     /// Removes the old value of a set that is refused. False: not now.
     private mutating func forget(_ index: Int, _ key: Slice) -> Bool {
         let slot = Int(batch[index].slot)
-        guard connections[slot].openReads == 0 else {
+        guard connections[slot].diskReads.open == 0 else {
             beginWait(slot, .reads)
             return false
         }

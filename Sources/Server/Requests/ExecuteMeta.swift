@@ -19,7 +19,7 @@ struct MetaKey: BitwiseCopyable {
 extension Worker where Network: ~Copyable {
     mutating func executeMeta(_ index: Int, _ space: consuming ReplySpace) -> Bool {
         let slot = Int(batch[index].slot)
-        guard connections[slot].openReads == 0 else {
+        guard connections[slot].diskReads.open == 0 else {
             beginWait(slot, .reads)
             return false
         }

@@ -387,7 +387,7 @@ extension Worker where Network: ~Copyable {
         var index = start
         takeBack(start)
         while index < batchCount, Int(batch[index].slot) == slot { index &+= 1 }
-        connections[slot].readsWanted = UInt8(clamping: index - start)
+        connections[slot].diskReads.wanted = UInt8(clamping: index - start)
         return index
     }
 

@@ -3,9 +3,9 @@
 // A worker owns a ring, a door into the store, and the connections that were handed to it; its
 // memory is taken at start. It knows the ring by its protocol only, so tests run this very loop.
 // Worker+Completions: what the ring reports. Worker+Serve: parsing, batches. Execute,
-// ExecuteChanges: the joint to the store. Output, Deferral: replies. DiskReads, DiskAnswers,
-// LargeValues, Listings, Watching: what takes several turns. Pool, Intake, Scarcity: who may use
-// the memory. Closing: ends, deadlines. WorkerLists: who enters which ConnectionList.
+// ExecuteChanges: the joint to the store. Output, Deferral: replies. DiskReads, PostponedReads,
+// DiskAnswers, LargeValues, Listings, Watching: what takes several turns. Pool, Intake, Scarcity:
+// who may use the memory. Closing: ends, deadlines. WorkerLists: who enters which ConnectionList.
 
 internal import Memcache
 public import Primitives
