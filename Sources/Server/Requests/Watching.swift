@@ -34,37 +34,26 @@ extension Worker where Network: ~Copyable {
         guard let id = shared.observers.watch(kinds, tell: { mailbox.notify(waker) }) else {
             return "WATCHER_TOO_MANY log watcher limit reached\r\n"
         }
-        beginListing(slot, .events)
-        transfers.listings[connections[slot].listingEntry].connection = id
+        beginListing(slot, .events, number: id)
         // It is served nothing else; what it sends is dropped.
         connections[slot].swallow = .max
         return "OK\r\n"
     }
 
-    /// Whether there is nothing to send; the connection waits then.
-    mutating func waitsForEvents(_ slot: Int) -> Bool {
-        guard shared.observers.watchers.isEmpty(watcherID(slot)) else { return false }
-        beginWait(slot, .events)
-        return true
+    /// Whether there is nothing to send.
+    func hasNoEvents(_ slot: Int) -> Bool {
+        shared.observers.watchers.isEmpty(watcherID(slot))
     }
 
     /// The number of a watcher.
     private func watcherID(_ slot: Int) -> Int {
-        transfers.listings[connections[slot].listingEntry].connection
+        transfers.listings[connections[slot].listingEntry].number
     }
 
     mutating func writeEvents(_ slot: Int, to writer: inout ByteWriter) {
         let bytes = shared.observers.watchers.take(
             watcherID(slot), bytesMax: ServerLimits.blockBytes)
         writer.append(bytes.span)
-    }
-
-    /// Somebody may have something for them.
-    mutating func resumeWatchers() {
-        for slot in watched where connections[slot].wait == .events {
-            connections[slot].waitingSince = 0
-            endWait(slot)
-        }
     }
 
     // MARK: Connections

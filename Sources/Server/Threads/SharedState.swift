@@ -27,6 +27,7 @@ public final class SharedState: Sendable {
     /// What a reload has changed.
     let tuning: Tuning
     let reloads = Mutex(ReloadFigures())
+    private let lists = Mutex<ItemLists?>(nil)
     private let orders = Mutex<OperatorOrders?>(nil)
     private let rows: Region
     private let latencyRows: Region
@@ -83,6 +84,12 @@ public final class SharedState: Sendable {
                         age: evicted.secondsSinceAccess, bytes: evicted.valueBytes))
             }
         }
+    }
+
+    /// Who makes lists of all items; nil: each worker those of its connections, from memory.
+    public var itemLists: ItemLists? {
+        get { lists.withLock { $0 } }
+        set { lists.withLock { $0 = newValue } }
     }
 
     // MARK: Counting
