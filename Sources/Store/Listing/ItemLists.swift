@@ -144,7 +144,8 @@ public final class ItemLists: Sendable {
             }
             let wasPaused = list.isPaused
             let start = list.taken % Self.bufferBytes
-            let count = min(list.made - list.taken, bytesMax, Self.bufferBytes - start)
+            let room = min(bytesMax, draft.room)
+            let count = min(list.made - list.taken, room, Self.bufferBytes - start)
             guard count > 0 else { return (list.isComplete ? .end : .nothing, false) }
             draft.append(buffers, place * Self.bufferBytes + start, count)
             list.taken += count
@@ -181,8 +182,8 @@ public final class ItemLists: Sendable {
         }
     }
 
-    /// Puts the first `count` bytes of the workspace into a list's buffer. `unit`: where it goes on;
-    /// nil: that was all.
+    /// Puts the first `count` bytes of the workspace into a list's buffer. `unit`: where it
+    /// goes on; nil: that was all.
     func add(_ id: Int, count: Int, next unit: Unit?) {
         let tell: (@Sendable () -> Void)? = state.withLock { state in
             guard let place = state.position(id), var list = state.lists[place] else {
