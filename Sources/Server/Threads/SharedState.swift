@@ -18,7 +18,7 @@ public final class SharedState: Sendable {
     let rolls: [ConnectionRoll]
     /// Who may sign in.
     let access: Access
-    let observers = Observers()
+    let observers: Observers
     let events: EventLog
     let startedAt: Moment
     let storeStatistics: @Sendable () -> StoreStatistics
@@ -45,6 +45,7 @@ public final class SharedState: Sendable {
         storeStatistics: @escaping @Sendable () -> StoreStatistics
     ) throws(MemoryError) {
         self.settings = settings
+        observers = try Observers()
         self.access = access
         self.events = events
         workerCount = settings.workers
