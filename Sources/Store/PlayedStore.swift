@@ -11,6 +11,7 @@ package final class PlayedStore {
     private var committer: Committer
     private var maintenance: Maintenance
     private var recovery: Recovery?
+    private var lister: Lister?
     /// What did not hold after the last step of recovery; a sentence.
     package private(set) var recoveryFinding: String?
 
@@ -27,11 +28,13 @@ package final class PlayedStore {
         recovery =
             store.log.recovering.loadAcquire() == 0
             ? nil : try Recovery(store, disk: disk, at: now.nanoseconds)
+        lister = Lister(store)
         self.committer = committer
     }
 
     package func stepCommitter(at now: ClockReading) -> NextStep { committer.step(at: now) }
     package func stepMaintenance(at now: ClockReading) -> NextStep { maintenance.step(at: now) }
+    package func stepLister(at now: ClockReading) -> NextStep { lister?.step(at: now) ?? .ended }
 
     package func stepRecovery(at now: ClockReading) -> NextStep {
         let closed = slotsOfClosedShards()

@@ -64,6 +64,7 @@ struct Signals: BitwiseCopyable, Sendable {
 
     var maintenance: Bell { Bell(region, at: 256) }
     var committer: Bell { Bell(region, at: 320) }
+    var lister: Bell { Bell(region, at: 384) }
 
     /// Carries out a delayed flush_all that has come due by `now`, unix seconds. Whoever meets the
     /// second first does it; who comes meanwhile waits, so that nobody looks at what it removes,

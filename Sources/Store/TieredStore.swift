@@ -43,6 +43,8 @@ public final class TieredStore: Sendable {
     /// Sequences of segments whose directory recovery could not read.
     let damaged = Mutex<[UInt64]>([])
     let evictionTap = EvictionTap()
+    /// Lists of all items; nil without a disk, where workers make them.
+    public let lists: ItemLists?
     private let threads = ThreadBox()
 
     /// Takes the memory and opens the disk; nothing runs yet.
@@ -87,6 +89,7 @@ public final class TieredStore: Sendable {
             let capacity = 1024
             let queue = try Region.map(byteCount: SlotQueue.byteCount(capacity: capacity))
             loads = SlotQueue(queue, at: 0, capacity: capacity)
+            lists = opened == nil ? nil : try ItemLists(signals)
         } catch {
             throw .memory(byteCount: 4096)
         }
@@ -140,6 +143,7 @@ public final class TieredStore: Sendable {
                 if recovers, log.recovering.loadAcquire() != 0 {
                     threads.append(try Thread(name: "brim-recover") { [self] in recover(disk) })
                 }
+                threads.append(try Thread(name: "brim-list") { [self] in list() })
             }
             threads.append(
                 try Thread(name: "brim-maintain") { [self] in
@@ -172,7 +176,14 @@ public final class TieredStore: Sendable {
         NextStep.drive(nil) { recovery.step(at: $0) }
     }
 
+    /// The lister's thread.
+    private func list() {
+        guard var lister = Lister(self) else { return }
+        NextStep.drive(signals.lister) { lister.step(at: $0) }
+    }
+
     func discardMemory() {
+        lists?.discardMemory()
         log.discardMemory()
         signals.discardMemory()
         loads.discardRegion()
@@ -207,6 +218,7 @@ public final class TieredStore: Sendable {
         signals.stopping.storeRelease(1)
         signals.maintenance.wake()
         signals.committer.wake()
+        signals.lister.wake()
         threads.joinAll()
         disk?.close()
         return signals.uncommitted.loadAcquire() == 0

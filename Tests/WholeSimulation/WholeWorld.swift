@@ -146,6 +146,7 @@ package final class WholeWorld: @unchecked Sendable {
         let shared = try SharedState(
             settings: settings, connectionsPerWorker: 32, startedAt: moment, events: events,
             storeStatistics: { store.statistics() })
+        shared.itemLists = store.lists
         self.shared = shared
         workers = []
         let played = try PlayedStore(store, at: now) { [unowned self] worker in

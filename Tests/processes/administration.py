@@ -37,6 +37,54 @@ def lists_of_items():
             assert client.line() == b"END"
 
 
+def lists_after_a_restart():
+    """With a store, lists have what lies on disk only, too: all of it after a restart."""
+    with support.folder() as place:
+        arguments = ("-m", 64, "--store-size", "512m", "--flush-interval", "50")
+        with support.Server(*arguments, store=place / "store") as server, \
+                server.client(120) as client:
+            sizes = {}
+            for number in range(30_000):
+                key = b"list-%d" % number
+                sizes[key] = number % 97 if number % 2 else 4000 + number % 97
+                client.send(b"set %s %d %d %d noreply\r\n%s\r\n" % (
+                    key, number % 3, 100_000 if number % 5 == 0 else 0, sizes[key],
+                    bytes(sizes[key])))
+                if number % 1000 == 0:
+                    assert client.ask(b"mn") == b"MN"
+            for number in range(0, 30_000, 7):
+                assert client.ask(b"delete list-%d" % number) == b"DELETED"
+                del sizes[b"list-%d" % number]
+            for life in range(2):
+                form = re.compile(
+                    rb"key=(\S+) exp=(-1|\d+) la=\d+ cas=(\d+) fetch=(?:yes|no) cls=1 size=(\d+)")
+                client.send(b"lru_crawler metadump all\r\n")
+                found = {}
+                while (line := client.line_of(b"\n")) != b"END\r":
+                    key, expiry, cas, size = form.fullmatch(line).groups()
+                    assert key not in found, key
+                    found[key] = expiry, cas, int(size)
+                assert set(found) == set(sizes), (life, len(found), len(sizes))
+                for key, (expiry, cas, size) in found.items():
+                    number = int(key[5:])
+                    assert (expiry == b"-1") == (number % 5 != 0), (key, expiry)
+                    assert size > sizes[key], (key, size)
+                    if number % 101 == 0:
+                        assert client.ask(b"mg %s c s" % key) == b"HD c%s s%d" % (
+                            cas, sizes[key]), key
+                client.send(b"lru_crawler mgdump hash\r\n")
+                names = []
+                while (line := client.line()) != b"EN":
+                    names.append(line.removeprefix(b"mg "))
+                assert sorted(names) == sorted(sizes), (life, len(names))
+                if life:
+                    break
+                server.stop()
+                server.start()
+                server.wait_for_recovery()
+                client = server.client(120)
+
+
 def lists_are_refused():
     with support.Server("-m", 64, "-X") as server, server.client() as client:
         client.set(b"a", b"1")

@@ -30,7 +30,7 @@ enum Wait: UInt8, BitwiseCopyable {
     case blocks
     /// The time after which a refused try to sign in is answered.
     case penalty
-    /// Something that a watcher is to be told.
+    /// Something that a watcher is to be told, or more of a list that the store makes.
     case events
 
     /// Whether the request can be answered without what it waits for: a get by a miss, a change by

@@ -43,6 +43,7 @@ struct Server<Control: SystemRing & ~Copyable>: ~Copyable {
                 events: events,
                 storeStatistics: { store.statistics() })
             shared.watchEvictions(of: store)
+            shared.itemLists = store.lists
             fates = try WorkerFates(count: settings.workers, controlWaker: controlWaker)
             stopOrder = try Region.map(byteCount: 4096).atomic32(at: 0)
         } catch {

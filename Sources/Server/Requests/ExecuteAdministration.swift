@@ -19,7 +19,8 @@ extension Worker where Network: ~Copyable {
         var writer = replyWriter(space)
         switch answer {
         case .text(let text): writer.append(text)
-        case .list(let kind): beginListing(slot, kind)
+        case .list(let kind):
+            if !beginItems(slot, kind) { writer.append(Administration.busy) }
         case .watch(let kinds): writer.append(beginWatch(slot, kinds))
         }
         if writer.count > 0 { addReply(slot, writer, space) }

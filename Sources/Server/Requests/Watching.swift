@@ -34,37 +34,26 @@ extension Worker where Network: ~Copyable {
         guard let id = shared.observers.watch(kinds, tell: { mailbox.notify(waker) }) else {
             return "WATCHER_TOO_MANY log watcher limit reached\r\n"
         }
-        beginListing(slot, .events)
-        transfers.listings[connections[slot].listingEntry].connection = id
+        beginListing(slot, .events, number: id)
         // It is served nothing else; what it sends is dropped.
         connections[slot].swallow = .max
         return "OK\r\n"
     }
 
-    /// Whether there is nothing to send; the connection waits then.
-    mutating func waitsForEvents(_ slot: Int) -> Bool {
-        guard shared.observers.watchers.isEmpty(watcherID(slot)) else { return false }
-        beginWait(slot, .events)
-        return true
+    /// Whether there is nothing to send.
+    func hasNoEvents(_ slot: Int) -> Bool {
+        shared.observers.watchers.isEmpty(watcherID(slot))
     }
 
     /// The number of a watcher.
     private func watcherID(_ slot: Int) -> Int {
-        transfers.listings[connections[slot].listingEntry].connection
+        transfers.listings[connections[slot].listingEntry].number
     }
 
     mutating func writeEvents(_ slot: Int, to writer: inout ByteWriter) {
         let bytes = shared.observers.watchers.take(
             watcherID(slot), bytesMax: ServerLimits.blockBytes)
         writer.append(bytes.span)
-    }
-
-    /// Somebody may have something for them.
-    mutating func resumeWatchers() {
-        for slot in watched where connections[slot].wait == .events {
-            connections[slot].waitingSince = 0
-            endWait(slot)
-        }
     }
 
     // MARK: Connections
@@ -98,7 +87,6 @@ extension Worker where Network: ~Copyable {
 
     /// Notes what there is before a request is executed.
     mutating func lookAhead(_ index: Int) {
-        guard !shared.observers.isSampling else { return }
         let untilSample = sighting.untilSample
         sighting = Sighting()
         sighting.untilSample = untilSample
@@ -110,19 +98,24 @@ extension Worker where Network: ~Copyable {
         }
     }
 
-    /// A request was executed.
-    mutating func observe(_ index: Int) {
+    /// Whether the request that was executed is the one in so many that hot keys are counted by.
+    /// While nothing else is counted, most need no more than this.
+    @inline(__always) mutating func isSample() -> Bool {
         sighting.untilSample &-= 1
-        let isSample = sighting.untilSample == 0
-        if isSample { sighting.untilSample = Observers.sampling }
-        // Of hot keys alone, most requests need no more than this.
-        guard isSample || !shared.observers.isSampling else { return }
+        guard sighting.untilSample == 0 else { return false }
+        sighting.untilSample = Observers.sampling
+        return true
+    }
+
+    /// A request was executed.
+    mutating func observe(_ index: Int, isSample: Bool) {
         guard let key = observedKey(index) else { return }
         let observers = shared.observers
         if !batch[index].isFault, let kind = batch[index].request.observed {
             let isHit = counters.value(.getHits) != sighting.hits
             key.place.region.withBytes(key.place.offset, key.count) {
-                observers.note(kind, isHit: isHit, isSample: isSample, key: $0)
+                observers.note(
+                    kind, isHit: isHit, isSample: isSample, key: $0, hash: key.hash)
             }
         }
         if !observers.watchers.kinds.isEmpty { tellRequest(index, key) }

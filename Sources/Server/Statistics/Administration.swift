@@ -54,6 +54,8 @@ enum Administration {
         return true
     }
 
+    /// A list is not begun: recovery runs, or there are too many.
+    static let busy: StaticString = "BUSY currently processing crawler request\r\n"
     private static let ok: StaticString = "OK\r\n"
     private static let error: StaticString = "ERROR\r\n"
     private static let badFormat: StaticString = "CLIENT_ERROR bad command line format\r\n"

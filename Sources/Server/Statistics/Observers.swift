@@ -33,7 +33,6 @@ final class Observers: Sendable {
     /// Prefixes that are counted, at most; what comes later is left out.
     static let prefixesMax = 4096
     static let separator = UInt8(ascii: ":")
-    static let hotKeysMax = 256
     /// One request in so many is looked at for hot keys.
     static let sampling = 64
 
@@ -48,21 +47,32 @@ final class Observers: Sendable {
         var countsPrefixes = false
         var countsKeys = false
         var prefixes: [[UInt8]: Counts] = [:]
-        var hotKeys: [[UInt8]: Int] = [:]
+        var hotKeys: HotKeys
     }
 
     let watchers = Watchers()
-    private let state = Mutex(State())
+    private let state: Mutex<State>
     private let active = Atomic<UInt8>(0)
     /// Has the store tell of evictions, or ends that.
     private let tapsEvictions = Mutex<(@Sendable (Bool) -> Void)?>(nil)
 
+    init() throws(MemoryError) {
+        state = Mutex(State(hotKeys: try HotKeys()))
+    }
+
+    /// What is counted or watched at a moment.
+    struct Activity: BitwiseCopyable {
+        fileprivate let bits: UInt8
+        @inline(__always) var isAny: Bool { bits != 0 }
+        /// Whether that is hot keys alone, for which one request in so many is enough.
+        @inline(__always) var isSampling: Bool { bits == Observers.keysBit }
+    }
+
+    @inline(__always) var activity: Activity { Activity(bits: active.load(ordering: .relaxed)) }
     /// Whether anything is counted.
-    @inline(__always) var isActive: Bool { active.load(ordering: .relaxed) != 0 }
-    /// Whether that is hot keys alone, for which one request in so many is enough.
-    var isSampling: Bool { active.load(ordering: .relaxed) == Self.keysBit }
+    @inline(__always) var isActive: Bool { activity.isAny }
     private static let prefixesBit: UInt8 = 1
-    private static let keysBit: UInt8 = 2
+    fileprivate static let keysBit: UInt8 = 2
     private static let watchersBit: UInt8 = 4
 
     var countsPrefixes: Bool { state.withLock { $0.countsPrefixes } }
@@ -78,7 +88,7 @@ final class Observers: Sendable {
     func counts(keys: Bool) {
         state.withLock {
             $0.countsKeys = keys
-            $0.hotKeys = [:]
+            $0.hotKeys.removeAll()
             setActive($0)
         }
     }
@@ -120,10 +130,12 @@ final class Observers: Sendable {
     // MARK: Counting
 
     /// A request was executed. `isSample`: it is the one in so many that hot keys are counted by.
-    func note(_ kind: Observed, isHit: Bool, isSample: Bool, key: Span<UInt8>) {
+    func note(
+        _ kind: Observed, isHit: Bool, isSample: Bool, key: Span<UInt8>, hash: UInt64
+    ) {
         state.withLock { state in
             if state.countsPrefixes { Self.count(kind, isHit, key, &state) }
-            if state.countsKeys, isSample { Self.count(key, &state) }
+            if state.countsKeys, isSample { state.hotKeys.count(key, hash: hash) }
         }
     }
 
@@ -151,19 +163,6 @@ final class Observers: Sendable {
         state.prefixes[prefix] = counts
     }
 
-    /// Space-Saving (Metwally 2005): a new key takes the place, and the count, of the least.
-    private static func count(_ key: Span<UInt8>, _ state: inout State) {
-        let key = bytes(key, count: key.count)
-        if let count = state.hotKeys[key] {
-            state.hotKeys[key] = count + 1
-        } else if state.hotKeys.count < hotKeysMax {
-            state.hotKeys[key] = 1
-        } else if let least = state.hotKeys.min(by: { $0.value < $1.value }) {
-            state.hotKeys[least.key] = nil
-            state.hotKeys[key] = least.value + 1
-        }
-    }
-
     // MARK: Texts
 
     func addPrefixes(to lines: inout StatisticsLines) {
@@ -189,17 +188,13 @@ final class Observers: Sendable {
 
     /// The part of all looked-at requests that went to so many keys, those asked for most.
     func shareOfHottest(_ count: Int) -> Double {
-        let counts = state.withLock { $0.hotKeys.values.sorted(by: >) }
+        let counts = state.withLock { $0.hotKeys.countsInOrder }
         let all = counts.reduce(0, +)
         return all == 0 ? 0 : Double(counts.prefix(count).reduce(0, +)) / Double(all)
     }
 
     private func mostWanted(_ count: Int) -> [(name: [UInt8], requests: Int)] {
-        let keys = state.withLock { $0.hotKeys }
-        let order = keys.sorted {
-            $0.value != $1.value ? $0.value > $1.value : $0.key.lexicographicallyPrecedes($1.key)
-        }
-        return order.prefix(count).map { key, samples in
+        state.withLock { $0.hotKeys.all }.prefix(count).map { key, samples in
             let name = key.map {
                 $0 > 32 && $0 != 127 ? [$0] : Array("%\(String($0, radix: 16))".utf8)
             }

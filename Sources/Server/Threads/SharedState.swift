@@ -18,7 +18,7 @@ public final class SharedState: Sendable {
     let rolls: [ConnectionRoll]
     /// Who may sign in.
     let access: Access
-    let observers = Observers()
+    let observers: Observers
     let events: EventLog
     let startedAt: Moment
     let storeStatistics: @Sendable () -> StoreStatistics
@@ -27,6 +27,7 @@ public final class SharedState: Sendable {
     /// What a reload has changed.
     let tuning: Tuning
     let reloads = Mutex(ReloadFigures())
+    private let lists = Mutex<ItemLists?>(nil)
     private let orders = Mutex<OperatorOrders?>(nil)
     private let rows: Region
     private let latencyRows: Region
@@ -44,6 +45,7 @@ public final class SharedState: Sendable {
         storeStatistics: @escaping @Sendable () -> StoreStatistics
     ) throws(MemoryError) {
         self.settings = settings
+        observers = try Observers()
         self.access = access
         self.events = events
         workerCount = settings.workers
@@ -83,6 +85,12 @@ public final class SharedState: Sendable {
                         age: evicted.secondsSinceAccess, bytes: evicted.valueBytes))
             }
         }
+    }
+
+    /// Who makes lists of all items; nil: each worker those of its connections, from memory.
+    public var itemLists: ItemLists? {
+        get { lists.withLock { $0 } }
+        set { lists.withLock { $0 = newValue } }
     }
 
     // MARK: Counting

@@ -355,8 +355,8 @@ extension Worker where Network: ~Copyable {
                 continue
             }
             // A request before may have switched it on.
-            let isObserved = shared.observers.isActive
-            if isObserved { lookAhead(index) }
+            let activity = shared.observers.activity
+            if activity.isAny, !activity.isSampling { lookAhead(index) }
             let waitingSince = connections[slot].waitingSince
             if waitingSince != 0 {
                 latency.measure(from: now.nanoseconds, to: clock.nanoseconds())
@@ -376,7 +376,10 @@ extension Worker where Network: ~Copyable {
                 latency.waited(from: waitingSince, to: ended)
                 connections[slot].waitingSince = 0
             }
-            if isObserved { observe(index) }
+            if activity.isAny {
+                let isSample = isSample()
+                if isSample || !activity.isSampling { observe(index, isSample: isSample) }
+            }
             index &+= 1
         }
         batchCount = 0

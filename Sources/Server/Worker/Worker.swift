@@ -304,7 +304,7 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
 
     private mutating func takeMail() {
         while let socket = mailbox.takeSocket() { adopt(socket) }
-        if shared.observers.isActive { resumeWatchers() }
+        if transfers.listings.takenCount > 0 { resumeListings() }
         guard mailbox.isStopOrdered else { return }
         if !isDraining { drain() }
         if shared.isHurried { endAll() }

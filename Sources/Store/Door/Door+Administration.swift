@@ -1,7 +1,7 @@
 // Administration: what operators ask of the store while it serves: a lower limit, a list of items.
 //
 // Both in bounded steps. A list is made from the index and the records that memory holds; what lies
-// on disk only is not read for it.
+// on disk only is not read for it. Lists of everything are the `Lister`'s.
 
 internal import Primitives
 internal import SegmentLog
@@ -106,7 +106,7 @@ extension Door {
             guard seen > passed else { return }
             let record = log.record(frame, slot)
             let isListed = !record.isTombstone && log.isAlive(record, at: now)
-            if isListed, !body(Self.listed(record, log.hash(of: record), now)) {
+            if isListed, !body(ListedItem(record, log.hash(of: record), now)) {
                 isWhole = false
             } else {
                 passed = seen
@@ -116,8 +116,12 @@ extension Door {
         return isWhole
     }
 
-    private static func listed(_ record: Record, _ hash: UInt64, _ now: UInt32) -> ListedItem {
-        ListedItem(
+}
+
+extension ListedItem {
+    /// What is listed of a record, of which the beginning and the key are enough.
+    init(_ record: Record, _ hash: UInt64, _ now: UInt32) {
+        self.init(
             keyOffset: record.keyOffset, keyBytes: record.keyBytes, valueBytes: record.valueBytes,
             flags: record.flags, expiry: record.expiry, cas: record.cas(hash),
             accessedAt: now &- Record.Mark.age(record.marks, at: now),
