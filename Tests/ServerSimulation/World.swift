@@ -94,7 +94,7 @@ package final class World {
         let now = Self.reading(moment)
         let steps = [
             played.stepRecovery(at: now), played.stepMaintenance(at: now),
-            played.stepCommitter(at: now),
+            played.stepCommitter(at: now), played.stepLister(at: now),
         ]
         isStoreIdle = steps.allSatisfy { $0 != .nothing }
         if let what = played.recoveryFinding ?? played.checkCommitter() {
