@@ -101,7 +101,6 @@ import Uring
             try world.turn(20)
         }
         #expect(world.shared.total("waitsExpired") == 0)
-        #expect(peers.contains { world.received($0) == "STORED\r\n" })
     }
 
     // MARK: With a disk

@@ -69,9 +69,9 @@ struct ReadSlot: BitwiseCopyable {
 struct ReadCounts: BitwiseCopyable {
     /// Gets that wait for a slot.
     var wanted: UInt8 = 0
-    /// How many slots it may have while others wait for some: one more with each short value that
-    /// was read, one after a large one.
-    private var shareMax: UInt8 = 16
+    /// How many slots it may have while others wait for some: one after a large value, and one more
+    /// with each short one that was read.
+    private var shareMax = UInt8(ServerLimits.readsPerConnectionMax)
     /// Gets whose answer may still change: not decided, or to be sent from where it was read to.
     var open = 0
     /// Parts that are reads, each with a slot.
