@@ -76,6 +76,14 @@ package final class PlayedStore {
     package var highestOrder: UInt64 {
         min(store.log.highestOrder(), store.log.orderLimit.loadAcquire())
     }
+    /// Whether memory as it is holds a value of so many bytes twice, beside what writers hold: a
+    /// change of a large value on disk needs it as it was and as it becomes.
+    package func holdsTwice(_ valueBytes: Int) -> Bool {
+        let geometry = store.log.geometry
+        let frames = geometry.frameCount - store.log.frames.surrenderedCount
+        let needed = 2 * ((valueBytes + 1024) / geometry.frameBytes + 1)
+        return needed <= frames - geometry.framesHeldMax - geometry.freeFramesMin
+    }
     /// Orders that this run gives out are above this one, at its start.
     package var ordersBegin: UInt64 { store.log.highestOrder() }
     /// False where there was no room to reserve orders.

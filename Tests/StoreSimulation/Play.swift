@@ -392,6 +392,8 @@ package final class Play: @unchecked Sendable {
         }
     }
 
+    func holdsTwice(_ valueBytes: Int) -> Bool { played?.holdsTwice(valueBytes) ?? false }
+
     func didMeetDamage() {
         if !isDamaged, !hadFailingReads { fail("a read from disk was damaged") }
     }

@@ -330,6 +330,7 @@ final class PlayedClient {
     ) {
         let hash = door.hash(key.span)
         var except = Differing()
+        var readBytes = 0
         for _ in 0..<50 {
             let frames = door.news().frames
             begin()
@@ -346,13 +347,15 @@ final class PlayedClient {
                 case .again, .miss: continue
                 case .stuck: return settle(.stuck)
                 case .record(let record):
+                    readBytes = record.valueBytes
                     guard bring(read, record) else { return settle(.stuck) }
                 }
             default: return
             }
         }
         settle(.stuck)
-        play.didStarve("the end of a change")
+        // A worker refuses what memory, of which the index may have taken half, cannot hold.
+        if play.holdsTwice(readBytes) { play.didStarve("the end of a change") }
     }
 
     private static func answer(_ outcome: Outcome) -> Answer? {

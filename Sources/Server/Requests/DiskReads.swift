@@ -360,7 +360,7 @@ extension Worker where Network: ~Copyable {
             latency.wasRead(isHit: isHit, from: reads[number].startedAt, to: now.nanoseconds)
         }
         connections[slot].diskReads.note(isLarge: reads[number].bringsLarge)
-        // A large value may have to be read again: until it leaves, nothing that follows changes it.
+        // It may have to be read again: until it leaves, nothing that follows changes it.
         guard reads[number].bringsLarge else { return readDecided(slot) }
         markTouched(slot)
         if isFrontReady(slot) { markReady(slot) }

@@ -146,7 +146,7 @@ extension Worker where Network: ~Copyable {
     private mutating func putHinted(_ index: Int) -> Bool {
         let slot = Int(batch[index].slot)
         guard batch[index].request.verb == .set, batch[index].hint >= 0,
-            connections[slot].openReads == 0
+            connections[slot].diskReads.open == 0
         else { return false }
         let expiry = absolute(batch[index].request.expiry)
         guard !expiry.isExpired else { return false }
