@@ -187,7 +187,13 @@ public struct Reclaimer: ~Copyable {
         if log.logRegion.count > log.geometry.logFrames, let number = log.logRegion.pop() {
             return (number, false)
         }
-        if let number = log.promotionRegion.pop() { return (number, false) }
+        // The last one stays while there is something else: it may be a large value that a change
+        // has just brought here, and needs room beside.
+        if log.promotionRegion.count > 1 || log.logRegion.count == 0,
+            let number = log.promotionRegion.pop()
+        {
+            return (number, false)
+        }
         return log.logRegion.pop().map { ($0, false) }
     }
 
