@@ -76,12 +76,15 @@ package final class PlayedStore {
     package var highestOrder: UInt64 {
         min(store.log.highestOrder(), store.log.orderLimit.loadAcquire())
     }
-    /// Whether memory as it is holds a value of so many bytes twice, beside what writers hold: a
+    /// Whether memory as it is holds twice what a read would bring, beside what writers hold: a
     /// change of a large value on disk needs it as it was and as it becomes.
-    package func holdsTwice(_ valueBytes: Int) -> Bool {
+    package func holdsTwice(_ read: DiskRead) -> Bool {
         let geometry = store.log.geometry
+        let segment = store.log.index.layout.segment(read.slot)
+        guard store.log.segments.kind(segment) == .chain else { return true }
+        let bytes = Int(store.log.segments.filled(segment).loadRelaxed())
         let frames = geometry.frameCount - store.log.frames.surrenderedCount
-        let needed = 2 * ((valueBytes + 1024) / geometry.frameBytes + 1)
+        let needed = 2 * geometry.framesNeeded(bytes)
         return needed <= frames - geometry.framesHeldMax - geometry.freeFramesMin
     }
     /// Orders that this run gives out are above this one, at its start.

@@ -392,7 +392,7 @@ package final class Play: @unchecked Sendable {
         }
     }
 
-    func holdsTwice(_ valueBytes: Int) -> Bool { played?.holdsTwice(valueBytes) ?? false }
+    func holdsTwice(_ read: DiskRead) -> Bool { played?.holdsTwice(read) ?? false }
 
     func didMeetDamage() {
         if !isDamaged, !hadFailingReads { fail("a read from disk was damaged") }

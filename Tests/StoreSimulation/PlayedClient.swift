@@ -330,7 +330,7 @@ final class PlayedClient {
     ) {
         let hash = door.hash(key.span)
         var except = Differing()
-        var readBytes = 0
+        var holdsBoth = true
         for _ in 0..<50 {
             let frames = door.news().frames
             begin()
@@ -343,11 +343,11 @@ final class PlayedClient {
                     return settle(.stuck)
                 }
             case .read(let read):
+                holdsBoth = play.holdsTwice(read)
                 switch follow(read, key, &except) {
                 case .again, .miss: continue
                 case .stuck: return settle(.stuck)
                 case .record(let record):
-                    readBytes = record.valueBytes
                     guard bring(read, record) else { return settle(.stuck) }
                 }
             default: return
@@ -355,7 +355,7 @@ final class PlayedClient {
         }
         settle(.stuck)
         // A worker refuses what memory, of which the index may have taken half, cannot hold.
-        if play.holdsTwice(readBytes) { play.didStarve("the end of a change") }
+        if holdsBoth { play.didStarve("the end of a change") }
     }
 
     private static func answer(_ outcome: Outcome) -> Answer? {
