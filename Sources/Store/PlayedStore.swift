@@ -89,6 +89,8 @@ package final class PlayedStore {
     }
     /// Orders that this run gives out are above this one, at its start.
     package var ordersBegin: UInt64 { store.log.highestOrder() }
+    /// The run has given up its disk: no start finds what it gives out.
+    package var isMemoryOnly: Bool { committer.health.isUnusable }
     /// False where there was no room to reserve orders.
     package var areOrdersReserved: Bool { store.log.orderLimit.loadAcquire() < Record.orderMax }
 
@@ -110,7 +112,24 @@ package final class PlayedStore {
             let reads = segments.reads(segment).loadAcquire()
             if reads != 0 { return "segment \(segment) has \(reads) reads that nobody makes" }
         }
-        return nil
+        return strayingSlot()
+    }
+
+    /// What names a segment that is not there any more; a sentence if anything does.
+    private func strayingSlot() -> String? {
+        let log = store.log
+        var found: String?
+        for shard in 0..<log.index.shardCount {
+            log.index.lock(shard)
+            log.index.forEach(shard, buckets: 0..<Int.max) { _, slot in
+                let segment = log.index.layout.segment(slot)
+                if log.segments.state(segment) == .free {
+                    found = "a slot of shard \(shard) names segment \(segment), which is free"
+                }
+            }
+            log.index.unlock(shard)
+        }
+        return found
     }
 
     /// Slots of the index that may be a key's, removals among them.

@@ -290,7 +290,7 @@ package final class Play: @unchecked Sendable {
 
     /// What was given out is known to the next start.
     private func checkOrders() {
-        guard let played, !home.isDead else { return }
+        guard let played, !home.isDead, !played.isMemoryOnly else { return }
         highestOrder = max(highestOrder, played.highestOrder)
         guard played.areOrdersReserved, played.highestOrder > home.reservedOrders else { return }
         fail("\(played.highestOrder) was given out, \(home.reservedOrders) is reserved")

@@ -158,6 +158,11 @@ extension Committer {
             removals.reapLater(than: now.nanoseconds)
             return
         }
+        // Where the files could not be read when one was condemned, its slots are still there. They
+        // may not outlive it: its number, and its place in the file, will be another's.
+        for victim in victims where victim.unpaid != nil {
+            removeSlots(of: victim.resident.segment)
+        }
         for victim in victims.map(\.resident) {
             removals.didDelete(victim.sequence)
             residency.didLeave(victim.sequence)

@@ -123,7 +123,7 @@ extension Committer {
     }
 
     /// Its directory cannot be read: every slot is looked at.
-    private func removeSlots(of segment: Int) {
+    func removeSlots(of segment: Int) {
         let layout = log.index.layout
         for shard in 0..<log.index.shardCount {
             log.index.lock(shard)
