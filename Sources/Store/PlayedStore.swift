@@ -29,6 +29,8 @@ package final class PlayedStore {
             store.log.recovering.loadAcquire() == 0
             ? nil : try Recovery(store, disk: disk, at: now.nanoseconds)
         lister = Lister(store)
+        // Only a start gives it up. Steps of the committer may be under way when this is asked.
+        isMemoryOnly = committer.health.isUnusable
         self.committer = committer
     }
 
@@ -90,7 +92,7 @@ package final class PlayedStore {
     /// Orders that this run gives out are above this one, at its start.
     package var ordersBegin: UInt64 { store.log.highestOrder() }
     /// The run has given up its disk: no start finds what it gives out.
-    package var isMemoryOnly: Bool { committer.health.isUnusable }
+    package let isMemoryOnly: Bool
     /// False where there was no room to reserve orders.
     package var areOrdersReserved: Bool { store.log.orderLimit.loadAcquire() < Record.orderMax }
 
