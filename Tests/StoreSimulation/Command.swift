@@ -111,7 +111,7 @@ struct Command {
                     + "cas \(item.cas)")
             play.model.endGet(
                 number, item.bytes, flags: item.flags, expiry: item.expiry, cas: item.cas,
-                now: client.lastTurn)
+                now: client.lastLook)
             play.didOperate(hit: true)
         case .miss:
             play.trace?("      \(client.number) get \(key) -> miss")

@@ -29,6 +29,8 @@ final class PlayedClient {
     var isWoken = false
     /// The second that the door was told last.
     private(set) var lastTurn: UInt32 = 0
+    /// The second in which a get has found what it answers; it may answer later.
+    private(set) var lastLook: UInt32 = 0
     private let buffer: Region
     private var heldReads: [DiskRead] = []
     /// The world around it: `idle` makes some steps of others, false when there is no going on.
@@ -90,6 +92,7 @@ final class PlayedClient {
         var except = Differing()
         for _ in 0..<50 {
             begin()
+            lastLook = lastTurn
             switch door.find(key.span, hash: hash, except: except) {
             case .miss, .dead:
                 door.endTurn()

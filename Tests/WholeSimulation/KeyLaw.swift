@@ -18,6 +18,9 @@ struct Operation {
     var isOptional: Bool
     /// In one of these it was executed.
     var seconds: ClosedRange<UInt32>
+    /// The latest second that there has been until it was complete: the clock may have been set
+    /// back, and what had expired by then is gone.
+    var latest: UInt32
     var words: String
 
     var onlyLooks: Bool { effects.allSatisfy { !$0.isChange } }
@@ -68,6 +71,7 @@ struct KeyLaw {
             operations[at].effects = effects
             operations[at].isOptional = isOptional
             operations[at].seconds = seconds
+            operations[at].latest = max(operations[at].latest, seconds.upperBound)
             if let commit, !isOptional { changes.append((operations[at].began, commit)) }
         }
         return openCount == 0 ? settle(completed) : nil
@@ -81,7 +85,7 @@ struct KeyLaw {
         begin(
             Operation(
                 id: id, connection: -id, began: moment, effects: effects, isOptional: isOptional,
-                seconds: seconds, words: words))
+                seconds: seconds, latest: seconds.upperBound, words: words))
         return end(
             id, effects, isOptional: isOptional, at: moment, seconds, commit: commit,
             completed: completed)
@@ -240,9 +244,9 @@ private struct OrderSearch {
             guard before[at] & ~done == 0 else { continue }
             let next = done | 1 << UInt64(at)
             for effect in operations[at].effects {
-                guard let after = effect.apply(states[state], at: operations[at].seconds) else {
-                    continue
-                }
+                let after = effect.apply(
+                    states[state], at: operations[at].seconds, latest: operations[at].latest)
+                guard let after else { continue }
                 let new = effect.isChange ? number(after) : state
                 guard follow(next, new) else { continue }
                 isPossible = true

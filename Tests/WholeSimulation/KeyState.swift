@@ -22,9 +22,9 @@ struct KeyValue: Equatable {
         expiry.upperBound == 0 || expiry.upperBound > seconds.lowerBound
     }
 
-    /// Whether some moment of the interval finds it expired.
-    func mayBeExpired(at seconds: ClosedRange<UInt32>) -> Bool {
-        expiry.upperBound != 0 && expiry.lowerBound <= seconds.upperBound
+    /// Whether some moment up to this second finds it expired.
+    func mayBeExpired(by second: UInt32) -> Bool {
+        expiry.upperBound != 0 && expiry.lowerBound <= second
     }
 }
 
@@ -70,14 +70,16 @@ enum Effect {
     }
 
     /// What it leaves of a state, nil if that cannot have been there; the request was executed in
-    /// one of `seconds`.
-    func apply(_ state: KeyState, at seconds: ClosedRange<UInt32>) -> KeyState? {
+    /// one of `seconds`, and it had been `latest` before.
+    func apply(
+        _ state: KeyState, at seconds: ClosedRange<UInt32>, latest: UInt32
+    ) -> KeyState? {
         let alive = state.flatMap { $0.isAlive(at: seconds) ? $0 : nil }
         switch self {
         case .put(let new): return .some(new)
         case .remove: return .some(nil)
         case .absent:
-            let isThere = state.map { !$0.mayBeExpired(at: seconds) } ?? false
+            let isThere = state.map { !$0.mayBeExpired(by: latest) } ?? false
             return isThere ? nil : .some(state)
         default: break
         }

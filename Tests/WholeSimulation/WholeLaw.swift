@@ -12,6 +12,8 @@ struct WholeLaw {
     private var moment = 0
     private var lastId = 0
     private(set) var seconds: UInt32 = 0
+    /// The latest second that there has been.
+    private var latest: UInt32 = 0
     /// When the clock was set: the moment, and the seconds before and behind it.
     private var clockSteps: [(moment: Int, before: UInt32, after: UInt32)] = []
 
@@ -31,11 +33,14 @@ struct WholeLaw {
 
     // MARK: Time
 
-    mutating func setTime(_ seconds: UInt32) { self.seconds = seconds }
+    mutating func setTime(_ seconds: UInt32) {
+        self.seconds = seconds
+        latest = max(latest, seconds)
+    }
 
     mutating func stepClock(to seconds: UInt32) {
         clockSteps.append((tick(), self.seconds, seconds))
-        self.seconds = seconds
+        setTime(seconds)
     }
 
     /// The seconds of an interval that lasts until now.
@@ -63,7 +68,7 @@ struct WholeLaw {
         keys[key].begin(
             Operation(
                 id: id, connection: connection, began: began, effects: effects, isOptional: true,
-                seconds: seconds...seconds, words: words))
+                seconds: seconds...seconds, latest: latest, words: words))
     }
 
     mutating func end(

@@ -255,16 +255,23 @@ extension WholeWorld {
             note(key, verdict)
             let isDurable = isAcknowledging && verdict.isHeld
             law.end(
-                key, id: question.ids[at], allowed(verdict, question), isOptional: false, seconds,
+                key, id: question.ids[at], allowed(verdict, seconds), isOptional: false, seconds,
                 commit: verdict.isCertain ? (isDurable ? 0 : commits.begun + 1) : nil,
                 completed: commits.completed)
         }
     }
 
-    /// A miss is a fault only where nothing may be lost, from beginning to end.
-    private func allowed(_ verdict: Verdict, _ question: Question) -> [Effect] {
-        if case .absent? = verdict.effects.first, isTroubled || isRecovering { return [] }
-        return verdict.effects
+    /// So long a request waits for what it needs.
+    private static let waitSecondsMax: UInt32 = 5
+
+    /// A miss is a fault only where nothing may be lost, from beginning to end, and where the get
+    /// cannot have waited for so long that it ended for that.
+    private func allowed(
+        _ verdict: Verdict, _ seconds: ClosedRange<UInt32>
+    ) -> [Effect] {
+        guard case .absent? = verdict.effects.first else { return verdict.effects }
+        let mayHaveWaited = seconds.upperBound - seconds.lowerBound >= Self.waitSecondsMax
+        return isTroubled || isRecovering || mayHaveWaited ? [] : verdict.effects
     }
 
     private func note(_ key: Int, _ verdict: Verdict) {
