@@ -25,6 +25,10 @@ extension Event {
     /// that is older than `order` is gone. `sequence`, `order`.
     static let lastRunDamaged = Event("store.last_run_damaged")
 
+    /// A segment should leave the disk, and something of it cannot be read. It stays until all that
+    /// it may have replaced has left. `sequence`.
+    static let segmentSetAside = Event("store.segment_set_aside")
+
     /// There was no memory to read what the disk holds; it stays there, and misses. `bytes`.
     static let recoveryWithoutMemory = Event("store.recovery_without_memory")
 

@@ -40,8 +40,8 @@ public final class TieredStore: Sendable {
     let unsealed = Mutex<[UInt64]>([])
     /// Those of them that recovery has taken from their stretches, and not handed over yet.
     let takenUnsealed = Mutex<Set<UInt64>>([])
-    /// Sequences of segments whose directory recovery could not read.
-    let damaged = Mutex<[UInt64]>([])
+    /// What recovery leaves to the committer to be deleted.
+    let damage = Mutex<Damage>(Damage())
     let evictionTap = EvictionTap()
     /// Lists of all items; nil without a disk, where workers make them.
     public let lists: ItemLists?

@@ -122,10 +122,44 @@ extension Committer {
     /// - Parameter heir: the segment that has taken over its record.
     mutating func condemn(_ victim: Residency.Resident, heir: Named? = nil) {
         var owed: [Named] = heir.map { [$0] } ?? []
-        let unpaid = unlink(victim, &owed)
+        var unpaid: Int?
+        switch unlink(victim, &owed) {
+        case .none: break
+        case .tombstones(let first): unpaid = first
+        case .unknown: return setAside(victim)
+        }
         removals.add(
             Removals.Condemned(
                 resident: victim, unpaid: unpaid, owed: owed, turns: log.frames.snapshot()))
+    }
+
+    private mutating func setAside(_ victim: Residency.Resident) {
+        let overlap = log.segments.overlap(victim.segment).loadRelaxed()
+        distrust.setAside(victim, overlap: overlap & ~Segments.returnedBit)
+        store.events.warning(.segmentSetAside, "sequence=\(victim.sequence)")
+    }
+
+    /// A segment that owes nothing, and of which memory holds nothing.
+    func deletable(_ victim: Residency.Resident) -> Removals.Condemned {
+        Removals.Condemned(
+            resident: victim, unpaid: nil, owed: [], turns: log.frames.snapshot())
+    }
+
+    /// What is aside goes once nothing is left that it may have overtaken.
+    private mutating func releaseAside() {
+        guard let limit = distrust.limit, log.recovering.loadAcquire() == 0,
+            unsealed.segments.isEmpty, residency.returned.isEmpty,
+            residency.oldest?.sequence ?? .max >= limit,
+            removals.condemned.allSatisfy({ $0.resident.sequence >= limit })
+        else { return }
+        let isGrowing = (1..<log.segments.count).contains { segment in
+            let state = log.segments.state(segment)
+            return (state == .open || state == .sealed)
+                && log.segments.sequence(segment) < limit
+                && log.segments.kind(segment) != .promotion
+        }
+        guard !isGrowing else { return }
+        for victim in distrust.releaseAside() { removals.add(deletable(victim)) }
     }
 
     /// Deletes what is condemned, once every read that had begun has ended and the tombstones and
@@ -134,6 +168,7 @@ extension Committer {
     /// - Parameter isUrgent: the map is full, and no commit can write what is owed before this:
     ///   it goes along in pieces of one page each, of which a full map still has some.
     mutating func reap(isUrgent: Bool = false) {
+        releaseAside()
         guard removals.mayReap(at: now.nanoseconds) else { return }
         payDebts()
         var victims = Array(
@@ -160,11 +195,9 @@ extension Committer {
         }
         // Where the files could not be read when one was condemned, its slots are still there. They
         // may not outlive it: its number, and its place in the file, will be another's.
-        for victim in victims where victim.unpaid != nil {
-            removeSlots(of: victim.resident.segment)
-        }
+        removeSlots(of: Set(victims.filter { $0.unpaid != nil }.map(\.resident.segment)))
         for victim in victims.map(\.resident) {
-            removals.didDelete(victim.sequence)
+            removals.remove(victim.sequence)
             residency.didLeave(victim.sequence)
             disk.counters.add(.segments, -1)
             disk.counters.add(.bytes, -victim.bytes)
@@ -178,12 +211,17 @@ extension Committer {
     /// cost the directories of all that were open with it, at every step.
     private mutating func payDebts() {
         guard writer.canAppendTombstone else { return }
-        for position in removals.condemned.indices {
-            let victim = removals.condemned[position]
+        for victim in removals.condemned {
             guard let first = victim.unpaid else { continue }
             var owed = victim.owed
-            let unpaid = unlink(victim.resident, &owed, from: first)
-            removals.didPay(position, unpaid: unpaid, owed: owed)
+            switch unlink(victim.resident, &owed, from: first) {
+            case .none: removals.didPay(victim.resident.sequence, unpaid: nil, owed: owed)
+            case .tombstones(let first):
+                removals.didPay(victim.resident.sequence, unpaid: first, owed: owed)
+            case .unknown:
+                removals.remove(victim.resident.sequence)
+                setAside(victim.resident)
+            }
         }
     }
 
@@ -221,20 +259,30 @@ extension Committer {
         do throws(LMDBError) {
             let transaction = try files.beginWrite()
             let fresh = try writeStretches(files, transaction, own, pieceBytes: pieceBytes)
+            try putDistrustMark(transaction)
             try delete(files, transaction, victims)
             try transaction.commit()
+            written.note(distrustMark: distrust.mark)
             backlog.note(fresh)
             return victims
         } catch {
             guard error.isDamage else { throw error }
             let transaction = try files.beginWrite()
             let fresh = try writeStretches(files, transaction, own, pieceBytes: pieceBytes)
+            try putDistrustMark(transaction)
             try transaction.commit()
+            written.note(distrustMark: distrust.mark)
             backlog.note(fresh)
             let few = Array(victims.prefix(Self.victimsSinglyMax))
             try deleteSingly(files, few)
             return few
         }
+    }
+
+    /// Before anything that it lies above leaves the disk, the mark is there.
+    private func putDistrustMark(_ transaction: any StoreWriting) throws(LMDBError) {
+        guard distrust.mark > written.distrustMark else { return }
+        try transaction.put(.distrustMark, distrust.mark)
     }
 
     /// As many are deleted at a time where every value has a transaction of its own.
@@ -251,8 +299,10 @@ extension Committer {
         store.events.warning(.flushMarkOwed, "order=\(debts.flushMark) reason=map_full")
         let transaction = try files.beginWrite()
         try transaction.put(.flushMark, debts.flushMark)
+        try putDistrustMark(transaction)
         try delete(files, transaction, victims)
         try transaction.commit()
+        written.note(distrustMark: distrust.mark)
         written.note(flushMark: debts.flushMark)
         debts.didWriteFlushMark()
         store.events.info(.flushMarkWritten, "order=\(written.flushMark)")
@@ -354,11 +404,13 @@ extension Committer {
         var count = 0
         do throws(LMDBError) {
             let transaction = try files.beginWrite()
+            try putDistrustMark(transaction)
             for key in batch {
                 _ = try transaction.delete(.directories, key: SegmentKey.sequence(key))
                 if try transaction.delete(.segments, key: key) { count += 1 }
             }
             try transaction.commit()
+            written.note(distrustMark: distrust.mark)
         } catch {
             // A damaged page keeps what lies on it, and only that.
             guard error.isDamage else { return }
@@ -366,6 +418,10 @@ extension Committer {
             count = 0
             removals.putOff()
             do throws(LMDBError) {
+                let transaction = try files.beginWrite()
+                try putDistrustMark(transaction)
+                try transaction.commit()
+                written.note(distrustMark: distrust.mark)
                 for key in batch {
                     let sequence = SegmentKey.sequence(key)
                     _ = try deleteOne(files, .directories, key: sequence)

@@ -23,6 +23,7 @@ extension Committer {
         var others = removals.condemned.map(\.resident.sequence)
         others += try onDisk(files, victim.sequence + 1..<max(overlap, victim.sequence + 1))
         others += residency.returned
+        others += distrust.aside.map(\.resident.sequence)
         others += unsealed.segments.map(\.sequence)
         others.removeAll { $0 == victim.sequence }
         let growing = (1..<log.segments.count).filter { segment in
@@ -39,10 +40,27 @@ extension Committer {
         for sequence in Set(others).sorted() {
             guard let count = try readDirectory(files, sequence),
                 let view = Directory.View(directory, byteCount: Directory.bytes(count: count))
-            else { continue }
+            else {
+                if try isThere(files, sequence) { table.doubtAll() }
+                continue
+            }
             for number in 0..<count { table.insert(view[number].hash, view[number].order) }
         }
         return table
+    }
+
+    /// Whether a segment whose directory cannot be read is on disk: the next start may be able to.
+    func isThere(
+        _ files: any StoreFiles, _ sequence: UInt64
+    ) throws(LMDBError) -> Bool {
+        guard !unsealed.segments.contains(where: { $0.sequence == sequence }) else { return true }
+        let transaction = try files.beginRead()
+        do throws(LMDBError) {
+            return try transaction.get(.directories, key: sequence) { _ in true } ?? false
+        } catch {
+            guard error.isDamage else { throw error }
+            return true
+        }
     }
 
     /// What is returned is known once recovery has reached it. Until then the heads
@@ -59,7 +77,7 @@ extension Committer {
         var found: [UInt64] = []
         do throws(LMDBError) {
             let transaction = try files.beginRead()
-            try transaction.forEach(.directories) { sequence, bytes in
+            try transaction.forEach(.directories, from: distrust.mark) { sequence, bytes in
                 guard sequence < end else { return false }
                 if Directory.isReturned(bytes) { found.append(sequence) }
                 return true
@@ -99,6 +117,8 @@ extension Committer {
 /// The lowest order seen for each hash that is wanted.
 struct OrderTable {
     private var orders: [UInt64: UInt64] = [:]
+    /// Something that could not be read may hold an older record of any key.
+    private var doubtsAll = false
 
     mutating func want(_ hash: UInt64) { orders[hash] = .max }
 
@@ -107,8 +127,11 @@ struct OrderTable {
         orders[hash] = order
     }
 
-    /// Whether an older record of this key was seen.
+    mutating func doubtAll() { doubtsAll = true }
+
+    /// Whether an older record of this key was seen, or may be there.
     func has(_ entry: Directory.Entry) -> Bool {
+        guard !doubtsAll else { return true }
         guard !orders.isEmpty, let lowest = orders[entry.hash] else { return false }
         return lowest < entry.order
     }

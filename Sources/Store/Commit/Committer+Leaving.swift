@@ -9,15 +9,23 @@ internal import Primitives
 internal import SegmentLog
 
 extension Committer {
-    /// Takes the slots of a segment away and leaves what it owes. Answers the first entry of its
-    /// directory whose tombstone found no room; nil: all did.
+    /// What a segment that leaves still owes.
+    enum Debt {
+        case none
+        /// The first entry of its directory whose tombstone found no room: where to begin again.
+        case tombstones(from: Int)
+        /// Something of it cannot be read: it leaves no tombstones. Its slots are gone.
+        case unknown
+    }
+
+    /// Takes the slots of a segment away and leaves what it owes.
     ///
     /// - Parameters:
     ///   - owed: gets the segments of the committer's that took what is owed.
-    ///   - first: an earlier call's answer, where to begin again.
+    ///   - first: where an earlier call found no room.
     mutating func unlink(
         _ victim: Residency.Resident, _ owed: inout [Named], from first: Int = 0
-    ) -> Int? {
+    ) -> Debt {
         let segment = victim.segment
         log.segments.end(segment)
         let found: (count: Int, bytes: Int, doubtful: OrderTable)?
@@ -26,13 +34,13 @@ extension Committer {
             found = try readVictim(files, victim)
         } catch {
             // The files have to be opened again, say: what it owes is found out later.
-            return first
+            return .tombstones(from: first)
         }
         guard let (count, bytes, doubtful) = found,
             let view = Directory.View(directory, byteCount: Directory.bytes(count: count))
         else {
-            removeSlots(of: segment)
-            return nil
+            removeSlots(of: [segment])
+            return .unknown
         }
         let isChain = log.segments.kind(segment) == .chain
         var unpaid: Int?
@@ -48,6 +56,11 @@ extension Committer {
                 }
             }
             let needsTombstone = doubtful.has(entry)
+            if needsTombstone, record == nil {
+                // Without the key there is no tombstone.
+                removeSlots(of: [segment])
+                return .unknown
+            }
             let before = writer.main.segment
             let name = Named(segment: before, sequence: log.segments.sequence(before))
             let tail = writer.openBytes
@@ -58,7 +71,7 @@ extension Committer {
                 noteOwed(name, &owed)
             }
         }
-        return unpaid
+        return unpaid.map { .tombstones(from: $0) } ?? .none
     }
 
     /// Reads what is to be known of a victim: its directory (the number of its entries), its bytes,
@@ -122,13 +135,15 @@ extension Committer {
         Int(log.segments.filled(segment).loadRelaxed()) <= mapBudget.bytes / 16
     }
 
-    /// Its directory cannot be read: every slot is looked at.
-    func removeSlots(of segment: Int) {
+    /// Their directories cannot be read, or count for nothing: every slot is looked at.
+    func removeSlots(of segments: Set<Int>) {
+        guard !segments.isEmpty else { return }
         let layout = log.index.layout
         for shard in 0..<log.index.shardCount {
             log.index.lock(shard)
             log.index.forEach(shard, buckets: 0..<Int.max) { at, slot in
-                guard layout.segment(slot) == segment else { return }
+                guard segments.contains(layout.segment(slot)) else { return }
+                if !SlotLayout.isRemoval(slot) { log.noteDead(slot) }
                 log.index.remove(shard, at: at, isItem: !SlotLayout.isRemoval(slot))
                 log.index.setMayHide(shard)
                 log.index.closeToRecovery(shard)
@@ -150,10 +165,30 @@ extension Committer {
                 return Directory.View(directory, byteCount: bytes.count)?.count
             } ?? nil
         }
-        if found == nil, unsealed.segments.contains(where: { $0.sequence == sequence }) {
+        guard found == nil else { return found }
+        if unsealed.segments.contains(where: { $0.sequence == sequence }) {
             return try makeDirectory(transaction, sequence)
         }
-        return found
+        return try isThere(files, sequence) ? remakeDirectory(transaction, sequence) : nil
+    }
+
+    /// The same for one that is damaged, from the segment itself if all of its records are sound.
+    private func remakeDirectory(
+        _ transaction: any StoreReading, _ sequence: UInt64
+    ) throws(LMDBError) -> Int? {
+        let end = try unlessDamaged { () throws(LMDBError) -> Int? in
+            try transaction.get(.segments, key: SegmentKey.make(sequence)) { bytes -> Int in
+                let count = min(bytes.count, scratch.byteCount)
+                scratch.store(bytes.extracting(0..<count), at: 0)
+                return count
+            }
+        }
+        guard let end, case let sound = SegmentImage.soundBytes(scratch, count: end),
+            sound.isWhole
+        else { return nil }
+        return Directory.make(
+            image: scratch, filled: sound.bytes,
+            overlap: signals.firstSequence.loadAcquire(), log.hasher, into: directory)
     }
 
     /// The same for a segment that is not sealed yet, by way of `scratch`.

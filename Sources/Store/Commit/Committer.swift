@@ -32,6 +32,7 @@ struct Committer: ~Copyable {
     var removals = Removals()
     var debts = Debts()
     var leftovers = Leftovers()
+    var distrust = Distrust()
     /// What the last run had open, and has to be rebuilt before it can be known.
     var unsealed = Unsealed()
     var health = Health()
@@ -107,7 +108,7 @@ struct Committer: ~Copyable {
         let findings: [String?] = [
             cuts.check(begun: begun), schedule.check(at: now.nanoseconds), backlog.check(log),
             residency.check(), removals.check(log), mapBudget.check(), debts.check(),
-            leftovers.check(), health.check(at: now.nanoseconds),
+            leftovers.check(), distrust.check(log), health.check(at: now.nanoseconds),
             reservation.check(orderLimit: orderLimit),
         ]
         return findings.compactMap { $0 }.first
@@ -189,18 +190,28 @@ struct Committer: ~Copyable {
         if didAdopt || !leftovers.isDamageKnown { condemnDistrusted() }
     }
 
-    /// What recovery could not settle, because something that it could not read may have
-    /// overtaken it, leaves the disk; and after it what could not be read.
+    /// What recovery could not read may have overtaken anything that the runs before this one left:
+    /// no later start believes any of that. What could not be settled for it leaves the disk, and
+    /// what could not be read. Of what it could settle, but cannot read, only the slots go: it has
+    /// overtaken older records, and leaves after them.
     private mutating func condemnDistrusted() {
         guard log.recovering.loadAcquire() == 0 else { return }
-        let damaged = store.damaged.withLock { sequences in
-            defer { sequences = [] }
-            return sequences
+        let damage = store.damage.withLock { found in
+            defer { found = Damage() }
+            return found
         }
-        leftovers.learn(damaged: damaged)
-        let log = log
-        let victims = residency.remove { log.segments.state($0.segment) == .dying }
-        for victim in victims { condemn(victim) }
+        leftovers.learn(damaged: damage.sequences)
+        if damage.mayHaveOvertaken { distrust.raise(to: signals.firstSequence.loadAcquire()) }
+        let (log, mark) = (log, distrust.mark)
+        var silent = residency.segments.filter {
+            log.segments.state($0.segment) == .dying && log.segments.liveRecords($0.segment) > 0
+        }
+        let victims = residency.remove {
+            $0.sequence < mark && log.segments.state($0.segment) == .dying
+        }
+        silent += victims
+        removeSlots(of: Set(silent.map(\.segment)))
+        for victim in victims { removals.add(deletable(victim)) }
     }
 
     func wakeAll() {

@@ -18,6 +18,8 @@ enum MetaKey: UInt64 {
     /// Absolute second of a delayed flush_all, 0 for none.
     case flushAt
     case frameBytes
+    /// Segments below this sequence are not believed; see `Distrust`.
+    case distrustMark
 }
 
 /// What was read from the metadata when the store was opened.
@@ -27,6 +29,7 @@ struct Meta: BitwiseCopyable, Sendable {
     var flushMark: UInt64 = 0
     var flushAt: UInt64 = 0
     var frameBytes: UInt64 = 0
+    var distrustMark: UInt64 = 0
     /// Segments on disk.
     var segments = 0
 }
@@ -217,6 +220,8 @@ private struct Opening {
             try word(.frameBytes).map {
                 $0 <= UInt64(Geometry.frameBytesMax) ? $0 : 0
             } ?? 0
+        // No store writes so many segments: such a mark was damaged.
+        meta.distrustMark = try word(.distrustMark).map { $0 <= 1 << 48 ? $0 : 0 } ?? 0
         meta.segments = try transaction.entryCount(.directories)
         return meta
     }

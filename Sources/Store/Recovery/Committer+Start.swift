@@ -28,6 +28,7 @@ extension Committer {
         reserveOrders()
         log.flushMark.storeRelease(disk.flushMark)
         written.begin(disk.meta)
+        distrust.begin(mark: disk.meta.distrustMark)
         var flushAt = disk.meta.flushAt
         if flushAt != 0, flushAt <= UInt64(now.unixSeconds) {
             // A delayed flush_all came due while the server was down.
@@ -80,7 +81,7 @@ extension Committer {
         for key in found {
             last = max(last, key.first)
             let isRebuilt = try transaction.get(.directories, key: key.first) { _ in true }
-            if isRebuilt == true {
+            if isRebuilt == true || key.first < distrust.mark {
                 leftovers.add(stretches: [key])
             } else if unsealed.segments.last?.sequence == key.first {
                 unsealed.segments[unsealed.segments.count - 1].stretches.append(key)
@@ -88,8 +89,10 @@ extension Committer {
                 unsealed.segments.append((key.first, [key]))
             }
         }
-        log.segments.startSequences(at: last + 1)
-        signals.firstSequence.storeRelease(last + 1)
+        // What is written from now on is to be believed, even if nothing else is left.
+        let first = max(last + 1, distrust.mark)
+        log.segments.startSequences(at: first)
+        signals.firstSequence.storeRelease(first)
         let sequences = unsealed.segments.map(\.sequence)
         store.unsealed.withLock { $0 = sequences }
         let hasDirectories = try transaction.firstKey(.directories) != nil

@@ -11,6 +11,8 @@ struct IndexRefill {
     let files: any StoreFiles
     /// Unix seconds, to tell what is expired.
     let now: UInt32
+    /// Segments whose directories on disk are damaged: they were made anew, in memory only.
+    let remade: Set<UInt64>
 
     /// What became of an entry.
     enum Result {
@@ -117,6 +119,11 @@ struct IndexRefill {
         // The last state: the segment may have been committed since this step began.
         guard let transaction = try? files.beginRead() else { return nil }
         do throws(LMDBError) {
+            guard !remade.contains(sequence) else {
+                return try transaction.get(.segments, key: SegmentKey.make(sequence)) { bytes in
+                    SegmentImage.identity(bytes, at: place.offset, log.hasher)
+                } ?? nil
+            }
             let found = try transaction.get(.directories, key: sequence) { bytes in
                 Directory.find(place.offset, in: bytes)
             }

@@ -30,6 +30,10 @@ struct Recovery: ~Copyable {
     private var presized = 0
     /// The directory that was taken from the front and could not be read yet.
     private var inHand: DirectorySurvey.Head?
+    /// Segments whose directories were made anew, because those on disk are damaged.
+    private var remade: Set<UInt64> = []
+    /// Segments below the distrust mark, which are deleted at the end.
+    private var disbelieved: [UInt64] = []
     private var orphanScan = OrphanScan()
     private var counts = Counts()
 
@@ -121,7 +125,10 @@ struct Recovery: ~Copyable {
         let end = store.signals.firstSequence.loadAcquire()
         if try survey.step(files, below: end, directory) { return }
         let unsealed = store.unsealed.withLock { $0 }
-        front.begin(survey.takeHeads(unsealed: unsealed, overlap: end))
+        let heads = survey.takeHeads(unsealed: unsealed, overlap: end)
+        let mark = disk.meta.distrustMark
+        disbelieved = heads.prefix { $0.sequence < mark }.map(\.sequence)
+        front.begin(Array(heads.dropFirst(disbelieved.count)))
         publishFloor()
         phase = .presize
     }
@@ -171,17 +178,18 @@ struct Recovery: ~Copyable {
     private mutating func read(
         _ files: any StoreFiles, _ head: DirectorySurvey.Head, now: UInt32
     ) throws(LMDBError) {
-        let refill = IndexRefill(log: log, files: files, now: now)
         // The lock keeps the committer from rebuilding a segment whose stretches are read here.
         let store = store
         let isDone = try store.unsealed.withLock {
             (unsealed: inout [UInt64]) throws(LMDBError) -> Bool in
             guard head.sequence != .max else { return false }
             if let found = try readDirectory(files, head.sequence) {
+                let refill = IndexRefill(log: log, files: files, now: now, remade: remade)
                 return refillIndex(found, head, refill)
             }
             if unsealed.contains(head.sequence) {
                 guard let found = try readUnsealed(files, head.sequence) else { return false }
+                let refill = IndexRefill(log: log, files: files, now: now, remade: remade)
                 return refillIndex(found, head, refill)
             }
             return try isGone(files, head.sequence)
@@ -204,7 +212,7 @@ struct Recovery: ~Copyable {
 
     /// Copies a directory, in a short transaction: a long one would pin the pages that commits
     /// free. Nil if it is not there, or cannot be read or made anew.
-    private func readDirectory(
+    private mutating func readDirectory(
         _ files: any StoreFiles, _ sequence: UInt64
     ) throws(LMDBError) -> DirectoryCopy? {
         let directory = directory
@@ -231,6 +239,7 @@ struct Recovery: ~Copyable {
         if Directory.View(directory, byteCount: copy.byteCount) == nil {
             guard let count = try remakeDirectory(transaction, sequence) else { return nil }
             copy.byteCount = count
+            remade.insert(sequence)
         }
         return copy
     }
@@ -349,8 +358,12 @@ struct Recovery: ~Copyable {
         counts.distrusted = front.distrust { segment in
             log.segments.advanceIf(segment, from: .unsettled, to: .dying)
         }
-        let failed = front.failedSequences
-        store.damaged.withLock { $0 += failed }
+        counts.distrusted += disbelieved.count
+        let failed = front.failedSequences + disbelieved
+        let mayHaveOvertaken = front.failedLimit > 0
+        store.damage.withLock {
+            $0 = Damage(sequences: failed, mayHaveOvertaken: mayHaveOvertaken)
+        }
         if counts.damaged > 0 || counts.refused > 0 { log.setMayHideAll() }
         directory.discard(0, directory.byteCount)
         if front.waiting == 0 { finish() }

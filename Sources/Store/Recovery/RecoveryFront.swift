@@ -26,7 +26,7 @@ struct RecoveryFront {
     /// The highest overlap of the heads up to each of them.
     private var limits: [UInt64] = []
     /// The same of what could not be read.
-    private var failedLimit: UInt64 = 0
+    private(set) var failedLimit: UInt64 = 0
     private var unsettled: [Unsettled] = []
     /// Segments at or above this may answer; only falls.
     private var settledFrom: UInt64 = .max

@@ -21,6 +21,18 @@ enum SegmentImage {
         return (position, position == count)
     }
 
+    /// Hash and order of the record at an offset; nil if that lies outside.
+    static func identity(
+        _ bytes: Span<UInt8>, at offset: Int, _ hasher: KeyHasher
+    ) -> (hash: UInt64, order: UInt64)? {
+        guard offset >= 0, offset + Record.headerBytes <= bytes.count else { return nil }
+        let word = bytes.word(at: offset)
+        let (from, count) = Record.keyPlace(word)
+        guard offset + from + count <= bytes.count else { return nil }
+        let key = bytes.extracting(offset + from..<offset + from + count)
+        return (hasher.hash(key), Record.order(word))
+    }
+
     private static func isZero(_ region: Region, _ range: Range<Int>) -> Bool {
         // No record begins with eight zeros: its order is not 0.
         guard region.uint64(at: range.lowerBound) == 0 else { return false }

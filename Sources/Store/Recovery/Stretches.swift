@@ -31,15 +31,8 @@ enum Stretches {
     ) throws(LMDBError) -> (hash: UInt64, order: UInt64)? {
         let key = PairKey(sequence, UInt32(clamping: offset))
         return try transaction.stretch(atOrBelow: key) { key, value in
-            let start = offset - Int(key.second)
-            guard key.first == sequence, start + Record.headerBytes <= value.count else {
-                return nil
-            }
-            let word = value.word(at: start)
-            let (from, count) = Record.keyPlace(word)
-            guard start + from + count <= value.count else { return nil }
-            let bytes = value.extracting(start + from..<start + from + count)
-            return (hasher.hash(bytes), Record.order(word))
+            guard key.first == sequence else { return nil }
+            return SegmentImage.identity(value, at: offset - Int(key.second), hasher)
         } ?? nil
     }
 }

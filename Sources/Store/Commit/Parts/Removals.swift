@@ -39,12 +39,15 @@ struct Removals {
     mutating func add(_ victim: Condemned) { condemned.append(victim) }
 
     /// What a further try to pay left of a victim's debt.
-    mutating func didPay(_ position: Int, unpaid: Int?, owed: [Committer.Named]) {
+    mutating func didPay(_ sequence: UInt64, unpaid: Int?, owed: [Committer.Named]) {
+        guard let position = condemned.firstIndex(where: { $0.resident.sequence == sequence })
+        else { return }
         condemned[position].unpaid = unpaid
         condemned[position].owed = owed
     }
 
-    mutating func didDelete(_ sequence: UInt64) {
+    /// A segment is gone, or stays for the time being.
+    mutating func remove(_ sequence: UInt64) {
         condemned.removeAll { $0.resident.sequence == sequence }
     }
 

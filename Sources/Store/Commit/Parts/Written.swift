@@ -6,6 +6,7 @@ struct Written {
     private(set) var orders: UInt64 = 0
     private(set) var flushMark: UInt64 = 0
     private(set) var flushAt: UInt64 = 0
+    private(set) var distrustMark: UInt64 = 0
     /// How many changes that no record tells of were covered.
     private(set) var changes: UInt64 = 0
     /// Whether this run's frame size is there.
@@ -18,6 +19,7 @@ struct Written {
         orders = meta.orders
         flushMark = meta.flushMark
         flushAt = meta.flushAt
+        distrustMark = meta.distrustMark
     }
 
     /// This was read after a transaction; nil: it could not be.
@@ -30,6 +32,7 @@ struct Written {
     }
 
     mutating func note(flushMark mark: UInt64) { flushMark = max(mark, flushMark) }
+    mutating func note(distrustMark mark: UInt64) { distrustMark = max(mark, distrustMark) }
 
     /// A key was written, or may have been.
     mutating func note(key: UInt64) { lastKey = max(key, lastKey) }
