@@ -26,8 +26,6 @@ extension Committer {
                 let partBytes = partByteCount(part, of: filled)
                 if carried + partBytes > disk.transactionBytes, carried > 0 {
                     try transaction.commit()
-                    // These parts stay, whatever becomes of the rest.
-                    written.note(key: SegmentKey.make(sequence, part: part))
                     transaction = try files.beginWrite()
                     carried = 0
                 }
@@ -42,26 +40,21 @@ extension Committer {
         try transaction.commit()
         disk.counters.add(.bytesWritten, bytes)
         backlog.didWrite(whole, log)
-        for segment in whole {
-            let sequence = log.segments.sequence(segment)
-            written.note(key: SegmentKey.make(sequence, part: SegmentKey.partsMax - 1))
-            didPublish(segment, fileOffset: nil)
-        }
+        for segment in whole { didPublish(segment, fileOffset: nil) }
     }
 
     private func partByteCount(_ part: Int, of filled: Int) -> Int {
         min(log.geometry.segmentBytes, filled - part * log.geometry.segmentBytes)
     }
 
-    private func put(
+    private mutating func put(
         _ part: Int, _ byteCount: Int, of segment: Int, _ transaction: any StoreWriting
     ) throws(LMDBError) {
         let first = log.segments.frame(unwritten: segment)
         let (offset, _) = log.piece(chain: first, at: part * log.geometry.segmentBytes)
-        try transaction.put(
-            segment: SegmentKey.make(log.segments.sequence(segment), part: part),
-            byteCount: byteCount, append: false, from: log.frames.memory, at: offset,
-            count: byteCount)
+        try put(
+            transaction, segment: SegmentKey.make(log.segments.sequence(segment), part: part),
+            byteCount: byteCount, from: log.frames.memory, at: offset, count: byteCount)
     }
 
     // MARK: Back into memory

@@ -78,13 +78,25 @@ extension Committer {
         let sequence = log.segments.sequence(segment)
         let key = SegmentKey.make(sequence)
         let offset = log.frames.offset(log.segments.frame(unwritten: segment))
-        try transaction.put(
-            segment: key, byteCount: max(filled, Self.valueBytesMin), append: key > written.lastKey,
+        try put(
+            transaction, segment: key, byteCount: max(filled, Self.valueBytesMin),
             from: log.frames.memory, at: offset, count: filled)
-        written.note(key: key)
         try putDirectory(files, transaction, sequence, count)
         try deleteStretches(files, transaction, sequence)
         return filled + Directory.bytes(count: count)
+    }
+
+    /// Stores a segment's bytes, or a part of them. Whatever becomes of the transaction, the key
+    /// may be there then: one that failed may be durable all the same.
+    mutating func put(
+        _ transaction: any StoreWriting, segment key: UInt64, byteCount: Int, from region: Region,
+        at offset: Int, count: Int
+    ) throws(LMDBError) {
+        let append = key > written.lastKey
+        written.note(key: key)
+        try transaction.put(
+            segment: key, byteCount: byteCount, append: append, from: region, at: offset,
+            count: count)
     }
 
     func putDirectory(

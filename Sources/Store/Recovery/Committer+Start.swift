@@ -140,7 +140,6 @@ extension Committer {
         unsealed.segments.removeFirst(rebuilt.count)
         disk.counters.add(.bytesWritten, bytes)
         for sequence in rebuilt {
-            written.note(key: SegmentKey.make(sequence))
             // Recovery may know it already, from its stretches. If a transaction that failed was
             // durable all the same, from its directory: then it was handed over.
             let isKnown = store.takenUnsealed.withLock { $0.remove(sequence) != nil }
@@ -173,9 +172,9 @@ extension Committer {
             let count = Directory.make(
                 image: scratch, filled: filled,
                 overlap: signals.firstSequence.loadAcquire(), log.hasher, into: directory)
-            try transaction.put(
-                segment: SegmentKey.make(sequence), byteCount: max(filled, Self.valueBytesMin),
-                append: false, from: scratch, at: 0, count: filled)
+            try put(
+                transaction, segment: SegmentKey.make(sequence),
+                byteCount: max(filled, Self.valueBytesMin), from: scratch, at: 0, count: filled)
             try putDirectory(files, transaction, sequence, count)
         }
         try delete(files, transaction, stretches)
