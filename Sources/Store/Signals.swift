@@ -51,6 +51,8 @@ struct Signals: BitwiseCopyable, Sendable {
     var recoveryUnreported: AtomicWord64 { region.atomic64(at: 184) }
     /// The first sequence of this run: what lies below was there before.
     var firstSequence: AtomicWord64 { region.atomic64(at: 160) }
+    /// The distrust mark of the start: what lies below counts for nothing.
+    var believedFrom: AtomicWord64 { region.atomic64(at: 216) }
     /// Threads end.
     var stopping: AtomicWord64 { region.atomic64(at: 120) }
 

@@ -37,10 +37,10 @@ extension Event {
     static let recoveryCutShort = Event("store.recovery_cut_short")
 
     /// The index holds what the disk had. `items`, `segments`, `damaged` (segments), `orphans`
-    /// (parts of values whose writing was not finished), `refused` (records for which the index
-    /// had no room), `distrusted` (segments that something unreadable may have overtaken),
-    /// `unsealed` (segments that have to be written whole before they can be read),
-    /// `milliseconds`.
+    /// (parts of values whose writing was not finished, or of what an earlier start distrusted),
+    /// `refused` (records for which the index had no room), `distrusted` (segments that something
+    /// unreadable may have overtaken), `unsealed` (segments that have to be written whole before
+    /// they can be read), `milliseconds`.
     static let storeRecovered = Event("store.recovered")
 
     // MARK: Commits

@@ -21,7 +21,7 @@ extension MemoryHome {
     /// metadata; answers which.
     package func damageNumbers() -> String? {
         if chance.below(2) == 0 {
-            let number = [3, 4, 6][chance.below(3)] as UInt64
+            let number = [3, 4, 6, 7][chance.below(4)] as UInt64
             damage(meta: number)
             return "number \(number) of the metadata"
         }
@@ -38,6 +38,26 @@ extension MemoryHome {
         return true
     }
 
+    /// Changes the same byte of every value of a table; answers how many there are.
+    package func damageAll(_ table: StoreTable, byte: Int) -> Int {
+        let entries = durable.tables[table.rawValue].entries
+        for entry in entries { entry.value.bytes[byte] ^= 1 }
+        return entries.count
+    }
+
+    /// The page of a table on which its first value lies, or its last, cannot be read until
+    /// `repair`.
+    package func hide(_ table: StoreTable, last: Bool) {
+        let entries = durable.tables[table.rawValue].entries
+        guard let key = (last ? entries.last : entries.first)?.key else { return }
+        durable.tables[table.rawValue].damaged = key...key
+    }
+
+    /// All pages can be read again.
+    package func repair() {
+        for table in durable.tables.indices { durable.tables[table].damaged = nil }
+    }
+
     /// Damages a page of the tree of directories or segments, with all keys on it.
     private func damagePage() -> String? {
         let table = [0, 2][chance.below(2)]
@@ -51,7 +71,7 @@ extension MemoryHome {
     }
 
     /// Damages a number of the metadata: 3 orders, 4 the flush mark, 5 the second of a delayed
-    /// flush_all, 6 the bytes of a frame.
+    /// flush_all, 6 the bytes of a frame, 7 the distrust mark.
     package func damage(meta number: UInt64) {
         let bytes = [UInt8](repeating: 0xFF, count: 8)
         durable.tables[StoreTable.meta.rawValue].put(

@@ -180,6 +180,28 @@ import Testing
         kill(store, home)
     }
 
+    /// The commit of a large value has failed, and was durable all the same: what is sealed behind it,
+    /// with a lower sequence, is written all the same.
+    @Test(arguments: 0..<8 as Range<UInt64>)
+    func aLargeValueThatIsThereAlthoughItsCommitFailed(seed: UInt64) throws {
+        let home = MemoryHome(seed: seed, ballast: 0)
+        let store = try store(home)
+        #expect(store.set("first", [1], isQuiet: false))
+        #expect(commit(store))
+        let large = [UInt8](repeating: 3, count: 900_000)
+        #expect(store.set("large", large, isQuiet: true))
+        home.plan.metaFails = 1000
+        var count = 0
+        while store.store.statistics().isDiskFailing == 0, count < 10_000 {
+            store.step()
+            count += 1
+        }
+        home.plan = FaultPlan()
+        store.fill(40, from: 0)
+        #expect(commit(store))
+        kill(store, home)
+    }
+
     /// The transaction that sealed what the last run had open has failed, and was durable all the
     /// same: recovery reads the segment, and the commit that tries again does not hand it over once
     /// more.

@@ -148,7 +148,8 @@ extension Committer {
     /// What is aside goes once nothing is left that it may have overtaken.
     private mutating func releaseAside() {
         guard let limit = distrust.limit, log.recovering.loadAcquire() == 0,
-            unsealed.segments.isEmpty, residency.returned.isEmpty,
+            unsealed.segments.isEmpty,
+            Set(residency.returned).isSubset(of: distrust.aside.map(\.resident.sequence)),
             residency.oldest?.sequence ?? .max >= limit,
             removals.condemned.allSatisfy({ $0.resident.sequence >= limit })
         else { return }
@@ -280,7 +281,7 @@ extension Committer {
     }
 
     /// Before anything that it lies above leaves the disk, the mark is there.
-    private func putDistrustMark(_ transaction: any StoreWriting) throws(LMDBError) {
+    func putDistrustMark(_ transaction: any StoreWriting) throws(LMDBError) {
         guard distrust.mark > written.distrustMark else { return }
         try transaction.put(.distrustMark, distrust.mark)
     }

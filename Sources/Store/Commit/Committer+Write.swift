@@ -173,6 +173,7 @@ extension Committer {
         let due = signals.flushAt.loadAcquire()
         let mark = max(log.flushMark.loadAcquire(), debts.flushMark)
         if mark > written.flushMark { try transaction.put(.flushMark, mark) }
+        try putDistrustMark(transaction)
         if due != written.flushAt { try transaction.put(.flushAt, due) }
         if !written.hasFrameBytes {
             try transaction.put(.frameBytes, UInt64(log.geometry.frameBytes))
@@ -186,6 +187,7 @@ extension Committer {
             guard let transaction = try? files.beginRead() else { return nil }
             return try? transaction.get(.meta, key: key.rawValue) { $0.word(at: 0) }
         }
+        written.note(distrustMark: word(.distrustMark) ?? 0)
         written.note(
             orders: word(.orders), flushMark: word(.flushMark), flushAt: word(.flushAt),
             changes: changes)

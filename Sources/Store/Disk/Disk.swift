@@ -73,6 +73,8 @@ final class Disk: Sendable {
     /// What earlier runs have flushed. Above what they gave out there was nothing: such a mark was
     /// damaged, and must not kill what is written from now on.
     var flushMark: UInt64 { min(meta.flushMark, ordersGivenOut) }
+    /// Whether the distrust mark can be right: no store writes so many segments.
+    var isDistrustMarkSound: Bool { meta.distrustMark <= 1 << 48 }
     var frameBytes: Int? { meta.frameBytes == 0 ? nil : Int(meta.frameBytes) }
 
     /// - Parameter home: nil: the configuration's directory.
@@ -220,8 +222,7 @@ private struct Opening {
             try word(.frameBytes).map {
                 $0 <= UInt64(Geometry.frameBytesMax) ? $0 : 0
             } ?? 0
-        // No store writes so many segments: such a mark was damaged.
-        meta.distrustMark = try word(.distrustMark).map { $0 <= 1 << 48 ? $0 : 0 } ?? 0
+        meta.distrustMark = try word(.distrustMark) ?? 0
         meta.segments = try transaction.entryCount(.directories)
         return meta
     }

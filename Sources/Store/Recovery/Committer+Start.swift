@@ -28,7 +28,10 @@ extension Committer {
         reserveOrders()
         log.flushMark.storeRelease(disk.flushMark)
         written.begin(disk.meta)
-        distrust.begin(mark: disk.meta.distrustMark)
+        if disk.isDistrustMarkSound {
+            distrust.raise(to: disk.meta.distrustMark)
+            written.note(distrustMark: disk.meta.distrustMark)
+        }
         var flushAt = disk.meta.flushAt
         if flushAt != 0, flushAt <= UInt64(now.unixSeconds) {
             // A delayed flush_all came due while the server was down.
@@ -78,8 +81,10 @@ extension Committer {
             found.append(key)
             return true
         }
+        last = max(last, found.last?.first ?? 0)
+        // Of what lies below a mark that was damaged, nothing is known.
+        if !disk.isDistrustMarkSound { distrust.raise(to: last + 1) }
         for key in found {
-            last = max(last, key.first)
             let isRebuilt = try transaction.get(.directories, key: key.first) { _ in true }
             if isRebuilt == true || key.first < distrust.mark {
                 leftovers.add(stretches: [key])
@@ -93,6 +98,7 @@ extension Committer {
         let first = max(last + 1, distrust.mark)
         log.segments.startSequences(at: first)
         signals.firstSequence.storeRelease(first)
+        signals.believedFrom.storeRelease(distrust.mark)
         let sequences = unsealed.segments.map(\.sequence)
         store.unsealed.withLock { $0 = sequences }
         let hasDirectories = try transaction.firstKey(.directories) != nil

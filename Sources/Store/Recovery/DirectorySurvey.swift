@@ -22,11 +22,14 @@ struct DirectorySurvey {
     private static let sampling: UInt64 = 1024
 
     private var heads: [Head] = []
-    private var next: UInt64 = 0
+    private var next: UInt64
     private var sample: Set<UInt64> = []
 
     /// About how many keys the directories name, each counted once.
     var keysEstimated: Int { sample.count * Int(Self.sampling) }
+
+    /// - Parameter sequence: the distrust mark: what lies below is not read.
+    init(from sequence: UInt64) { next = sequence }
 
     /// Reads some heads; false when all have been read.
     ///
@@ -82,12 +85,17 @@ struct DirectorySurvey {
     }
 }
 
-/// Looks for what no directory names: parts of large records, because the process died between
-/// their transactions; and segments whose directory lies on a damaged page of the tree.
+/// Looks for what no directory names, or none that is believed: parts of large records, because the
+/// process died between their transactions; what lies below the distrust mark; and segments whose
+/// directory lies on a damaged page of the tree.
 struct OrphanScan {
+    /// The distrust mark.
+    let believedFrom: UInt64
     private static let keysPerStepMax = 4096
     private var next: UInt64 = 0
     private(set) var count = 0
+
+    init(believedFrom: UInt64) { self.believedFrom = believedFrom }
 
     struct Found {
         /// Keys of parts.
@@ -120,7 +128,9 @@ struct OrphanScan {
         var seen: (sequence: UInt64, isOrphan: Bool) = (0, false)
         for key in keys {
             let sequence = SegmentKey.sequence(key)
-            if sequence != seen.sequence {
+            if sequence < believedFrom {
+                seen = (sequence, true)
+            } else if sequence != seen.sequence {
                 do throws(LMDBError) {
                     let named = try transaction.get(.directories, key: sequence) { _ in true }
                     seen = (sequence, named == nil)

@@ -24,7 +24,7 @@ struct Recovery: ~Copyable {
     private let directory: Region
     private let startedAt: UInt64
     private var phase = Phase.survey
-    private var survey = DirectorySurvey()
+    private var survey: DirectorySurvey
     private var front = RecoveryFront()
     /// Shards that have been given their size.
     private var presized = 0
@@ -32,9 +32,7 @@ struct Recovery: ~Copyable {
     private var inHand: DirectorySurvey.Head?
     /// Segments whose directories were made anew, because those on disk are damaged.
     private var remade: Set<UInt64> = []
-    /// Segments below the distrust mark, which are deleted at the end.
-    private var disbelieved: [UInt64] = []
-    private var orphanScan = OrphanScan()
+    private var orphanScan: OrphanScan
     private var counts = Counts()
 
     private struct Counts {
@@ -51,6 +49,9 @@ struct Recovery: ~Copyable {
         self.disk = disk
         log = store.log
         startedAt = nanoseconds
+        let mark = store.signals.believedFrom.loadAcquire()
+        survey = DirectorySurvey(from: mark)
+        orphanScan = OrphanScan(believedFrom: mark)
         directory = try Region.map(byteCount: Directory.regionBytes)
     }
 
@@ -125,10 +126,7 @@ struct Recovery: ~Copyable {
         let end = store.signals.firstSequence.loadAcquire()
         if try survey.step(files, below: end, directory) { return }
         let unsealed = store.unsealed.withLock { $0 }
-        let heads = survey.takeHeads(unsealed: unsealed, overlap: end)
-        let mark = disk.meta.distrustMark
-        disbelieved = heads.prefix { $0.sequence < mark }.map(\.sequence)
-        front.begin(Array(heads.dropFirst(disbelieved.count)))
+        front.begin(survey.takeHeads(unsealed: unsealed, overlap: end))
         publishFloor()
         phase = .presize
     }
@@ -358,8 +356,7 @@ struct Recovery: ~Copyable {
         counts.distrusted = front.distrust { segment in
             log.segments.advanceIf(segment, from: .unsettled, to: .dying)
         }
-        counts.distrusted += disbelieved.count
-        let failed = front.failedSequences + disbelieved
+        let failed = front.failedSequences
         let mayHaveOvertaken = front.failedLimit > 0
         store.damage.withLock {
             $0 = Damage(sequences: failed, mayHaveOvertaken: mayHaveOvertaken)

@@ -5,7 +5,7 @@ internal import SegmentLog
 
 /// What recovery has met that cannot be read.
 struct Damage {
-    /// Sequences of segments whose directory is unreadable, or lies below the mark.
+    /// Sequences of segments whose directory is unreadable.
     var sequences: [UInt64] = []
     /// It may have overtaken what earlier runs left.
     var mayHaveOvertaken = false
@@ -37,8 +37,6 @@ struct Distrust {
     private(set) var mark: UInt64 = 0
     private(set) var aside: [Aside] = []
 
-    /// What the metadata held at the start.
-    mutating func begin(mark found: UInt64) { mark = found }
     mutating func raise(to sequence: UInt64) { mark = max(mark, sequence) }
     mutating func setAside(_ resident: Residency.Resident, overlap: UInt64) {
         aside.append(Aside(resident: resident, overlap: max(overlap, resident.sequence + 1)))

@@ -19,7 +19,6 @@ struct Written {
         orders = meta.orders
         flushMark = meta.flushMark
         flushAt = meta.flushAt
-        distrustMark = meta.distrustMark
     }
 
     /// This was read after a transaction; nil: it could not be.

@@ -1,0 +1,119 @@
+// DistrustTests: something on disk cannot be read at one start and can at the next, or is wrong, and
+// the process dies in between: what it had overtaken does not come back.
+
+import Store
+import StoreSimulation
+import Testing
+
+@Suite struct DistrustTests {
+    private let memoryBytes = 24 << 20
+    private let sizeBytes = 24 << 20
+
+    private func kill(_ store: Stepped, _ home: MemoryHome) {
+        home.die()
+        store.played.discardMemory()
+    }
+
+    private func next(_ store: Stepped, _ home: MemoryHome) throws -> Stepped {
+        try store.crash(home, memoryBytes: memoryBytes, sizeBytes: sizeBytes)
+    }
+
+    /// Lets the committer complete what was changed so far.
+    private func commit(_ store: Stepped) -> Bool {
+        let begun = store.played.commits.begun
+        for _ in 0..<10_000 {
+            store.step()
+            #expect(store.played.checkCommitter() == nil)
+            if store.played.commits.completed > begun { return true }
+            _ = store.set("tick", [1], isQuiet: false)
+        }
+        return false
+    }
+
+    /// Two segments on disk: the first has a record of a key, the second its tombstone. The process
+    /// that sealed them is dead.
+    private func deleted(_ home: MemoryHome) throws -> Stepped {
+        let first = try Stepped(
+            home, memoryBytes: memoryBytes, sizeBytes: sizeBytes, at: Stepped.beginning)
+        #expect(first.set("k", [1], isQuiet: true))
+        #expect(commit(first))
+        #expect(first.delete("k", isQuiet: false))
+        #expect(commit(first))
+        let second = try next(first, home)
+        #expect(!second.isThere("k"))
+        #expect(commit(second))
+        kill(second, home)
+        return second
+    }
+
+    private func start(_ home: MemoryHome, after last: Stepped) throws -> Stepped {
+        let store = try Stepped(
+            home, memoryBytes: memoryBytes, sizeBytes: sizeBytes, at: last.now)
+        store.recover()
+        return store
+    }
+
+    /// The hashes in the directories are wrong: records are compared by what the segments hold.
+    @Test func directoriesWithWrongHashes() throws {
+        let home = MemoryHome(seed: 1, ballast: 0)
+        let last = try deleted(home)
+        // The first byte of the first entry.
+        #expect(home.damageAll(.directories, byte: 40) == 2)
+        let store = try start(home, after: last)
+        #expect(!store.isThere("k"))
+        kill(store, home)
+    }
+
+    /// The values of the newer segment cannot be read: it has overtaken the older one all the same.
+    @Test func theValuesOfTheNewerSegment() throws {
+        let home = MemoryHome(seed: 2, ballast: 0)
+        let last = try deleted(home)
+        home.hide(.segments, last: true)
+        let store = try start(home, after: last)
+        #expect(!store.isThere("k"))
+        for _ in 0..<3 { #expect(commit(store)) }
+        home.repair()
+        let after = try next(store, home)
+        #expect(!after.isThere("k"))
+        kill(after, home)
+    }
+
+    /// Nothing of the older segment can be read, so the newer one is distrusted and leaves, and the
+    /// process dies before the older one has left.
+    @Test(arguments: 0..<40)
+    func theOlderSegment(steps: Int) throws {
+        let home = MemoryHome(seed: 3, ballast: 0)
+        let last = try deleted(home)
+        home.hide(.segments, last: false)
+        home.hide(.directories, last: false)
+        let store = try start(home, after: last)
+        #expect(!store.isThere("k"))
+        for _ in 0..<steps { store.step() }
+        #expect(store.set("new", [2], isQuiet: true))
+        #expect(commit(store))
+        home.repair()
+        let after = try next(store, home)
+        #expect(!after.isThere("k"))
+        #expect(after.isThere("new"))
+        kill(after, home)
+    }
+
+    /// Everything is distrusted and has left: what is written from then on is believed, at each
+    /// start.
+    @Test func whatIsWrittenBehindTheMark() throws {
+        let home = MemoryHome(seed: 4, ballast: 0)
+        let last = try deleted(home)
+        home.hide(.segments, last: false)
+        home.hide(.directories, last: false)
+        var store = try start(home, after: last)
+        for _ in 0..<400 { store.step() }
+        home.repair()
+        for number in 0..<3 {
+            store = try next(store, home)
+            #expect(number == 0 || store.isThere("new"))
+            #expect(store.set("new", [UInt8(number)], isQuiet: true))
+            #expect(commit(store))
+        }
+        kill(store, home)
+    }
+}
