@@ -263,7 +263,8 @@ package final class Play: @unchecked Sendable {
         if !isDead, !isClean, home.plan.isHarmless, !isDamaged {
             fail("stopped with something uncommitted, and the disk is well")
         }
-        bury(isClean: isClean)
+        // What a run without its disk was told is gone with it.
+        bury(isClean: isClean && !played.isMemoryOnly)
     }
 
     // MARK: Steps of others

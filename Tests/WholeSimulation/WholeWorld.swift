@@ -284,7 +284,8 @@ package final class WholeWorld: @unchecked Sendable {
             fail("stopped with something uncommitted, and the disk is well")
         }
         trace?("  stopped, clean: \(isClean)")
-        bury(isClean: isClean)
+        // What a run without its disk was told is gone with it.
+        bury(isClean: isClean && !played.isMemoryOnly)
     }
 
     /// The last act: all is well, everything is answered, and once more every key is looked at.
