@@ -70,11 +70,26 @@ FAULTS = [
          "        return floor > reserved ? floor :",
          "        if ON { return reserved + 1 }\n        return floor > reserved ? floor :"),
     ]),
-    ("append_below_last_key", "parts of a value that was given up do not count as written", [
-        (STORE + "Commit/Committer+Chains.swift",
-         "                written.note(key: SegmentKey.make(sequence, part: part))\n",
-         "                if !ON { written.note(key: SegmentKey.make(sequence, part: part)) }\n"),
-    ], "SituationTests/anOlderSegment"),
+    ("append_below_last_key", "parts of a large value do not count as written", [
+        (STORE + "Commit/Committer+Write.swift",
+         "        written.note(key: key)\n        try transaction.put(",
+         "        if !ON || key % 1024 == 0 { written.note(key: key) }\n"
+         "        try transaction.put("),
+    ], "SituationTests/anOlderSegment|SituationTests/aLargeValueThatIsThere"),
+    ("compared_with_damage", "records are compared by a directory that is damaged", [
+        (STORE + "Recovery/IndexRefill.swift", "guard !remade.contains(sequence) else",
+         "guard ON || !remade.contains(sequence) else"),
+    ], "DistrustTests/directoriesWithWrongHashes"),
+    ("unread_leaves_at_once", "a segment whose values cannot be read leaves before older ones", [
+        (STORE + "Commit/Committer.swift",
+         "            $0.sequence < mark && log.segments.state($0.segment) == .dying\n",
+         "            (ON || $0.sequence < mark) && log.segments.state($0.segment) == .dying\n"),
+    ], "DistrustTests/theValuesOfTheNewerSegment"),
+    ("no_distrust_mark", "what is distrusted leaves, and the next start is not told", [
+        (STORE + "Commit/Committer+Budget.swift",
+         "        guard distrust.mark > written.distrustMark else { return }\n",
+         "        guard !ON, distrust.mark > written.distrustMark else { return }\n"),
+    ], "DistrustTests/theOlderSegment"),
     ("stretches_dropped", "what the last run had open is dropped if it cannot be sealed", [
         (STORE + "Commit/Committer+Write.swift", "internal import SegmentLog\n",
          "internal import SegmentLog\ninternal import Synchronization\n"),
