@@ -63,7 +63,7 @@ FAULTS = [
         (STORE + "Commit/Parts/Reservation.swift",
          "            retryAt = now + Self.retryNanoseconds\n",
          "            retryAt = now + Self.retryNanoseconds\n"
-         "            if ON { note(held: wanted(above: log.highestOrder())) }\n"),
+         "            if ON { committed = wanted(above: log.highestOrder()) }\n"),
     ], "OrdersTests/changesAreRefused"),
     ("orders_without_clock", "the time of the start has no part in the first order", [
         (STORE + "Recovery/Committer+Start.swift",

@@ -16,6 +16,8 @@ struct Operation {
     var effects: [Effect]
     /// Or nothing at all.
     var isOptional: Bool
+    /// No later run need know of it.
+    var isForgotten = false
     /// In one of these it was executed.
     var seconds: ClosedRange<UInt32>
     /// The latest second that there has been until it was complete: the clock may have been set
@@ -23,6 +25,9 @@ struct Operation {
     var latest: UInt32
     var words: String
 
+    var isCertainChange: Bool {
+        !isOptional && !isForgotten && effects.allSatisfy { $0.isChange }
+    }
     var onlyLooks: Bool { effects.allSatisfy { !$0.isChange } }
 }
 
@@ -35,6 +40,8 @@ struct KeyLaw {
     private(set) var openCount = 0
     /// The states of this life that the disk may hold, and the latest moment in which each began.
     private var written: [(state: KeyState, moment: Int)] = [(nil, 0)]
+    /// States that a removal hides of which no later run need know.
+    private var hidden: [KeyState] = []
     /// Certain changes of this life: when each began, and the commit that covers it.
     private var changes: [(began: Int, commit: UInt64)] = []
     /// What each cas number stood for.
@@ -59,8 +66,8 @@ struct KeyLaw {
     ///   0: the change is on disk already.
     /// - Returns: what cannot be.
     mutating func end(
-        _ id: Int, _ effects: [Effect], isOptional: Bool, at moment: Int,
-        _ seconds: ClosedRange<UInt32>, commit: UInt64?, completed: UInt64
+        _ id: Int, _ effects: [Effect], isOptional: Bool, isForgotten: Bool = false,
+        at moment: Int, _ seconds: ClosedRange<UInt32>, commit: UInt64?, completed: UInt64
     ) -> String? {
         guard let at = operations.firstIndex(where: { $0.id == id }) else { return nil }
         openCount -= 1
@@ -70,6 +77,7 @@ struct KeyLaw {
             operations[at].ended = moment
             operations[at].effects = effects
             operations[at].isOptional = isOptional
+            operations[at].isForgotten = isForgotten
             operations[at].seconds = seconds
             operations[at].latest = max(operations[at].latest, seconds.upperBound)
             if let commit, !isOptional { changes.append((operations[at].began, commit)) }
@@ -97,6 +105,7 @@ struct KeyLaw {
         guard !operations.isEmpty else { return nil }
         var search = OrderSearch(operations)
         guard search.run(from: starts) else { return complaint }
+        hidden = hiddenStates(search)
         starts = search.ends
         written += search.produced
         let floor = floor(completed)
@@ -104,6 +113,14 @@ struct KeyLaw {
         changes.removeAll { $0.began < floor }
         if written.count > 200 { merge() }
         return nil
+    }
+
+    /// What the disk may hold behind a removal that only this run knows of.
+    private func hiddenStates(_ search: OrderSearch) -> [KeyState] {
+        if operations.contains(where: \.isForgotten) {
+            return hidden + starts + search.produced.map(\.state)
+        }
+        return operations.contains(where: \.isCertainChange) ? [] : hidden
     }
 
     private mutating func merge() {
@@ -132,6 +149,9 @@ struct KeyLaw {
         guard search.run(from: starts) else { return complaint }
         if isClean {
             starts = search.ends
+            for state in hiddenStates(search) where !starts.contains(state) {
+                starts.append(state)
+            }
         } else {
             written += search.produced
             let floor = floor(completed)
@@ -142,6 +162,7 @@ struct KeyLaw {
         if !starts.contains(nil) { starts.append(nil) }
         written = starts.map { ($0, 0) }
         changes = []
+        hidden = []
         operations = []
         openCount = 0
         return nil

@@ -5,6 +5,8 @@ struct Verdict {
     /// Empty: nothing.
     var effects: [Effect] = []
     var isOptional = false
+    /// Only this run may know of it: there may have been no memory for a tombstone.
+    var isForgotten = false
     /// It is a change that is certain.
     var isCertain = false
     /// Such an answer waits for its commit, where answers do.
@@ -96,7 +98,7 @@ extension Question {
             "SERVER_ERROR object too large for cache",
         ].contains(line)
         guard isKnown else { return nil }
-        return verb == .set ? Verdict(effects: [.remove]) : Verdict()
+        return verb == .set ? Verdict(effects: [.remove], isForgotten: true) : Verdict()
     }
 
     var different: Verdict {

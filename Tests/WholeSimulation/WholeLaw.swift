@@ -73,10 +73,12 @@ struct WholeLaw {
 
     mutating func end(
         _ key: Int, id: Int, _ effects: [Effect], isOptional: Bool = false,
-        _ seconds: ClosedRange<UInt32>, commit: UInt64?, completed: UInt64
+        isForgotten: Bool = false, _ seconds: ClosedRange<UInt32>, commit: UInt64?,
+        completed: UInt64
     ) {
         let what = keys[key].end(
-            id, effects, isOptional: isOptional, at: tick(), seconds, commit: commit,
+            id, effects, isOptional: isOptional, isForgotten: isForgotten, at: tick(), seconds,
+            commit: commit,
             completed: completed)
         if let what { fail("key \(key) \(what)") }
     }

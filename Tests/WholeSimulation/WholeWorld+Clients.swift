@@ -255,7 +255,8 @@ extension WholeWorld {
             note(key, verdict)
             let isDurable = isAcknowledging && verdict.isHeld
             law.end(
-                key, id: question.ids[at], allowed(verdict, seconds), isOptional: false, seconds,
+                key, id: question.ids[at], allowed(verdict, seconds),
+                isForgotten: verdict.isForgotten, seconds,
                 commit: verdict.isCertain ? (isDurable ? 0 : commits.begun + 1) : nil,
                 completed: commits.completed)
         }
