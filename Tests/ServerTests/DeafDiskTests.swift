@@ -123,4 +123,40 @@ import Uring
         for peer in deaf { world.network.reset(peer) }
         #expect(try world.close())
     }
+
+    /// A read that was given up is begun again when it can leave. The key may have a longer value
+    /// on disk by then, which needs more room than was wanted before.
+    @Test func aValueThatGrewMeanwhileHasRoom() throws {
+        let world = try world()
+        let reader = world.connect()
+        world.network.setSocketBuffer(10_000, of: reader)
+        world.network.setAppetite(10_000, of: reader)
+        world.network.send("get l158 l159\r\n", from: reader)
+        let deaf = beDeaf(world, 100, Self.kinds[3])
+        try world.turn(300)
+        #expect(world.shared.total("waitsForReadSlot") ?? 0 > 0, "nobody had to wait")
+        let writer = world.connect()
+        let grown = String(repeating: "w", count: 30_000)
+        world.network.send("set l159 0 0 30000 noreply\r\n\(grown)\r\n", from: writer)
+        for number in 0..<1000 {
+            let other = "set other\(number) 0 0 15000 noreply\r\n\(Self.value(15_000))\r\n"
+            world.network.send(other, from: writer)
+        }
+        world.network.send("mn\r\n", from: writer)
+        let isFilled = try world.turn { world.received(writer) == "MN\r\n" }
+        #expect(isFilled)
+        for peer in deaf { world.network.reset(peer) }
+        world.network.setAppetite(.max, of: reader)
+        var received = ""
+        let isAnswered = try world.turn {
+            received += world.received(reader)
+            return received.hasSuffix("END\r\n")
+        }
+        #expect(isAnswered)
+        let isWhole =
+            received == "VALUE l158 0 20000\r\n\(Self.value(20_000))\r\n"
+            + "VALUE l159 0 30000\r\n\(grown)\r\nEND\r\n"
+        #expect(isWhole, "\(received.utf8.count) bytes")
+        #expect(try world.close())
+    }
 }

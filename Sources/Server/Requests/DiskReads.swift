@@ -63,6 +63,12 @@ struct ReadSlot: BitwiseCopyable {
     }
 
     init(generation: UInt32) { self.generation = generation }
+
+    /// Traps if it contradicts itself: what is read fits where it goes.
+    func check() {
+        guard let readPlace else { return }
+        precondition(wantedBytes <= readPlace.valueBytes)
+    }
 }
 
 /// How many reads from disk a connection has, and may have.
@@ -305,6 +311,8 @@ extension Worker where Network: ~Copyable {
                 decide(number)
             }
         case .more(let totalBytes) where count > 0 && totalBytes > reads[number].wantedBytes:
+            // A read that was postponed has room for what the key had then.
+            closeRoom(number)
             reads[number].wantedBytes = totalBytes
             startLongRead(number)
         case .beyond: askForMove(number, read)
