@@ -60,6 +60,14 @@ extension Writer {
     public mutating func openReadingRoom(_ bytes: Int) -> Room? {
         precondition(bytes > 0 && bytes <= log.geometry.segmentBytes)
         if let room = openRoom(bytes) { return room }
+        // While others have their share of the frames, the rest is for who keeps it briefly.
+        return log.frames.freeCount == 0 ? openKeptRoom(bytes) : nil
+    }
+
+    /// Room in the frame that is kept for reads, for a record that leaves as soon as it is read;
+    /// nil if there is none now.
+    public mutating func openKeptRoom(_ bytes: Int) -> Room? {
+        precondition(bytes > 0 && bytes <= log.geometry.segmentBytes)
         let padded = Record.aligned(bytes)
         guard readingFrame != 0, readingTail + padded <= log.geometry.frameBytes else { return nil }
         log.frames.stagedCount(readingFrame - 1).add(1)
@@ -67,7 +75,7 @@ extension Writer {
         return Room(frame: readingFrame - 1, start: readingTail, bytes: bytes, isChained: false)
     }
 
-    /// Takes the frame that `openReadingRoom` falls back to, for as long as the writer lives.
+    /// Takes the frame of `openKeptRoom`, for as long as the writer lives.
     public mutating func keepReadingFrame() {
         guard readingFrame == 0, let frame = log.frames.take() else { return }
         log.frames.stagedCount(frame).storeRelease(1)

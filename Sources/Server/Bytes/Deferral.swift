@@ -168,6 +168,7 @@ extension Worker where Network: ~Copyable {
             hasMoved = true
         }
         if hasMoved, table[slot].wait == .parts { endWait(slot) }
+        goOnReading(slot)
     }
 
     private mutating func payLineEnd(_ slot: Int, _ space: consuming ReplySpace) {

@@ -74,6 +74,9 @@ extension Worker where Network: ~Copyable {
     /// have waited for a while, the eldest are answered as they would be in the end. Few at a time:
     /// what they held is lent in the next turn, and others may need no more than that.
     private mutating func refuseEldest() {
+        // Those who were refused bring this turn's end back here.
+        guard wants.refusedTurn != turnNumber else { return }
+        wants.refusedTurn = turnNumber
         let table = connections
         let moment = now.nanoseconds
         let limit = ServerLimits.waitNanosecondsMax

@@ -23,6 +23,8 @@ struct Wants: BitwiseCopyable {
     var pins = false
     /// The turn in which nobody was found who stands in the way.
     var searchedTurn = UInt64.max
+    /// The last turn in which requests were refused so that others can be received.
+    var refusedTurn = UInt64.max
     var alarm = Alarm.off
 
     /// Somebody waits for blocks, of which there are `count` in all.

@@ -63,6 +63,12 @@ struct ReadSlot: BitwiseCopyable {
     }
 
     init(generation: UInt32) { self.generation = generation }
+
+    /// Traps if it contradicts itself: what is read fits where it goes.
+    func check() {
+        guard let readPlace else { return }
+        precondition(wantedBytes <= readPlace.valueBytes)
+    }
 }
 
 /// How many reads from disk a connection has, and may have.
@@ -202,7 +208,11 @@ extension Worker where Network: ~Copyable {
     mutating func startLongRead(_ number: Int) {
         guard let read = reads[number].read else { return }
         if reads[number].readPlace == nil {
-            reads[number].readPlace = door.openReadRoom(bytes: reads[number].wantedBytes)
+            let bytes = reads[number].wantedBytes
+            reads[number].readPlace = door.openReadRoom(bytes: bytes)
+            if reads[number].readPlace == nil, leavesAtOnce(number) {
+                reads[number].readPlace = door.openReadRoom(bytes: bytes, isBrief: true)
+            }
         }
         guard let place = reads[number].readPlace else {
             reads[number].state = .waitingForRoom
@@ -214,6 +224,30 @@ extension Worker where Network: ~Copyable {
             door.diskDescriptor, at: read.fileOffset, into: door.memory,
             at: door.readRoomOffset(place), count: reads[number].wantedBytes,
             token: readToken(number))
+    }
+
+    /// Whether what a get reads leaves as soon as it is here, so that it keeps memory for a moment
+    /// only: it is the next that its connection is sent.
+    private mutating func leavesAtOnce(_ number: Int) -> Bool {
+        let slot = Int(reads[number].connection)
+        guard !reads[number].isChange, connections[slot].firstPart == reads[number].part
+        else { return false }
+        return takesAtOnce(slot, bytes: reads[number].wantedBytes)
+    }
+
+    /// Whether a connection's socket is sure to take a record and what its reply has besides.
+    mutating func takesAtOnce(_ slot: Int, bytes: Int) -> Bool {
+        let besides = ServerLimits.replyBytesMax - Door.copyBytesMax
+        return socketRoom(slot) - connections[slot].replyBytes >= bytes + besides
+    }
+
+    /// What stood before a read has left: memory that it has waited for may be at hand now.
+    mutating func goOnReading(_ slot: Int) {
+        let part = connections[slot].firstPart
+        guard part != nobody, parts[Int(part)].kind == .read else { return }
+        let number = Int(parts[Int(part)].read)
+        guard reads[number].state == .waitingForRoom, leavesAtOnce(number) else { return }
+        startLongRead(number)
     }
 
     // MARK: Completing
@@ -277,6 +311,8 @@ extension Worker where Network: ~Copyable {
                 decide(number)
             }
         case .more(let totalBytes) where count > 0 && totalBytes > reads[number].wantedBytes:
+            // A read that was postponed has room for what the key had then.
+            closeRoom(number)
             reads[number].wantedBytes = totalBytes
             startLongRead(number)
         case .beyond: askForMove(number, read)
@@ -424,8 +460,13 @@ extension Worker where Network: ~Copyable {
 
     // MARK: Time
 
-    /// Frames are free again: reads that wait for memory go on.
+    /// Frames are free again: reads that wait for memory go on, first the one that has waited
+    /// longest, which may want more than others leave.
     mutating func resumeReads() {
+        let table = reads
+        let eldest = table.used.eldest(
+            where: { table[$0].state == .waitingForRoom }, by: { table[$0].startedAt })
+        if let eldest { startLongRead(eldest) }
         for number in reads.used {
             switch reads[number].state {
             case .waitingForRoom: startLongRead(number)

@@ -116,12 +116,12 @@ extension Worker where Network: ~Copyable {
         _ slot: Int, _ part: Int, _ asked: AskedRead, _ read: DiskRead
     ) {
         let kept = parts[part].postponed
-        guard mayTake(slot, .frames),
-            let place = door.openReadRoom(bytes: Int(kept.wantedBytes))
-        else {
+        guard let place = openPlace(slot, bytes: Int(kept.wantedBytes)) else {
             door.abandon(read)
             counters.add(.waitsForMemory)
             beginWait(slot, .frames)
+            // What it needs is free again in a moment, whoever stands in line for more.
+            if takesAtOnce(slot, bytes: Int(kept.wantedBytes)) { queues[.frames].prefer(slot) }
             return wantFrames()
         }
         guard
@@ -142,6 +142,13 @@ extension Worker where Network: ~Copyable {
         endPostponed(slot, part)
         counters.add(.diskReads)
         startLongRead(number)
+    }
+
+    /// Memory for the record at the front of a connection's queue.
+    private mutating func openPlace(_ slot: Int, bytes: Int) -> Staging? {
+        if mayTake(slot, .frames), let place = door.openReadRoom(bytes: bytes) { return place }
+        guard takesAtOnce(slot, bytes: bytes) else { return nil }
+        return door.openReadRoom(bytes: bytes, isBrief: true)
     }
 
     /// The value has come to memory meanwhile.

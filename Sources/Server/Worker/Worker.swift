@@ -236,6 +236,7 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
         reads.check()
         wants.check()
         for slot in 0..<slotsUsed { transfers.check(connections[slot]) }
+        for number in reads.used { reads[number].check() }
         if openCount == 0 { checkNothingIsHeld() }
     }
 

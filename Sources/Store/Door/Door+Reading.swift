@@ -274,9 +274,14 @@ extension Door {
 
     /// Contiguous memory (of `memory`) for reading a record of more than `firstReadBytes`.
     /// Nil: none now, try again when `News.frames` has changed. End with `closeReadRoom`.
-    public mutating func openReadRoom(bytes: Int) -> Staging? {
+    ///
+    /// - Parameter isBrief: the record leaves as soon as it is read, and its room is what is kept
+    ///   for such ones.
+    public mutating func openReadRoom(bytes: Int, isBrief: Bool = false) -> Staging? {
         precondition(bytes <= log.geometry.segmentBytes)
-        guard let room = writer.openReadingRoom(max(bytes, 64)) else { return nil }
+        let wanted = max(bytes, 64)
+        let opened = isBrief ? writer.openKeptRoom(wanted) : writer.openReadingRoom(wanted)
+        guard let room = opened else { return nil }
         return Staging(
             valueBytes: bytes, hash: 0, frame: room.frame, start: room.start, keyBytes: 0,
             valueStart: room.start, isChained: room.isChained)
