@@ -1,4 +1,4 @@
-// OldFaultTests: what other servers of this protocol once got wrong, and no other test is about.
+// OldMistakeTests: what other servers of this protocol once got wrong, and no other test is about.
 //
 // Lengths that lie are in MemcacheTests, commands before signing in in SignInTests, peers that read
 // nothing in the tests whose names begin with Deaf.
@@ -7,7 +7,7 @@ import ServerSimulation
 import Simulation
 import Testing
 
-@Suite struct OldFaultTests {
+@Suite struct OldMistakeTests {
     /// A reference for each would overflow a counter of 16 bits.
     @Test func oneKeyMayBeNamedSeventyThousandTimes() throws {
         let world = try World()

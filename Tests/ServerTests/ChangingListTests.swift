@@ -1,5 +1,6 @@
-// ListPlayTests: lists of all items are taken, by readers who stall and leave, while keys change:
-// a key that lives from before a list to its end is listed once, one that is gone before is not.
+// ChangingListTests: lists of all items are taken, by readers who stall and leave, while keys
+// change: a key that lives from before a list to its end is listed once, one that is gone before it
+// is not.
 //
 // The whole server steps on one thread, with the store's files in memory (ListedWorld); a seed
 // decides what happens. What lists are like, and what they cost others, is in DumpTests.
@@ -139,7 +140,7 @@ private struct ListPlay {
     }
 }
 
-@Suite struct ListPlayTests {
+@Suite struct ChangingListTests {
     @Test(arguments: [1, 2] as [UInt64])
     func whatLivesIsListedOnceWhileKeysChange(seed: UInt64) throws {
         let world = try ListedWorld()
