@@ -8,7 +8,7 @@
 #   make simulate     play store and server from seeds, on all cores: SECONDS=600 SEED=1
 #   make faults       put known mistakes into a copy of the store: does the simulation find them?
 #   make sanitize     the unit tests of what threads share, under the sanitizers
-#   make test-clients   the clients that Debian packages, against the release
+#   make test-clients   other people's clients, against the release; WHOLE=--whole: skip none
 #   make memcached-suite   memcached's own tests: SUITE=path of its sources
 #   make differential   random commands to Brim and to memcached: COMMANDS=200000 SEED=1
 #   make fuzz         look for inputs that break something: SECONDS=60 for each FUZZ_TARGETS
@@ -30,10 +30,13 @@ TEST_PACKAGES := $(BUILD_PACKAGES) binutils chromium gcc make memcached libmemca
 	netcat-openbsd python3 python3-pymemcache python3-pylibmc python3-memcache \
 	python3-prometheus-client strace systemd valgrind
 
-# Clients that `make test-clients` tries; some are large, and some come with services.
-CLIENT_PACKAGES := $(BUILD_PACKAGES) collectd-core libcache-memcached-fast-perl \
-	libcache-memcached-perl nginx-light nutcracker php-cli php-memcached python3-django \
-	python3-pylibmc python3-pymemcache ruby ruby-dalli
+# Clients that `make test-clients` tries; some are large, and some come with services. What is newer
+# than Debian's, or not there, comes from the Python Package Index, into a folder of its own.
+CLIENT_PACKAGES := $(BUILD_PACKAGES) collectd-core default-jdk-headless golang-go \
+	golang-github-bradfitz-gomemcache-dev libcache-memcached-fast-perl libcache-memcached-perl \
+	libspymemcached-java nginx-light nutcracker php-cli php-memcached python3-django \
+	python3-pylibmc python3-pymemcache python3-venv ruby ruby-dalli
+NEWEST := .build/clients
 
 # The release links Swift's library statically. Its objects are not those of the tests, so it has
 # a folder of its own: sharing one would rebuild everything at each change from one to the other.
@@ -115,7 +118,7 @@ test-debug: swift build-packages interpose
 	swift test $(RUN) --no-parallel --filter '$(UNITS)'
 
 test-clients: build client-packages
-	/usr/bin/python3 -B Tests/clients/run.py --brim $(BRIM)
+	/usr/bin/python3 -B Tests/clients/run.py --brim $(BRIM) $(WHOLE)
 
 memcached-suite: build
 	/usr/bin/python3 -B Tests/memcached-suite/run.py --brim $(BRIM) --suite $(SUITE)
@@ -216,6 +219,12 @@ test-packages:
 
 client-packages:
 	@$(call install,$(CLIENT_PACKAGES))
+	@$(MAKE) --no-print-directory $(NEWEST)/installed || echo "make: go on without them"
+
+$(NEWEST)/installed: Tests/clients/newest.txt
+	/usr/bin/python3 -m venv $(NEWEST)
+	$(NEWEST)/bin/pip install --quiet --requirement $<
+	touch $@
 
 clean:
 	rm -rf .build .build-sanitize-* .build-fuzz

@@ -29,6 +29,8 @@ public struct ClassicParser: BitwiseCopyable, Sendable {
         case line
         /// In a list of keys, before the next one.
         case keys
+        /// In a list of keys, before the first one, of which only the verb and blanks have come.
+        case firstKey
         /// In a line that was answered already.
         case rest
         /// At the first byte of a connection, which tells its protocol.
@@ -60,7 +62,7 @@ public struct ClassicParser: BitwiseCopyable, Sendable {
     }
 
     /// Whether the input that comes next belongs to a line that was begun already.
-    public var isInsideLine: Bool { phase == .keys || phase == .rest }
+    public var isInsideLine: Bool { phase == .keys || phase == .firstKey || phase == .rest }
 
     /// Whether the connection speaks the binary protocol.
     public var isBinary: Bool { phase == .binary || phase == .binaryGuarded }
@@ -84,6 +86,7 @@ public struct ClassicParser: BitwiseCopyable, Sendable {
         switch phase {
         case .line: return nextLine(input)
         case .keys: return nextKey(input)
+        case .firstKey: return beginKeys(input, verb, at: 0)
         case .rest: return dropRest(input)
         case .binary, .binaryGuarded: return nextBinary(input)
         case .guarded: return nextGuarded(input)

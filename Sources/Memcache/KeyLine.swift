@@ -49,10 +49,15 @@ extension ClassicParser {
         }
         // After a verb or an expiry: blanks, then a key, or else nothing to get.
         let first = ByteScan.nonBlank(in: input, from: position)
-        guard first < input.count else { return beginsLater(input, first) }
-        guard first <= Limits.lineBytesMax else { return tooLong(input) }
+        let hasExpiry = verb == .gat || verb == .gats
+        guard first < input.count else {
+            return hasExpiry ? beginsLater(input, first) : blanks(input, first, verb)
+        }
+        guard first <= Limits.lineBytesMax || !hasExpiry else { return tooLong(input) }
         switch lineBreak(input, at: first) {
-        case .line(let next): return .fault(Fault(.unknownCommand, consumed: next))
+        case .line(let next):
+            phase = .line
+            return .fault(Fault(.unknownCommand, consumed: next))
         case .pending: return .needMore(atLeast: input.count &+ 1)
         case .control where first == position && first > start:
             return .fault(restOfLine(input, from: first, .badExpiry))
@@ -65,12 +70,7 @@ extension ClassicParser {
     /// The next key of a line that was begun, or its end.
     mutating func nextKey(_ input: Span<UInt8>) -> Parsed {
         let first = ByteScan.nonBlank(in: input, from: 0)
-        guard first < input.count else {
-            guard first > Limits.blankRunMax else { return .needMore(atLeast: input.count &+ 1) }
-            var fault = Fault(.rest, consumed: first)
-            fault.isQuiet = true
-            return .fault(fault)
-        }
+        guard first < input.count else { return dropBlanks(input, first) }
         switch lineBreak(input, at: first) {
         case .line(let next):
             phase = .line
@@ -106,7 +106,24 @@ extension ClassicParser {
         return .request(request, consumed: end)
     }
 
-    /// The input ends before the first key begins, at `position`.
+    /// Only blanks have come so far, up to `end`; many are not kept.
+    private func dropBlanks(_ input: Span<UInt8>, _ end: Int) -> Parsed {
+        guard end > Limits.blankRunMax else { return .needMore(atLeast: input.count &+ 1) }
+        var fault = Fault(.rest, consumed: end)
+        fault.isQuiet = true
+        return .fault(fault)
+    }
+
+    /// The same before the first key of a list; what is dropped includes the verb.
+    private mutating func blanks(_ input: Span<UInt8>, _ end: Int, _ verb: Verb) -> Parsed {
+        if end > Limits.blankRunMax {
+            phase = .firstKey
+            self.verb = verb
+        }
+        return dropBlanks(input, end)
+    }
+
+    /// The input ends before the first key of a line with an expiry begins, at `position`.
     private func beginsLater(_ input: Span<UInt8>, _ position: Int) -> Parsed {
         guard position <= Limits.lineBytesMax else { return tooLong(input) }
         return .needMore(atLeast: input.count &+ 1)

@@ -8,7 +8,7 @@ public enum Limits {
     /// Longest key, in bytes.
     public static let keyBytesMax = 250
     /// Where the end of a line may stand at the latest, for every line that has no list of keys;
-    /// a list may go on for ever, but its first key begins no later than this.
+    /// a list may go on for ever, but one with an expiry begins no later than this.
     public static let lineBytesMax = 2048
     /// Longest declared value that can be framed at all: what a signed 32-bit number holds beside
     /// the line end that follows the value.

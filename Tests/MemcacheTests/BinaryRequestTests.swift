@@ -96,3 +96,42 @@ private func randomPacket(_ random: inout Chance) -> [UInt8] {
     }
     return bytes
 }
+
+/// memcached once copied extras by the length that the header claims, and once took a body for
+/// longer than it was.
+@Test func theLengthOfExtrasIsCheckedForEveryOpcode() {
+    for opcode in UInt8.min...UInt8.max {
+        for extras in 0...255 where opcode <= 0x26 || [0, 1, 8, 20, 254, 255].contains(extras) {
+            let first = packet(opcode, key: key, extras: [UInt8](repeating: 1, count: extras))
+            let read = events(first + packet(0x0a))
+            #expect(read.complaints.isEmpty, "opcode \(opcode), \(extras) bytes of extras")
+            // It is taken whole, and the next one is read; or that was the end.
+            #expect(read.events.count == 2 || read.events.count == 1)
+        }
+    }
+}
+
+@Test func lengthsThatDoNotFitTogetherEndTheConnection() {
+    let bounds = [0, 1, 0x7fff_ffff, 0x8000_0000, 0xffff_fffe, 0xffff_ffff]
+    for opcode in [UInt8](0...0x26) {
+        for body in bounds {
+            for (keyBytes, extrasBytes) in [(0, 0), (3, 0), (3, 8), (0xffff, 0), (250, 255)]
+            where keyBytes + extrasBytes > body {
+                let bytes = packet(
+                    opcode, keyBytes: keyBytes, extrasBytes: extrasBytes, bodyBytes: body)
+                let read = events(bytes + packet(0x08))
+                #expect(read.complaints.isEmpty && read.events.count == 1, "\(bytes)")
+                guard case .fault(_, _, _, let closes) = read.events[0] else {
+                    Issue.record("taken: \(bytes)")
+                    continue
+                }
+                #expect(closes, "\(bytes)")
+            }
+            // However long a value is to be, what follows the header is not executed.
+            let long = packet(opcode, key: key, bodyBytes: body)
+            let read = events(long + packet(0x08))
+            #expect(read.complaints.isEmpty, "\(long)")
+            if body > 1 << 20 { #expect(read.events.count <= 1, "\(long)") }
+        }
+    }
+}

@@ -149,6 +149,22 @@ import Testing
         #expect(world.isDone)
     }
 
+    @Test func statisticsTellHowManyWatch() throws {
+        let world = try World()
+        let peer = world.connect()
+        func expect(_ count: Int) throws {
+            let text = try world.ask("stats\r\n", peer)
+            #expect(text.contains("\r\nSTAT log_watchers \(count)\r\n"), "\(text)")
+        }
+        try expect(0)
+        let first = try watch(world, "fetchers")
+        _ = try watch(world, "mutations")
+        try expect(2)
+        world.network.finish(first)
+        try world.settle()
+        try expect(1)
+    }
+
     @Test func thereMayBeTwentyAndNoneIfRefused() throws {
         let world = try World()
         for _ in 0..<20 { _ = try watch(world, "sysevents evictions") }

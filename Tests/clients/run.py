@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-# run.py: the clients that Debian packages, each against a Brim of its own.
+# run.py: clients that Debian or the Python Package Index packages, each against a Brim of its own.
 #
-#   run.py --brim .build/static/release/brim [names]
+#   run.py --brim .build/static/release/brim [--whole] [names]
 #
-# What is not installed is skipped, and said. Clients in Python that the tests need anyway are in
-# Tests/processes/clients.py.
+# What is not installed is skipped, and said; with --whole that is a failure. Clients in Python that
+# the tests need anyway are in Tests/processes/clients.py.
 import argparse
 import contextlib
+import os
 import pathlib
 import shutil
 import subprocess
@@ -20,6 +21,10 @@ sys.path.insert(0, str(HERE.parent / "processes"))
 import support  # noqa: E402  (it lies in a folder of its own)
 
 SECONDS_MAX = 60
+#: Where `make client-packages` installs what newest.txt names.
+NEWEST = HERE.parent.parent / ".build" / "clients" / "bin" / "python"
+GO_SOURCES = "/usr/share/gocode"
+SPYMEMCACHED = "/usr/share/java/spymemcached.jar"
 
 
 class Skipped(Exception):
@@ -38,17 +43,20 @@ def _need_import(command, what):
 
 
 @contextlib.contextmanager
-def _server():
+def _server(*options, files=None):
     with support.folder() as place:
-        with support.Server("-m", 64, "-t", 2, store=place / "store") as server:
+        for name, text in (files or {}).items():
+            (place / name).write_text(text)
+        options = [place / word if word in (files or {}) else word for word in options]
+        with support.Server("-m", 64, "-t", 2, *options, store=place / "store") as server:
             yield server
 
 
-def _client(*command):
+def _client(*command, **environment):
     """A program that says `done` at its end."""
     done = subprocess.run(
         [str(word) for word in command], capture_output=True, text=True, timeout=SECONDS_MAX,
-        errors="replace")
+        errors="replace", env=dict(os.environ, **environment))
     said = done.stdout + done.stderr
     assert done.returncode == 0 and done.stdout.endswith("done\n"), said[-2000:]
 
@@ -92,6 +100,51 @@ def django():
     _need_import(["/usr/bin/python3", "-c", "import django, pylibmc, pymemcache"], "python3-django")
     with _server() as server:
         _client("/usr/bin/python3", "-B", HERE / "django_cache.py", server.port)
+
+
+def _newest(name, server, *arguments):
+    if not NEWEST.exists():
+        raise Skipped("what newest.txt names is not installed")
+    _client(NEWEST, "-B", HERE / "newest.py", name, server.port, *arguments)
+
+
+def pymemcache():
+    with _server() as server:
+        _newest("pymemcache", server)
+
+
+def bmemcached():
+    """With SASL, as a server of `-S` wants it."""
+    with _server("-S", "-Y", "users", files={"users": "anna:secret\n"}) as server:
+        _newest("bmemcached", server, "anna", "secret")
+
+
+def aiomcache():
+    with _server() as server:
+        _newest("aiomcache", server)
+
+
+def emcache():
+    with _server() as server:
+        _newest("emcache", server)
+
+
+def gomemcache():
+    _need("go")
+    if not pathlib.Path(GO_SOURCES, "src/github.com/bradfitz/gomemcache").exists():
+        raise Skipped("gomemcache is not installed")
+    with support.folder() as place, _server() as server:
+        _client("go", "run", HERE / "client.go", server.port, GO111MODULE="off",
+                GOPATH=GO_SOURCES, GOCACHE=str(place / "cache"), GOFLAGS="")
+
+
+def spymemcached():
+    _need("java", "javac")
+    if not pathlib.Path(SPYMEMCACHED).exists():
+        raise Skipped("spymemcached is not installed")
+    with _server() as server:
+        for dialect in ("text", "binary"):
+            _client("java", "-cp", SPYMEMCACHED, HERE / "Client.java", server.port, dialect)
 
 
 NGINX = """
@@ -254,12 +307,15 @@ def collectd():
         print(f"{len(values)} series: {', '.join(sorted(values))}")
 
 
-SCENARIOS = [php, perl, dalli, django, nginx, nutcracker, collectd]
+SCENARIOS = [
+    php, perl, dalli, django, pymemcache, bmemcached, aiomcache, emcache, gomemcache, spymemcached,
+    nginx, nutcracker, collectd]
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--brim", required=True, type=pathlib.Path)
+    parser.add_argument("--whole", action="store_true", help="what is not installed has failed")
     parser.add_argument("names", nargs="*")
     arguments = parser.parse_args()
     support.brim = arguments.brim.resolve()
@@ -274,6 +330,8 @@ def main():
             print(f"{name}: passed in {time.monotonic() - start:.1f} s", flush=True)
         except Skipped as reason:
             print(f"{name}: skipped, {reason}", flush=True)
+            if arguments.whole:
+                failed.append(name)
         except Exception as failure:  # The others are tried all the same.
             failed.append(name)
             print(f"{name}: FAILED: {failure}", flush=True)

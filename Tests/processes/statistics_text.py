@@ -6,6 +6,7 @@ whoever breaks one is not scraped.
 
 import os
 import re
+import socket
 import time
 
 import support
@@ -206,6 +207,19 @@ def words_without_answers_end_too():
             client.send(b"stats %s\r\nmn\r\n" % word)
             while client.line() != b"MN":
                 pass
+    # A name that fills what the system has for it, and a peer without a name that ends.
+    with support.folder() as place:
+        path = str(place / "s").ljust(107, "s")
+        with support.Server("-m", 64, "-s", path, listen=False) as server:
+            peer = socket.socket(socket.AF_UNIX)
+            peer.bind("\0" + os.urandom(8).hex().ljust(106, "p"))
+            peer.connect(path)
+            with peer:
+                peer.sendall(b"stats conns\r\nmn\r\n")
+                reply = b""
+                while not reply.endswith(b"END\r\nMN\r\n"):
+                    reply += peer.recv(1 << 16)
+                assert b":listen_addr unix:%s\r\n" % path.encode() in reply, reply
 
 
 def tools_read_them():

@@ -18,8 +18,8 @@ struct Sighting: BitwiseCopyable {
     var stored: Outcome?
     /// The next outcome is that of a value that was received into the store.
     var isStaged = false
-    /// Requests until the next is counted for hot keys.
-    var untilSample = Observers.sampling
+    /// Requests before the next whose key is counted among the hot.
+    var untilSample = Observers.sampling - 1
 }
 
 extension Worker where Network: ~Copyable {
@@ -98,24 +98,31 @@ extension Worker where Network: ~Copyable {
         }
     }
 
-    /// Whether the request that was executed is the one in so many that hot keys are counted by.
-    /// While nothing else is counted, most need no more than this.
-    @inline(__always) mutating func isSample() -> Bool {
-        sighting.untilSample &-= 1
-        guard sighting.untilSample == 0 else { return false }
-        sighting.untilSample = Observers.sampling
-        return true
+    /// The first entry of the batch whose key is counted among the hot, or, if that one cannot be
+    /// executed now, the next that can. Chosen for a whole batch, so that all others pay nothing.
+    @inline(__always) var firstSample: Int {
+        shared.observers.isSampling ? sighting.untilSample : .max
     }
 
-    /// A request was executed.
-    mutating func observe(_ index: Int, isSample: Bool) {
+    /// A request was executed, the one in so many that hot keys are counted by.
+    @inline(never) mutating func countKey(_ index: Int) {
+        guard !batch[index].isFault, batch[index].request.observed != nil,
+            let key = observedKey(index)
+        else { return }
+        let observers = shared.observers
+        key.place.region.withBytes(key.place.offset, key.count) {
+            observers.count(key: $0, hash: key.hash)
+        }
+    }
+
+    /// A request was executed while prefixes are counted or somebody watches.
+    mutating func observe(_ index: Int) {
         guard let key = observedKey(index) else { return }
         let observers = shared.observers
         if !batch[index].isFault, let kind = batch[index].request.observed {
             let isHit = counters.value(.getHits) != sighting.hits
             key.place.region.withBytes(key.place.offset, key.count) {
-                observers.note(
-                    kind, isHit: isHit, isSample: isSample, key: $0, hash: key.hash)
+                observers.note(kind, isHit: isHit, key: $0)
             }
         }
         if !observers.watchers.kinds.isEmpty { tellRequest(index, key) }

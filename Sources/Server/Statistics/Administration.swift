@@ -63,7 +63,8 @@ enum Administration {
     private static func slabs(_ words: [String]) -> StaticString {
         switch (words.first, words.count) {
         case ("reassign", 3): "CLIENT_ERROR slab reassignment disabled\r\n"
-        case ("automove", 2): ["0", "1", "2"].contains(words[1]) ? ok : error
+        case ("automove", 2):
+            UInt32(words[1]).map { $0 <= 2 ? ok : error } ?? badFormat
         default: error
         }
     }
@@ -81,7 +82,7 @@ enum Administration {
         switch (words.first, words.count) {
         case ("enable", 1), ("disable", 1): ok
         case ("sleep", 2), ("tocrawl", 2): UInt32(words[1]) != nil ? ok : badFormat
-        case ("crawl", 2): isClass(words[1]) ? ok : badClass
+        case ("crawl", 2): isClass(words[1], of: 63) ? ok : badClass
         default: error
         }
     }
@@ -98,11 +99,12 @@ enum Administration {
         return isClass(classes) ? .list(kind) : .text(badClass)
     }
 
-    /// All, or numbers of classes, of which there is one.
-    private static func isClass(_ word: String) -> Bool {
+    /// All, or numbers of classes. There is one; those that memcached may have can be named where
+    /// nothing is done with them.
+    private static func isClass(_ word: String, of count: Int = 1) -> Bool {
         guard word != "all", word != "hash" else { return true }
         return word.split(separator: ",", omittingEmptySubsequences: false).allSatisfy {
-            $0 == "1"
+            (1...count).contains(Int($0) ?? 0)
         }
     }
 

@@ -1,8 +1,9 @@
 // Observers: what an operator may have counted of single requests: prefixes of keys (`stats
 // detail`) and the keys that are asked for most (`stats hotkeys`). Both are off until asked for.
 //
-// Workers look at one word for each request; only while something is counted or watched do they
-// come here, and then under a lock. What is kept is bounded whatever clients send.
+// Workers look at one word for each request, and for hot keys once for many; only while something
+// is counted or watched do they come here, and then under a lock. What is kept is bounded whatever
+// clients send.
 
 internal import Primitives
 internal import Synchronization
@@ -60,19 +61,16 @@ final class Observers: Sendable {
         state = Mutex(State(hotKeys: try HotKeys()))
     }
 
-    /// What is counted or watched at a moment.
-    struct Activity: BitwiseCopyable {
-        fileprivate let bits: UInt8
-        @inline(__always) var isAny: Bool { bits != 0 }
-        /// Whether that is hot keys alone, for which one request in so many is enough.
-        @inline(__always) var isSampling: Bool { bits == Observers.keysBit }
+    /// Whether somebody is to hear of every request.
+    @inline(__always) var isActive: Bool {
+        active.load(ordering: .relaxed) & (Self.prefixesBit | Self.watchersBit) != 0
     }
-
-    @inline(__always) var activity: Activity { Activity(bits: active.load(ordering: .relaxed)) }
-    /// Whether anything is counted.
-    @inline(__always) var isActive: Bool { activity.isAny }
+    /// Whether hot keys are counted.
+    @inline(__always) var isSampling: Bool {
+        active.load(ordering: .relaxed) & Self.keysBit != 0
+    }
     private static let prefixesBit: UInt8 = 1
-    fileprivate static let keysBit: UInt8 = 2
+    private static let keysBit: UInt8 = 2
     private static let watchersBit: UInt8 = 4
 
     var countsPrefixes: Bool { state.withLock { $0.countsPrefixes } }
@@ -129,13 +127,17 @@ final class Observers: Sendable {
 
     // MARK: Counting
 
-    /// A request was executed. `isSample`: it is the one in so many that hot keys are counted by.
-    func note(
-        _ kind: Observed, isHit: Bool, isSample: Bool, key: Span<UInt8>, hash: UInt64
-    ) {
+    /// A request was executed.
+    func note(_ kind: Observed, isHit: Bool, key: Span<UInt8>) {
         state.withLock { state in
             if state.countsPrefixes { Self.count(kind, isHit, key, &state) }
-            if state.countsKeys, isSample { state.hotKeys.count(key, hash: hash) }
+        }
+    }
+
+    /// The same of the one in so many that hot keys are counted by.
+    func count(key: Span<UInt8>, hash: UInt64) {
+        state.withLock { state in
+            if state.countsKeys { state.hotKeys.count(key, hash: hash) }
         }
     }
 

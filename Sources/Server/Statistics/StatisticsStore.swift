@@ -142,7 +142,6 @@ extension SharedState {
         lines.add("brim_turns", total(.turns))
         lines.add("brim_batches", total(.batches))
         let (sent, skipped) = observers.watchers.totals
-        lines.add("brim_log_watchers", observers.watchers.count)
         lines.add("brim_log_watcher_sent", sent)
         lines.add("brim_log_watcher_skipped", skipped)
         lines.add("brim_receive_buffers_exhausted", total(.buffersExhausted))

@@ -272,6 +272,7 @@ extension SharedState {
         lines.add("time_in_listen_disabled_us", total(.listenDisabledMicroseconds))
         lines.add("threads", workerCount)
         lines.add("conn_yields", total(.connectionYields))
+        lines.add("log_watchers", observers.watchers.count)
     }
 
     private func addMemory(_ store: StoreStatistics, to lines: inout StatisticsLines) {

@@ -346,6 +346,7 @@ extension Worker where Network: ~Copyable {
         for index in 0..<batchCount {
             batch[index].hint = door.prefetchRecord(batch[index].hash, in: batch[index].hint)
         }
+        var sampled = firstSample
         var index = 0
         while index < batchCount {
             let slot = Int(batch[index].slot)
@@ -355,8 +356,8 @@ extension Worker where Network: ~Copyable {
                 continue
             }
             // A request before may have switched it on.
-            let activity = shared.observers.activity
-            if activity.isAny, !activity.isSampling { lookAhead(index) }
+            let isObserved = shared.observers.isActive
+            if isObserved { lookAhead(index) }
             let waitingSince = connections[slot].waitingSince
             if waitingSince != 0 {
                 latency.measure(from: now.nanoseconds, to: clock.nanoseconds())
@@ -376,12 +377,14 @@ extension Worker where Network: ~Copyable {
                 latency.waited(from: waitingSince, to: ended)
                 connections[slot].waitingSince = 0
             }
-            if activity.isAny {
-                let isSample = isSample()
-                if isSample || !activity.isSampling { observe(index, isSample: isSample) }
+            if isObserved { observe(index) }
+            if index >= sampled {
+                countKey(index)
+                sampled &+= Observers.sampling
             }
             index &+= 1
         }
+        if sampled != .max { sighting.untilSample = max(sampled - batchCount, 0) }
         batchCount = 0
     }
 
