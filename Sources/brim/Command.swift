@@ -59,7 +59,7 @@ enum Command {
             let origin = CommandOrigin(arguments, environment)
             let plan = try origin.plan()
             if flags.probes { return Probe.run(plan.settings) }
-            return flags.checksConfig ? show(plan) : serve(plan, origin)
+            return flags.checkConfig ? show(plan) : serve(plan, origin)
         } catch {
             complain(error.line)
             return usageExitCode

@@ -128,7 +128,7 @@ struct Flags: ParsableCommand {
     @Option(
         name: [.customShort("B"), .customLong("protocol")],
         help: ArgumentHelp("auto, ascii or binary. (default: auto)", valueName: "name"))
-    var binding: String?
+    var `protocol`: String?
 
     @Option(
         name: [.customShort("Y"), .customLong("auth-file")],

@@ -10,7 +10,7 @@ struct GivenFlags {
     /// What was given, as text by setting.
     private(set) var texts: [SettingName: String] = [:]
     private(set) var config: String?
-    private(set) var checksConfig = false
+    private(set) var checkConfig = false
     private(set) var probes = false
     private(set) var wantsVersion = false
     private(set) var wantsHelp = false
@@ -25,7 +25,7 @@ struct GivenFlags {
             let value = parts.count == 2 ? String(parts[1]) : nil
             switch name {
             case "config": config = value
-            case "check-config": checksConfig = true
+            case "check-config": checkConfig = true
             case "probe": probes = true
             case "version": wantsVersion = true
             case "help": wantsHelp = true
