@@ -26,6 +26,7 @@ python3 "$here/packaging/help.py" man "$brim" | gzip -9n >"$root/usr/share/man/m
 python3 "$here/packaging/help.py" completion "$brim" \
 	>"$root/usr/share/bash-completion/completions/brim"
 install -D -m 644 -t "$doc" "$here/docs/operating.md"
+install -D -m 644 -t "$doc/operating" "$here"/docs/operating/*.md
 install -D -m 644 -t "$doc/examples" "$here/config/grafana/brim.json" \
 	"$here/config/prometheus/brim-rules.yaml" "$here/config/kubernetes.yaml"
 cat >"$doc/copyright" <<'END'

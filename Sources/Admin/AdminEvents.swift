@@ -1,4 +1,4 @@
-// AdminEvents: what the admin port tells the log. The names are stable: docs/operating.md lists
+// AdminEvents: what the admin port tells the log. The names are stable: docs/operating/log.md lists
 // them with their fields, and a test compares.
 
 internal import Primitives

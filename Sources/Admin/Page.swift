@@ -3,8 +3,8 @@
 /// Its answer.
 enum Page {
     /// The only script and style that a browser runs for it; a test compares them with the page.
-    private static let scriptHash = "sha256-15LxNTBxW2WMJmxC9XflmxsSyD5OYE5otszwyzqVei0="
-    private static let styleHash = "sha256-J+LZw9Sws4OVYN0URaoSPy1n674+9pZDYd7oe/zc9G0="
+    private static let scriptHash = "sha256-iaTk2q8iZdBmy5aY5uROeHG2unNyw8yhDLtlUx0qCQQ="
+    private static let styleHash = "sha256-cuAg4z1JCQwUZkVmV8gVZtxl8GXdCWOKW7Q9nDODCYs="
 
     static let response: AdminResponse = {
         var response = AdminResponse(200, "")

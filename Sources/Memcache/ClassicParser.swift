@@ -242,7 +242,7 @@ public struct ClassicParser: BitwiseCopyable, Sendable {
         guard word & 0xff_ffff_ffff == 0x2f_5054_5448 else {  // "HTTP/"
             return .fault(Fault(.unknownCommand, consumed: consumed))
         }
-        var fault = Fault(.otherProtocol, consumed: consumed)
+        var fault = Fault(.http, consumed: consumed)
         fault.closes = true
         return .fault(fault)
     }

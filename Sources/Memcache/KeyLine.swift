@@ -89,7 +89,7 @@ extension ClassicParser {
     ) -> Parsed {
         let end = ByteScan.wordEnd(in: input, from: start)
         guard end &- start <= Limits.keyBytesMax else {
-            return .fault(restOfLine(input, from: start, .badFormat))
+            return .fault(restOfLine(input, from: start, .keyTooLong))
         }
         guard end < input.count else { return .needMore(atLeast: input.count &+ 1) }
         switch lineBreak(input, at: end) {

@@ -16,7 +16,7 @@ extension ClassicParser {
             let kind: Fault.Kind = verb == .metaDebug ? .badFormat : .unknownCommand
             return .fault(Fault(kind, consumed: consumed))
         }
-        guard isKey(key) else { return .fault(Fault(.badFormat, consumed: consumed)) }
+        guard isKey(key) else { return .fault(Fault(keyFault(key), consumed: consumed)) }
         var request = Request(verb: verb)
         request.key = key.slice
         request.argument = words.rest(input)
@@ -33,7 +33,7 @@ extension ClassicParser {
         guard !key.isEmpty else { return .fault(Fault(.unknownCommand, consumed: consumed)) }
         let length = length(input, bytes)
         guard isKey(key), case .bytes(let valueBytes) = length else {
-            return .fault(refused(.badFormat, length, consumed, isQuiet: false))
+            return .fault(refused(keyFault(key), length, consumed, isQuiet: false))
         }
         var request = Request(verb: .metaSet)
         request.key = key.slice

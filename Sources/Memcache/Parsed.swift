@@ -25,6 +25,8 @@ public struct Fault: BitwiseCopyable, Equatable, Sendable {
         case unknownCommand
         /// `CLIENT_ERROR bad command line format`
         case badFormat
+        /// The same, for the length of a key.
+        case keyTooLong
         /// The same, with how `delete` is used.
         case badDelete
         /// `CLIENT_ERROR invalid exptime argument`
@@ -53,8 +55,8 @@ public struct Fault: BitwiseCopyable, Equatable, Sendable {
         case unsigned, signInEnd, signInLong
         /// No reply: a line without an end (closes).
         case lineTooLong
-        /// No reply: a request of HTTP (closes).
-        case otherProtocol
+        /// No reply: a request of HTTP, or of the protocol that is not served (both close).
+        case http, otherProtocol
         /// No reply: the rest of a line that was answered already, or a long run of blanks;
         /// always quiet.
         case rest

@@ -45,7 +45,7 @@ extension ClassicParser {
         }
         var request = Request(verb: verb)
         request.isQuiet = isNoreply(input, third.isEmpty ? number : third)
-        guard isKey(key) else { return fault(.badFormat, request, consumed) }
+        guard isKey(key) else { return fault(keyFault(key), request, consumed) }
         request.key = key.slice
         if verb == .touch {
             guard let expiry = Decimal.expiry(input, number) else {
@@ -78,7 +78,7 @@ extension ClassicParser {
                 return fault(.badDelete, request, consumed)
             }
         }
-        guard isKey(key) else { return fault(.badFormat, request, consumed) }
+        guard isKey(key) else { return fault(keyFault(key), request, consumed) }
         request.key = key.slice
         return .request(request, consumed: consumed)
     }

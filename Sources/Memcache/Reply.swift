@@ -239,7 +239,7 @@ public enum Reply {
     public static func fault(_ kind: Fault.Kind, to writer: inout ByteWriter) {
         switch kind {
         case .unknownCommand: error(to: &writer)
-        case .badFormat: badFormat(to: &writer)
+        case .badFormat, .keyTooLong: badFormat(to: &writer)
         case .badDelete:
             writer.append("CLIENT_ERROR bad command line format.  ")
             writer.append("Usage: delete <key> [noreply]\r\n")
@@ -250,7 +250,7 @@ public enum Reply {
         case .unsigned: writer.append("CLIENT_ERROR unauthenticated\r\n")
         case .signInEnd: writer.append("CLIENT_ERROR bad command line termination\r\n")
         case .signInLong: writer.append("CLIENT_ERROR auth token too long\r\n")
-        case .lineTooLong, .otherProtocol, .rest: break
+        case .lineTooLong, .http, .otherProtocol, .rest: break
         case .binaryUnknown, .binaryInvalid, .binaryUnsigned: break
         default: metaFault(kind, to: &writer)
         }

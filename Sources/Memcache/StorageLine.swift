@@ -81,7 +81,8 @@ extension ClassicParser {
             let expiry = Decimal.expiry(input, expiry),
             let cas = verb == .cas ? Decimal.unsigned(input, cas) : 0
         else {
-            return .fault(refused(.badFormat, length, consumed, isQuiet: request.isQuiet))
+            let kind = keyFault(key)
+            return .fault(refused(kind, length, consumed, isQuiet: request.isQuiet))
         }
         guard
             Limits.itemBytes(keyBytes: Int(key.slice.count), valueBytes: valueBytes, flags: flags)
@@ -124,6 +125,11 @@ extension ClassicParser {
     @inline(__always)
     func isKey(_ word: Words.Word) -> Bool {
         !word.isEmpty && word.isClean && Int(word.slice.count) <= Limits.keyBytesMax
+    }
+
+    /// What is wrong with a line whose key, or something else, is.
+    func keyFault(_ word: Words.Word) -> Fault.Kind {
+        Int(word.slice.count) > Limits.keyBytesMax ? .keyTooLong : .badFormat
     }
 
     @inline(__always)

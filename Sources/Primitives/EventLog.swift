@@ -9,7 +9,7 @@ internal import Synchronization
 
 /// What kind of thing happened: a name that scripts and alarms may rely on, `module.what`.
 ///
-/// Each module declares its events in one file; docs/operating.md has a table of all of them.
+/// Each module declares its events in one file; docs/operating/log.md has a table of all of them.
 public struct Event: Sendable {
     public let name: StaticString
 

@@ -33,6 +33,7 @@ public struct Geometry: BitwiseCopyable, Sendable, Equatable {
     /// Rows and overflow buckets together.
     public let indexBytesMax: Int
     public let ghostCount: Int
+    public var ghostBytes: Int { ghostCount * 2 }
     /// Whether live records may leave memory for want of room. Only without a disk may they not.
     public let mayEvict: Bool
 

@@ -295,7 +295,7 @@ public struct Segments: BitwiseCopyable, Sendable {
         noteDead(segment, bytes: average)
     }
     /// Bytes of live records; an open segment's are as of its writer's last turn.
-    func liveBytes(_ segment: Int) -> Int {
+    public func liveBytes(_ segment: Int) -> Int {
         guard liveRecords(segment) > 0 else { return 0 }
         return max(
             Int(filled(segment).loadRelaxed()) - Int(lostBytes(segment).loadRelaxed()), 0)

@@ -1,4 +1,4 @@
-// StoreEvents: what the store tells the log. The names are stable: docs/operating.md lists them
+// StoreEvents: what the store tells the log. The names are stable: docs/operating/log.md lists them
 // with their fields, and a test compares.
 
 internal import Primitives

@@ -6,12 +6,13 @@ internal import Primitives
 internal import SegmentLog
 
 extension StoreStatistics {
-    /// Adds what the segments tell. `items` is known already.
+    /// Adds what the segments tell. `items` and `bytes` are known already.
     mutating func addEstimates(of log: SegmentLog) {
         let segments = log.segments
         let now = segments.clock.loadRelaxed()
         var promoted: UInt64 = 0
         var resting: UInt64 = 0
+        var restingBytes: UInt64 = 0
         for segment in 1..<segments.count {
             let state = segments.state(segment)
             guard state != .free else { continue }
@@ -23,15 +24,20 @@ extension StoreStatistics {
             ageSeconds = max(ageSeconds, age)
             if segments.kind(segment) == .promotion {
                 promoted += UInt64(live)
+                bytesPromoted += UInt64(segments.liveBytes(segment))
                 promotionAgeSeconds = max(promotionAgeSeconds, age)
             } else if segments.frame(segment) != nil {
                 logAgeSeconds = max(logAgeSeconds, age)
             } else {
                 resting += UInt64(live)
+                restingBytes += UInt64(segments.liveBytes(segment))
             }
         }
         itemsPromoted = min(promoted, items)
         // A promoted record keeps its place on disk.
         itemsResting = min(resting - min(itemsPromoted, resting), items - itemsPromoted)
+        bytesPromoted = min(bytesPromoted, bytes)
+        bytesResting = min(
+            restingBytes - min(bytesPromoted, restingBytes), bytes - bytesPromoted)
     }
 }

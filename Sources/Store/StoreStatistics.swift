@@ -15,6 +15,9 @@ public struct StoreStatistics: BitwiseCopyable, Sendable {
     public var promotionAgeSeconds: UInt64 = 0
     /// Bytes of live records, estimated from each segment's average.
     public var bytes: UInt64 = 0
+    /// Of these, estimated as the items are: in the promotion region, and on disk only.
+    public var bytesPromoted: UInt64 = 0
+    public var bytesResting: UInt64 = 0
     public var memoryBytes: UInt64 = 0
     public var segmentBytes: UInt64 = 0
     public var frames: UInt64 = 0
@@ -24,6 +27,8 @@ public struct StoreStatistics: BitwiseCopyable, Sendable {
     public var framesDirty: UInt64 = 0
     public var framesPinned: UInt64 = 0
     public var indexBytes: UInt64 = 0
+    /// What remembers the keys that were evicted.
+    public var ghostBytes: UInt64 = 0
     /// Percent of the slots that the index can ever have.
     public var indexFilledPercent: UInt64 = 0
     public var indexDisplaced: UInt64 = 0

@@ -240,6 +240,7 @@ public final class TieredStore: Sendable {
         sum.framesDirty = UInt64(log.sealed.count)
         sum.framesPinned = UInt64(frames.pinnedCount)
         sum.indexBytes = UInt64(log.index.touchedBytes())
+        sum.ghostBytes = UInt64(log.geometry.ghostBytes)
         sum.indexFilledPercent = UInt64(log.index.filledPercent())
         sum.indexDisplaced = log.index.displacedCount()
         sum.evictions = log.counter(.evictions).loadRelaxed()

@@ -29,6 +29,9 @@ public enum RingError: Error, Equatable {
         switch self {
         case .denied(EPERM), .denied(EACCES):
             return "io_uring is refused (\(errnoName)): " + Self.refusal(sysctl)
+        case .denied(ENOSYS) where sysctl != nil:
+            // The kernel has the setting, so it has io_uring.
+            return "io_uring is refused (ENOSYS): " + Self.profile(sysctl)
         case .denied(ENOSYS):
             return "io_uring is refused (ENOSYS): this kernel or sandbox (gVisor, old kernels) "
                 + "has no io_uring; run on Linux 6.1 or newer, outside such a sandbox"
@@ -59,15 +62,15 @@ public enum RingError: Error, Equatable {
         case 1?:
             return "the sysctl kernel.io_uring_disabled is 1, for kernel.io_uring_group only; "
                 + "join that group or set it to 0 (sysctl -w kernel.io_uring_disabled=0)"
-        case 0?:
-            return "kernel.io_uring_disabled is 0, so a seccomp profile (a container's default "
-                + "one) forbids it; run with a profile that allows io_uring_setup, "
-                + "io_uring_enter and io_uring_register (--security-opt seccomp=…)"
-        default:
-            return "probably a seccomp profile (a container's default one) forbids it; run with "
-                + "a profile that allows io_uring_setup, io_uring_enter and io_uring_register "
-                + "(--security-opt seccomp=…)"
+        default: return profile(sysctl)
         }
+    }
+
+    private static func profile(_ sysctl: Int?) -> String {
+        let cause = sysctl.map { "kernel.io_uring_disabled is \($0), so " } ?? "probably "
+        return cause + "a seccomp profile (a container's default one) forbids it; run with a "
+            + "profile that allows io_uring_setup, io_uring_enter and io_uring_register "
+            + "(--security-opt seccomp=…)"
     }
 
     /// The errno, by name.

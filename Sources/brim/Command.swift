@@ -1,7 +1,6 @@
 // Command: what `brim` does from its first argument to its exit code.
 
 internal import Admin
-internal import ArgumentParser
 internal import Glibc
 internal import Primitives
 internal import Server
@@ -29,13 +28,8 @@ struct CommandOrigin: Sendable {
 
     func plan() throws(UsageError) -> Plan {
         let expansion = try Arguments.expand(arguments)
-        let flags: Flags
-        do {
-            flags = try Flags.parse(expansion.arguments)
-        } catch {
-            throw UsageError("\(Flags.message(for: error)) (brim -h lists what there is)")
-        }
-        let layers = try Layers(flags: flags, environment: environment)
+        let layers = try Layers(
+            flags: GivenFlags(expansion.arguments), environment: environment)
         var plan = try Resolution(
             layers: layers, environment: environment, isRoot: isRoot,
             inherited: try Activation.sockets(environment, processID: processID)
@@ -53,37 +47,23 @@ enum Command {
     /// Runs the command; returns the exit code of the process.
     static func run(arguments: [String], environment: [String: String]) -> Int32 {
         do {
-            let expansion = try Arguments.expand(arguments)
-            let flags: Flags
-            do {
-                flags = try Flags.parse(expansion.arguments)
-            } catch {
-                return try finish(error)
+            let flags = GivenFlags(try Arguments.expand(arguments).arguments)
+            if flags.wantsHelp {
+                print(Flags.helpText)
+                return 0
             }
-            if flags.version {
+            if flags.wantsVersion {
                 print("brim \(Version.number)")
                 return 0
             }
             let origin = CommandOrigin(arguments, environment)
             let plan = try origin.plan()
-            if flags.probe { return Probe.run(plan.settings) }
+            if flags.probes { return Probe.run(plan.settings) }
             return flags.checkConfig ? show(plan) : serve(plan, origin)
-        } catch let error as UsageError {
+        } catch {
             complain(error.line)
             return usageExitCode
-        } catch {
-            complain("\(error)")
-            return usageExitCode
         }
-    }
-
-    /// What the argument parser answers instead of flags: its help, or a fault.
-    private static func finish(_ error: any Error) throws -> Int32 {
-        guard Flags.exitCode(for: error) != .success else {
-            print(Flags.fullMessage(for: error))
-            return 0
-        }
-        throw UsageError("\(Flags.message(for: error)) (brim -h lists what there is)")
     }
 
     private static func show(_ plan: Plan) -> Int32 {

@@ -1,10 +1,9 @@
-// Flags: the command line as the argument parser declares it, and the text of `brim -h`.
+// Flags: the flags as the argument parser declares them, for the text of `brim -h`.
 //
-// Values stay text here: what they mean, and whether they can be, is decided in one place for
-// flags, environment and file alike (Resolution).
+// What is given is read by Arguments and GivenFlags. Values stay text there: what they mean, and
+// whether they can be, is decided in one place for flags, environment and file alike (Resolution).
 
 internal import ArgumentParser
-internal import Server
 
 struct Flags: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -129,7 +128,7 @@ struct Flags: ParsableCommand {
     @Option(
         name: [.customShort("B"), .customLong("protocol")],
         help: ArgumentHelp("auto, ascii or binary. (default: auto)", valueName: "name"))
-    var binding: String?
+    var `protocol`: String?
 
     @Option(
         name: [.customShort("Y"), .customLong("auth-file")],
@@ -229,49 +228,5 @@ struct Flags: ParsableCommand {
     @Flag(name: [.customShort("V"), .customLong("version")], help: "Print the version and exit.")
     var version = false
 
-    /// What was given, as text by setting.
-    var texts: [SettingName: String] {
-        var texts: [SettingName: String] = [:]
-        texts[.port] = port
-        texts[.listen] = listen.isEmpty ? nil : listen.joined(separator: ",")
-        texts[.unixSocket] = unixSocket
-        texts[.unixMask] = unixMask
-        texts[.memoryLimit] = memoryLimit
-        texts[.connLimit] = connLimit
-        texts[.threads] = threads
-        texts[.maxItemSize] = maxItemSize
-        texts[.listenBacklog] = listenBacklog
-        texts[.maxReqsPerEvent] = maxReqsPerEvent
-        texts[.user] = user
-        texts[.pidfile] = pidfile
-        texts[.udpPort] = udpPort
-        texts[.verbose] = verbose > 0 ? "\(min(verbose, Settings.verbosityRange.upperBound))" : nil
-        texts[.disableCas] = disableCas ? "true" : nil
-        texts[.daemon] = daemon ? "true" : nil
-        texts[.enableShutdown] = enableShutdown ? "true" : nil
-        texts[.disableFlushAll] = disableFlushAll ? "true" : nil
-        texts[.disableDumping] = disableDumping ? "true" : nil
-        texts[.disableEvictions] = disableEvictions ? "true" : nil
-        texts[.debugClock] = debugClock ? "true" : nil
-        texts[.disableWatch] = disableWatch ? "true" : nil
-        texts[.protocol] = binding
-        texts[.authFile] = authFile
-        texts[.enableSasl] = enableSasl ? "true" : nil
-        texts[.store] = store
-        texts[.noStore] = noStore ? "true" : nil
-        texts[.storeSize] = storeSize
-        texts[.durability] = durability
-        texts[.flushInterval] = flushInterval
-        texts[.idleTimeout] = idleTimeout
-        texts[.winTimeout] = winTimeout
-        texts[.engine] = engine
-        texts[.adminListen] = adminListen.isEmpty ? nil : adminListen.joined(separator: ",")
-        texts[.adminTokenFile] = adminTokenFile
-        texts[.adminHosts] = adminHosts
-        texts[.adminMetricsAuth] = adminMetricsAuth ? "true" : nil
-        texts[.drainDelay] = drainDelay
-        texts[.drainTimeout] = drainTimeout
-        texts[.logFormat] = logFormat
-        return texts
-    }
+    static var helpText: String { helpMessage() }
 }

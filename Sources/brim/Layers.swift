@@ -25,7 +25,7 @@ struct Layers {
     private let layers: [(origin: Origin, snapshot: any ConfigSnapshot)]
     private(set) var warnings: [String] = []
 
-    init(flags: Flags, environment: [String: String]) throws(UsageError) {
+    init(flags: GivenFlags, environment: [String: String]) throws(UsageError) {
         let (variables, warnings) = Self.usable(environment)
         self.warnings = warnings
         var values: [AbsoluteConfigKey: ConfigValue] = [:]

@@ -1,5 +1,5 @@
-// SettingsEvents: what the command itself tells the log. The names are stable: docs/operating.md
-// lists them with their fields, and a test compares.
+// SettingsEvents: what the command itself tells the log. The names are stable:
+// docs/operating/log.md lists them with their fields, and a test compares.
 
 internal import Primitives
 

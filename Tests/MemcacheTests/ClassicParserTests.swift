@@ -47,7 +47,7 @@ private func only(_ line: String, itemBytesMax: UInt32 = 1 << 20) -> [String] {
     ("set a 0 0 18446744073709551616\r\nmn\r\n", ["fault badFormat  closes"]),
     ("set a 0 0 x\r\nmn\r\n", ["fault badFormat ", "noop  =  [] f0 e0 c0 d0"]),
     ("ms a 2 T0\r\nhi\r\nmn\r\n", ["metaSet a = hi [T0] f0 e0 c0 d0", "noop  =  [] f0 e0 c0 d0"]),
-    ("GET / HTTP/1.1\r\nmn\r\n", ["fault otherProtocol  closes"]),
+    ("GET / HTTP/1.1\r\nmn\r\n", ["fault http  closes"]),
     (
         "get a \u{1}b c\r\nmn\r\n",
         [
@@ -67,7 +67,7 @@ func aLineIsReadAs(line: String, expected: [String]) {
             "get \(key)\r\n", "delete \(key)\r\n", "incr \(key) 1\r\n", "touch \(key) 1\r\n",
             "set \(key) 0 0 1\r\nx\r\n", "gat 0 \(key)\r\n",
         ] {
-            let isFault = only(line)[0] == "fault badFormat "
+            let isFault = only(line)[0] == "fault keyTooLong "
             #expect(isFault == (count > 250), "\(line)")
         }
     }

@@ -71,6 +71,7 @@ private let key = Array("key".utf8)
     let lines: [Fault.Kind: String] = [
         .unknownCommand: "ERROR\r\n",
         .badFormat: "CLIENT_ERROR bad command line format\r\n",
+        .keyTooLong: "CLIENT_ERROR bad command line format\r\n",
         .badDelete:
             "CLIENT_ERROR bad command line format.  Usage: delete <key> [noreply]\r\n",
         .badExpiry: "CLIENT_ERROR invalid exptime argument\r\n",
@@ -93,7 +94,7 @@ private let key = Array("key".utf8)
         .signInEnd: "CLIENT_ERROR bad command line termination\r\n",
         .signInLong: "CLIENT_ERROR auth token too long\r\n",
         .binaryUnknown: "", .binaryInvalid: "", .binaryUnsigned: "",
-        .lineTooLong: "", .otherProtocol: "", .rest: "",
+        .lineTooLong: "", .http: "", .otherProtocol: "", .rest: "",
     ]
     for kind in Fault.Kind.allCases {
         let line = written { Reply.fault(kind, to: &$0) }

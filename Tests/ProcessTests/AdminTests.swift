@@ -10,6 +10,7 @@ extension ProcessTests {
             "the_page_shows_a_running_server",
             "settings_are_shown_as_they_are_now",
             "a_socket_that_was_lost_listens_again",
+            "requests_may_come_in_any_pieces_or_garbled",
         ])
         func operatorsAreServed(_ scenario: String) throws {
             try Scenario.run("admin.\(scenario)")
@@ -17,7 +18,7 @@ extension ProcessTests {
 
         @Test(arguments: [
             "metrics_are_understood", "dashboard_and_rules_name_what_there_is",
-            "promtool_is_content",
+            "promtool_is_content", "each_end_of_a_request_has_its_label",
         ])
         func whatIsMeasuredIsUnderstood(_ scenario: String) throws {
             try Scenario.run("metrics.\(scenario)")

@@ -1,4 +1,4 @@
-// EventTests: the events that the sources declare are the events that docs/operating.md explains,
+// EventTests: the events that the sources declare are those that docs/operating/log.md explains,
 // and each is used, at the level that the table says.
 
 import Foundation
@@ -35,7 +35,7 @@ private struct Row {
         }
         self.declared = declared
         let page = try String(
-            contentsOf: folder.appending(path: "docs/operating.md"), encoding: .utf8)
+            contentsOf: folder.appending(path: "docs/operating/log.md"), encoding: .utf8)
         var table: [String: Row] = [:]
         for match in page.matches(of: /\n\| `([a-z]+\.[a-z_]+)` \| (\w+) \| ([^\n]*)/) {
             table[String(match.1)] = Row(level: String(match.2), meaning: String(match.3))

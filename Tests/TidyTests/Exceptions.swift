@@ -9,7 +9,7 @@ enum Exceptions {
         "Server.Worker": 41,
         "Server.Connection": 50,
         // A line for each number that `stats` tells of the store.
-        "Store.StoreStatistics": 58,
+        "Store.StoreStatistics": 61,
         "Load.RunWorker": 33,
         // One for each flag of the command line.
         "brim.Flags": 44,

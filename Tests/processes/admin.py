@@ -8,6 +8,7 @@ import http.client
 import json
 import os
 import pathlib
+import random
 import re
 import socket
 import subprocess
@@ -240,6 +241,30 @@ def the_data_port_does_not_notice():
         found = _values(_families(server))
         assert found[("brim_waits_expired_total", ())] == 0
         server.still_runs()
+
+
+def requests_may_come_in_any_pieces_or_garbled():
+    """A request that is cut anywhere is answered; thousands with wrong bytes harm nobody."""
+    chance = random.Random(1)
+    whole = b"GET /readyz?room=1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    with _server("-m", 64) as server:
+        for cut in range(1, len(whole)):
+            with socket.create_connection(("127.0.0.1", server.admin), 30) as peer:
+                peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                peer.sendall(whole[:cut])
+                peer.sendall(whole[cut:])
+                assert peer.recv(4096).startswith(b"HTTP/1.1 200 "), cut
+        for number in range(3000):
+            garbled = bytearray(whole)
+            for _ in range(chance.randint(1, 4)):
+                garbled[chance.randrange(len(garbled))] = chance.randrange(256)
+            with socket.create_connection(("127.0.0.1", server.admin), 30) as peer:
+                peer.sendall(garbled)
+                # What misses its end is answered as soon as none can come.
+                peer.shutdown(socket.SHUT_WR)
+                answer = peer.recv(4096)
+                assert answer == b"" or answer.startswith(b"HTTP/1.1 "), (garbled, answer)
+        assert _ask(server, "/livez")[0] == 200
 
 
 def who_may_ask():

@@ -1,12 +1,12 @@
-"""What README.md and docs/operating.md show is run, and what it prints is compared.
+"""What README.md and the pages for operators show is run, and what it prints is compared.
 
     ```sh       run by bash in the package's folder; must succeed. Of `make TARGET` only the
                 recipe is asked for: building everything is not a part of a test.
     ```console  lines after `$ ` are run, what follows them is what they must print
     ```python   run by python3; must succeed
 
-against a server of this build: where the text says 127.0.0.1:11211 its own port is meant. A
-comment before a block changes that: `<!-- not run: REASON -->` passes it over, and
+against a server of this build: where the text says 127.0.0.1:11211 or 127.0.0.1:9150 its own ports
+are meant. A comment before a block changes that: `<!-- not run: REASON -->` passes it over, and
 `<!-- run: killed -->` kills the server before, with SIGKILL, and starts it again.
 """
 
@@ -46,7 +46,9 @@ class _Reader:
         self.folder = place / "bin"
         self.folder.mkdir()
         (self.folder / "brim").symlink_to(support.brim)
-        self.server = support.Server("-m", 64, store=place / "store")
+        self.admin = support.free_port()
+        self.server = support.Server(
+            "-m", 64, "--admin-listen", f"127.0.0.1:{self.admin}", store=place / "store")
         self.environment = {
             "PATH": f"{self.folder}:{os.environ.get('PATH', '/usr/bin:/bin')}",
             "HOME": str(place), "LC_ALL": "C.UTF-8"}
@@ -55,6 +57,7 @@ class _Reader:
         """The text, with this server's port and this build's program."""
         text = text.replace("127.0.0.1 11211", f"127.0.0.1 {self.server.port}")
         text = text.replace("127.0.0.1:11211", f"127.0.0.1:{self.server.port}")
+        text = text.replace("127.0.0.1:9150", f"127.0.0.1:{self.admin}")
         return text.replace(".build/static/release/brim ", "brim ")
 
     def run(self, command):
@@ -123,15 +126,18 @@ def _follow(page):
                     raise AssertionError(f"{where}: {failure}") from None
                 count += 1
         print(f"{page}: {count} blocks run")
-        assert count > 0
+        return count
 
 
 def readme():
-    _follow("README.md")
+    assert _follow("README.md") > 0
 
 
 def operating():
-    _follow("docs/operating.md")
+    pages = sorted((PACKAGE / "docs/operating").glob("*.md"))
+    assert len(pages) > 2
+    assert _follow("docs/operating.md") > 0
+    assert sum(_follow(f"docs/operating/{page.name}") for page in pages) > 0
 
 
 def the_tour_names_what_is_there():

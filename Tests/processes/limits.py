@@ -124,7 +124,8 @@ def rings_refused():
                       r"--security-opt seccomp=|sysctl -w kernel.io_uring_disabled=0"),
         errno.EACCES: (r"\(EACCES\)", r"seccomp|io_uring_disabled",
                        r"--security-opt seccomp=|sysctl -w kernel.io_uring_disabled=0"),
-        errno.ENOSYS: (r"\(ENOSYS\)", r"gVisor|old kernels", r"run on Linux 6\.1 or newer"),
+        errno.ENOSYS: (r"\(ENOSYS\)", r"gVisor|old kernels|a seccomp profile",
+                       r"run on Linux 6\.1 or newer|--security-opt seccomp="),
     }
     with support.folder() as place:
         for error, patterns in expected.items():

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 
 import admin
+import sign_in
 import support
 
 NAMES = admin.ROOT / "Tests" / "metrics"
@@ -83,7 +84,7 @@ def _check_counts(server, before):
     def told(name, **labels):
         return admin._values(admin._families(server))[(name, tuple(sorted(labels.items())))]
     assert told("brim_protocol_errors_total", kind="unknown_command") == 1
-    assert told("brim_protocol_errors_total", kind="bad_format") == 1
+    assert told("brim_protocol_errors_total", kind="key_too_long") == 1
     assert told("brim_recache_wins_total") == 1 == told("brim_recache_refusals_total")
     support.wait_for("a commit", lambda: told("brim_commit_duration_seconds_count") > 0)
     support.wait_for("enters", lambda: told("brim_ring_enters_total", worker="0") > 0)
@@ -91,6 +92,86 @@ def _check_counts(server, before):
     busy = sum(value for (name, _), value in before.items()
                if name == "brim_worker_busy_seconds_total")
     assert 0 < busy < 60, busy
+
+
+def each_end_of_a_request_has_its_label():
+    """Commands and results, transports, ways to sign in, faults: each counted once, where it is."""
+    with support.folder() as place:
+        people, path = place / "people", place / "socket"
+        people.write_text("anna:secret\n")
+        people.chmod(0o600)
+        with admin._server("-m", 64, "-t", 1, "-s", path) as server:
+            with server.client() as client, support.Client(str(path)) as local:
+                for line, data, answer in STORAGE:
+                    client.send(line + b" %d\r\n" % len(data) + data + b"\r\n")
+                    assert client.line() == answer, (line, answer)
+                assert client.ask(b"gat 0 nothing") == b"END"
+                assert client.ask(b"mg stored T0 q k").startswith(b"HD")
+                assert client.ask(b"touch stored 0") == b"TOUCHED"
+                assert client.ask(b"get " + b"k" * 251).startswith(b"CLIENT_ERROR")
+                assert client.ask(b"set " + b"k" * 251 + b" 0 0 2\r\nhi").startswith(b"CLIENT_ERR")
+                assert client.ask(b"mn") == b"MN" and local.ask(b"mn") == b"MN"
+                assert client.stats("settings")
+                with server.client() as browser:
+                    browser.send(b"POST / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                    assert browser.is_closed()
+                told = _told(server)
+                for (command, result), count in REQUESTS.items():
+                    found = told("brim_requests_total", command=command, result=result)
+                    assert found == count, (command, result, found)
+                assert told("brim_items_stored_total") == 6
+                assert told("brim_protocol_errors_total", kind="key_too_long") == 2
+                assert told("brim_protocol_errors_total", kind="bad_format") == 0
+                assert told("brim_connections_accepted_total", transport="unix") == 1
+                assert told("brim_connections_accepted_total", transport="tcp") == 2
+                assert told("brim_connections_closed_total", reason="http") == 1
+                assert told("brim_connections_closed_total", reason="protocol") == 0
+                regions = ("log", "promotion", "disk")
+                assert sum(told("brim_item_bytes", region=region) for region in regions) > 0
+        with admin._server("-m", 64, "-t", 1, "-Y", people, "-S") as server:
+            _sign_in(server)
+            told = _told(server)
+            for method, result, count in [("text", "success", 1), ("text", "failure", 1),
+                                          ("sasl", "success", 1), ("sasl", "failure", 0)]:
+                found = told("brim_auth_attempts_total", method=method, result=result)
+                assert found == count, (method, result, found)
+
+
+#: Commands that store, with what each is answered.
+STORAGE = [
+    (b"set stored 0 0", b"1", b"STORED"), (b"add stored 0 0", b"1", b"NOT_STORED"),
+    (b"add other 0 0", b"1", b"STORED"), (b"replace nothing 0 0", b"1", b"NOT_STORED"),
+    (b"replace stored 0 0", b"1", b"STORED"), (b"append nothing 0 0", b"1", b"NOT_STORED"),
+    (b"append stored 0 0", b"1", b"STORED"), (b"prepend stored 0 0", b"1", b"STORED"),
+    (b"prepend nothing 0 0", b"1", b"NOT_STORED"),
+    (b"set large 0 0", b"x" * (1 << 20), b"SERVER_ERROR object too large for cache"),
+    (b"set last 0 0", b"1", b"STORED"),
+]
+
+#: What they and the others are counted as.
+REQUESTS = {
+    ("set", "stored"): 2, ("set", "error"): 1, ("add", "stored"): 1, ("add", "not_stored"): 1,
+    ("replace", "stored"): 1, ("replace", "not_stored"): 1, ("append", "stored"): 1,
+    ("append", "not_stored"): 1, ("prepend", "stored"): 1, ("prepend", "not_stored"): 1,
+    ("cas", "stored"): 0, ("gat", "hit"): 1, ("gat", "miss"): 1, ("touch", "hit"): 1,
+    ("touch", "miss"): 0, ("get", "hit"): 0, ("stats", "ok"): 1, ("other", "ok"): 2,
+}
+
+
+def _told(server):
+    values = admin._values(admin._families(server))
+    return lambda name, **labels: values[(name, tuple(sorted(labels.items())))]
+
+
+def _sign_in(server):
+    """By text, wrongly and rightly, and by SASL."""
+    for token, answer in ((b"anna wrong", b"CLIENT_ERROR"), (b"anna secret", b"STORED")):
+        with server.client() as client:
+            client.send(b"set x 0 0 %d\r\n" % len(token) + token + b"\r\n")
+            assert client.line().startswith(answer)
+    with server.client() as client:
+        client.send(sign_in._packet(0x21, b"PLAIN", b"\0anna\0secret"))
+        assert sign_in._status(client) == 0
 
 
 def _expressions():

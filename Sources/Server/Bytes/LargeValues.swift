@@ -306,6 +306,7 @@ extension Worker where Network: ~Copyable {
         let request = incoming.request
         connections[slot].swallow = UInt64(request.valueBytes) + UInt64(request.trailerBytes)
         counters.add(.setCommands)
+        counters.add(.storesFailed)
         counters.add(.storeNoMemory)
         let isSet =
             request.isBinary

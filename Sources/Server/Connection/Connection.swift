@@ -65,6 +65,8 @@ enum Leaving: UInt8, BitwiseCopyable {
     case lost
     /// It has tried to sign in too often.
     case refused
+    /// It speaks HTTP.
+    case browser
 }
 
 /// One connection.
@@ -221,6 +223,7 @@ struct Connection: BitwiseCopyable {
         switch leaving {
         case .lost: .closedByFault
         case .refused: .closedBySignIn
+        case .browser: .closedByBrowser
         case .no, .asked: hasEnded ? .closedByPeer : .closedByRequest
         }
     }

@@ -6,10 +6,7 @@ internal import Synchronization
 
 extension SharedState {
     func addOperation(to metrics: inout MetricsBuilder, at now: Moment) {
-        let failures = total(.signInErrors)
-        metrics.counter(
-            "auth_attempts", "Clients that tried to sign in.", by: "result",
-            [("success", total(.signIns) - min(total(.signIns), failures)), ("failure", failures)])
+        addSigningIn(to: &metrics)
         let reloads = reloads.withLock { $0 }
         metrics.counter(
             "config_reloads", "Times that the settings were read again.", by: "result",
@@ -45,6 +42,25 @@ extension SharedState {
                 MetricSample(
                     labels: [MetricSample.Label(name: "rank", value: "\(rank)")],
                     value: .real(observers.shareOfHottest(rank)))
+            })
+    }
+    private func addSigningIn(to metrics: inout MetricsBuilder) {
+        let sasl = (all: total(.saslSignIns), failures: total(.saslSignInErrors))
+        let text = (
+            all: Self.less(total(.signIns), sasl.all),
+            failures: Self.less(total(.signInErrors), sasl.failures)
+        )
+        metrics.add(
+            "auth_attempts", "Clients that tried to sign in.", .counter,
+            [("text", text), ("sasl", sasl)].flatMap { method, counts in
+                [("success", Self.less(counts.all, counts.failures)), ("failure", counts.failures)]
+                    .map { result, count in
+                        MetricSample(
+                            labels: [
+                                MetricSample.Label(name: "method", value: method),
+                                MetricSample.Label(name: "result", value: result),
+                            ], value: .integer(count))
+                    }
             })
     }
 }

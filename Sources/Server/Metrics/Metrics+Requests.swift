@@ -4,29 +4,22 @@ internal import Store
 
 extension SharedState {
     func addRequests(to metrics: inout MetricsBuilder) {
-        let commands: [(String, String, UInt64)] = [
-            ("get", "hit", total(.getHits)), ("get", "miss", total(.getMisses)),
-            ("set", "ok", Self.less(total(.setCommands), casCommands)),
-            ("cas", "stored", total(.casHits)), ("cas", "exists", total(.casBadValues)),
-            ("cas", "not_found", total(.casMisses)),
-            ("delete", "hit", total(.deleteHits)), ("delete", "miss", total(.deleteMisses)),
-            ("incr", "hit", total(.incrHits)), ("incr", "miss", total(.incrMisses)),
-            ("decr", "hit", total(.decrHits)), ("decr", "miss", total(.decrMisses)),
-            ("touch", "hit", total(.touchHits)), ("touch", "miss", total(.touchMisses)),
-            ("flush", "ok", total(.flushCommands)),
-        ]
         metrics.add(
             "requests",
-            "Requests by what they do (gat is a touch, a meta command what it is like), and how"
-                + " they ended.",
+            "Requests by what they do (a meta command is what it is like), and how they ended. A"
+                + " storage command that found no memory, or would have made too large an item,"
+                + " is a set and an error.",
             .counter,
-            commands.map { command, result, count in
+            (storageCounts + otherCounts).map { command, result, count in
                 MetricSample(
                     labels: [
                         MetricSample.Label(name: "command", value: command),
                         MetricSample.Label(name: "result", value: result),
                     ], value: .integer(count))
             })
+        metrics.counter(
+            "items_stored", "Items that commands have stored.",
+            storageCounts.reduce(0) { $1.1 == "stored" ? $0 &+ $1.2 : $0 })
         metrics.counter(
             "meta_requests", "Requests that were meta commands; they are in brim_requests, too.",
             total(.metaCommands))
@@ -35,13 +28,14 @@ extension SharedState {
         metrics.counter(
             "get_hits", "Gets that found a value, by where it was.", by: "tier",
             [("memory", hits - read), ("disk", read)])
-        let (expired, flushed) = (total(.getExpired), total(.getFlushed))
+        let causes: [(String, Counter)] = [
+            ("expired", .getExpired), ("flushed", .getFlushed), ("timeout", .missesTimedOut),
+            ("damaged", .missesDamaged),
+        ]
+        let known = causes.map { ($0.0, total($0.1)) }
         metrics.counter(
             "get_misses", "Gets that found none, by what became of the value.", by: "cause",
-            [
-                ("absent", Self.less(total(.getMisses), expired &+ flushed)),
-                ("expired", expired), ("flushed", flushed),
-            ])
+            [("absent", Self.less(total(.getMisses), known.reduce(0) { $0 &+ $1.1 }))] + known)
         metrics.counter(
             "stale_hits", "Meta gets of an item that is stale (X).", total(.staleHits))
         metrics.counter(
@@ -53,7 +47,8 @@ extension SharedState {
             "protocol_errors", "Requests that could not be understood.", by: "kind",
             [
                 ("unknown_command", total(.unknownCommands)), ("bad_format", total(.badFormats)),
-                ("bad_data", total(.badValues)), ("unauthenticated", total(.unsignedRequests)),
+                ("bad_data", total(.badValues)), ("key_too_long", total(.longKeys)),
+                ("unauthenticated", total(.unsignedRequests)),
             ])
         metrics.counter("receive_bytes", "Bytes received from clients.", total(.bytesRead))
         metrics.counter("transmit_bytes", "Bytes sent to clients.", total(.bytesWritten))
@@ -72,8 +67,37 @@ extension SharedState {
             by: "class", classes.map { ("\($0.name)", histogram($0)) })
     }
 
-    private var casCommands: UInt64 {
-        total(.casHits) &+ total(.casBadValues) &+ total(.casMisses)
+    /// A plain set's are what remains of all; the others have counters of their own.
+    private var storageCounts: [(String, String, UInt64)] {
+        let others = [
+            ("add", "stored", total(.addsStored)), ("add", "not_stored", total(.addsRefused)),
+            ("replace", "stored", total(.replacesStored)),
+            ("replace", "not_stored", total(.replacesRefused)),
+            ("append", "stored", total(.appendsStored)),
+            ("append", "not_stored", total(.appendsRefused)),
+            ("prepend", "stored", total(.prependsStored)),
+            ("prepend", "not_stored", total(.prependsRefused)),
+            ("cas", "stored", total(.casHits)), ("cas", "exists", total(.casBadValues)),
+            ("cas", "not_found", total(.casMisses)),
+            ("set", "error", total(.storesFailed) &+ total(.storeTooLarge)),
+        ]
+        let stored = Self.less(total(.setCommands), others.reduce(0) { $0 &+ $1.2 })
+        return [("set", "stored", stored)] + others
+    }
+
+    private var otherCounts: [(String, String, UInt64)] {
+        let (gatHits, gatMisses) = (total(.touchedGetHits), total(.touchedGetMisses))
+        return [
+            ("get", "hit", total(.getHits)), ("get", "miss", total(.getMisses)),
+            ("gat", "hit", gatHits), ("gat", "miss", gatMisses),
+            ("touch", "hit", Self.less(total(.touchHits), gatHits)),
+            ("touch", "miss", Self.less(total(.touchMisses), gatMisses)),
+            ("delete", "hit", total(.deleteHits)), ("delete", "miss", total(.deleteMisses)),
+            ("incr", "hit", total(.incrHits)), ("incr", "miss", total(.incrMisses)),
+            ("decr", "hit", total(.decrHits)), ("decr", "miss", total(.decrMisses)),
+            ("flush", "ok", total(.flushCommands)), ("stats", "ok", total(.statsCommands)),
+            ("other", "ok", total(.otherCommands)),
+        ]
     }
 
     /// The counters are read one after the other: a part may be ahead of its whole.

@@ -15,8 +15,8 @@ extension SharedState {
         metrics.gauge(
             "memory_bytes", "What -m is divided into.", by: "part",
             [
-                ("frames", store.frames &* store.segmentBytes), ("index", store.indexBytes),
-                ("network", network),
+                ("items", store.frames &* store.segmentBytes), ("index", store.indexBytes),
+                ("ghosts", store.ghostBytes), ("network", network),
             ])
         metrics.gauge(
             "items", "Keys, by where their values are; estimated.", by: "region",
@@ -27,7 +27,12 @@ extension SharedState {
                 ),
                 ("promotion", store.itemsPromoted), ("disk", store.itemsResting),
             ])
-        metrics.gauge("item_bytes", "Bytes of all live items; estimated.", store.bytes)
+        metrics.gauge(
+            "item_bytes", "Bytes of live items, by where they are; estimated.", by: "region",
+            [
+                ("log", Self.less(store.bytes, store.bytesPromoted &+ store.bytesResting)),
+                ("promotion", store.bytesPromoted), ("disk", store.bytesResting),
+            ])
         metrics.gauge(
             "frames", "Frames of memory, by what is in them.", by: "state",
             [
@@ -39,6 +44,7 @@ extension SharedState {
         metrics.gauge(
             "dirty_bytes", "What a crash now would cost, at most.",
             store.framesDirty &* store.segmentBytes)
+        metrics.gauge("index_bytes", "Memory that the index has taken.", store.indexBytes)
         metrics.gauge(
             "index_load_ratio", "How full the index is, of what it can ever hold.",
             real: Double(store.indexFilledPercent) / 100)
@@ -89,7 +95,8 @@ extension SharedState {
             [
                 ("hit", total(.diskHits)), ("other_key", total(.diskOthers)),
                 ("gone", Self.less(total(.diskMisses), total(.diskDamaged))),
-                ("damaged", total(.diskDamaged)),
+                ("damaged", Self.less(total(.diskDamaged), total(.diskErrors))),
+                ("error", total(.diskErrors)),
             ])
         metrics.counter("disk_read_bytes", "Bytes of those reads.", total(.diskReadBytes))
         metrics.histogram(

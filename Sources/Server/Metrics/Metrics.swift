@@ -48,7 +48,10 @@ extension SharedState {
         let known = facts.current
         metrics.info(
             "build_info", "The version that runs.",
-            [("version", Version.number), ("protocol", ProtocolLevel.versionText)])
+            [
+                ("version", Version.number), ("protocol", ProtocolLevel.versionText),
+                ("swift", Version.compiler),
+            ])
         metrics.info(
             "engine_info", "How the workers talk to their sockets.",
             [("engine", known.engine.rawValue), ("ring_features", known.ringFeatures)])
@@ -89,16 +92,25 @@ extension SharedState {
             "connections", "Open connections.", by: "worker",
             mailboxes.enumerated().map { ("\($0)", UInt64($1.connectionCount)) })
         metrics.counter(
-            "connections_accepted", "Connections that were accepted.", total(.totalConnections))
+            "connections_accepted", "Connections that were accepted.", by: "transport",
+            [
+                ("tcp", Self.less(total(.totalConnections), total(.acceptedUnix))),
+                ("unix", total(.acceptedUnix)),
+            ])
         metrics.counter(
-            "connections_rejected", "Connections that were refused at the limit (-c).",
-            total(.rejectedConnections))
+            "connections_rejected",
+            "Connections that were refused: at the limit (-c), or for want of a place.",
+            by: "reason",
+            [
+                ("limit", total(.rejectedConnections)),
+                ("memory", total(.rejectedWithoutPlace)),
+            ])
         let reasons: [(String, Counter)] = [
             ("peer", .closedByPeer), ("quit", .closedByRequest), ("protocol", .closedByFault),
             ("error", .closedByError), ("idle", .idleKicks), ("stalled", .closedStalledInput),
             ("stalled_for_others", .closedStalledForOthers), ("pool_dry", .closedPoolDry),
             ("unread", .closedUnread), ("failed_commit", .closedFailedCommit),
-            ("draining", .closedDraining), ("auth", .closedBySignIn),
+            ("draining", .closedDraining), ("auth", .closedBySignIn), ("http", .closedByBrowser),
         ]
         metrics.counter(
             "connections_closed", "Connections that ended, by who or what ended them.",

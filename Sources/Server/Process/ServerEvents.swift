@@ -1,5 +1,5 @@
 // ServerEvents: what the server tells the log about its life. The names are stable:
-// docs/operating.md lists them with their fields, and a test compares.
+// docs/operating/log.md lists them with their fields, and a test compares.
 
 internal import Primitives
 

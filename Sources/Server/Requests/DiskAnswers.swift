@@ -233,7 +233,10 @@ extension Worker where Network: ~Copyable {
             else { continue }
             guard let space = takeScratch() else { return }
             counters.add(.waitsExpired)
-            if !reads[number].isCounted { counters.add(.getMisses) }
+            if !reads[number].isCounted {
+                counters.add(.getMisses)
+                counters.add(.missesTimedOut)
+            }
             latency.wasRead(isHit: false, from: reads[number].startedAt, to: now.nanoseconds)
             var writer = replyWriter(space)
             writeMiss(asked(number), to: &writer)

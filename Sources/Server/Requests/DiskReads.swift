@@ -318,6 +318,8 @@ extension Worker where Network: ~Copyable {
         case .beyond: askForMove(number, read)
         case .more, .damaged:
             counters.add(.diskDamaged)
+            if count < 0 { counters.add(.diskErrors) }
+            if !reads[number].isChange, !reads[number].isCounted { counters.add(.missesDamaged) }
             miss(number, isDamaged: true)
         case .dead(let death):
             if !reads[number].isChange { countDeath(death) }

@@ -60,11 +60,12 @@ extension Worker where Network: ~Copyable {
             return true
         case .binary: return executeBinary(index, space)
         case .signIn, .metaSignIn: return executeSignIn(index, space)
-        case .stats: return executeStatistics(index, space)
-        case .slabs, .lru, .lruCrawler, .watch: return executeAdministration(index, space)
-        case .debugTime: return executeDebugTime(index, space)
-        case .cacheMemlimit: return executeMemoryLimit(index, space)
-        case .shutdown: return executeShutdown(index, space)
+        case .stats: return counting(.statsCommands, executeStatistics(index, space))
+        case .slabs, .lru, .lruCrawler, .watch:
+            return counting(.otherCommands, executeAdministration(index, space))
+        case .debugTime: return counting(.otherCommands, executeDebugTime(index, space))
+        case .cacheMemlimit: return counting(.otherCommands, executeMemoryLimit(index, space))
+        case .shutdown: return counting(.otherCommands, executeShutdown(index, space))
         case .metaGet, .metaSet, .metaDelete, .metaArithmetic, .metaDebug:
             return executeMeta(index, space)
         case .keysEnd, .version, .verbosity, .noop:
@@ -84,7 +85,14 @@ extension Worker where Network: ~Copyable {
         return isDone
     }
 
+    /// Counts a request that is done; passes on whether it is.
+    mutating func counting(_ counter: Counter, _ isDone: Bool) -> Bool {
+        if isDone { counters.add(counter) }
+        return isDone
+    }
+
     private mutating func writePlain(_ request: Request, to writer: inout ByteWriter) {
+        if request.verb != .keysEnd { counters.add(.otherCommands) }
         switch request.verb {
         case .keysEnd: Reply.end(to: &writer)
         case .noop: Reply.noop(to: &writer)
@@ -210,6 +218,7 @@ extension Worker where Network: ~Copyable {
         let slot = Int(batch[index].slot)
         guard !hasWaitedTooLong(slot) else {
             counters.add(.waitsExpired)
+            counters.add(.missesTimedOut)
             door.abandon(read)
             return answerMiss(index, space)
         }
@@ -338,6 +347,7 @@ extension Worker where Network: ~Copyable {
     private mutating func countTouchedGet(isHit: Bool) {
         counters.add(.touchCommands)
         counters.add(isHit ? .touchHits : .touchMisses)
+        counters.add(isHit ? .touchedGetHits : .touchedGetMisses)
     }
 
     // MARK: Statistics

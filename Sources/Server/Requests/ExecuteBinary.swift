@@ -23,7 +23,7 @@ extension Worker where Network: ~Copyable {
         case .increment, .incrementQ, .decrement, .decrementQ:
             return executeBinaryArithmetic(index, space)
         case .flush, .flushQ: return executeFlush(index, space)
-        case .stat: return executeStatistics(index, space)
+        case .stat: return counting(.statsCommands, executeStatistics(index, space))
         case .noop, .version, .verbosity, .saslMechanisms, .saslStart, .saslStep, .quit, .quitQ,
             nil:
             executeBinaryPlain(index, space)
@@ -33,6 +33,7 @@ extension Worker where Network: ~Copyable {
 
     private mutating func executeBinaryPlain(_ index: Int, _ space: consuming ReplySpace) {
         let head = batch[index].request.head
+        counters.add(.otherCommands)
         var writer = replyWriter(space)
         switch BinaryOpcode(rawValue: head.opcode) {
         case .version: BinaryReply.text(head, ProtocolLevel.version, to: &writer)
@@ -120,6 +121,7 @@ extension Worker where Network: ~Copyable {
                 return beginRead(index, read) || undo(.getCommands)
             }
             counters.add(.waitsExpired)
+            counters.add(.missesTimedOut)
             door.abandon(read)
         }
         counters.add(.getMisses)
@@ -232,7 +234,7 @@ extension Worker where Network: ~Copyable {
         counters.add(.setCommands)
         if shared.observers.isActive { noteStored(slot, changed.outcome) }
         let isJoin = set.mode == .append || set.mode == .prepend
-        if set.compare != nil, !isJoin { countCas(changed.outcome) }
+        countStore(set.compare != nil && !isJoin ? .cas : set.mode, changed.outcome)
         if case .tooLarge = changed.outcome { counters.add(.storeTooLarge) }
         var writer = replyWriter(space)
         switch changed.outcome {

@@ -199,6 +199,7 @@ extension Worker where Network: ~Copyable {
             return false
         case .refused:
             counters.add(.setCommands)
+            counters.add(.storesFailed)
             let request = batch[index].request
             if request.verb == .set {
                 forget(
@@ -221,7 +222,7 @@ extension Worker where Network: ~Copyable {
     ) {
         counters.add(.setCommands)
         if shared.observers.isActive { noteStored(slot, outcome) }
-        if request.verb == .cas { countCas(outcome) }
+        if request.verb != .set { countStore(storeMode(request.verb), outcome) }
         if case .tooLarge = outcome { counters.add(.storeTooLarge) }
         guard !request.isQuiet else { return }
         var writer = replyWriter(space)
@@ -240,7 +241,25 @@ extension Worker where Network: ~Copyable {
         }
     }
 
-    mutating func countCas(_ outcome: Outcome) {
+    /// Counts what is no plain set by its kind; what is too large is counted as that alone.
+    mutating func countStore(_ mode: StoreMode, _ outcome: Outcome) {
+        let isStored: Bool
+        switch outcome {
+        case .stored: isStored = true
+        case .tooLarge: return
+        default: isStored = false
+        }
+        switch mode {
+        case .set: break
+        case .add: counters.add(isStored ? .addsStored : .addsRefused)
+        case .replace: counters.add(isStored ? .replacesStored : .replacesRefused)
+        case .append: counters.add(isStored ? .appendsStored : .appendsRefused)
+        case .prepend: counters.add(isStored ? .prependsStored : .prependsRefused)
+        case .cas: countCas(outcome)
+        }
+    }
+
+    private mutating func countCas(_ outcome: Outcome) {
         switch outcome {
         case .stored: counters.add(.casHits)
         case .exists: counters.add(.casBadValues)
@@ -382,7 +401,7 @@ extension Worker where Network: ~Copyable {
         }
         connections[slot].swallow = fault.swallow
         if fault.closes {
-            connections[slot].leaving = .lost
+            connections[slot].leaving = fault.kind == .http ? .browser : .lost
         }
         return true
     }
@@ -428,7 +447,8 @@ extension Fault.Kind {
         case .unknownCommand, .binaryUnknown: .unknownCommands
         case .badDataChunk: .badValues
         case .unsigned, .binaryUnsigned: .unsignedRequests
-        case .tooLarge, .rest, .otherProtocol: nil
+        case .keyTooLong: .longKeys
+        case .tooLarge, .rest, .otherProtocol, .http: nil
         default: .badFormats
         }
     }

@@ -356,6 +356,7 @@ extension Worker where Network: ~Copyable {
         }
         counters.add(.touchCommands)
         counters.add(isHit ? .touchHits : .touchMisses)
+        counters.add(isHit ? .touchedGetHits : .touchedGetMisses)
     }
 
     /// The connection waits: false. It has waited too long: true.

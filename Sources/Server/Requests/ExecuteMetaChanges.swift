@@ -43,9 +43,9 @@ extension Worker where Network: ~Copyable {
     ) {
         counters.add(.setCommands)
         if shared.observers.isActive { noteStored(slot, changed.outcome) }
-        if set.compare != nil, set.mode == .set || set.mode == .replace {
-            countCas(changed.outcome)
-        }
+        let isCompared = set.compare != nil && (set.mode == .set || set.mode == .replace)
+        countStore(isCompared ? .cas : set.mode, changed.outcome)
+        if case .tooLarge = changed.outcome { counters.add(.storesFailed) }
         var writer = replyWriter(space)
         var isStored = false
         switch changed.outcome {

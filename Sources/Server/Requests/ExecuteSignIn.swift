@@ -45,17 +45,21 @@ extension Worker where Network: ~Copyable {
         }
         connections[slot].signIn.isPaidFor = false
         counters.add(.signIns)
+        if request.isBinary { counters.add(.saslSignIns) }
         switch token {
         case .admitted:
             connections[slot].signIn.refusals = 0
             connections[slot].parser.admit()
         case .refused:
             counters.add(.signInErrors)
+            if request.isBinary { counters.add(.saslSignInErrors) }
             connections[slot].signIn.refusals += 1
             if connections[slot].signIn.refusals >= SignInTries.refusalsMax {
                 connections[slot].leaving = .refused
             }
-        case .malformed: counters.add(.signInErrors)
+        case .malformed:
+            counters.add(.signInErrors)
+            if request.isBinary { counters.add(.saslSignInErrors) }
         case .awaited: break
         }
         var writer = replyWriter(space)

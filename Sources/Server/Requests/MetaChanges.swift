@@ -29,6 +29,7 @@ extension Worker where Network: ~Copyable {
         let finished = finished(slot, key, changed)
         if case .refused = finished {
             counters.add(.setCommands)
+            counters.add(.storesFailed)
             if set.mode == .set { forget(slot, key.place, key.count, key.hash) }
         }
         return finished
@@ -60,6 +61,7 @@ extension Worker where Network: ~Copyable {
             door.abandon(staging)
             endStaging(slot)
             counters.add(.setCommands)
+            counters.add(.storesFailed)
             if set.mode == .set { forgetStagedKey(slot) }
             return .refused
         case .done:

@@ -73,6 +73,7 @@ extension Worker where Network: ~Copyable {
         let asked = askedByPart(part)
         guard !hasWaitedTooLong(slot) else {
             counters.add(.waitsExpired)
+            if !parts[part].postponed.isCounted { counters.add(.missesTimedOut) }
             return endAsMiss(slot, part, asked, space)
         }
         let hash = asked.key.region.withBytes(asked.key.offset, asked.keyBytes) { door.hash($0) }

@@ -12,26 +12,37 @@ enum Counter: Int, CaseIterable {
     case deleteHits, deleteMisses
     case incrHits, incrMisses, decrHits, decrMisses
     case casHits, casMisses, casBadValues
+    // Of the commands that store, those that are no plain set: whether they stored.
+    case addsStored, addsRefused, replacesStored, replacesRefused
+    case appendsStored, appendsRefused, prependsStored, prependsRefused
+    // A storage command that found no memory, or whose result would be too large for an item.
+    case storesFailed
+    // Those of the touches that are gets as well.
+    case touchedGetHits, touchedGetMisses
+    case statsCommands, otherCommands
+    // Of the misses, those of a value that may be there.
+    case missesTimedOut, missesDamaged
     case touchHits, touchMisses
     case storeTooLarge, storeNoMemory
     case bytesRead, bytesWritten
     case connectionYields, idleKicks
     case totalConnections, rejectedConnections, listenDisabled, listenDisabledMicroseconds
-    case acceptErrors
+    case acceptErrors, acceptedUnix, rejectedWithoutPlace
     case turns, batches, ringEnters
     // As they stand, once a second: large blocks of the pool.
     case poolBlocksUsed, poolBlocksFree
     case buffersExhausted, receivesCancelled, shortSends
     case staleHits, recacheWins, recacheRefusals
-    case unknownCommands, badFormats, badValues, unsignedRequests
-    case diskReads, diskReadBytes, diskHits, diskMisses, diskDamaged, diskOthers, diskLoads
+    case unknownCommands, badFormats, badValues, longKeys, unsignedRequests
+    case diskReads, diskReadBytes, diskHits, diskMisses, diskDamaged, diskErrors, diskOthers
+    case diskLoads
     case waitsForMemory, waitsForLoad, waitsForReadSlot, waitsForPin, waitsForBlocks
     case receivesStarved
     case waitsExpired
     case closedByPeer, closedByRequest, closedByFault, closedByError
     case closedStalledInput, closedStalledForOthers, closedPoolDry, closedUnread
-    case closedFailedCommit, closedDraining, closedBySignIn
-    case signIns, signInErrors
+    case closedFailedCommit, closedDraining, closedBySignIn, closedByBrowser
+    case signIns, signInErrors, saslSignIns, saslSignInErrors
 }
 
 extension Counter {

@@ -167,6 +167,7 @@ extension SharedState {
         lines.add("brim_closed_idle", total(.idleKicks))
         lines.add("brim_closed_draining", total(.closedDraining))
         lines.add("brim_closed_by_sign_in", total(.closedBySignIn))
+        lines.add("brim_closed_by_browser", total(.closedByBrowser))
     }
 
     private func addDisk(_ store: StoreStatistics, to lines: inout StatisticsLines) {

@@ -99,14 +99,14 @@ struct Acceptor<Network: Ring & ~Copyable>: ~Copyable {
         switch completion.token.operation {
         case .accept:
             if !completion.isArmed { isArmed[Int(completion.token.slot)] = false }
-            accepted(completion.result)
+            accepted(completion.result, by: Int(completion.token.slot))
         case .wake: ring.armWake(token: completion.token)
         case .timeout: armTimer()
         default: break
         }
     }
 
-    private mutating func accepted(_ result: Int32) {
+    private mutating func accepted(_ result: Int32, by listener: Int) {
         guard result >= 0 else {
             refused(-result)
             return
@@ -124,6 +124,7 @@ struct Acceptor<Network: Ring & ~Copyable>: ~Copyable {
             ring.close(socket, token: Token(.close, slot: 0, generation: 0))
             return
         }
+        if case .unix = listeners[listener].address { counters.add(.acceptedUnix) }
     }
 
     /// Hands a socket to the worker with the fewest connections.

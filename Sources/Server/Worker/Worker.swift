@@ -314,6 +314,7 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
     /// A new connection.
     private mutating func adopt(_ socket: Socket) {
         guard !isDraining, let slot = takeSlot() else {
+            if !isDraining { counters.add(.rejectedWithoutPlace) }
             ring.close(socket, token: Token(.none, slot: 0, generation: 0))
             mailbox.connectionEnded()
             shared.connectionClosed()
