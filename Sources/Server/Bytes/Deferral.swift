@@ -116,7 +116,8 @@ extension Worker where Network: ~Copyable {
         table[slot].changeOffset = -1
         guard count > 0 else { return }
         table[slot].replyBytes = offset
-        let source = Location(region: output, offset: table[slot].replyOffset + offset)
+        let source = Location(
+            region: output.memory, offset: table[slot].replyOffset + offset)
         deferBarrier(slot)
         guard table[slot].phase == .open else { return }
         deferText(slot, source, count: count)
@@ -150,7 +151,7 @@ extension Worker where Network: ~Copyable {
         }
         var hasMoved = false
         while isFrontReady(slot), !table[slot].isBehind {
-            guard table[slot].replyBytes < replyQuota, let space = takeSpaceToLeave(for: slot)
+            guard table[slot].replyBytes < output.quota, let space = takeSpaceToLeave(for: slot)
             else {
                 markReady(slot)
                 break
@@ -186,9 +187,9 @@ extension Worker where Network: ~Copyable {
         let gone = Int(parts[index].inlineGone)
         let rest = Int(parts[index].inlineCount) - gone
         if rest > 0 {
-            output.copy(
+            output.memory.copy(
                 from: partBytes, at: index * ServerLimits.partInlineBytes + gone,
-                to: outputFilled, count: rest)
+                to: output.filled, count: rest)
             parts[index].inlineGone = parts[index].inlineCount
         }
         var count = rest
@@ -216,9 +217,9 @@ extension Worker where Network: ~Copyable {
         let id = chain.head
         let source = blocks.place(id)
         let count = min(blocks[id].count, max)
-        output.copy(
+        output.memory.copy(
             from: source.region, at: source.offset + Int(blocks[id].start),
-            to: outputFilled + gap, count: count)
+            to: output.filled + gap, count: count)
         blocks[id].start += UInt32(count)
         if blocks[id].count == 0 { blocks.giveHead(of: &chain) }
         return count

@@ -85,7 +85,7 @@ extension Worker where Network: ~Copyable {
         let count = found.valueBytes + ServerLimits.replyBytesMax - Door.copyBytesMax
         return found.valueBytes <= ServerLimits.copiedLargeBytesMax && !found.isChained
             && connections[slot].replyBytes == 0
-            && outputFilled + count <= ServerLimits.outputBytes && socketRoom(slot) >= count
+            && output.hasRoom(for: count) && socketRoom(slot) >= count
     }
 
     /// Writes a large value as if it were none.

@@ -17,8 +17,7 @@ extension Worker where Network: ~Copyable {
     /// A writer over what is left of the output, which has room for the longest reply.
     @inline(__always)
     mutating func replyWriter(_ space: borrowing ReplySpace) -> ByteWriter {
-        ByteWriter(
-            output, at: outputFilled, capacity: ServerLimits.outputBytes &- outputFilled)
+        output.writer
     }
 
     /// Makes what was written at the end of the output the connection's next reply.
@@ -29,7 +28,7 @@ extension Worker where Network: ~Copyable {
             return
         }
         guard connections[slot].firstPart == nobody else {
-            deferText(slot, Location(region: output, offset: outputFilled), count: writer.count)
+            deferText(slot, output.end, count: writer.count)
             return
         }
         keepReply(slot, count: writer.count, space)
@@ -39,13 +38,13 @@ extension Worker where Network: ~Copyable {
     @inline(__always)
     mutating func keepReply(_ slot: Int, count: Int, _ space: consuming ReplySpace) {
         if connections[slot].replyBytes == 0 {
-            connections[slot].replyOffset = outputFilled
-            outputRuns &+= 1
+            connections[slot].replyOffset = output.filled
+            output.beginRun()
         }
         precondition(
-            connections[slot].replyOffset &+ connections[slot].replyBytes == outputFilled)
+            connections[slot].replyOffset &+ connections[slot].replyBytes == output.filled)
         connections[slot].replyBytes &+= count
-        outputFilled &+= count
+        output.keep(count)
     }
 
     /// Replies to a change: with `ack`, it leaves after the commit.
@@ -81,7 +80,7 @@ extension Worker where Network: ~Copyable {
             return
         }
         resetForTurn(slot)
-        if isDraining, !connections[slot].hasEnded { endReceiving(slot) }
+        if drain.isActive, !connections[slot].hasEnded { endReceiving(slot) }
         if connections[slot].changeOffset >= 0 { deferChanges(slot) }
         send(slot)
         trimInput(slot)
@@ -115,7 +114,7 @@ extension Worker where Network: ~Copyable {
         }
         counters.add(.bytesWritten, bytes: count)
         ring.sendNow(
-            Socket(descriptor: table[slot].descriptor), from: output,
+            Socket(descriptor: table[slot].descriptor), from: output.memory,
             at: table[slot].replyOffset, count: count, token: token(.send, slot))
         // Whether it went out is known after the next enter: come back then.
         if table[slot].isBehind || table[slot].isLeaving || table[slot].hasEnded {

@@ -34,8 +34,9 @@ struct ReplySpace: ~Copyable {
 extension Worker where Network: ~Copyable {
     // MARK: Room for replies
 
-    /// Room for a reply to a connection. Nil: the turn is over (`isOutputFull`), or the connection
-    /// waits until others have given blocks back. `entry`: of the batch, if it is what is answered.
+    /// Room for a reply to a connection. Nil: the turn is over (`TurnOutput.isFull`), or
+    /// the connection waits until others have given blocks back. `entry`: of the batch, if it is
+    /// what is answered.
     @inline(__always)
     mutating func takeSpace(for slot: Int, entry: Int? = nil) -> ReplySpace? {
         guard hasRoom(sparing: wants.sparedBlocks) else { return findRoom(for: slot, entry) }
@@ -46,8 +47,8 @@ extension Worker where Network: ~Copyable {
     /// first may leave in any case, only so a dry pool fills again; and what its socket takes.
     mutating func takeSpaceToLeave(for slot: Int) -> ReplySpace? {
         guard
-            hasRoom || outputFilled == 0
-                || hasOutput && connections[slot].replyBytes == 0
+            hasRoom || output.isEmpty
+                || output.hasRoom && connections[slot].replyBytes == 0
                     && socketRoom(slot) >= ServerLimits.replyBytesMax
         else { return nil }
         return ReplySpace()
@@ -55,7 +56,7 @@ extension Worker where Network: ~Copyable {
 
     /// Room to put text together that is copied elsewhere. Nil: the output holds replies.
     mutating func takeScratch() -> ReplySpace? {
-        guard outputFilled == 0 else { return nil }
+        guard output.isEmpty else { return nil }
         return ReplySpace()
     }
 
@@ -66,14 +67,8 @@ extension Worker where Network: ~Copyable {
     /// The same, with so many blocks left for others.
     @inline(__always)
     private func hasRoom(sparing spared: Int) -> Bool {
-        guard hasOutput else { return false }
+        guard output.hasRoom else { return false }
         return pledged &+ spared &+ 2 <= blocks.availableCount && hasParts
-    }
-
-    /// Whether one more reply of any length has room in the output.
-    @inline(__always)
-    private var hasOutput: Bool {
-        outputFilled <= ServerLimits.outputBytes &- ServerLimits.replyBytesMax
     }
 
     /// Whether a text that is longer than other replies has room in the pool, or in its socket.
@@ -84,12 +79,7 @@ extension Worker where Network: ~Copyable {
 
     /// Large blocks that are needed if no socket takes anything of this turn's replies.
     @inline(__always)
-    var pledged: Int {
-        // Whole blocks, and the last block of each connection; a short one is small.
-        outputFilled / ServerLimits.blockBytes
-            &+ (outputRuns <= blocks.smallFreeCount
-                ? min(outputRuns, outputFilled / ServerLimits.smallBlockBytes) : outputRuns)
-    }
+    var pledged: Int { output.blocksNeeded(smallFreeCount: blocks.smallFreeCount) }
 
     /// Called when there is no room for a reply of any length. Nil: the turn is over, or the
     /// connection waits until others have given blocks back.
@@ -109,8 +99,8 @@ extension Worker where Network: ~Copyable {
             refuseRoom(slot)
             return nil
         }
-        guard outputFilled == 0 else {
-            isOutputFull = true
+        guard output.isEmpty else {
+            output.close()
             return nil
         }
         if relievePool(sparing: slot), hasRoom { return ReplySpace() }
@@ -121,13 +111,13 @@ extension Worker where Network: ~Copyable {
     /// Whether a short reply has room, because it is the connection's only one in this turn and
     /// fits a small block, of which there is one for each connection that was answered.
     private func hasSmallRoom(for slot: Int) -> Bool {
-        isAnswerable(slot) && outputRuns + ServerLimits.poolShares < blocks.smallFreeCount
+        isAnswerable(slot) && output.runCount + ServerLimits.poolShares < blocks.smallFreeCount
     }
 
     /// Whether the connection may have its only reply of this turn, as far as the pool is not
     /// concerned.
     private func isAnswerable(_ slot: Int) -> Bool {
-        hasOutput && connections[slot].replyBytes == 0 && hasParts
+        output.hasRoom && connections[slot].replyBytes == 0 && hasParts
             && connections[slot].firstPart == nobody
     }
 
@@ -254,7 +244,7 @@ extension Worker where Network: ~Copyable {
     mutating func closeStalled(sparing slot: Int, longerThan limit: UInt64) -> Bool {
         // One look at everybody a turn is enough if it finds nobody.
         guard limit == 0 || wants.searchedTurn != turnNumber else { return false }
-        let victim = (0..<slotsUsed).eldest(
+        let victim = slots.used.eldest(
             where: { $0 != slot && holdsBlocks($0) },
             by: { stalledSince($0, longerThan: limit) })
         guard let victim else {
@@ -267,7 +257,7 @@ extension Worker where Network: ~Copyable {
 
     private mutating func closeQuietest(sparing slot: Int) -> Bool {
         let table = connections
-        let victim = (0..<slotsUsed).eldest(
+        let victim = slots.used.eldest(
             where: { $0 != slot && holdsBlocks($0) }, by: { table[$0].quietSince })
         guard let victim else { return false }
         close(victim, .closedPoolDry)
@@ -295,7 +285,7 @@ extension Worker where Network: ~Copyable {
         guard wants.alarm == .off else { return }
         guard
             wants.blocksSince != nil || intake.isAnyoneStarved || transfers.isMovingValues
-                || wants.staging || wants.pins || isDraining || !queues.isEmpty
+                || wants.staging || wants.pins || drain.isActive || !queues.isEmpty
         else { return }
         wants.alarm = .armed
         ring.timeout(
@@ -330,7 +320,7 @@ extension Worker where Network: ~Copyable {
         relievePinsAtLast()
         if !queues.isEmpty { callAgain() }
         if !queues[.readSlots].isEmpty, reads.vacantCount == 0 { relieveReads() }
-        if isDraining { endUnwilling() }
+        if drain.isActive { endUnwilling() }
     }
 
     /// Closes those who have stalled longest with reads from disk that they do not take, until
@@ -436,7 +426,7 @@ extension Worker where Network: ~Copyable {
 
     /// While stopping: a peer that takes nothing, or sends half a value, is not waited for.
     private mutating func endUnwilling() {
-        for slot in 0..<slotsUsed where connections[slot].phase == .open {
+        for slot in slots.used where connections[slot].phase == .open {
             guard quietSince(slot, longerThan: shared.drainTimeoutNanoseconds) != nil
             else { continue }
             close(slot, .closedDraining)

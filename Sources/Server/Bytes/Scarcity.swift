@@ -59,7 +59,7 @@ extension Worker where Network: ~Copyable {
     /// occupied with the beginning of one. False: there is none, nor a reader who has stalled.
     mutating func giveWay(sparing slot: Int) -> Bool {
         let table = connections
-        let victim = (0..<slotsUsed).eldest(
+        let victim = slots.used.eldest(
             where: { $0 != slot && table[$0].holdsBeginning },
             by: { .max - table[$0].requestDue(at: now.nanoseconds) })
         guard let victim else {

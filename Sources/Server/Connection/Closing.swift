@@ -72,7 +72,6 @@ extension Worker where Network: ~Copyable {
         guard connections[slot].phase == .ended, !ready.contains(slot) else { return }
         precondition(!touched.contains(slot) && !watched.contains(slot))
         roll.closed(slot)
-        openCount -= 1
         giveSlot(slot)
         mailbox.connectionEnded()
         shared.connectionClosed()
@@ -105,7 +104,7 @@ extension Worker where Network: ~Copyable {
         tellFigures()
         expireReads()
         for slot in watched { checkDeadlines(slot) }
-        if isDraining, now.nanoseconds >= drainDeadline { endAll() }
+        if drain.isOver(at: now.nanoseconds) { endAll() }
         let idleSeconds = shared.tuning[.idleTimeoutSeconds] ?? configuration.idleTimeoutSeconds
         if idleSeconds > 0 { kickIdle(afterSeconds: idleSeconds) }
     }
@@ -113,16 +112,14 @@ extension Worker where Network: ~Copyable {
     /// Figures that nobody needs more often than each second.
     private mutating func tellFigures() {
         // Only this worker adds, so it sees what it has told.
-        let told = ringEntersTold
-        ringEntersTold = ring.enterCount
-        counters.add(.ringEnters, ringEntersTold &- told)
+        counters.add(.ringEnters, rounds.newEnters(of: ring.enterCount))
         counters.set(.poolBlocksFree, blocks.freeCount)
         counters.set(.poolBlocksUsed, blocks.usedCount)
     }
 
     /// While stopping: nobody is waited for any more.
     mutating func endAll() {
-        for slot in 0..<slotsUsed where connections[slot].phase == .open {
+        for slot in slots.used where connections[slot].phase == .open {
             close(slot, .closedDraining)
         }
     }
@@ -179,9 +176,8 @@ extension Worker where Network: ~Copyable {
 
     private mutating func kickIdle(afterSeconds seconds: Int) {
         let limit = UInt64(seconds) * 1_000_000_000
-        for _ in 0..<min(slotsUsed, ServerLimits.idleScanMax) {
-            idleCursor = idleCursor + 1 < slotsUsed ? idleCursor + 1 : 0
-            let slot = idleCursor
+        for _ in 0..<min(slots.used.count, ServerLimits.idleScanMax) {
+            let slot = rounds.nextSlot(of: slots.used.count)
             guard connections[slot].phase == .open,
                 elapsed(since: connections[slot].lastActive) > limit,
                 connections[slot].isAwaitingCommand
@@ -195,12 +191,11 @@ extension Worker where Network: ~Copyable {
     // MARK: Stopping
 
     /// Receives no more; answers what has arrived, then closes.
-    mutating func drain() {
-        isDraining = true
-        drainDeadline =
-            now.nanoseconds
-            &+ max(ServerLimits.drainNanosecondsMax, shared.drainTimeoutNanoseconds)
-        for slot in 0..<slotsUsed where connections[slot].phase == .open { markTouched(slot) }
+    mutating func beginDrain() {
+        drain.begin(
+            until: now.nanoseconds
+                &+ max(ServerLimits.drainNanosecondsMax, shared.drainTimeoutNanoseconds))
+        for slot in slots.used where connections[slot].phase == .open { markTouched(slot) }
     }
 
     /// While stopping: receives no more, unless a request is half here.

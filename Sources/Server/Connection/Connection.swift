@@ -97,8 +97,6 @@ struct Connection: BitwiseCopyable {
     var isPartial = false
     /// What comes first, because the last value was sent from elsewhere.
     var tail = Tail.nothing
-    /// The next vacant slot, if this one is vacant.
-    var nextVacant = nobody
     /// Operations whose completion the kernel owes.
     var outstanding: UInt32 = 0
 

@@ -8,7 +8,7 @@ internal import Primitives
 
 /// A table whose entries are taken and given back. Copies name the same entries.
 struct EntryPool<Entry: BitwiseCopyable>: BitwiseCopyable {
-    private let entries: Table<Entry>
+    let entries: Table<Entry>
     /// Of a vacant entry the next vacant one; of a taken one `taken`.
     private let links: Table<UInt32>
     private var firstVacant = nobody

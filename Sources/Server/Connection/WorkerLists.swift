@@ -1,5 +1,5 @@
-// WorkerLists: which slots are vacant, and when a connection enters one of the worker's lists or
-// leaves it. What a list is, is ConnectionList's.
+// WorkerLists: when a connection takes a slot and gives it back, and when it enters one of the
+// worker's lists or leaves it. What a list is, is ConnectionList's.
 
 internal import Memcache
 internal import Primitives
@@ -10,14 +10,8 @@ extension Worker where Network: ~Copyable {
 
     /// A vacant slot; nil if the table is full.
     mutating func takeSlot() -> Int? {
-        if vacantSlot != nobody {
-            let slot = Int(vacantSlot)
-            vacantSlot = connections[slot].nextVacant
-            return slot
-        }
-        guard slotsUsed < connections.count else { return nil }
-        slotsUsed += 1
-        return slotsUsed - 1
+        guard slots.vacantCount > 0 else { return nil }
+        return Int(slots.take())
     }
 
     /// Makes a slot vacant; its next life has another number.
@@ -27,8 +21,7 @@ extension Worker where Network: ~Copyable {
             descriptor: -1, generation: generation, parser: ClassicParser(itemBytesMax: 0),
             now: 0)
         connections[slot].phase = .vacant
-        connections[slot].nextVacant = vacantSlot
-        vacantSlot = UInt32(slot)
+        slots.give(UInt32(slot))
     }
 
     // MARK: Lists

@@ -7,7 +7,7 @@ internal import Store
 /// Bytes, as the tables are laid out.
 public enum ServerLayout {
     /// A connection's state, and its places in the lists.
-    public static let connectionBytes = MemoryLayout<Connection>.stride
+    public static let connectionBytes = EntryPool<Connection>.entryBytes
     public static let connectionListBytes = ServerLimits.connectionLists * ConnectionList.linkBytes
     /// What it borrows while a large value comes, with room for its key; while one leaves; and
     /// while it is answered with a list.

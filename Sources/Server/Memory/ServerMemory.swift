@@ -65,7 +65,7 @@ public struct ServerMemory: BitwiseCopyable, Sendable, Equatable {
 
     /// Bytes of one worker's tables that have an entry for each connection, as they are laid out.
     private static func tablesBytes(slots: Int) -> Int {
-        Table<Connection>.byteCount(of: slots)
+        EntryPool<Connection>.byteCount(of: slots)
             + ServerLimits.connectionLists * ConnectionList.byteCount(slots: slots)
             + ConnectionRoll.byteCount(slots: slots)
             + slots * ServerLayout.lodgingBytes

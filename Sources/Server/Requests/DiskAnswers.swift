@@ -206,12 +206,12 @@ extension Worker where Network: ~Copyable {
         var copied = count
         if count <= ServerLimits.partInlineBytes {
             partBytes.copy(
-                from: output, at: outputFilled, to: part * ServerLimits.partInlineBytes,
+                from: output.memory, at: output.filled, to: part * ServerLimits.partInlineBytes,
                 count: count)
             parts[part].inlineCount = UInt16(count)
         } else {
             var chain = Chain()
-            let source = Location(region: output, offset: outputFilled)
+            let source = output.end
             copied = copy(source, count: count, behind: &chain, for: slot)
             parts[part].chain = chain
         }

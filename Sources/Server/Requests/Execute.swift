@@ -23,7 +23,7 @@ extension Worker where Network: ~Copyable {
     mutating func execute(_ index: Int, _ space: consuming ReplySpace) -> Bool {
         let slot = Int(batch[index].slot)
         if connections[slot].firstPart != nobody,
-            connections[slot].partBytes > replyQuota
+            connections[slot].partBytes > output.quota
         {
             beginWait(slot, .parts)
             return false
@@ -79,9 +79,7 @@ extension Worker where Network: ~Copyable {
     /// Passes on whether a request is done, and ends the turn if requests like it have copied much:
     /// others may have waited for that long enough.
     mutating func endingLongTurn(_ isDone: Bool) -> Bool {
-        if door.draftedBytes &- draftedBefore >= ServerLimits.draftedBytesPerTurnMax {
-            isOutputFull = true
-        }
+        if bounds.isDraftedOut(door.draftedBytes) { output.close() }
         return isDone
     }
 
@@ -382,9 +380,9 @@ extension Worker where Network: ~Copyable {
         }
         var writer = replyWriter(space)
         writer.append(text.span)
-        guard !writer.overflowed || outputFilled == 0 else {
+        guard !writer.overflowed || output.isEmpty else {
             // It may be longer than other replies: it has the next turn's output.
-            isOutputFull = true
+            output.close()
             return false
         }
         addReply(slot, writer, space)

@@ -74,7 +74,7 @@ extension Worker where Network: ~Copyable {
 
     /// The next stretch.
     mutating func writeListing(_ slot: Int) {
-        guard connections[slot].partBytes <= replyQuota else {
+        guard connections[slot].partBytes <= output.quota else {
             beginWait(slot, .parts)
             return
         }

@@ -30,7 +30,7 @@ extension Worker where Network: ~Copyable {
     @inline(__always)
     private mutating func slot(of token: Token) -> Int? {
         let slot = Int(token.slot)
-        guard slot < slotsUsed, connections[slot].generation == token.generation,
+        guard slots.used.contains(slot), connections[slot].generation == token.generation,
             connections[slot].phase != .vacant
         else { return nil }
         return slot
@@ -148,7 +148,8 @@ extension Worker where Network: ~Copyable {
         let total = connection[slot].replyBytes
         guard sent < total else { return }
         counters.add(.bytesWritten, UInt64(bitPattern: Int64(sent &- total)))
-        let rest = Location(region: output, offset: connection[slot].replyOffset + sent)
+        let rest = Location(
+            region: output.memory, offset: connection[slot].replyOffset + sent)
         connection[slot].sending.fill()
         connection[slot].pace.begin(at: now.nanoseconds)
         connection[slot].pace.add(sent: sent)

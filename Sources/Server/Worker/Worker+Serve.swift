@@ -22,14 +22,12 @@ private enum ParseEnd: BitwiseCopyable {
 extension Worker where Network: ~Copyable {
     /// Visits every connection that was ready when the phase began.
     mutating func serve() {
-        isOutputFull = false
-        draftedBefore = door.draftedBytes
-        // -R, so that others come soon; who is alone need not yield.
-        requestsMax = shared.tuning[.requestsPerTurnMax] ?? configuration.requestsPerTurnMax
-        if ready.count <= 1 { requestsMax = max(requestsMax, ServerLimits.requestsPerTurnAlone) }
+        bounds.begin(
+            requestsMax: shared.tuning[.requestsPerTurnMax] ?? configuration.requestsPerTurnMax,
+            isAlone: ready.count <= 1, draftedBytes: door.draftedBytes)
         if hasReadsAgain { readAgain() }
         var visits = ready.count
-        while visits > 0, !isOutputFull, let slot = ready.removeFirst() {
+        while visits > 0, !output.isFull, let slot = ready.removeFirst() {
             visits -= 1
             visit(slot)
         }
@@ -71,8 +69,8 @@ extension Worker where Network: ~Copyable {
 
     @inline(__always)
     private mutating func mayGoOn(_ slot: Int) -> Bool {
-        !isOutputFull && connections[slot].mayServe
-            && connections[slot].replyBytes < replyQuota
+        !output.isFull && connections[slot].mayServe
+            && connections[slot].replyBytes < output.quota
     }
 
     /// Goes on with what an earlier turn left. False: not to be parsed now.
@@ -93,14 +91,14 @@ extension Worker where Network: ~Copyable {
             guard executeOthers(before: slot) else { return false }
             writeListing(slot)
         }
-        return connections[slot].mayServe && !isOutputFull
+        return connections[slot].mayServe && !output.isFull
     }
 
     /// Executes what others have in the batch: what is written now must not come between their
     /// replies. False: the turn is over, the connection comes again in the next.
     private mutating func executeOthers(before slot: Int) -> Bool {
         executeBatch()
-        guard isOutputFull else { return true }
+        guard output.isFull else { return true }
         markReady(slot)
         return false
     }
@@ -111,7 +109,7 @@ extension Worker where Network: ~Copyable {
     private mutating func parse(_ slot: Int) -> ParseEnd {
         let table = connections
         var hasEntries = false
-        while table[slot].requests < requestsMax {
+        while table[slot].requests < bounds.requestsMax {
             let id = table[slot].cursor
             guard id != nobody else { return .idle }
             let block = blocks[id]
@@ -162,7 +160,7 @@ extension Worker where Network: ~Copyable {
         var place = start
         var left = bytes
         while left > 0, batchCount < ServerLimits.batchEntriesMax,
-            connections[slot].requests < requestsMax
+            connections[slot].requests < bounds.requestsMax
         {
             let taken = parseOne(slot, place, left, parser)
             guard taken > 0 else { break }
@@ -350,7 +348,7 @@ extension Worker where Network: ~Copyable {
         var index = 0
         while index < batchCount {
             let slot = Int(batch[index].slot)
-            guard !isOutputFull else {
+            guard !output.isFull else {
                 takeBack(index)
                 index &+= 1
                 continue
@@ -364,7 +362,7 @@ extension Worker where Network: ~Copyable {
             }
             guard
                 connections[slot].mayServe,
-                connections[slot].replyBytes < replyQuota,
+                connections[slot].replyBytes < output.quota,
                 let space = takeSpace(for: slot, entry: index),
                 execute(index, space)
             else {

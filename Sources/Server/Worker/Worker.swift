@@ -46,19 +46,15 @@ public struct WorkerConfiguration: BitwiseCopyable, Sendable {
 
 /// The tables and buffers of one worker. Copies name the same memory.
 private struct WorkerTables: BitwiseCopyable {
-    let connections: Table<Connection>
     let batch: Table<Entry>
     let partBytes: Region
     let readBytes: Region
-    let output: Region
 
     init(connectionsMax: Int) throws(MemoryError) {
         let partCount = ServerLimits.partCount(connectionsMax: connectionsMax)
-        connections = try Table(count: connectionsMax)
         batch = try Table(count: ServerLimits.batchEntriesMax)
         partBytes = try Region.map(byteCount: partCount * ServerLimits.partInlineBytes)
         readBytes = try Region.map(byteCount: ServerLimits.readSlots * ReadSlot.memoryBytes)
-        output = try Region.map(byteCount: ServerLimits.outputBytes)
     }
 }
 
@@ -76,7 +72,11 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
 
     // Memory.
     private let tables: WorkerTables
+    /// The connections.
+    var slots: EntryPool<Connection>
     var blocks: Blocks
+    /// Replies of this turn.
+    var output: TurnOutput
     /// Replies that must not leave yet.
     var parts: EntryPool<Part>
     var reads: EntryPool<ReadSlot>
@@ -95,28 +95,12 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
     /// Who waits for what others have to give back.
     var queues: WaitQueues
 
-    // Where the free lists begin.
-    var vacantSlot = nobody
-    var slotsUsed = 0
-    var openCount = 0
-    var idleCursor = 0
-
     // This turn.
     var turnNumber: UInt64 = 0
     var now: Moment
     var news: News
     var batchCount = 0
-    var outputFilled = 0
-    /// Connections that have replies there.
-    var outputRuns = 0
-    /// Reply bytes that one connection may have in this turn.
-    var replyQuota = ServerLimits.replyBytesPerTurnMax
-    /// Requests that one connection may have in this turn.
-    var requestsMax = 0
-    /// What the door had copied of large values when the turn began.
-    var draftedBefore = 0
-    /// The output has no room for another reply, or enough was copied: the turn ends early.
-    var isOutputFull = false
+    var bounds = TurnBounds()
     /// Some reads brought another key's record.
     var hasReadsAgain = false
     /// Of the request that is being executed, while somebody watches.
@@ -127,11 +111,8 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
     /// What is waited for, and since when.
     var wants = Wants()
 
-    var isDraining = false
-    var drainDeadline: UInt64 = 0
-    var lastTick: UInt64 = 0
-    /// System calls of the ring that were counted.
-    var ringEntersTold: UInt64 = 0
+    var drain = Drain()
+    var rounds: Rounds
 
     /// Makes a worker over a ring that was made on this thread.
     public init(
@@ -142,6 +123,8 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
         precondition(ring.bufferBytes == ServerLimits.blockBytes)
         precondition(ring.bufferOffset(1) == ServerLimits.blockBytes)
         let tables = try WorkerTables(connectionsMax: slots)
+        let connections = try EntryPool<Connection>(count: slots)
+        let output = try TurnOutput()
         let (ready, touched) = try (ConnectionList(slots: slots), ConnectionList(slots: slots))
         let (watched, intake) = try (ConnectionList(slots: slots), Intake(slots: slots))
         let queues = try WaitQueues(slots: slots)
@@ -158,6 +141,8 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
         let latency = try TurnLatency(
             shared.latency(worker: number), shared.counters(worker: number))
         self.tables = tables
+        self.slots = connections
+        self.output = output
         self.transfers = transfers
         self.latency = latency
         self.parts = parts
@@ -175,7 +160,7 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
         counters = shared.counters(worker: number)
         roll = shared.roll(worker: number)
         now = clock.now()
-        lastTick = now.nanoseconds
+        rounds = Rounds(at: now.nanoseconds)
         news = door.news()
         self.ring = ring
         self.door = door
@@ -185,11 +170,10 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
             nanoseconds: 1_000_000_000, token: Token(.timeout, slot: 0, generation: 0))
     }
 
-    @inline(__always) var connections: Table<Connection> { tables.connections }
+    @inline(__always) var connections: Table<Connection> { slots.entries }
     @inline(__always) var batch: Table<Entry> { tables.batch }
     @inline(__always) var partBytes: Region { tables.partBytes }
     @inline(__always) var readBytes: Region { tables.readBytes }
-    @inline(__always) var output: Region { tables.output }
 
     /// Turns until the worker was ordered to stop and has nothing left to answer.
     public mutating func run() throws(RingError) {
@@ -210,7 +194,7 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
     }
 
     /// Whether it was ordered to stop and all its connections are gone.
-    public var isDone: Bool { isDraining && openCount == 0 }
+    public var isDone: Bool { drain.isActive && slots.takenCount == 0 }
 
     /// Whether it has nothing to do until something completes.
     public var isIdle: Bool {
@@ -232,12 +216,14 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
         blocks.check()
         queues.check(connections, watched)
         transfers.check()
+        slots.check()
+        output.check()
         parts.check()
         reads.check()
         wants.check()
-        for slot in 0..<slotsUsed { transfers.check(connections[slot]) }
+        for slot in slots.used { transfers.check(connections[slot]) }
         for number in reads.used { reads[number].check() }
-        if openCount == 0 { checkNothingIsHeld() }
+        if slots.takenCount == 0 { checkNothingIsHeld() }
     }
 
     /// Traps unless everything came back from connections that are gone.
@@ -288,33 +274,28 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
 
     /// Takes what others have sent, and looks at the clock.
     private mutating func listen() {
-        outputFilled = 0
-        outputRuns = 0
-        replyQuota = quotaNow
+        output.begin(quota: quotaNow)
         if mailbox.takeNotice() { takeMail() }
         hearNews()
         if wants.alarm == .rung {
             wants.alarm = .off
             alarm()
         }
-        if now.nanoseconds &- lastTick >= 1_000_000_000 {
-            lastTick = now.nanoseconds
-            tick()
-        }
+        if rounds.begin(at: now.nanoseconds) { tick() }
     }
 
     private mutating func takeMail() {
         while let socket = mailbox.takeSocket() { adopt(socket) }
         if transfers.listings.takenCount > 0 { resumeListings() }
         guard mailbox.isStopOrdered else { return }
-        if !isDraining { drain() }
+        if !drain.isActive { beginDrain() }
         if shared.isHurried { endAll() }
     }
 
     /// A new connection.
     private mutating func adopt(_ socket: Socket) {
-        guard !isDraining, let slot = takeSlot() else {
-            if !isDraining { counters.add(.rejectedWithoutPlace) }
+        guard !drain.isActive, let slot = takeSlot() else {
+            if !drain.isActive { counters.add(.rejectedWithoutPlace) }
             ring.close(socket, token: Token(.none, slot: 0, generation: 0))
             mailbox.connectionEnded()
             shared.connectionClosed()
@@ -325,7 +306,6 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
             descriptor: socket.descriptor, generation: generation,
             parser: freshParser,
             now: now.nanoseconds)
-        openCount += 1
         counters.add(.totalConnections)
         roll.opened(slot, descriptor: socket.descriptor, at: now.seconds)
         noteOpened(slot)
