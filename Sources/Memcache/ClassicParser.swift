@@ -86,14 +86,19 @@ public struct ClassicParser: BitwiseCopyable, Sendable {
         switch phase {
         case .line: return nextLine(input)
         case .keys: return nextKey(input)
-        case .firstKey: return beginKeys(input, verb, at: 0)
         case .rest: return dropRest(input)
         case .binary, .binaryGuarded: return nextBinary(input)
         case .guarded: return nextGuarded(input)
+        case .firstKey: return resumeKeys(input)
         case .first, .firstGuarded:
             begin(input)
             return isBinary ? nextBinary(input) : isGuarded ? nextGuarded(input) : nextLine(input)
         }
+    }
+
+    @inline(never)
+    private mutating func resumeKeys(_ input: Span<UInt8>) -> Parsed {
+        beginKeys(input, verb, at: 0)
     }
 
     private var isGuarded: Bool { phase == .guarded }

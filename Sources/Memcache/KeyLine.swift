@@ -106,7 +106,8 @@ extension ClassicParser {
         return .request(request, consumed: end)
     }
 
-    /// Only blanks have come so far, up to `end`; many are not kept.
+    /// Only blanks have come so far, up to `end`; many are not kept. Out of the way of the keys.
+    @inline(never)
     private func dropBlanks(_ input: Span<UInt8>, _ end: Int) -> Parsed {
         guard end > Limits.blankRunMax else { return .needMore(atLeast: input.count &+ 1) }
         var fault = Fault(.rest, consumed: end)
@@ -115,6 +116,7 @@ extension ClassicParser {
     }
 
     /// The same before the first key of a list; what is dropped includes the verb.
+    @inline(never)
     private mutating func blanks(_ input: Span<UInt8>, _ end: Int, _ verb: Verb) -> Parsed {
         if end > Limits.blankRunMax {
             phase = .firstKey

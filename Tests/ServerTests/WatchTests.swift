@@ -105,7 +105,7 @@ import Testing
         // What cannot be told apart is the peer's fault.
         _ = try world.ask("GET / HTTP/1.1\r\n", world.connect())
         #expect(try told(world, watcher).last?.contains(" reason=error") == true)
-        #expect(world.shared.total("closedByFault") == 1)
+        #expect(world.shared.total("closedByBrowser") == 1)
         #expect(world.shared.total("closedByRequest") == 1)
         _ = try world.ask("mn\r\n", world.connect())
         for _ in 0..<15 { try world.pass(seconds: 1) }

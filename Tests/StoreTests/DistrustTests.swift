@@ -1,5 +1,5 @@
-// DistrustTests: something on disk cannot be read at one start and can at the next, or is wrong, and
-// the process dies in between: what it had overtaken does not come back.
+// DistrustTests: something on disk cannot be read at one start and can at the next, or is wrong,
+// and the process dies in between: what it had overtaken does not come back.
 
 import Store
 import StoreSimulation

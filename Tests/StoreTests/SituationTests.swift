@@ -180,8 +180,8 @@ import Testing
         kill(store, home)
     }
 
-    /// The commit of a large value has failed, and was durable all the same: what is sealed behind it,
-    /// with a lower sequence, is written all the same.
+    /// The commit of a large value has failed, and was durable all the same: what is sealed behind
+    /// it, with a lower sequence, is written.
     @Test(arguments: 0..<8 as Range<UInt64>)
     func aLargeValueThatIsThereAlthoughItsCommitFailed(seed: UInt64) throws {
         let home = MemoryHome(seed: seed, ballast: 0)

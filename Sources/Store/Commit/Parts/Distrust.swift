@@ -1,5 +1,5 @@
-// Distrust: what may leave the disk only without leaving tombstones, and what keeps the records that
-// it has overtaken from coming back.
+// Distrust: what may leave the disk only without leaving tombstones, and what keeps the records
+// that it has overtaken from coming back.
 
 internal import SegmentLog
 
@@ -15,8 +15,8 @@ struct Damage {
 ///
 /// A segment whose directory or records cannot be read leaves no tombstones. It may be readable at
 /// the next start, and so may what it has overtaken: neither may lie there alone. So the metadata
-/// gets a mark in the transaction that deletes the first of them, or before: no later start believes
-/// a segment with a sequence below it. What is below is deleted in any order then.
+/// gets a mark in the transaction that deletes the first of them, or before: no later start
+/// believes a segment with a sequence below it. What is below is deleted in any order then.
 ///
 /// ```text
 ///                    nothing else is left below its overlap
