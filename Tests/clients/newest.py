@@ -36,7 +36,7 @@ def pymemcache():
         assert client.flush_all() is not False and not client.get("long")
     client = Client(ADDRESS)
     assert client.set("g", b"1", expire=50, noreply=False)
-    assert client.stats()[b"curr_items"] == 1 and client.stats("settings")[b"maxconns"] == 1024
+    assert client.stats()[b"threads"] == 2 and client.stats("settings")[b"maxconns"] == 1024
     assert client.cache_memlimit(64) is True and client.version().startswith(b"1.6.")
     assert client.raw_command("mg g v t k", "\r\n1\r\n").startswith(b"VA 1 t")
     assert client.raw_command(b"ms m 2 T90 c\r\nhi").startswith(b"HD c")

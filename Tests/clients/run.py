@@ -211,10 +211,12 @@ def nutcracker():
             "-m", 64, "-l", f"127.0.0.1:{port}", "--durability", "ack", listen=False,
             store=place / f"store-{port}")) for port in ports]
         port = support.free_port()
-        servers = "".join(f"    - 127.0.0.1:{own}:1 brim-{own}\n" for own in ports)
+        # By their names keys are divided: the same way each time.
+        servers = "".join(
+            f"    - 127.0.0.1:{own}:1 brim-{number}\n" for number, own in enumerate(ports))
         settings = place / "nutcracker.yaml"
         settings.write_text(
-            f"brim:\n  listen: 127.0.0.1:{port}\n  hash: fnv1a_64\n  distribution: ketama\n"
+            f"brim:\n  listen: 127.0.0.1:{port}\n  hash: md5\n  distribution: ketama\n"
             "  timeout: 400\n  auto_eject_hosts: false\n  server_failure_limit: 2\n"
             f"  server_retry_timeout: 500\n  servers:\n{servers}")
         stack.enter_context(_daemon(
