@@ -101,7 +101,7 @@ struct Command {
     private func get(_ play: Play, _ client: PlayedClient) {
         let wasRecovering = play.isRecovering
         let number = play.model.beginGet(key)
-        let isCertain = play.model.isCertain(key, play.now.unixSeconds)
+        let isCertain = play.model.isCertain(key)
         let got = client.get(name)
         guard !play.isDead else { return }
         switch got {
@@ -117,7 +117,7 @@ struct Command {
             play.trace?("      \(client.number) get \(key) -> miss")
             play.model.abandonGet(number)
             play.didOperate(hit: false)
-            let isStill = play.model.isCertain(key, play.now.unixSeconds)
+            let isStill = play.model.isCertain(key)
             if play.casting.isRoomy, isCertain, isStill, !wasRecovering, !play.isTroubled {
                 play.fail("key \(key) is lost: \(play.describe())")
             }
@@ -318,7 +318,7 @@ struct Command {
             {
                 play.fail("cas of \(key) with \(cas) has replaced another value")
             }
-            if mode == .add, play.casting.isRoomy, play.model.isCertain(key, client.lastTurn),
+            if mode == .add, play.casting.isRoomy, play.model.isCertain(key),
                 !play.isRecovering, !play.isTroubled
             {
                 play.fail("added \(key), which is there")

@@ -272,12 +272,14 @@ package final class Play: @unchecked Sendable {
     func pass(_ nanoseconds: UInt64) {
         now.nanoseconds += nanoseconds
         now.unixNanoseconds += nanoseconds
+        model.tell(now.unixSeconds)
     }
 
     /// The wall clock is set.
     func setClock(by seconds: Int) {
         let moved = Int64(now.unixNanoseconds) + Int64(seconds) * 1_000_000_000
         now.unixNanoseconds = UInt64(moved)
+        model.tell(now.unixSeconds)
     }
 
     @discardableResult

@@ -78,6 +78,8 @@ struct TruthModel {
     private var tokens: [[UInt64: Int]]
     private var highest: [UInt64]
     private var lastId = 0
+    /// The latest second that there has been.
+    private var latest: UInt32 = 0
     /// What went wrong first.
     private(set) var fault: String?
 
@@ -86,6 +88,9 @@ struct TruthModel {
         tokens = Array(repeating: [:], count: count)
         highest = Array(repeating: 0, count: count)
     }
+
+    /// It is so late now.
+    mutating func tell(_ second: UInt32) { latest = max(latest, second) }
 
     mutating func newId() -> Int {
         lastId += 1
@@ -100,10 +105,11 @@ struct TruthModel {
         keys[key].possible.compactMap { $0 }.filter { $0.expiry == 0 || $0.expiry > now }
     }
 
-    /// Whether the key has a value for certain.
-    func isCertain(_ key: Int, _ now: UInt32) -> Bool {
+    /// Whether the key has a value for certain: one that has expired once may be gone although the
+    /// clock was set back.
+    func isCertain(_ key: Int) -> Bool {
         keys[key].possible.allSatisfy { state in
-            state.map { $0.expiry == 0 || $0.expiry > now } ?? false
+            state.map { $0.expiry == 0 || $0.expiry > latest } ?? false
         }
     }
 
