@@ -38,10 +38,16 @@ extension MemoryHome {
         return true
     }
 
-    /// Changes the same byte of every value of a table; answers how many there are.
-    package func damageAll(_ table: StoreTable, byte: Int) -> Int {
-        let entries = durable.tables[table.rawValue].entries
-        for entry in entries { entry.value.bytes[byte] ^= 1 }
+    /// Changes a bit in the hash of every entry of every directory, or changes it back; answers how
+    /// many directories there are.
+    @discardableResult
+    package func damageHashes() -> Int {
+        let entries = durable.tables[StoreTable.directories.rawValue].entries
+        for entry in entries {
+            for at in stride(from: 40, to: entry.value.bytes.count, by: 24) {
+                entry.value.bytes[at] ^= 1
+            }
+        }
         return entries.count
     }
 
