@@ -169,26 +169,10 @@ extension Committer {
         if unsealed.segments.contains(where: { $0.sequence == sequence }) {
             return try makeDirectory(transaction, sequence)
         }
-        return try isThere(files, sequence) ? remakeDirectory(transaction, sequence) : nil
-    }
-
-    /// The same for one that is damaged, from the segment itself if all of its records are sound.
-    private func remakeDirectory(
-        _ transaction: any StoreReading, _ sequence: UInt64
-    ) throws(LMDBError) -> Int? {
-        let end = try unlessDamaged { () throws(LMDBError) -> Int? in
-            try transaction.get(.segments, key: SegmentKey.make(sequence)) { bytes -> Int in
-                let count = min(bytes.count, scratch.byteCount)
-                scratch.store(bytes.extracting(0..<count), at: 0)
-                return count
-            }
-        }
-        guard let end, case let sound = SegmentImage.soundBytes(scratch, count: end),
-            sound.isWhole
-        else { return nil }
-        return Directory.make(
-            image: scratch, filled: sound.bytes,
-            overlap: signals.firstSequence.loadAcquire(), log.hasher, into: directory)
+        guard try isThere(files, sequence) else { return nil }
+        return try SegmentImage.remakeDirectory(
+            transaction, sequence, by: scratch, overlap: signals.firstSequence.loadAcquire(),
+            log.hasher, into: directory)
     }
 
     /// The same for a segment that is not sealed yet, by way of `scratch`.

@@ -235,8 +235,13 @@ struct Recovery: ~Copyable {
             }
         }
         if Directory.View(directory, byteCount: copy.byteCount) == nil {
-            guard let count = try remakeDirectory(transaction, sequence) else { return nil }
-            copy.byteCount = count
+            guard let image = try? Region.map(byteCount: Geometry.frameBytesMax) else { return nil }
+            defer { image.discard(0, image.byteCount) }
+            let count = try SegmentImage.remakeDirectory(
+                transaction, sequence, by: image,
+                overlap: store.signals.firstSequence.loadAcquire(), log.hasher, into: directory)
+            guard let count else { return nil }
+            copy.byteCount = Directory.bytes(count: count)
             remade.insert(sequence)
         }
         return copy
@@ -270,29 +275,6 @@ struct Recovery: ~Copyable {
         return try unlessDamaged { () throws(LMDBError) -> Bool? in
             try transaction.get(.directories, key: sequence) { _ in true } == nil
         } ?? false
-    }
-
-    /// Makes a damaged directory anew from the segment itself, if all of its records are sound;
-    /// answers its bytes.
-    private func remakeDirectory(
-        _ transaction: any StoreReading, _ sequence: UInt64
-    ) throws(LMDBError) -> Int? {
-        guard let image = try? Region.map(byteCount: Geometry.frameBytesMax) else { return nil }
-        defer { image.discard(0, image.byteCount) }
-        let found = try unlessDamaged { () throws(LMDBError) -> Int? in
-            try transaction.get(.segments, key: SegmentKey.make(sequence)) { bytes -> Int in
-                let count = min(bytes.count, image.byteCount)
-                image.store(bytes.extracting(0..<count), at: 0)
-                return count
-            }
-        }
-        guard let found, case let sound = SegmentImage.soundBytes(image, count: found),
-            sound.isWhole
-        else { return nil }
-        let count = Directory.make(
-            image: image, filled: sound.bytes,
-            overlap: store.signals.firstSequence.loadAcquire(), log.hasher, into: directory)
-        return Directory.bytes(count: count)
     }
 
     /// So many entries ahead the index's memory is asked for.

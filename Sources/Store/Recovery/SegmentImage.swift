@@ -1,6 +1,7 @@
 // SegmentImage: the bytes of a segment as they were read from disk, of which nothing is believed
 // before it was checked.
 
+internal import LMDB
 internal import Primitives
 internal import SegmentLog
 
@@ -31,6 +32,31 @@ enum SegmentImage {
         guard offset + from + count <= bytes.count else { return nil }
         let key = bytes.extracting(offset + from..<offset + from + count)
         return (hasher.hash(key), Record.order(word))
+    }
+
+    /// Makes the directory of a sealed segment anew from its records, if all of them are sound.
+    ///
+    /// - Parameters:
+    ///   - image: room for a segment, for as long as this takes.
+    ///   - directory: room for what is made.
+    /// - Returns: how many entries it has; nil if the segment cannot be read, or is damaged.
+    /// - Throws: nothing was made, and can be later.
+    static func remakeDirectory(
+        _ transaction: any StoreReading, _ sequence: UInt64, by image: Region, overlap: UInt64,
+        _ hasher: KeyHasher, into directory: Region
+    ) throws(LMDBError) -> Int? {
+        let found = try unlessDamaged { () throws(LMDBError) -> Int? in
+            try transaction.get(.segments, key: SegmentKey.make(sequence)) { bytes -> Int in
+                let count = min(bytes.count, image.byteCount)
+                image.store(bytes.extracting(0..<count), at: 0)
+                return count
+            }
+        }
+        guard let found, case let sound = soundBytes(image, count: found), sound.isWhole else {
+            return nil
+        }
+        return Directory.make(
+            image: image, filled: sound.bytes, overlap: overlap, hasher, into: directory)
     }
 
     private static func isZero(_ region: Region, _ range: Range<Int>) -> Bool {
