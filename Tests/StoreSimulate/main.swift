@@ -118,6 +118,16 @@ struct Sums: Sendable {
     }
 }
 
+/// A process that plays may use so many seconds of a core, however long that takes beside others.
+let processSecondsMax = 600
+
+/// Seconds that the processes which have ended used of all cores.
+func secondsUsed() -> Int {
+    var usage = rusage()
+    guard getrusage(RUSAGE_CHILDREN, &usage) == 0 else { return 0 }
+    return usage.ru_utime.tv_sec + usage.ru_stime.tv_sec
+}
+
 /// Plays some seeds in this process; each fault is a line, and the last line has the sums.
 func playSome(on stage: Stage, from first: Int) throws {
     var sums = Sums()
@@ -156,7 +166,7 @@ func work() {
         let arguments = ["--from", "\(from)", "--world", stage.rawValue]
         guard
             let child = try? Child.run(
-                "/proc/self/exe", arguments, environment: [:], secondsMax: 600)
+                "/proc/self/exe", arguments, environment: [:], secondsMax: 24 * 3600)
         else { return say("no process could be started") }
         sums.withLock { sums in
             for line in child.output.split(separator: "\n") {
@@ -183,6 +193,13 @@ if let seed = option("replay") {
     exit(isWell ? 0 : 1)
 }
 if let from = option("from") {
+    // A play that never ends is ended.
+    var limit = rlimit(
+        rlim_cur: rlim_t(processSecondsMax), rlim_max: rlim_t(processSecondsMax))
+    guard setrlimit(__rlimit_resource_t(RLIMIT_CPU.rawValue), &limit) == 0 else {
+        say("no limit could be set", to: 2)
+        exit(1)
+    }
     try playSome(on: stages[0], from: from)
     exit(0)
 }
@@ -192,7 +209,7 @@ for _ in 0..<(option("threads") ?? Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) {
 }
 threads.joinAll()
 let total = sums.withLock { $0 }
-say(total.words)
+say("\(total.words), \(secondsUsed()) s of a core")
 if let found = total.faults.min(by: { $0.seed < $1.seed }) {
     _ = try replay(found.seed, on: found.stage, isUncut: false)
 }
