@@ -78,8 +78,10 @@ import Testing
     @Test func recoveryEndsInACommitThatFindsTheMapFull() throws {
         let home = MemoryHome(seed: 2, ballast: 0)
         let first = try store(home)
+        // Its segment is not among the few oldest, which would leave as well.
+        first.fill(300, from: 0)
         #expect(first.set("k", Array("old".utf8), isQuiet: false))
-        first.fill(400, from: 0)
+        first.fill(100, from: 300)
         #expect(commit(first))
         let store = try next(first, home)
         #expect(store.delete("k", isQuiet: false))
