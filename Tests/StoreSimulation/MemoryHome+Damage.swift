@@ -6,7 +6,7 @@ import Store
 extension MemoryHome {
     /// Damages a value; answers which.
     package func damage() -> String? {
-        if chance.below(4) == 0 { return damagePage() }
+        if chance.below(4) == 0 { return chance.below(4) == 0 ? damageKey() : damagePage() }
         let table = [0, 1, 2, 2][chance.below(4)]
         let entries = durable.tables[table].entries
         guard !entries.isEmpty else { return nil }
@@ -62,6 +62,36 @@ extension MemoryHome {
     /// All pages can be read again.
     package func repair() {
         for table in durable.tables.indices { durable.tables[table].damaged = nil }
+    }
+
+    /// Gives the first value of a table, or the last, a key that no segment can have; answers
+    /// whether there was one.
+    package func damageKey(_ table: StoreTable, last: Bool, to number: UInt64) -> Bool {
+        let entries = durable.tables[table.rawValue].entries
+        guard let key = (last ? entries.last : entries.first)?.key else { return false }
+        move(key, of: table.rawValue, to: number)
+        return true
+    }
+
+    /// Whether a table has a value under a number.
+    package func hasKey(_ number: UInt64, in table: StoreTable) -> Bool {
+        durable.tables[table.rawValue].entries.contains { $0.key.first == number }
+    }
+
+    private func move(_ key: TableKey, of table: Int, to number: UInt64) {
+        guard let value = durable.tables[table].remove(key) else { return }
+        durable.tables[table].put(TableKey(first: number, second: key.second), value)
+    }
+
+    /// Sets one of the highest bits in a key of segments, stretches or directories.
+    private func damageKey() -> String? {
+        let table = chance.below(3)
+        let entries = durable.tables[table].entries
+        guard !entries.isEmpty else { return nil }
+        let key = entries[chance.below(entries.count)].key
+        let bit = (table == 0 ? 58 : 48) + chance.below(table == 0 ? 6 : 16)
+        move(key, of: table, to: key.first | 1 << bit)
+        return "bit \(bit) of the key \(key.first) in table \(table)"
     }
 
     /// Damages a page of the tree of directories or segments, with all keys on it.

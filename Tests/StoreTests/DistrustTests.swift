@@ -100,6 +100,39 @@ import Testing
         kill(after, home)
     }
 
+    /// The newer segment lies under a number that no segment can have: what it had overtaken does
+    /// not come back, at this start or the next, and the number is gone then.
+    @Test(arguments: [UInt64.max, 1 << 63, 1 << 54, 1 << 48 + 1], StoreTable.allCases.dropLast())
+    func theNumberOfTheNewerSegment(number: UInt64, table: StoreTable) throws {
+        let home = MemoryHome(seed: 5, ballast: 0)
+        let last: Stepped
+        if table == .stretches {
+            // The tombstone is only there: nobody came to seal its segment.
+            let first = try Stepped(
+                home, memoryBytes: memoryBytes, sizeBytes: sizeBytes, at: Stepped.beginning)
+            #expect(first.set("k", [1], isQuiet: true))
+            #expect(commit(first))
+            last = try next(first, home)
+            #expect(commit(last))
+            #expect(last.delete("k", isQuiet: true))
+            #expect(commit(last))
+            kill(last, home)
+        } else {
+            last = try deleted(home)
+        }
+        let wrong = table == .segments ? number | 1 << 59 : number
+        #expect(home.damageKey(table, last: true, to: wrong))
+        var store = try start(home, after: last)
+        #expect(!store.isThere("k"))
+        #expect(store.set("new", [2], isQuiet: true))
+        for _ in 0..<3 { #expect(commit(store)) }
+        store = try next(store, home)
+        #expect(!store.isThere("k"))
+        #expect(store.isThere("new"))
+        #expect(!home.hasKey(wrong, in: table))
+        kill(store, home)
+    }
+
     /// Everything is distrusted and has left: what is written from then on is believed, at each
     /// start.
     @Test func whatIsWrittenBehindTheMark() throws {

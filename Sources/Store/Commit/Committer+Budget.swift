@@ -397,6 +397,7 @@ extension Committer {
         }
         leftovers.add(orphans: found)
         guard let files = disk.files() else { return }
+        deleteImpossible(files)
         if removals.isEmpty, !leftovers.damaged.isEmpty {
             leftovers.releaseDamaged(damagedKeys(files))
         }
@@ -434,5 +435,22 @@ extension Committer {
         }
         disk.counters.add(.orphanParts, count)
         leftovers.didDelete(orphans: batch.count)
+    }
+
+    /// Deletes what lies under keys that no segment can have; not before the mark is on disk that
+    /// they are the reason of.
+    private mutating func deleteImpossible(_ files: any StoreFiles) {
+        guard !leftovers.impossible.isEmpty else { return }
+        do throws(LMDBError) {
+            let transaction = try files.beginWrite()
+            try putDistrustMark(transaction)
+            try transaction.commit()
+            written.note(distrustMark: distrust.mark)
+            for (table, key) in leftovers.impossible { _ = try deleteOne(files, table, key: key) }
+        } catch {
+            // Tried again.
+            return
+        }
+        leftovers.didDeleteImpossible()
     }
 }

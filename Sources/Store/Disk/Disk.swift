@@ -73,8 +73,8 @@ final class Disk: Sendable {
     /// What earlier runs have flushed. Above what they gave out there was nothing: such a mark was
     /// damaged, and must not kill what is written from now on.
     var flushMark: UInt64 { min(meta.flushMark, ordersGivenOut) }
-    /// Whether the distrust mark can be right: no store writes so many segments.
-    var isDistrustMarkSound: Bool { meta.distrustMark <= 1 << 48 }
+    /// Whether the distrust mark can be right. It is at most one above the highest sequence.
+    var isDistrustMarkSound: Bool { meta.distrustMark <= SegmentKey.sequenceMax + 1 }
     var frameBytes: Int? { meta.frameBytes == 0 ? nil : Int(meta.frameBytes) }
 
     /// - Parameter home: nil: the configuration's directory.

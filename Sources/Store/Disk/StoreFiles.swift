@@ -116,6 +116,27 @@ extension StoreReading {
     }
 }
 
+extension StoreReading {
+    /// The highest key that is not above `limit`; nil if there is none. Looks at few keys, and not
+    /// at what lies above them unless `limit` is needed.
+    func lastKey(_ table: StoreTable, atMost limit: UInt64) throws(LMDBError) -> UInt64? {
+        guard let last = try lastKey(table) else { return nil }
+        guard last > limit else { return last }
+        guard var low = try firstKey(table), low <= limit else { return nil }
+        var high = limit
+        while low < high {
+            let middle = high - (high - low) / 2
+            var found: UInt64?
+            try forEach(table, from: middle) { key, _ in
+                found = key
+                return false
+            }
+            if let found, found <= high { low = found } else { high = middle - 1 }
+        }
+        return low
+    }
+}
+
 extension StoreWriting {
     func put(_ key: MetaKey, _ word: UInt64) throws(LMDBError) {
         let bytes = word.bytes
@@ -149,6 +170,9 @@ func unlessDamaged<R>(_ body: () throws(LMDBError) -> R?) throws(LMDBError) -> R
 enum SegmentKey {
     /// Parts that a key has room for.
     static let partsMax = 1024
+    /// No store numbers so many segments: at a thousand a second, it would take 8,900 years. Such
+    /// a number was damaged, and what is computed from those below it does not overflow.
+    static let sequenceMax: UInt64 = 1 << 48
 
     static func make(_ sequence: UInt64, part: Int = 0) -> UInt64 {
         sequence << 10 | UInt64(part)

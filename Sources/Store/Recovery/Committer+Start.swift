@@ -74,16 +74,25 @@ extension Committer {
     private mutating func takeUp(_ files: any StoreFiles) throws(LMDBError) {
         let transaction = try files.beginRead()
         written.note(key: try transaction.lastKey(.segments) ?? 0)
-        let lastDirectory = try transaction.lastKey(.directories) ?? 0
-        var last = max(SegmentKey.sequence(written.lastKey), lastDirectory)
+        let lastSegment = try transaction.lastKey(
+            .segments, atMost: SegmentKey.make(SegmentKey.sequenceMax))
+        let lastDirectory = try transaction.lastKey(
+            .directories, atMost: SegmentKey.sequenceMax)
+        var last = max(SegmentKey.sequence(lastSegment ?? 0), lastDirectory ?? 0)
+        var isNumberLost = try findImpossible(transaction)
         var found: [PairKey] = []
         try transaction.forEachStretch(from: PairKey(0, 0)) { key, _ in
             found.append(key)
             return true
         }
+        while let key = found.last, key.first > SegmentKey.sequenceMax {
+            leftovers.add(stretches: [key])
+            found.removeLast()
+            isNumberLost = true
+        }
         last = max(last, found.last?.first ?? 0)
         // Of what lies below a mark that was damaged, nothing is known.
-        if !disk.isDistrustMarkSound { distrust.raise(to: last + 1) }
+        if !disk.isDistrustMarkSound || isNumberLost { distrust.raise(to: last + 1) }
         for key in found {
             let isRebuilt = try transaction.get(.directories, key: key.first) { _ in true }
             if isRebuilt == true || key.first < distrust.mark {
@@ -107,6 +116,31 @@ extension Committer {
             signals.recoveryUnreported.storeRelease(1)
         }
     }
+
+    /// Notes some of the keys that no segment can have, to be deleted. Answers whether one of them
+    /// is a directory's: its segment may have overtaken anything. (Where a segment's own key was
+    /// damaged, its directory tells what it has overtaken.)
+    private mutating func findImpossible(
+        _ transaction: any StoreReading
+    ) throws(LMDBError) -> Bool {
+        var keys: [(table: StoreTable, key: UInt64)] = []
+        let ends = [
+            (StoreTable.directories, SegmentKey.sequenceMax + 1),
+            (.segments, SegmentKey.make(SegmentKey.sequenceMax) + 1),
+        ]
+        for (table, end) in ends {
+            let limit = keys.count + Self.impossibleKeysMax
+            try transaction.forEach(table, from: end) { key, _ in
+                keys.append((table, key))
+                return keys.count < limit
+            }
+        }
+        for (table, key) in keys { leftovers.add(impossible: key, in: table) }
+        return keys.contains { $0.table == .directories }
+    }
+
+    /// So many of a table are noted at a start; what else there is, at the next.
+    private static var impossibleKeysMax: Int { 64 }
 
     // MARK: Rebuilding
 

@@ -6,6 +6,8 @@ internal import LMDB
 struct Leftovers {
     /// Keys of values in the segments table that nothing names.
     private(set) var orphans: [UInt64] = []
+    /// Keys that no segment can have, with their table: they were damaged.
+    private(set) var impossible: [(table: StoreTable, key: UInt64)] = []
     /// Stretches of segments that are sealed, or were given up.
     private(set) var stretches: [PairKey] = []
     /// Segments whose directory is damaged: deleted when nothing older is left.
@@ -15,8 +17,12 @@ struct Leftovers {
 
     mutating func add(orphans keys: [UInt64]) { orphans += keys }
     mutating func add(stretches keys: [PairKey]) { stretches += keys }
+    mutating func add(impossible key: UInt64, in table: StoreTable) {
+        impossible.append((table, key))
+    }
 
     mutating func didDeleteStretches() { stretches = [] }
+    mutating func didDeleteImpossible() { impossible = [] }
     /// The last ones are gone.
     mutating func didDelete(orphans count: Int) { orphans.removeLast(count) }
 
