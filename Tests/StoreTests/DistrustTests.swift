@@ -100,9 +100,11 @@ import Testing
         kill(after, home)
     }
 
+    private static let numbers: [UInt64] = [.max, 1 << 63, 1 << 54, (1 << 48) + 1]
+
     /// The newer segment lies under a number that no segment can have: what it had overtaken does
     /// not come back, at this start or the next, and the number is gone then.
-    @Test(arguments: [UInt64.max, 1 << 63, 1 << 54, 1 << 48 + 1], StoreTable.allCases.dropLast())
+    @Test(arguments: numbers, [StoreTable.segments, .stretches, .directories])
     func theNumberOfTheNewerSegment(number: UInt64, table: StoreTable) throws {
         let home = MemoryHome(seed: 5, ballast: 0)
         let last: Stepped

@@ -1,0 +1,44 @@
+// ReplyOrderTests: what is asked behind a get that reads from disk is answered behind its value,
+// whichever of the two is ready first.
+
+import ServerSimulation
+import Testing
+
+@Suite struct ReplyOrderTests {
+    /// A world that finds `large` on disk only.
+    private func world(_ byteCount: Int) throws -> World {
+        let disk = PlayedDisk()
+        let isFilled = try disk.fill([("large", byteCount)])
+        #expect(isFilled)
+        let world = try World(memoryBytes: 16 << 20, disk: disk)
+        let isRecovered = try world.recover()
+        #expect(isRecovered)
+        return world
+    }
+
+    /// A value that is staged where it will lie has all come when the one before it has been read:
+    /// its reply does not leave while the other value does.
+    @Test(arguments: [900, 20_000, 300_000, 900_000])
+    func aStagedValueIsCompleteWhenTheReadIs(byteCount: Int) throws {
+        let world = try world(byteCount)
+        let peer = world.connect()
+        try world.settle()
+        world.network.holdsReads = true
+        let value = String(repeating: "s", count: 40_000)
+        world.network.send(
+            "get large\r\nset staged 0 0 40000\r\n\(value.prefix(15_000))", from: peer)
+        try world.turn(200)
+        #expect(world.received(peer) == "")
+        world.network.send("\(value.dropFirst(15_000))\r\nget staged\r\nmn\r\n", from: peer)
+        world.network.releaseReads()
+        try world.settle()
+        let large = String(repeating: "v", count: byteCount)
+        let isRight =
+            world.received(peer)
+            == "VALUE large 0 \(byteCount)\r\n\(large)\r\nEND\r\nSTORED\r\n"
+            + "VALUE staged 0 40000\r\n\(value)\r\nEND\r\nMN\r\n"
+        #expect(isRight)
+        #expect(world.shared.total("closedByError") == 0)
+        #expect(try world.close())
+    }
+}
