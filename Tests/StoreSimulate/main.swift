@@ -124,7 +124,7 @@ let processSecondsMax = 600
 /// Seconds that the processes which have ended used of all cores.
 func secondsUsed() -> Int {
     var usage = rusage()
-    guard getrusage(RUSAGE_CHILDREN, &usage) == 0 else { return 0 }
+    guard getrusage(__rusage_who_t(RUSAGE_CHILDREN.rawValue), &usage) == 0 else { return 0 }
     return usage.ru_utime.tv_sec + usage.ru_stime.tv_sec
 }
 
