@@ -1,10 +1,10 @@
-// ReplyOrderTests: what is asked behind a get that reads from disk is answered behind its value,
+// StagedReplyTests: what is asked behind a get that reads from disk is answered behind its value,
 // whichever of the two is ready first.
 
 import ServerSimulation
 import Testing
 
-@Suite struct ReplyOrderTests {
+@Suite struct StagedReplyTests {
     /// A world that finds `large` on disk only.
     private func world(_ byteCount: Int) throws -> World {
         let disk = PlayedDisk()
