@@ -109,14 +109,14 @@ import Testing
         let home = MemoryHome(seed: 5, ballast: 0)
         let last: Stepped
         if table == .stretches {
-            // The tombstone is only there: nobody came to seal its segment.
+            // The newer record is only there: nobody came to seal its segment.
             let first = try Stepped(
                 home, memoryBytes: memoryBytes, sizeBytes: sizeBytes, at: Stepped.beginning)
             #expect(first.set("k", [1], isQuiet: true))
             #expect(commit(first))
             last = try next(first, home)
             #expect(commit(last))
-            #expect(last.delete("k", isQuiet: true))
+            #expect(last.set("k", [2], isQuiet: true))
             #expect(commit(last))
             kill(last, home)
         } else {
