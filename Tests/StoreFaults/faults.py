@@ -37,7 +37,7 @@ SERVER = "Sources/Server/"
 # What the copy is built of; nothing else of the package, and no dependency.
 KEPT = ("CPrimitives", "Primitives", "CLMDB", "LMDB", "SegmentLog", "Store", "Support",
         "CUring", "Uring", "Memcache", "Server", "Simulation", "StoreSimulation",
-        "WholeSimulation", "store-simulate", "StoreTests")
+        "WholeSimulation", "store-simulate", "StoreTests", "ServerSimulation", "ServerTests")
 
 # Name, what goes wrong, and the changes: file, text, text with ON where the switch goes. Then, if
 # the simulation seldom comes there, the tests that do: a pattern for `swift test --filter`.
@@ -90,6 +90,15 @@ FAULTS = [
          "        guard distrust.mark > written.distrustMark else { return }\n",
          "        guard !ON, distrust.mark > written.distrustMark else { return }\n"),
     ], "DistrustTests/theOlderSegment"),
+    ("number_trusted", "the directory under a number that was damaged has overtaken nothing", [
+        (STORE + "Recovery/Committer+Start.swift",
+         "if !disk.isDistrustMarkSound || isNumberLost {",
+         "if !disk.isDistrustMarkSound || (isNumberLost && !ON) {"),
+    ], "DistrustTests/theNumberOfTheNewerSegment"),
+    ("second_kept", "a commit that failed has not changed when a delayed flush_all is due", [
+        (STORE + "Commit/Committer+Write.swift",
+         "            written.forgetFlushAt()\n", "            if !ON { written.forgetFlushAt() }\n"),
+    ], "SituationTests/aSecondThatComesBack"),
     ("stretches_dropped", "what the last run had open is dropped if it cannot be sealed", [
         (STORE + "Commit/Committer+Write.swift", "internal import SegmentLog\n",
          "internal import SegmentLog\ninternal import Synchronization\n"),
@@ -139,7 +148,7 @@ FAULTS = [
         (STORE + "Commit/Committer+Budget.swift",
          "        adoptRecovered()\n        let isRecovering",
          "        if !ON { adoptRecovered() }\n        let isRecovering"),
-    ]),
+    ], "SituationTests/recoveryEndsInACommit"),
     ("stop_forgets", "a recovery that is cut short counts as ended", [
         (STORE + "Recovery/Recovery.swift",
          "                store.events.info(.recoveryCutShort,",
@@ -218,7 +227,7 @@ WHOLE_FAULTS = [
          " { return false }",
          "            if !ON, connections[slot].isBehind || connections[slot].tail.isOwed {\n"
          "                return false\n            }"),
-    ]),
+    ], "StagedReplyTests"),
     ("reply_overtakes", "a reply leaves before that of a get that reads from disk", [
         (SERVER + "Bytes/Output.swift",
          "        guard connections[slot].firstPart == nobody else {\n            deferText",

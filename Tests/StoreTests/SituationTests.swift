@@ -224,4 +224,26 @@ import Testing
         #expect(store.played.check() == nil)
         kill(store, home)
     }
+
+    /// A commit with another second of a delayed flush_all fails, and may be durable all the same;
+    /// then the first one is asked for again.
+    @Test(arguments: 0..<8)
+    func aSecondThatComesBackAfterACommitThatFailed(seed: UInt64) throws {
+        let home = MemoryHome(seed: seed, ballast: 0)
+        let first = try store(home)
+        let later = first.now.unixSeconds + 1000
+        first.flushAll(at: later)
+        #expect(commit(first))
+        home.plan.metaFails = 1000
+        first.flushAll(at: later + 500)
+        let begun = first.played.commits.begun
+        for _ in 0..<10_000 where first.played.commits.begun < begun + 2 { first.step() }
+        #expect(first.played.commits.begun == begun + 2)
+        home.plan = FaultPlan()
+        first.flushAll(at: later)
+        #expect(commit(first))
+        let second = try next(first, home)
+        #expect(second.played.flushAt == UInt64(later))
+        kill(second, home)
+    }
 }

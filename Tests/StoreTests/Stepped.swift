@@ -99,7 +99,7 @@ final class Stepped {
         return isQuiet ? turn(&quiet, body) : turn(&busy, body)
     }
 
-    func flushAll() { turn(&quiet) { $0.flushAll(at: nil) } }
+    func flushAll(at second: UInt32? = nil) { turn(&quiet) { $0.flushAll(at: second) } }
 
     /// Stores values of 14 KB with steps in between; answers how many.
     @discardableResult

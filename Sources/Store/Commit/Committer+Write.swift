@@ -162,7 +162,7 @@ extension Committer {
         return position
     }
 
-    private func writeMeta(
+    private mutating func writeMeta(
         _ files: any StoreFiles, _ transaction: any StoreWriting
     ) throws(LMDBError) {
         let highest = log.highestOrder()
@@ -174,7 +174,11 @@ extension Committer {
         let mark = max(log.flushMark.loadAcquire(), debts.flushMark)
         if mark > written.flushMark { try transaction.put(.flushMark, mark) }
         try putDistrustMark(transaction)
-        if due != written.flushAt { try transaction.put(.flushAt, due) }
+        if due != written.flushAt {
+            // A transaction that fails may be durable all the same.
+            written.forgetFlushAt()
+            try transaction.put(.flushAt, due)
+        }
         if !written.hasFrameBytes {
             try transaction.put(.frameBytes, UInt64(log.geometry.frameBytes))
         }

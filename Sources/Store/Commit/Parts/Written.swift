@@ -5,7 +5,8 @@
 struct Written {
     private(set) var orders: UInt64 = 0
     private(set) var flushMark: UInt64 = 0
-    private(set) var flushAt: UInt64 = 0
+    /// Nil: not known, as a transaction with another one may be durable.
+    private(set) var flushAt: UInt64? = 0
     private(set) var distrustMark: UInt64 = 0
     /// How many changes that no record tells of were covered.
     private(set) var changes: UInt64 = 0
@@ -25,10 +26,13 @@ struct Written {
     mutating func note(orders: UInt64?, flushMark: UInt64?, flushAt: UInt64?, changes: UInt64) {
         self.orders = max(orders ?? 0, self.orders)
         self.flushMark = max(flushMark ?? 0, self.flushMark)
-        self.flushAt = flushAt ?? self.flushAt
+        self.flushAt = flushAt
         self.changes = changes
         hasFrameBytes = true
     }
+
+    /// Another one is about to be written.
+    mutating func forgetFlushAt() { flushAt = nil }
 
     mutating func note(flushMark mark: UInt64) { flushMark = max(mark, flushMark) }
     mutating func note(distrustMark mark: UInt64) { distrustMark = max(mark, distrustMark) }
