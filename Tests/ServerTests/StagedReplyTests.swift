@@ -18,7 +18,7 @@ import Testing
 
     /// A value that is staged where it will lie has all come when the one before it has been read:
     /// its reply does not leave while the other value does.
-    @Test(arguments: [900, 20_000, 120_000])
+    @Test(arguments: [900, 20_000])
     func aStagedValueIsCompleteWhenTheReadIs(byteCount: Int) throws {
         let world = try world(byteCount)
         let peer = world.connect()
