@@ -95,6 +95,12 @@ FAULTS = [
          "if !disk.isDistrustMarkSound || isNumberLost {",
          "if !disk.isDistrustMarkSound || (isNumberLost && !ON) {"),
     ], "DistrustTests/theNumberOfTheNewerSegment"),
+    ("unsealed_late", "what is sealed while recovery surveys the directories is not read", [
+        (STORE + "Recovery/Recovery.swift",
+         "        front.begin(survey.takeHeads(unsealed: unsealedBefore, overlap: end))\n",
+         "        let late = store.unsealed.withLock { $0 }\n"
+         "        front.begin(survey.takeHeads(unsealed: ON ? late : unsealedBefore, overlap: end))\n"),
+    ], "SituationTests/whatWasOpenIsSealed"),
     ("second_kept", "a commit that failed has not changed when a delayed flush_all is due", [
         (STORE + "Commit/Committer+Write.swift",
          "            written.forgetFlushAt()\n", "            if !ON { written.forgetFlushAt() }\n"),

@@ -246,4 +246,22 @@ import Testing
         #expect(second.played.flushAt == UInt64(later))
         kill(second, home)
     }
+
+    /// What the last run had open is sealed between two steps of the survey, below where that has
+    /// got to.
+    @Test func whatWasOpenIsSealedInTheMiddleOfTheSurvey() throws {
+        let home = MemoryHome(seed: 1, ballast: 0)
+        let first = try store(home)
+        first.fill(20, from: 0)
+        #expect(first.set("k", [1], isQuiet: true))
+        first.fill(100, from: 20)
+        #expect(commit(first))
+        let store = try next(first, home)
+        _ = store.played.stepRecovery(at: store.now)
+        #expect(store.set("new", [1], isQuiet: false))
+        #expect(commit(store))
+        store.recover()
+        #expect(store.isThere("k"))
+        kill(store, home)
+    }
 }

@@ -26,6 +26,9 @@ struct Recovery: ~Copyable {
     private var phase = Phase.survey
     private var survey: DirectorySurvey
     private var front = RecoveryFront()
+    /// What the last run had open, before the first directory was read: what is sealed while the
+    /// survey goes on may lie below where that has got to.
+    private let unsealedBefore: [UInt64]
     /// Shards that have been given their size.
     private var presized = 0
     /// The directory that was taken from the front and could not be read yet.
@@ -50,6 +53,7 @@ struct Recovery: ~Copyable {
         log = store.log
         startedAt = nanoseconds
         let mark = store.signals.believedFrom.loadAcquire()
+        unsealedBefore = store.unsealed.withLock { $0 }
         survey = DirectorySurvey(from: mark)
         orphanScan = OrphanScan(believedFrom: mark)
         directory = try Region.map(byteCount: Directory.regionBytes)
@@ -125,8 +129,7 @@ struct Recovery: ~Copyable {
     private mutating func surveyNext(_ files: any StoreFiles) throws(LMDBError) {
         let end = store.signals.firstSequence.loadAcquire()
         if try survey.step(files, below: end, directory) { return }
-        let unsealed = store.unsealed.withLock { $0 }
-        front.begin(survey.takeHeads(unsealed: unsealed, overlap: end))
+        front.begin(survey.takeHeads(unsealed: unsealedBefore, overlap: end))
         publishFloor()
         phase = .presize
     }
