@@ -121,7 +121,8 @@ extension Question {
         switch packet.status {
         case Status.done: return done(packet, key, seconds)
         case Status.tooLarge, Status.outOfMemory:
-            return isGet ? missed : verb == .set ? Verdict(effects: [.remove]) : Verdict()
+            guard verb == .set else { return isGet ? missed : Verdict() }
+            return Verdict(effects: [.remove], isForgotten: true)
         case Status.notFound where isGet: return missed
         case Status.notFound where verb == .delete: return .change([.remove])
         case Status.notFound: return verb == .add || verb == .set ? nil : Verdict()
