@@ -19,6 +19,8 @@ package final class World {
     private let waker: Waker
     /// The store's threads, as steps; nil without a disk.
     private let played: PlayedStore?
+    /// The store's threads make no steps with the turns.
+    package var holdsStore = false
     /// Nothing is left for the store's threads until the clock moves or a worker asks.
     private var isStoreIdle = true
 
@@ -105,7 +107,7 @@ package final class World {
     /// One turn, after which nothing that the worker keeps contradicts itself. Where nothing came,
     /// nothing has changed.
     private func oneTurn() throws {
-        stepStore()
+        if !holdsStore { stepStore() }
         let wasStill = network.isStill
         try worker.turn()
         if !wasStill || !network.isStill { worker.check() }
