@@ -53,6 +53,22 @@ extension SegmentLog {
         }
     }
 
+    /// Recovery runs and a key was removed with nothing to remember that by: what may be the key's
+    /// but answers nothing yet never will, and recovery adds nothing to the shard. Shard locked; no
+    /// slot moves.
+    public func supersede(_ hash: UInt64) {
+        let shard = index.shard(hash)
+        var walk = index.matches(hash)
+        while let (at, slot) = index.next(&walk) {
+            let segment = index.layout.segment(slot)
+            guard !SlotLayout.isRemoval(slot), segments.frame(segment) == nil,
+                segments.state(segment) == .unsettled
+            else { continue }
+            rememberUnread(shard, at, slot)
+        }
+        index.closeToRecovery(shard)
+    }
+
     /// The same for a tombstone at `place` that is carried forward, with an order of the past: only
     /// removals that are older go. False: memory knows something newer of the key, and the
     /// tombstone is not worth remembering.

@@ -4,7 +4,7 @@
 //     store-simulate --seconds 60 [--seed 1] [--threads 2] [--world whole]    seeds from 1 on;
 //                                                   without --world both worlds take turns
 //     store-simulate --replay 17 --world whole [--all] [--key 3]    one seed; --all: without
-//                                 shortening, --key: what the store knows of it (store only)
+//                                 shortening, --key: what the store knows of it
 // Seeds are played in processes of their own, some in each: a trap ends only one of these.
 
 import Glibc
@@ -50,6 +50,7 @@ func replay(_ seed: UInt64, on stage: Stage, isUncut: Bool) throws -> Bool {
 }
 
 func replayWhole(_ seed: UInt64, isUncut: Bool) throws -> Bool {
+    Player.watchedKey = option("key")
     let found = try WholePlayer.play(seed: seed)
     return try tell(
         seed, found, isUncut: isUncut, WholePlayer.acts(seed: seed),

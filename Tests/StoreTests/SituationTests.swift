@@ -258,12 +258,43 @@ import Testing
         #expect(first.set("k", [1], isQuiet: true))
         first.fill(100, from: 20)
         #expect(commit(first))
+        // The first commit, which would seal it before recovery begins, finds no room.
+        home.plan.isFull = true
         let store = try next(first, home)
         _ = store.played.stepRecovery(at: store.now)
+        home.plan = FaultPlan()
         #expect(store.set("new", [1], isQuiet: false))
         #expect(commit(store))
         store.recover()
         #expect(store.isThere("k"))
+        kill(store, home)
+    }
+
+    /// A set fails, with not even an order for a tombstone, while recovery has found the record that
+    /// it was to replace, and has not settled its segment.
+    @Test func aSetFailsWhileWhatItWasToReplaceIsUnsettled() throws {
+        let home = MemoryHome(seed: 1, ballast: 0)
+        let first = try store(home)
+        #expect(first.set("k", [1], isQuiet: true))
+        first.fill(100, from: 0)
+        #expect(commit(first))
+        kill(first, home)
+        // No order can be reserved, by the file or by a commit.
+        home.plan.isFull = true
+        home.plan.blockFails = 1000
+        let store = try Stepped(
+            home, memoryBytes: memoryBytes, sizeBytes: sizeBytes, at: first.now, ordersAhead: 4)
+        store.recovers = false
+        while store.set("other", [2], isQuiet: true) { store.step() }
+        var steps = 0
+        while !store.describes("k", "unsettled"), steps < 10_000 {
+            _ = store.played.stepRecovery(at: store.now)
+            steps += 1
+        }
+        #expect(store.describes("k", "unsettled"))
+        #expect(!store.forget("k"))
+        store.recover()
+        #expect(!store.isThere("k"))
         kill(store, home)
     }
 }

@@ -115,8 +115,16 @@ final class Stepped {
 
     /// What the index knows, without a look that would count as a hit.
     func isKnown(_ name: String) -> Bool { played.slotCount(Array(name.utf8).span) > 0 }
-    func isOnDiskOnly(_ name: String) -> Bool {
-        played.describe(Array(name.utf8).span).contains("no frame")
+    func isOnDiskOnly(_ name: String) -> Bool { describes(name, "no frame") }
+    /// Whether what the index knows of a key is told with this word.
+    func describes(_ name: String, _ word: String) -> Bool {
+        played.describe(Array(name.utf8).span).contains(word)
+    }
+
+    /// Removes what a set that failed was to replace; whether that holds over restarts.
+    func forget(_ name: String) -> Bool {
+        let key = Array(name.utf8)
+        return turn(&quiet) { $0.forget(key.span, hash: $0.hash(key.span)) }
     }
 
     /// Begins a read, if the key is on disk only.

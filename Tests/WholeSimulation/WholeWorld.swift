@@ -70,6 +70,8 @@ package final class WholeWorld: @unchecked Sendable {
     private var isDamaged = false
     package var result = WholeResult()
     package var trace: ((String) -> Void)?
+    /// What the store knew of the watched key.
+    private var watched = ""
     private let events: EventLog
 
     package init(seed: UInt64, _ casting: WholeCasting, trace: ((String) -> Void)?) throws {
@@ -327,12 +329,14 @@ package final class WholeWorld: @unchecked Sendable {
         guard isRunning, number < workers.count else { return }
         guard workers[number].isNotified || !network.isAsleep(ring: number) else { return }
         do { try workers[number].turn() } catch { fail("worker \(number): \(error)") }
+        watch("worker \(number)")
         noteFlush(isTurn: true)
     }
 
     @discardableResult
     func stepCommitter() -> NextStep {
         let next = steps?.committer(at: now) ?? .nothing
+        watch("committer")
         noteFlush()
         return next
     }
@@ -340,12 +344,23 @@ package final class WholeWorld: @unchecked Sendable {
     func stepMaintenance() {
         guard let steps, !isOver else { return }
         steps.maintenance(at: now)
+        watch("maintenance")
         noteFlush()
     }
 
     func stepRecovery() {
         guard let steps, !isOver, steps.recovery(at: now) else { return }
+        watch("recovery")
         if isRecovering { isRecovering = (store?.statistics().isRecovering ?? 0) != 0 }
+    }
+
+    /// Tells what a step has changed in what the store knows of the watched key.
+    private func watch(_ who: String) {
+        guard let trace, let key = Player.watchedKey, let played, !isOver else { return }
+        let known = played.describe(Array(Question.name(key).utf8).span)
+        guard known != watched else { return }
+        watched = known
+        trace("    \(who): \(known)")
     }
 
     /// Whether a delayed flush_all was ordered, or has taken effect, in the step before.

@@ -235,8 +235,8 @@ extension Door {
             case .present(let at, let slot, _, _), .unread(let at, let slot):
                 drop(hash, shard, at, slot)
             case .absent, .mustRead:
-                // What recovery has not read yet must not come.
-                if log.isRecovering, !isBuried { log.index.closeToRecovery(shard) }
+                // What recovery has not settled, or not read, must not come.
+                if log.isRecovering, !isBuried { log.supersede(hash) }
                 return isBuried
             }
             subject = forgettable(key, hash, except)
