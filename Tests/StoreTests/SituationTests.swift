@@ -275,8 +275,11 @@ import Testing
     @Test func aSetFailsWhileWhatItWasToReplaceIsUnsettled() throws {
         let home = MemoryHome(seed: 1, ballast: 0)
         let first = try store(home)
-        #expect(first.set("k", [1], isQuiet: true))
-        first.fill(100, from: 0)
+        // Open from the beginning to the end, so that it may hold what is newer.
+        #expect(first.set("q", [1], isQuiet: true))
+        first.fill(50, from: 0)
+        #expect(first.set("k", [1], isQuiet: false))
+        first.fill(50, from: 50)
         #expect(commit(first))
         kill(first, home)
         // No order can be reserved, by the file or by a commit.
