@@ -132,6 +132,13 @@ FAULTS = [
          "        others += unsealed.segments.map(\\.sequence)\n",
          "        if !ON { others += unsealed.segments.map(\\.sequence) }\n"),
     ], "DoubtTests"),
+    ("doubt_forgets_leftovers", "doubt does not look into what is left of what was given up", [
+        (STORE + "Commit/Committer+Doubt.swift",
+         "        others += leftovers.sequences(from: signals.firstSequence.loadAcquire())\n",
+         "        if !ON {\n"
+         "            others += leftovers.sequences(from: signals.firstSequence.loadAcquire())\n"
+         "        }\n"),
+    ], "DoubtTests/whatWasGivenUp"),
     ("no_doubt", "nothing that leaves the disk leaves a tombstone", [
         (STORE + "Commit/Committer+Leaving.swift",
          "            let needsTombstone = doubtful.has(entry)\n",

@@ -60,4 +60,53 @@ import Testing
         #expect(!next.isThere("k"))
         next.played.discardMemory()
     }
+
+    /// A segment that was given up has a part on disk still. The tombstones that were left for it
+    /// leave within the very commit that wrote them, which carries more than the disk holds; and
+    /// the process dies in the midst of that.
+    @Test(arguments: 0..<40) func whatWasGivenUpDoesNotComeBack(moment: Int) throws {
+        let home = MemoryHome(seed: 3, ballast: 0)
+        let store = try Stepped(
+            home, memoryBytes: 24 << 20, sizeBytes: 8 << 20, at: Stepped.beginning)
+        #expect(store.set("k", Array("old".utf8), isQuiet: true))
+        #expect(store.set("mark", [1], isQuiet: true))
+        #expect(commit(store))
+        #expect(store.delete("k", isQuiet: false))
+        store.fill(10, from: 0)
+        #expect(commit(store))
+        home.plan.isFull = true
+        let value = [UInt8](repeating: 7, count: 14_000)
+        for number in 0..<8 { _ = store.set("quiet:\(number)", value, isQuiet: true) }
+        var number = 10
+        while store.isKnown("mark"), number < 8000 {
+            store.fill(4, from: number)
+            number += 4
+        }
+        #expect(number < 8000)
+        // The disk has room again: the process dies at one of the calls that follow.
+        home.plan = FaultPlan()
+        var calls = 0
+        home.interleave = {
+            calls += 1
+            if calls == 10 * moment { home.die() }
+        }
+        for _ in 0..<2000 where calls < 10 * moment { store.step() }
+        home.interleave = {}
+        #expect(!store.isThere("k"))
+        let next = try store.crash(home, memoryBytes: 24 << 20, sizeBytes: 8 << 20)
+        #expect(!next.isThere("k"))
+        #expect(!next.isThere("mark"))
+        next.played.discardMemory()
+    }
+
+    /// Lets the committer complete what was changed so far.
+    private func commit(_ store: Stepped) -> Bool {
+        let begun = store.played.commits.begun
+        for _ in 0..<10_000 {
+            store.step()
+            if store.played.commits.completed > begun { return true }
+            _ = store.set("tick", [1], isQuiet: false)
+        }
+        return false
+    }
 }

@@ -11,8 +11,9 @@ internal import SegmentLog
 
 extension Committer {
     /// The lowest orders of the victim's keys in segments that were open together with it and
-    /// have not left, that are not sealed yet, or that are returned: only these can hold an older
-    /// record of one of its keys. `directory` holds the victim's, and another one afterwards.
+    /// have not left, that are not sealed yet, that are returned, or of which something is left on
+    /// disk although they were given up or sealed: only these can hold an older record of one of
+    /// its keys, or the one that a tombstone of the victim was left for. `directory` holds the victim's, and another one afterwards.
     mutating func olderRecords(
         _ files: any StoreFiles, _ victim: Residency.Resident, _ count: Int
     ) throws(LMDBError) -> OrderTable {
@@ -25,6 +26,7 @@ extension Committer {
         others += residency.returned
         others += distrust.aside.map(\.resident.sequence)
         others += unsealed.segments.map(\.sequence)
+        others += leftovers.sequences(from: signals.firstSequence.loadAcquire())
         others.removeAll { $0 == victim.sequence }
         let growing = (1..<log.segments.count).filter { segment in
             let state = log.segments.state(segment)
@@ -44,7 +46,10 @@ extension Committer {
                 if try isThere(files, sequence) { table.doubtAll() }
                 continue
             }
-            for number in 0..<count { table.insert(view[number].hash, view[number].order) }
+            for number in 0..<count {
+                let entry = view[number]
+                table.insert(entry.hash, entry.order, isTombstone: entry.isTombstone)
+            }
         }
         return table
     }
@@ -53,7 +58,7 @@ extension Committer {
     func isThere(
         _ files: any StoreFiles, _ sequence: UInt64
     ) throws(LMDBError) -> Bool {
-        guard !unsealed.segments.contains(where: { $0.sequence == sequence }) else { return true }
+        guard !hasStretches(sequence) else { return true }
         let transaction = try files.beginRead()
         do throws(LMDBError) {
             return try transaction.get(.directories, key: sequence) { _ in true } ?? false
@@ -110,21 +115,31 @@ extension Committer {
     private func addFromMemory(_ segment: Int, to table: inout OrderTable) {
         let end = Int(log.segments.cut(segment).loadAcquire())
         var records = log.records(of: segment, end: end)
-        while let (record, _) = records?.next() { table.insert(log.hash(of: record), record.order) }
+        while let (record, _) = records?.next() {
+            table.insert(log.hash(of: record), record.order, isTombstone: record.isTombstone)
+        }
     }
 }
 
-/// The lowest order seen for each hash that is wanted.
+/// The oldest that was seen of each hash that is wanted.
 struct OrderTable {
-    private var orders: [UInt64: UInt64] = [:]
+    /// Ages: an order twice, and one more for a tombstone. What is given up leaves a tombstone of
+    /// its own order, which has to stay for as long as that record may be on disk; it is younger
+    /// than the record, and no older than another copy of itself.
+    private var ages: [UInt64: UInt64] = [:]
     /// Something that could not be read may hold an older record of any key.
     private var doubtsAll = false
 
-    mutating func want(_ hash: UInt64) { orders[hash] = .max }
+    mutating func want(_ hash: UInt64) { ages[hash] = .max }
 
-    mutating func insert(_ hash: UInt64, _ order: UInt64) {
-        guard let lowest = orders[hash], order < lowest else { return }
-        orders[hash] = order
+    mutating func insert(_ hash: UInt64, _ order: UInt64, isTombstone: Bool) {
+        let age = Self.age(order, isTombstone: isTombstone)
+        guard let oldest = ages[hash], age < oldest else { return }
+        ages[hash] = age
+    }
+
+    private static func age(_ order: UInt64, isTombstone: Bool) -> UInt64 {
+        order << 1 | (isTombstone ? 1 : 0)
     }
 
     mutating func doubtAll() { doubtsAll = true }
@@ -132,7 +147,7 @@ struct OrderTable {
     /// Whether an older record of this key was seen, or may be there.
     func has(_ entry: Directory.Entry) -> Bool {
         guard !doubtsAll else { return true }
-        guard !orders.isEmpty, let lowest = orders[entry.hash] else { return false }
-        return lowest < entry.order
+        guard !ages.isEmpty, let oldest = ages[entry.hash] else { return false }
+        return oldest < Self.age(entry.order, isTombstone: entry.isTombstone)
     }
 }

@@ -166,13 +166,18 @@ extension Committer {
             } ?? nil
         }
         guard found == nil else { return found }
-        if unsealed.segments.contains(where: { $0.sequence == sequence }) {
-            return try makeDirectory(transaction, sequence)
-        }
+        if hasStretches(sequence) { return try makeDirectory(transaction, sequence) }
         guard try isThere(files, sequence) else { return nil }
         return try SegmentImage.remakeDirectory(
             transaction, sequence, by: scratch, overlap: signals.firstSequence.loadAcquire(),
             log.hasher, into: directory)
+    }
+
+    /// Whether what a commit wrote of a segment while it was open may be on disk: the last run had
+    /// it open, or nobody has deleted that yet.
+    func hasStretches(_ sequence: UInt64) -> Bool {
+        unsealed.segments.contains { $0.sequence == sequence }
+            || leftovers.stretches.contains { $0.first == sequence }
     }
 
     /// The same for a segment that is not sealed yet, by way of `scratch`.

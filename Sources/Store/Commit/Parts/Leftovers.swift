@@ -21,6 +21,16 @@ struct Leftovers {
         impossible.append((table, key))
     }
 
+    /// Segments of which something may be left on disk: stretches, and what a commit that failed
+    /// has left of those that this run has given up.
+    ///
+    /// - Parameter first: the first sequence of this run.
+    func sequences(from first: UInt64) -> [UInt64] {
+        guard !stretches.isEmpty || !orphans.isEmpty else { return [] }
+        let givenUp = orphans.lazy.map { SegmentKey.sequence($0) }.filter { $0 >= first }
+        return Array(Set(givenUp).union(stretches.map(\.first)))
+    }
+
     mutating func didDeleteStretches() { stretches = [] }
     mutating func didDeleteImpossible() { impossible = [] }
     /// The last ones are gone.
