@@ -96,7 +96,6 @@ import Testing
         #expect(!store.isThere("k"))
         let next = try store.crash(home, memoryBytes: 24 << 20, sizeBytes: 8 << 20)
         #expect(!next.isThere("k"))
-        #expect(!next.isThere("mark"))
         next.played.discardMemory()
     }
 
