@@ -45,8 +45,8 @@ import Testing
     }
 
     /// The same while what was changed before has to be committed first: the value has been read,
-    /// and waits behind that, when the commit is complete and all of the staged one has come. That is refused, so
-    /// its reply waits for no commit of its own.
+    /// and waits behind that, when the commit is complete and all of the staged one has come. That
+    /// is refused, so its reply waits for no commit of its own.
     @Test(arguments: 0..<8)
     func aStagedValueIsCompleteWhenTheCommitIs(turns: Int) throws {
         let disk = PlayedDisk(isAcknowledging: true)
