@@ -247,7 +247,7 @@ WHOLE_FAULTS = [
          " { return false }",
          "            if !ON, connections[slot].isBehind || connections[slot].tail.isOwed {\n"
          "                return false\n            }"),
-    ], "StagedReplyTests"),
+    ], "StagedValueTests"),
     ("reply_overtakes", "a reply leaves before that of a get that reads from disk", [
         (SERVER + "Bytes/Output.swift",
          "        guard connections[slot].firstPart == nobody else {\n            deferText",

@@ -1,10 +1,10 @@
-// StagedReplyTests: what is asked behind a get that reads from disk is answered behind its value,
+// StagedValueTests: what is asked behind a get that reads from disk is answered behind its value,
 // whichever of the two is ready first.
 
 import ServerSimulation
 import Testing
 
-@Suite struct StagedReplyTests {
+@Suite struct StagedValueTests {
     /// A world that finds `large` on disk only.
     private func world(_ byteCount: Int) throws -> World {
         let disk = PlayedDisk()
