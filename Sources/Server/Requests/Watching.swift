@@ -19,7 +19,7 @@ struct Sighting: BitwiseCopyable {
     /// The next outcome is that of a value that was received into the store.
     var isStaged = false
     /// Requests before the next whose key is counted among the hot.
-    var untilSample = Observers.sampling - 1
+    var untilSample = 0
 }
 
 extension Worker where Network: ~Copyable {

@@ -378,7 +378,7 @@ extension Worker where Network: ~Copyable {
             if isObserved { observe(index) }
             if index >= sampled {
                 countKey(index)
-                sampled &+= Observers.sampling
+                sampled &+= shared.observers.sampling
             }
             index &+= 1
         }
