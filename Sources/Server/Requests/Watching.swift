@@ -109,9 +109,8 @@ extension Worker where Network: ~Copyable {
         guard !batch[index].isFault, batch[index].request.observed != nil,
             let key = observedKey(index)
         else { return }
-        let observers = shared.observers
         key.place.region.withBytes(key.place.offset, key.count) {
-            observers.count(key: $0, hash: key.hash)
+            shared.observers.count(key: $0, hash: key.hash)
         }
     }
 
