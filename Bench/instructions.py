@@ -29,6 +29,12 @@ MARK = "*callgrindDump*"
 RISE_PERCENT_MAX = 3.0
 OTHER_COMPILER_PERCENT = 15.0
 SECONDS_MAX = 140
+#: What a count may be at most, beside another: a meta get is served like a get; and of gets one in
+#: 64 is counted among the hot keys, which shall cost gets one percent.
+RATIOS_MAX = {
+    "meta get, whole way": (1.15, "get, whole way"),
+    "get, key counted": (1 + 64 / 100, "get, whole way"),
+}
 #: The variants of memcpy and its like that every machine of the architecture has: what valgrind
 #: shows of the processor follows the real one.
 TUNABLES = "glibc.cpu.hwcaps=" + ",".join(
@@ -89,6 +95,10 @@ def compare(counts, accepted, tolerance):
                 wrong += 1
             elif change < -RISE_PERCENT_MAX:
                 remark += "  fallen: UPDATE=1 brings the accepted count down"
+        ratio, other = RATIOS_MAX.get(name, (0, None))
+        if now is not None and other in counts and now > ratio * counts[other]:
+            remark += f"  MORE than {ratio:g} times {other!r}"
+            wrong += 1
         shown = ["-" if count is None else str(count) for count in (now, before)]
         lines.append(f"{name:24} {shown[0]:>9} {shown[1]:>9}  {remark}".rstrip())
     return lines, wrong

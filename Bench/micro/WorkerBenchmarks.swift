@@ -29,9 +29,7 @@ struct WholeWay: ~Copyable {
     private let keys: Keys
 
     static func run(_ meter: inout Meter, _ keys: Keys) throws {
-        let store = try SteppedStore(
-            memoryBytes: 64 << 20, workers: 1, itemBytesMax: 1 << 20, seed: 1)
-        var way = try WholeWay(store, keys)
+        var way = try WholeWay(keys)
         let stored = "STORED\r\n".utf8.count
         let value =
             "VALUE  0 100\r\n\r\nEND\r\n".utf8.count + Keys.keyBytes + Keys.valueBytes
@@ -41,11 +39,43 @@ struct WholeWay: ~Copyable {
         try way.measure("set, whole way, in place", &meter, 0, stored) { keys.set($0, to: &$1) }
         try way.ask(5000, replyBytes: value) { keys.get($0, to: &$1) }
         try way.measure("get, whole way", &meter, 0, value) { keys.get($0, to: &$1) }
+        try measureMetaGets(&way, &meter, keys)
+        try measureCounted(&meter, keys)
     }
 
-    private init(_ store: SteppedStore, _ keys: Keys) throws {
+    private static func measureMetaGets(
+        _ way: inout WholeWay, _ meter: inout Meter, _ keys: Keys
+    ) throws {
+        let value = "VA 100\r\n\r\n".utf8.count + Keys.valueBytes
+        try way.measure("meta get, whole way", &meter, 0, value) {
+            keys.metaGet($0, "v", to: &$1)
+        }
+        let told = " f0 t-1 s100 k O1".utf8.count + Keys.keyBytes
+        try way.measure("meta get with flags", &meter, 0, value + told) {
+            keys.metaGet($0, "f v t s k O1", to: &$1)
+        }
+        try way.measure("meta get, miss", &meter, 9000, "EN\r\n".utf8.count) {
+            keys.metaGet($0, "v", to: &$1)
+        }
+    }
+
+    /// Gets each of which counts its key among the hot ones, where it displaces another.
+    private static func measureCounted(_ meter: inout Meter, _ keys: Keys) throws {
+        var way = try WholeWay(keys, keySampling: 1)
+        try way.ask(0, replyBytes: "OK\r\n".utf8.count) { $1.append("stats hotkeys on\r\n") }
+        try way.ask(0, replyBytes: "STORED\r\n".utf8.count) { keys.set($0, to: &$1) }
+        let value =
+            "VALUE  0 100\r\n\r\nEND\r\n".utf8.count + Keys.keyBytes + Keys.valueBytes
+        try way.ask(0, replyBytes: value) { keys.get($0, to: &$1) }
+        try way.measure("get, key counted", &meter, 0, value) { keys.get($0, to: &$1) }
+    }
+
+    private init(_ keys: Keys, keySampling: Int = SharedState.keySampling) throws {
         let region = try Region.map(byteCount: 64 << 10)
-        var worker = try SteppedWorker(store: store, connectionsMax: Self.connections + 8)
+        let store = try SteppedStore(
+            memoryBytes: 64 << 20, workers: 1, itemBytesMax: 1 << 20, seed: 1)
+        var worker = try SteppedWorker(
+            store: store, connectionsMax: Self.connections + 8, keySampling: keySampling)
         var peers: [Socket] = []
         for _ in 0..<Self.connections {
             let (own, other) = try Socket.pair()
@@ -114,6 +144,16 @@ extension Keys {
     fileprivate func get(_ number: Int, to writer: inout ByteWriter) {
         writer.append("get ")
         with(number) { writer.append($0) }
+        writer.append("\r\n")
+    }
+
+    fileprivate func metaGet(
+        _ number: Int, _ flags: StaticString, to writer: inout ByteWriter
+    ) {
+        writer.append("mg ")
+        with(number) { writer.append($0) }
+        writer.append(" ")
+        writer.append(flags)
         writer.append("\r\n")
     }
 

@@ -20,7 +20,7 @@ public struct MetaFlags: BitwiseCopyable, Sendable {
     static let opaqueBytesMax = 32
 
     /// One bit for each flag that is there, by its letter.
-    private var seen: UInt64 = 0
+    @usableFromInline private(set) var seen: UInt64 = 0
     /// The steps, in the order of the line.
     public private(set) var order: UInt64 = 0
     /// The opaque token with its letter; an offset into the words that were read.
@@ -56,8 +56,18 @@ public struct MetaFlags: BitwiseCopyable, Sendable {
     public func has(_ letter: Unicode.Scalar) -> Bool {
         isSeen(UInt8(truncatingIfNeeded: letter.value))
     }
-    @usableFromInline func isSeen(_ letter: UInt8) -> Bool {
+    @inlinable @inline(__always) func isSeen(_ letter: UInt8) -> Bool {
         letter >= 64 && letter < 128 && seen & (1 << UInt64(letter &- 64)) != 0
+    }
+
+    /// Whether a get with these flags only asks for what an item holds: its value, its length, its
+    /// client flags, its CAS, its expiry; and for what the request brings along.
+    public var asksForItemAlone: Bool { seen & ~Self.harmless == 0 }
+    private static var harmless: UInt64 {
+        bit("v") | bit("s") | bit("f") | bit("c") | bit("t") | bit("k") | bit("O") | bit("q")
+    }
+    @inline(__always) private static func bit(_ letter: Unicode.Scalar) -> UInt64 {
+        1 << UInt64(letter.value &- 64)
     }
 
     /// Whether T stands before R.
@@ -91,26 +101,29 @@ public struct MetaFlags: BitwiseCopyable, Sendable {
 
     /// Reads all words of `words`, which follow the key (and the length) on their line.
     public init(_ words: Span<UInt8>) {
-        var cursor = Words(from: 0, to: words.count)
+        var position = 0
         var count = 0
-        var steps: UInt64 = 0
+        var shift: UInt64 = 0
         while true {
-            let word = cursor.next(words).slice
-            guard !word.isEmpty else { return }
-            count += 1
-            let letter = words[Int(word.offset)]
-            guard letter < 127, letter >= 64, !isSeen(letter) else {
+            while position < words.count, words[position] == 0x20 { position &+= 1 }
+            guard position < words.count else { return }
+            // Nearly every word is a letter, so they are not looked through eight bytes at a time.
+            let start = position
+            let letter = words[start]
+            repeat { position &+= 1 } while position < words.count && words[position] != 0x20
+            count &+= 1
+            let bit: UInt64 = 1 &<< UInt64(letter & 63)
+            guard letter < 127, letter >= 64, seen & bit == 0 else {
                 fault = letter < 64 ? .metaUnknown : .metaTwice
                 return
             }
-            seen |= 1 << UInt64(letter &- 64)
-            let argument = Slice(Int(word.offset) &+ 1, word.end)
+            seen |= bit
             let step = Self.step(letter)
             if step != .end {
-                order |= UInt64(step.rawValue) << (4 &* steps)
-                steps &+= 1
+                order |= UInt64(step.rawValue) &<< shift
+                shift &+= 4
             }
-            guard take(letter, argument, word, words) else {
+            guard Self.letters & bit != 0 || take(letter, Slice(start, position), words) else {
                 fault = .metaUnknown
                 return
             }
@@ -121,7 +134,13 @@ public struct MetaFlags: BitwiseCopyable, Sendable {
         }
     }
 
-    private static func step(_ letter: UInt8) -> Step {
+    /// Those that have no argument, or whose argument is of no matter.
+    private static var letters: UInt64 {
+        bit("b") | bit("k") | bit("s") | bit("t") | bit("c") | bit("f") | bit("v") | bit("h")
+            | bit("l") | bit("u") | bit("q") | bit("x") | bit("I") | bit("P") | bit("L")
+    }
+
+    @inline(__always) private static func step(_ letter: UInt8) -> Step {
         switch letter {
         case UInt8(ascii: "s"): .size
         case UInt8(ascii: "t"): .ttl
@@ -138,11 +157,12 @@ public struct MetaFlags: BitwiseCopyable, Sendable {
         }
     }
 
-    /// Reads one flag; false if there is none with this letter. A wrong argument is a fault that
-    /// does not end the reading.
+    /// Reads a flag with an argument; false if there is none with this letter. A wrong argument is
+    /// a fault that does not end the reading.
     private mutating func take(
-        _ letter: UInt8, _ argument: Slice, _ word: Slice, _ words: Span<UInt8>
+        _ letter: UInt8, _ word: Slice, _ words: Span<UInt8>
     ) -> Bool {
+        let argument = Slice(Int(word.offset) &+ 1, word.end)
         switch letter {
         case UInt8(ascii: "T"): touch = seconds(argument, words)
         case UInt8(ascii: "N"): vivify = seconds(argument, words)
@@ -167,11 +187,6 @@ public struct MetaFlags: BitwiseCopyable, Sendable {
                 return true
             }
             opaque = word
-        case UInt8(ascii: "b"), UInt8(ascii: "k"), UInt8(ascii: "s"), UInt8(ascii: "t"),
-            UInt8(ascii: "c"), UInt8(ascii: "f"), UInt8(ascii: "v"), UInt8(ascii: "h"),
-            UInt8(ascii: "l"), UInt8(ascii: "u"), UInt8(ascii: "q"), UInt8(ascii: "x"),
-            UInt8(ascii: "I"), UInt8(ascii: "P"), UInt8(ascii: "L"):
-            break
         default:
             return false
         }

@@ -1,8 +1,8 @@
-// QuickLine: the two lines that come most, read in one pass: `get <key>` and a plain `set`.
+// QuickLine: the lines that come most, read in one pass: `get <key>`, `mg` and a plain `set`.
 //
 // Whatever differs from the form that nearly every client sends (one blank between words, numbers
-// without a sign, no `noreply`) is left to the long way, KeyLine and StorageLine, which also says
-// what is wrong. What is read here is read alike there; a test holds both together.
+// without a sign, no `noreply`) is left to the long way, KeyLine, MetaLine and StorageLine, which
+// also says what is wrong. What is read here is read alike there; a test holds both together.
 
 public import Primitives
 
@@ -19,6 +19,36 @@ extension ClassicParser {
         let end = ByteScan.wordEnd(in: input, from: 4)
         guard end > 4, end <= 4 &+ Limits.keyBytesMax, end &+ 1 < input.count,
             input[end] == UInt8(ascii: "\r"), input[end &+ 1] == UInt8(ascii: "\n")
+        else { return 0 }
+        return end
+    }
+
+    /// Where the key and the flags of `mg <key>[ <flags>]\r\n` end, if just that stands at the
+    /// start of the input: the key begins at 3, the flags a blank behind its end, the next line 2
+    /// bytes behind theirs. A key that ends at 0 stands for anything else.
+    ///
+    /// It is worth a call of `next`.
+    @inlinable @inline(__always)
+    public func endsOfMetaGet(_ input: Span<UInt8>) -> (key: Int, flags: Int) {
+        guard phase == .line, input.count >= 8,
+            ByteScan.word(in: input, at: 0) & 0xff_ffff == 0x20_676d  // "mg "
+        else { return (0, 0) }
+        let end = ByteScan.wordEnd(in: input, from: 3)
+        guard end > 3, end <= 3 &+ Limits.keyBytesMax, end &+ 1 < input.count else {
+            return (0, 0)
+        }
+        let next = ByteScan.word(in: input, at: end)
+        if next & 0xffff_ffff == 0x0a0d_7620 { return (end, end &+ 2) }  // " v\r\n"
+        if next & 0xffff == 0x0a0d { return (end, end) }
+        guard next & 0xff == 0x20 else { return (0, 0) }
+        let flagsEnd = endOfFlags(input, from: end &+ 1)
+        return flagsEnd == 0 ? (0, 0) : (end, flagsEnd)
+    }
+
+    /// Where flags end that begin at `start`, and end their line; 0 if there are blanks around.
+    @usableFromInline func endOfFlags(_ input: Span<UInt8>, from start: Int) -> Int {
+        guard case .whole(let end, let consumed) = wholeLine(input, from: start),
+            consumed == end &+ 2, end > start, input[start] != 0x20, input[end &- 1] != 0x20
         else { return 0 }
         return end
     }

@@ -24,6 +24,19 @@ public enum Reply {
         longValue(key, flags: flags, bytes: bytes, to: &writer)
     }
 
+    /// A whole reply with a short value that has no flags, and what ends it, with one check.
+    /// Returns its bytes; 0: it is none, or has no room, and nothing was written.
+    @inlinable @inline(__always)
+    public static func plainValue(
+        _ key: Span<UInt8>, flags: UInt32, bytes: Int, from memory: Region, at offset: Int,
+        endsKeys: Bool, to writer: ByteWriter
+    ) -> Int {
+        guard flags == 0, UInt(bitPattern: bytes) < 1000 else { return 0 }
+        return writer.write(
+            ShortText(bits: 0x2045_554c_4156, count: 6), key, shortTail(bytes), memory, offset,
+            bytes, valueEnd(endsKeys: endsKeys))
+    }
+
     /// The same of any value.
     @usableFromInline @inline(never)
     static func longValue(
@@ -33,27 +46,77 @@ public enum Reply {
         lineEnd(to: &writer)
     }
 
-    /// ` 0 <bytes>\r\n`, the end of nearly every value's line: of one of fewer than 1,000 bytes.
+    /// ` 0 <bytes>\r\n`, the end of nearly every value's line: of one of fewer than 1,000 bytes; or
+    /// the same behind three other bytes.
     @inlinable @inline(__always)
-    static func shortTail(_ bytes: Int) -> ShortText {
-        let small = UInt32(truncatingIfNeeded: bytes)
+    static func shortTail(_ bytes: Int, behind start: UInt64 = 0x20_3020) -> ShortText {
+        let (digits, bits) = digits(UInt32(truncatingIfNeeded: bytes))
+        let lineEnd: UInt64 = 0x0a0d_0000_0000_0000
+        return ShortText(
+            bits: start | UInt64(digits) &<< 24 | lineEnd &>> UInt64(bits),
+            count: 8 &- Int(bits &>> 3))
+    }
+
+    /// The decimal digits of a number below 1,000, and how many bits fewer than 24 they have.
+    @inlinable @inline(__always)
+    static func digits(_ small: UInt32) -> (text: UInt32, missingBits: UInt32) {
         let (hundreds, tens) = (small / 100, small / 10)
         let digits =
             0x30_3030 | hundreds | (tens &- hundreds &* 10) &<< 8 | (small &- tens &* 10) &<< 16
         // Zeros in front are shifted out.
         let bits: UInt32 = small < 10 ? 16 : small < 100 ? 8 : 0
-        let lineEnd: UInt64 = 0x0a0d_0000_0000_0000
-        return ShortText(
-            bits: 0x20_3020 | UInt64(digits &>> bits) &<< 24 | lineEnd &>> UInt64(bits),
-            count: 8 &- Int(bits &>> 3))
+        return (digits &>> bits, bits)
+    }
+
+    /// ` <letter><number>`, as the reply to a meta command tells a number.
+    public static func metaNumber(
+        _ letter: Unicode.Scalar, _ number: UInt64, to writer: inout ByteWriter
+    ) {
+        let head = 0x20 | UInt64(letter.value) &<< 8
+        if number < 1000 {
+            let (digits, bits) = digits(UInt32(truncatingIfNeeded: number))
+            let text = ShortText(
+                bits: head | UInt64(digits) &<< 16, count: 5 &- Int(bits &>> 3))
+            if writer.append(text) { return }
+        }
+        writer.append(UInt8(ascii: " "))
+        writer.append(UInt8(ascii: letter))
+        writer.append(decimal: number)
+    }
+
+    /// The same of a meta get that asks for the value alone.
+    @inlinable @inline(__always)
+    public static func plainMetaValue(
+        bytes: Int, from memory: Region, at offset: Int, to writer: ByteWriter
+    ) -> Int {
+        guard UInt(bitPattern: bytes) < 1000 else { return 0 }
+        return writer.write(
+            shortTail(bytes, behind: 0x20_4156), memory, offset, bytes,
+            valueEnd(endsKeys: false))
+    }
+
+    /// `VA <bytes>\r\n`; the value and `\r\n` follow.
+    @inlinable @inline(__always)
+    public static func metaValue(bytes: Int, to writer: inout ByteWriter) {
+        // "VA "
+        if UInt(bitPattern: bytes) < 1000, writer.append(shortTail(bytes, behind: 0x20_4156)) {
+            return
+        }
+        writer.append("VA ")
+        writer.append(decimal: UInt64(truncatingIfNeeded: bytes))
+        lineEnd(to: &writer)
+    }
+
+    @inlinable @inline(__always)
+    static func valueEnd(endsKeys: Bool) -> ShortText {
+        // "\r\nEND\r\n"
+        ShortText(bits: endsKeys ? 0x0a_0d44_4e45_0a0d : 0x0a0d, count: endsKeys ? 7 : 2)
     }
 
     /// What ends a value and, if it `endsKeys`, the reply.
     @inlinable @inline(__always)
     public static func valueEnd(endsKeys: Bool, to writer: inout ByteWriter) {
-        // "\r\nEND\r\n"
-        let end = ShortText(bits: endsKeys ? 0x0a_0d44_4e45_0a0d : 0x0a0d, count: endsKeys ? 7 : 2)
-        if writer.append(end) { return }
+        if writer.append(valueEnd(endsKeys: endsKeys)) { return }
         lineEnd(to: &writer)
         if endsKeys { self.end(to: &writer) }
     }

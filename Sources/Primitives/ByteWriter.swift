@@ -106,6 +106,52 @@ public import CPrimitives
         return true
     }
 
+    /// Writes `source` between two short texts, `bytes` of a region and an end where an append
+    /// would, with one check, and leaves the writer as it is. Returns how many bytes that are; 0 if
+    /// there is no room for three times eight bytes besides.
+    @inlinable @inline(__always)
+    public func write(
+        _ head: ShortText, _ source: Span<UInt8>, _ tail: ShortText, _ region: Region,
+        _ offset: Int, _ bytes: Int, _ end: ShortText
+    ) -> Int {
+        let sourceBytes = source.count
+        guard bytes >= 0, bytes <= capacity &- filled,
+            sourceBytes &+ 24 <= capacity &- filled &- bytes
+        else { return 0 }
+        let value = unsafe region.uncheckedAddress(at: offset, count: bytes)
+        // SAFETY: `source`, `bytes` and three times eight bytes fit (above); a short text counts at
+        // most eight, so that what is written behind it begins no later.
+        unsafe source.withUnsafeBufferPointer { buffer in
+            let start = unsafe UnsafeMutableRawPointer(base + filled)
+            unsafe start.storeBytes(of: head.bits, as: UInt64.self)
+            if let first = buffer.baseAddress {
+                unsafe cprim_copy(start + head.count, first, sourceBytes)
+            }
+            let second = unsafe start + head.count + sourceBytes
+            unsafe second.storeBytes(of: tail.bits, as: UInt64.self)
+            unsafe (second + tail.count).copyMemory(from: value, byteCount: bytes)
+            unsafe (second + tail.count + bytes).storeBytes(of: end.bits, as: UInt64.self)
+        }
+        return head.count &+ sourceBytes &+ tail.count &+ bytes &+ end.count
+    }
+
+    /// The same with one short text before the bytes of the region.
+    @inlinable @inline(__always)
+    public func write(
+        _ head: ShortText, _ region: Region, _ offset: Int, _ bytes: Int, _ end: ShortText
+    ) -> Int {
+        guard bytes >= 0, bytes <= capacity &- filled, 16 <= capacity &- filled &- bytes else {
+            return 0
+        }
+        let value = unsafe region.uncheckedAddress(at: offset, count: bytes)
+        // SAFETY: `bytes` and twice eight bytes fit (above), as in the other.
+        let start = unsafe UnsafeMutableRawPointer(base + filled)
+        unsafe start.storeBytes(of: head.bits, as: UInt64.self)
+        unsafe (start + head.count).copyMemory(from: value, byteCount: bytes)
+        unsafe (start + head.count + bytes).storeBytes(of: end.bits, as: UInt64.self)
+        return head.count &+ bytes &+ end.count
+    }
+
     /// Appends a short text, if there is room for eight bytes; otherwise answers false.
     @inlinable @inline(__always)
     public mutating func append(_ text: ShortText) -> Bool {

@@ -190,6 +190,14 @@ public enum MemoryError: Error {
         unsafe cprim_prefetch(base.advanced(by: offset))
     }
 
+    /// The same for so many cache lines from there on; ignored if not all lie in the region.
+    @inlinable @inline(__always)
+    public func prefetch(_ offset: Int, lines: Int) {
+        guard offset >= 0, lines > 0, offset < byteCount &- lines &* 64 else { return }
+        // SAFETY: in bounds (above); a prefetch reads nothing into the program.
+        for line in 0..<lines { unsafe cprim_prefetch(base.advanced(by: offset &+ line &* 64)) }
+    }
+
     /// Gives whole pages back to the system; the range then reads as zero.
     public func discardAll() { discard(0, byteCount) }
     /// The same for `count` bytes from `offset` on.
@@ -212,6 +220,16 @@ public enum MemoryError: Error {
         // SAFETY: as above.
         unsafe AtomicWord32(pointer: word(offset, 4).assumingMemoryBound(to: Atomic<UInt32>.self))
     }
+    /// So many words from `offset` on, a multiple of 8, checked once.
+    public func words(at offset: Int, count: Int) -> AtomicWords {
+        precondition(count >= 0 && count <= byteCount / 8)
+        check(offset, count &* 8)
+        precondition(offset & 7 == 0)
+        // SAFETY: in bounds and aligned (above); used atomically only (owner's rule).
+        return unsafe AtomicWords(
+            base: base.advanced(by: offset).assumingMemoryBound(to: Atomic<UInt64>.self),
+            count: count)
+    }
     /// The cache line at `offset`, a multiple of 64, checked once for its eight words.
     @inlinable @inline(__always)
     public func line(at offset: Int) -> AtomicLine {
@@ -233,6 +251,22 @@ public enum MemoryError: Error {
     @inlinable @inline(__always) public func loadRelaxed(_ number: Int) -> UInt64 {
         // SAFETY: the line was checked when it was named, the number is 0 to 7.
         unsafe base[number & 7].load(ordering: .relaxed)
+    }
+}
+
+/// 64-bit words of a region that lie side by side, used atomically.
+@safe public struct AtomicWords: BitwiseCopyable, @unchecked Sendable {
+    // Sendable: every access is atomic.
+    @usableFromInline let base: UnsafeMutablePointer<Atomic<UInt64>>
+    public let count: Int
+    init(base: UnsafeMutablePointer<Atomic<UInt64>>, count: Int) {
+        unsafe self.base = base
+        self.count = count
+    }
+    @inlinable public subscript(number: Int) -> AtomicWord64 {
+        precondition(UInt(bitPattern: number) < UInt(bitPattern: count))
+        // SAFETY: `count` words were checked when they were named.
+        return unsafe AtomicWord64(pointer: base + number)
     }
 }
 

@@ -7,7 +7,7 @@
 
 extension Index {
     /// Groups of buckets in each shard.
-    public var groupCount: Int { 1 << spread.groupBits }
+    public var groupCount: Int { 1 << spread.groupShift }
     /// Parts that a group's items are dealt in.
     public static var partCount: Int { Spread.parts }
 

@@ -15,18 +15,21 @@ public struct Spread: BitwiseCopyable, Sendable {
     @usableFromInline static let mask = 4095
     static let sizeAtStart = 2
 
-    @usableFromInline let groupBits: Int
+    @usableFromInline let groupBits: UInt64
     // For each size of a group, from 1: the member that each part belongs to.
     @usableFromInline let table: Region
 
     /// - Parameter groupBits: there are 1 << groupBits groups.
     init(groupBits: Int, rowsMax: Int) throws(MemoryError) {
-        self.groupBits = groupBits
+        self.groupBits = UInt64(groupBits)
         let sizeMax = (rowsMax >> groupBits) + 1
         precondition(sizeMax < 256)
         table = try Region.map(byteCount: (sizeMax + 1) * Self.parts)
         for size in 2...max(sizeMax, 2) { deal(size) }
     }
+
+    @inlinable @inline(__always) var groupShift: Int { Int(truncatingIfNeeded: groupBits) }
+    @inlinable @inline(__always) var groupMask: Int { (1 &<< groupShift) &- 1 }
 
     func discardMemory() { table.discardAll() }
 
@@ -52,19 +55,19 @@ public struct Spread: BitwiseCopyable, Sendable {
 
     /// The bucket of a hash in a shard of `count` buckets.
     @inlinable @inline(__always) func bucket(_ hash: UInt64, count: Int) -> Int {
-        let group = Int(truncatingIfNeeded: hash) & ((1 &<< groupBits) &- 1)
-        let isAhead = group < count & ((1 &<< groupBits) &- 1)
-        let size = count &>> groupBits &+ (isAhead ? 1 : 0)
-        let part = Int(truncatingIfNeeded: hash &>> UInt64(groupBits)) & Self.mask
+        let group = Int(truncatingIfNeeded: hash) & groupMask
+        let isAhead = group < count & groupMask
+        let size = count &>> groupShift &+ (isAhead ? 1 : 0)
+        let part = Int(truncatingIfNeeded: hash &>> groupBits) & Self.mask
         return row(group, member(part, size: size))
     }
 
     @inlinable @inline(__always) func row(_ group: Int, _ member: Int) -> Int {
-        member &<< groupBits &+ group
+        member &<< groupShift &+ group
     }
 
     /// The group that grows next in a shard of `count` buckets, and its size now.
     @inlinable func next(_ count: Int) -> (group: Int, size: Int) {
-        (count & ((1 &<< groupBits) &- 1), count &>> groupBits)
+        (count & groupMask, count &>> groupShift)
     }
 }

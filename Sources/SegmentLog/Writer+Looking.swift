@@ -41,6 +41,13 @@ extension Writer {
         return .memory(at, slot, record)
     }
 
+    /// Whether a look at one bucket tells that no slot is the key's. The shard is locked.
+    @inlinable @inline(__always) public mutating func isAbsent(_ hash: UInt64) -> Bool {
+        let bucket = log.index.start(hash)
+        return log.index.first(in: bucket, log.index.layout.tag(hash)) == nil
+            && !log.index.hasLink(bucket)
+    }
+
     /// What the slot at `hint` names, if it is a record in memory and the key's.
     @inlinable @inline(__always) public mutating func hinted(
         _ key: Span<UInt8>, hash: UInt64, hint: SlotOffset
@@ -128,9 +135,7 @@ extension Writer {
             return -1
         }
         let at = log.frames.offset(frame) &+ log.index.layout.offset(slot)
-        log.frames.memory.prefetch(at)
-        log.frames.memory.prefetch(at &+ 64)
-        log.frames.memory.prefetch(at &+ 128)
+        log.frames.memory.prefetch(at, lines: 3)
         return place
     }
 }

@@ -79,3 +79,41 @@ private func check(_ verb: String, _ key: String, _ end: String) {
     let again = parser.endOfGet(input.span)
     #expect(again == keyEnd)
 }
+
+@Test func aPlainMetaGetIsReadAsTheLongWayReadsIt() {
+    let flags = [
+        "", " v", " f v t s k O1", " v ", "  v", " v\tx", " \r", " v\u{7f}", " q",
+        " O" + String(repeating: "o", count: 2050),
+    ]
+    for key in keys {
+        for flags in flags {
+            for end in ["\r\n", "\n", "\r", "", "\r\r\n", "\r\nmg a v\r\n"] {
+                for verb in ["mg ", "mg  ", " mg ", "mg", "me "] {
+                    checkMetaGet(verb, key, flags, end)
+                }
+            }
+        }
+    }
+}
+
+private func checkMetaGet(_ verb: String, _ key: String, _ flags: String, _ end: String) {
+    let line = "\(verb)\(key)\(flags)\(end)"
+    let input = Array(line.utf8)
+    var parser = ClassicParser(itemBytesMax: 1 << 20, dialects: .text)
+    let ends = parser.endsOfMetaGet(input.span)
+    guard ends.key > 0 else {
+        let isSound =
+            1...250 ~= key.utf8.count && !key.utf8.contains { $0 <= 0x20 || $0 == 0x7f }
+        let isPlain = ["", " v", " f v t s k O1", " v\tx", " q"].contains(flags)
+        let isLong = input.count >= 8 && end.hasPrefix("\r\n")
+        #expect(!(verb == "mg " && isSound && isPlain && isLong), "\(line)")
+        return
+    }
+    let blank = ends.flags > ends.key ? 1 : 0
+    var request = Request(verb: .metaGet)
+    request.key = Slice(offset: 3, count: UInt32(ends.key - 3))
+    request.argument = Slice(
+        offset: UInt32(ends.key + blank), count: UInt32(ends.flags - ends.key - blank))
+    let parsed = parser.next(input.span)
+    #expect(parsed == .request(request, consumed: ends.flags + 2), "\(line)")
+}

@@ -2,6 +2,7 @@
 
 import ServerSimulation
 import Simulation
+import Support
 import Testing
 
 @Suite struct HottestTests {
@@ -41,5 +42,36 @@ import Testing
         #expect(try world.ask("stats hotkeys off\r\n", peer) == "OK\r\n")
         #expect(try world.ask("stats hotkeys on\r\n", peer) == "OK\r\n")
         #expect(try hottest(world, 10, peer) == ["END"])
+    }
+
+    /// What Space-Saving promises: as many counts as samples, and no key has fewer than it was
+    /// seen, or more than that and the least count that is kept.
+    @Test(arguments: 1...3 as ClosedRange<UInt64>)
+    func noCountIsTooLowOrTooHigh(seed: UInt64) throws {
+        let world = try World(seed: seed)
+        let peer = world.connect()
+        #expect(try world.ask("stats hotkeys on\r\n", peer) == "OK\r\n")
+        let rest = String(repeating: "get none\r\n", count: 63)
+        var chance = Chance(seed: seed)
+        var seen: [String: Int] = [:]
+        for _ in 0..<2000 {
+            // A few often, many seldom.
+            let key = "k\(chance.below(1 + chance.below(1 + chance.below(900))))"
+            seen[key, default: 0] += 1
+            _ = try world.ask("\(rest)get \(key)\r\n", peer)
+        }
+        let counts = try hottest(world, 1000, peer).dropLast().map { line in
+            let words = line.split(separator: " ").map(String.init)
+            return (key: words[1], count: (Int(words[2]) ?? 0) / 64)
+        }
+        let least = counts.map(\.count).min() ?? 0
+        #expect(counts.count == 256 && counts.reduce(0) { $0 + $1.count } == 2000)
+        for (key, count) in counts {
+            let times = seen[key] ?? 0
+            #expect(times <= count && count <= times + least, "\(key): \(count) of \(times)")
+        }
+        // Who is not kept was seen no more often than the least.
+        let kept = Set(counts.map(\.key))
+        for (key, times) in seen where !kept.contains(key) { #expect(times <= least, "\(key)") }
     }
 }

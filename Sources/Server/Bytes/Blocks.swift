@@ -183,7 +183,7 @@ struct Blocks: ~Copyable {
     // MARK: The pool
 
     /// Large blocks that neither input nor output may take from the other.
-    private var shareCount: Int { poolCount / 4 }
+    private var shareCount: Int { poolCount &>> 2 }
 
     /// Large blocks that may be used for output.
     @inline(__always)

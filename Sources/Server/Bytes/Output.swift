@@ -27,11 +27,17 @@ extension Worker where Network: ~Copyable {
             close(slot, .closedByFault)
             return
         }
+        addReply(slot, count: writer.count, space)
+    }
+
+    /// The same for so many bytes, which were written without a writer.
+    @inline(__always)
+    mutating func addReply(_ slot: Int, count: Int, _ space: consuming ReplySpace) {
         guard connections[slot].firstPart == nobody else {
-            deferText(slot, output.end, count: writer.count)
+            deferText(slot, output.end, count: count)
             return
         }
-        keepReply(slot, count: writer.count, space)
+        keepReply(slot, count: count, space)
     }
 
     /// The same for a reply that leaves before all parts.

@@ -43,6 +43,23 @@ extension Worker where Network: ~Copyable {
         return ReplySpace()
     }
 
+    /// How far the output may be filled for one more reply of a connection, of any length, to have
+    /// room for certain; it may have had none in this turn. Good until anything is taken but room
+    /// in the output by replies of this connection.
+    @inline(__always)
+    var filledMax: Int {
+        guard hasParts else { return -1 }
+        // At most one block for each connection, and those that are full.
+        let full =
+            blocks.availableCount &- wants.sparedBlocks &- 2 &- (output.runCount &+ 1)
+        return min(TurnOutput.filledMax, (full &+ 1) &* ServerLimits.blockBytes &- 1)
+    }
+
+    @inline(__always)
+    mutating func takeSpace(ifFilledAtMost filledMax: Int) -> ReplySpace? {
+        output.filled <= filledMax ? ReplySpace() : nil
+    }
+
     /// Room for what a connection is owed from an earlier turn. Nil: not in this turn. The turn's
     /// first may leave in any case, only so a dry pool fills again; and what its socket takes.
     mutating func takeSpaceToLeave(for slot: Int) -> ReplySpace? {

@@ -31,7 +31,8 @@ struct TurnOutput: BitwiseCopyable {
     }
 
     /// Whether one more reply of any length has room.
-    @inline(__always) var hasRoom: Bool { hasRoom(for: ServerLimits.replyBytesMax) }
+    @inline(__always) var hasRoom: Bool { filled <= Self.filledMax }
+    static var filledMax: Int { byteCount - ServerLimits.replyBytesMax }
 
     @inline(__always)
     func hasRoom(for bytes: Int) -> Bool { filled <= Self.byteCount &- bytes }
@@ -40,9 +41,15 @@ struct TurnOutput: BitwiseCopyable {
     /// each connection, which is small while there are so many.
     @inline(__always)
     func blocksNeeded(smallFreeCount: Int) -> Int {
-        filled / ServerLimits.blockBytes
+        whole(ServerLimits.blockBytes)
             &+ (runCount <= smallFreeCount
-                ? min(runCount, filled / ServerLimits.smallBlockBytes) : runCount)
+                ? min(runCount, whole(ServerLimits.smallBlockBytes)) : runCount)
+    }
+
+    /// How many blocks of so many bytes are full; an unsigned division, which is one shift.
+    @inline(__always)
+    private func whole(_ blockBytes: Int) -> Int {
+        Int(bitPattern: UInt(bitPattern: filled) / UInt(bitPattern: blockBytes))
     }
 
     /// A turn begins; a connection may have so many bytes in it.

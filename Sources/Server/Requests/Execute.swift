@@ -34,6 +34,9 @@ extension Worker where Network: ~Copyable {
         if !batch[index].isFault, batch[index].request.verb == .set {
             return executeStore(index, space)
         }
+        if !batch[index].isFault, batch[index].request.verb == .metaGet {
+            return isAbsent(index) ? answerAbsent(index, space) : executeMeta(index, space)
+        }
         return executeOther(index, space)
     }
 
@@ -104,7 +107,6 @@ extension Worker where Network: ~Copyable {
 
     // MARK: Getting
 
-    @inline(__always)
     private mutating func executeGet(_ index: Int, _ space: consuming ReplySpace) -> Bool {
         counters.add(.getCommands)
         let sendsCas = batch[index].request.verb == .gets

@@ -28,6 +28,12 @@ extension Worker where Network: ~Copyable {
         let flags = words.region.withBytes(words.offset, Int(request.argument.count)) {
             MetaFlags($0)
         }
+        if request.verb == .metaGet, flags.asksForItemAlone, flags.fault == nil,
+            let found = findPlain(index, space)
+        {
+            writeMetaItem(index, flags, found, space)
+            return true
+        }
         let fault = metaFault(request.verb, flags)
         guard fault == nil, let key = metaKey(index, flags) else {
             answerMetaFault(slot, fault ?? keyFault(request.verb), space)

@@ -96,6 +96,7 @@ extension Worker where Network: ~Copyable {
         Reply.lineEnd(to: &writer)
     }
 
+    @inline(__always)
     private mutating func number(
         _ text: StaticString, _ value: UInt64, to writer: inout ByteWriter
     ) {
@@ -148,6 +149,50 @@ extension Worker where Network: ~Copyable {
             counters.add(.recacheWins)
         }
         Reply.lineEnd(to: &writer)
+    }
+
+    /// The whole reply to a get that only asks for what an item holds; `found` is released.
+    mutating func writeMetaItem(
+        _ index: Int, _ flags: MetaFlags, _ found: Found, _ space: consuming ReplySpace
+    ) {
+        let hasValue = flags.has("v")
+        var writer = replyWriter(space)
+        if hasValue {
+            writer.append("VA ")
+            writer.append(decimal: UInt64(truncatingIfNeeded: found.valueBytes))
+        } else {
+            writer.append("HD")
+        }
+        var order = flags.order
+        while let step = MetaFlags.nextStep(&order) {
+            switch step {
+            case .size:
+                Reply.metaNumber("s", UInt64(truncatingIfNeeded: found.valueBytes), to: &writer)
+            case .ttl: writeTTL(found.expiry, to: &writer)
+            case .cas: Reply.metaNumber("c", shownCas(found.cas), to: &writer)
+            case .flags: Reply.metaNumber("f", UInt64(found.flags), to: &writer)
+            case .opaque: writeWord(" ", metaWords(index), flags.opaque, to: &writer)
+            case .key: writeWord(" k", batch[index].input, batch[index].request.key, to: &writer)
+            default: break
+            }
+        }
+        Reply.lineEnd(to: &writer)
+        if hasValue { writer.append(door.memory, found.valueOffset, found.valueBytes) }
+        door.release(found)
+        if hasValue { Reply.lineEnd(to: &writer) }
+        counters.add(.getCommands)
+        counters.add(.getHits)
+        addReply(Int(batch[index].slot), writer, space)
+    }
+
+    @inline(__always)
+    private mutating func writeWord(
+        _ text: StaticString, _ input: Location, _ word: Slice, to writer: inout ByteWriter
+    ) {
+        writer.append(text)
+        input.region.withBytes(input.offset &+ Int(word.offset), Int(word.count)) {
+            writer.append($0)
+        }
     }
 
     /// The whole reply to an `ma` that has a number.

@@ -19,7 +19,7 @@ struct Sighting: BitwiseCopyable {
     /// The next outcome is that of a value that was received into the store.
     var isStaged = false
     /// Requests before the next whose key is counted among the hot.
-    var untilSample = Observers.sampling - 1
+    var untilSample = 0
 }
 
 extension Worker where Network: ~Copyable {
@@ -109,9 +109,8 @@ extension Worker where Network: ~Copyable {
         guard !batch[index].isFault, batch[index].request.observed != nil,
             let key = observedKey(index)
         else { return }
-        let observers = shared.observers
         key.place.region.withBytes(key.place.offset, key.count) {
-            observers.count(key: $0, hash: key.hash)
+            shared.observers.count(key: $0, hash: key.hash)
         }
     }
 

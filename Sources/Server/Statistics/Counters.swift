@@ -55,18 +55,16 @@ struct Counters: BitwiseCopyable, Sendable {
     /// Bytes of a row; rows of two owners share no cache line.
     static let rowBytes = (Counter.allCases.count * 8 + 127) / 128 * 128
 
-    private let region: Region
-    private let start: Int
+    private let words: AtomicWords
 
     init(_ region: Region, row: Int) {
-        self.region = region
-        start = row * Self.rowBytes
+        words = region.words(at: row * Self.rowBytes, count: Self.rowBytes / 8)
     }
 
     /// Adds to a counter; the row's owner only.
     @inline(__always)
     func add(_ counter: Counter, _ amount: UInt64 = 1) {
-        region.atomic64(at: start &+ counter.rawValue &* 8).addOwned(amount)
+        words[counter.rawValue].addOwned(amount)
     }
 
     /// Adds a number that is not negative by construction.
@@ -77,17 +75,17 @@ struct Counters: BitwiseCopyable, Sendable {
 
     /// What is no count, but stands so high; the row's owner only.
     func set(_ counter: Counter, _ value: Int) {
-        region.atomic64(at: start + counter.rawValue * 8).storeRelaxed(UInt64(value))
+        words[counter.rawValue].storeRelaxed(UInt64(value))
     }
 
     /// The counter as it stands; any thread.
     func value(_ counter: Counter) -> UInt64 {
-        region.atomic64(at: start + counter.rawValue * 8).loadRelaxed()
+        words[counter.rawValue].loadRelaxed()
     }
 
     /// `stats reset`; counts that its owner makes at the same moment may be lost.
     func reset(_ counter: Counter) {
         guard !counter.isGauge else { return }
-        region.atomic64(at: start + counter.rawValue * 8).storeRelaxed(0)
+        words[counter.rawValue].storeRelaxed(0)
     }
 }

@@ -35,7 +35,7 @@ final class Observers: Sendable {
     static let prefixesMax = 4096
     static let separator = UInt8(ascii: ":")
     /// One request in so many is looked at for hot keys.
-    static let sampling = 64
+    let sampling: Int
 
     private struct Counts {
         var gets = 0
@@ -57,7 +57,8 @@ final class Observers: Sendable {
     /// Has the store tell of evictions, or ends that.
     private let tapsEvictions = Mutex<(@Sendable (Bool) -> Void)?>(nil)
 
-    init() throws(MemoryError) {
+    init(sampling: Int) throws(MemoryError) {
+        self.sampling = sampling
         state = Mutex(State(hotKeys: try HotKeys()))
     }
 
@@ -200,7 +201,7 @@ final class Observers: Sendable {
             let name = key.map {
                 $0 > 32 && $0 != 127 ? [$0] : Array("%\(String($0, radix: 16))".utf8)
             }
-            return (Array(name.joined()), samples * Self.sampling)
+            return (Array(name.joined()), samples * sampling)
         }
     }
 }

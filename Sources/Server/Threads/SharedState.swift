@@ -11,6 +11,9 @@ public import Uring
 
 /// What all threads of one server share.
 public final class SharedState: Sendable {
+    /// One request in so many is looked at for hot keys.
+    public static let keySampling = 64
+
     public let settings: Settings
     public let workerCount: Int
     /// One for each worker.
@@ -38,14 +41,15 @@ public final class SharedState: Sendable {
     /// - Parameters:
     ///   - connectionsPerWorker: Slots of each worker.
     ///   - controlWaker: Wakes the acceptor; nil where there is none.
+    ///   - keySampling: One request in so many is looked at for hot keys, while that is on.
     ///   - storeStatistics: Asked for every `stats`, from any worker's thread.
     public init(
         settings: Settings, connectionsPerWorker: Int, startedAt: Moment,
         controlWaker: Waker? = nil, access: Access = Access(), events: EventLog = .silent,
-        storeStatistics: @escaping @Sendable () -> StoreStatistics
+        keySampling: Int = keySampling, storeStatistics: @escaping @Sendable () -> StoreStatistics
     ) throws(MemoryError) {
         self.settings = settings
-        observers = try Observers()
+        observers = try Observers(sampling: keySampling)
         self.access = access
         self.events = events
         workerCount = settings.workers

@@ -15,11 +15,14 @@ public struct SteppedWorker: ~Copyable {
     private let mailbox: Mailbox
     private let waker: Waker
 
-    public init(store: SteppedStore, connectionsMax: Int) throws {
+    /// - Parameter keySampling: As of `SharedState`.
+    public init(
+        store: SteppedStore, connectionsMax: Int, keySampling: Int = SharedState.keySampling
+    ) throws {
         let clock = try TimeSource.manual(SharedState.now())
         let shared = try SharedState(
             settings: Settings(), connectionsPerWorker: connectionsMax, startedAt: clock.now(),
-            storeStatistics: { StoreStatistics() })
+            keySampling: keySampling, storeStatistics: { StoreStatistics() })
         var configuration = RingConfiguration()
         configuration.bufferCount = 128
         configuration.bufferBytes = ServerLimits.blockBytes

@@ -151,17 +151,21 @@ extension Worker where Network: ~Copyable {
         return .idle
     }
 
-    /// Adds what comes most to the batch, gets of one key and sets, with no step in between: all
-    /// that stand there side by side. False: something else stands there.
+    /// Adds what comes most to the batch, gets of one key, meta gets and sets, with no step in
+    /// between: all that stand there side by side. False: something else stands there.
     @inline(__always)
     private mutating func parsePlain(
         _ slot: Int, _ start: Location, _ bytes: Int, _ parser: ClassicParser
     ) -> Bool {
         var place = start
         var left = bytes
-        while left > 0, batchCount < ServerLimits.batchEntriesMax,
-            connections[slot].requests < bounds.requestsMax
-        {
+        // Each adds one entry to the batch, and one request to the connection's.
+        let batchEnd =
+            batchCount
+            &+ min(
+                ServerLimits.batchEntriesMax &- batchCount,
+                bounds.requestsMax &- connections[slot].requests)
+        while left > 0, batchCount < batchEnd {
             let taken = parseOne(slot, place, left, parser)
             guard taken > 0 else { break }
             consume(slot, taken)
@@ -171,7 +175,8 @@ extension Worker where Network: ~Copyable {
         return left < bytes
     }
 
-    /// Adds a get of one key or a set to the batch. Returns its bytes; 0 for everything else.
+    /// Adds a get of one key, a meta get or a set to the batch. Returns its bytes; 0 for everything
+    /// else.
     @inline(__always)
     private mutating func parseOne(
         _ slot: Int, _ place: Location, _ bytes: Int, _ parser: ClassicParser
@@ -185,10 +190,30 @@ extension Worker where Network: ~Copyable {
             batch[batchCount &- 1].endsKeys = true
             return keyEnd &+ 2
         }
+        let ends = place.region.withBytes(place.offset, bytes) { parser.endsOfMetaGet($0) }
+        if ends.key > 0 {
+            holdMetaGet(slot, place, ends, parser)
+            return ends.flags &+ 2
+        }
         let set = place.region.withBytes(place.offset, bytes) { parser.wholeSet($0) }
         guard let set else { return 0 }
         hold(slot, place, set.key, parser, set.request)
         return set.consumed
+    }
+
+    @inline(__always)
+    private mutating func holdMetaGet(
+        _ slot: Int, _ place: Location, _ ends: (key: Int, flags: Int), _ parser: ClassicParser
+    ) {
+        let key = Slice(offset: 3, count: UInt32(truncatingIfNeeded: ends.key &- 3))
+        var request = Request(verb: .metaGet)
+        request.key = key
+        // Behind the blank that follows the key, if there are any flags.
+        let blank = ends.flags > ends.key ? 1 : 0
+        request.argument = Slice(
+            offset: UInt32(truncatingIfNeeded: ends.key &+ blank),
+            count: UInt32(truncatingIfNeeded: ends.flags &- ends.key &- blank))
+        hold(slot, place, key, parser, request)
     }
 
     @inline(__always)
@@ -355,6 +380,13 @@ extension Worker where Network: ~Copyable {
             }
             // A request before may have switched it on.
             let isObserved = shared.observers.isActive
+            if !isObserved, mayBePlain(index) {
+                let next = executePlainGets(from: index, &sampled)
+                if next > index {
+                    index = next
+                    continue
+                }
+            }
             if isObserved { lookAhead(index) }
             let waitingSince = connections[slot].waitingSince
             if waitingSince != 0 {
@@ -378,7 +410,7 @@ extension Worker where Network: ~Copyable {
             if isObserved { observe(index) }
             if index >= sampled {
                 countKey(index)
-                sampled &+= Observers.sampling
+                sampled &+= shared.observers.sampling
             }
             index &+= 1
         }

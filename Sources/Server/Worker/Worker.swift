@@ -162,6 +162,7 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
         now = clock.now()
         rounds = Rounds(at: now.nanoseconds)
         news = door.news()
+        sighting.untilSample = shared.observers.sampling - 1
         self.ring = ring
         self.door = door
         self.door.winTimeoutSeconds = UInt32(shared.settings.winTimeoutSeconds)

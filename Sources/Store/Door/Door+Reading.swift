@@ -28,14 +28,17 @@ extension Door {
     }
 
     /// What `find` would answer where the hint leads straight to a plain record in memory, which it
-    /// nearly always does; the shard stays locked as by `find`. Nil: nothing was done, ask `find`.
+    /// nearly always does; the shard stays locked as by `find`. Nil: nothing was done, ask `find`
+    /// or, for a meta get, `metaGet`, which would neither change the record nor tell more of it.
     @inlinable @inline(__always)
-    public mutating func findHinted(_ key: Span<UInt8>, hash: UInt64, hint: Int) -> Found? {
+    public mutating func findHinted(
+        _ key: Span<UInt8>, hash: UInt64, hint: Int, isMeta: Bool = false
+    ) -> Found? {
         guard hint >= 0 else { return nil }
         let shard = log.index.shard(hash)
         log.index.lock(shard)
         guard let (slot, record) = writer.hinted(key, hash: hash, hint: hint),
-            let found = quick(shard, record, hash)
+            let found = quick(shard, record, hash, isMeta: isMeta)
         else {
             log.index.unlock(shard)
             return nil
@@ -44,16 +47,30 @@ extension Door {
         return found
     }
 
-    /// What a record in memory holds, with each of its words loaded once, and that it was accessed;
-    /// nil for what `answer` has to look at: it is dead, or has something that few have.
+    /// Whether there is nothing of a key, as far as a look at one bucket tells; nothing is counted.
     @inlinable @inline(__always)
-    mutating func quick(_ shard: Int, _ record: Record, _ hash: UInt64) -> Found? {
+    public mutating func isAbsent(hash: UInt64) -> Bool {
+        let shard = log.index.shard(hash)
+        log.index.lock(shard)
+        let isAbsent = writer.isAbsent(hash)
+        log.index.unlock(shard)
+        return isAbsent
+    }
+
+    /// What a record in memory holds, with each of its words loaded once, and that it was accessed;
+    /// nil for what `answer` has to look at: it is dead, or has something that few have. To a meta
+    /// get it must not be stale either, or the get would win it.
+    @inlinable @inline(__always)
+    mutating func quick(
+        _ shard: Int, _ record: Record, _ hash: UInt64, isMeta: Bool = false
+    ) -> Found? {
+        let refused = isMeta ? Record.Mark.sent | Record.Mark.stale : Record.Mark.sent
         let (word, second) = record.words
         let form = Record.form(word)
         let marks = UInt16(truncatingIfNeeded: second &>> 48)
         let valueBytes = Int(truncatingIfNeeded: second &>> 32 & 0xFFFF)
         guard form & (Record.Form.wide | Record.Form.tombstone | Record.Form.filler) == 0,
-            marks & Record.Mark.sent == 0, valueBytes <= Self.copyBytesMax,
+            marks & refused == 0, valueBytes <= Self.copyBytesMax,
             Record.order(word) > log.flushMark.loadRelaxed()
         else { return nil }
         var at = record.at &+ Record.headerBytes
