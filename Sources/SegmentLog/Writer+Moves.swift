@@ -147,7 +147,10 @@ extension Writer {
 
     /// Removes an expired or flushed record. Shard locked.
     public mutating func expire(_ hash: UInt64, _ at: SlotOffset, _ slot: UInt64) {
-        if !log.rememberDead(log.index.shard(hash), at, slot) { remove(hash, at, slot) }
+        let shard = log.index.shard(hash)
+        if !log.rememberDead(shard, at, slot) { remove(hash, at, slot) }
+        // It may lie on disk, and the clock may be set back: a delete has to leave a tombstone.
+        if log.geometry.hasDisk { log.index.setMayHide(shard) }
         log.countDead(slot)
     }
 

@@ -300,4 +300,38 @@ import Testing
         #expect(!store.isThere("k"))
         kill(store, home)
     }
+
+    /// A value has expired, and nothing in memory knows of it any more, when its key is deleted; at
+    /// the next start the clock is set back.
+    @Test(arguments: [true, false])
+    func anExpiredValueIsDeletedAndTheClockIsSetBack(expiresInItsRun: Bool) throws {
+        let home = MemoryHome(seed: 1, ballast: 0)
+        let first = try store(home)
+        let start = first.now
+        #expect(first.set("k", [1], isQuiet: false, expiry: start.unixSeconds + 100))
+        first.fill(20, from: 0)
+        #expect(commit(first))
+        var store = first
+        if !expiresInItsRun {
+            kill(first, home)
+            var later = first.now
+            later.unixNanoseconds += 1_000_000_000_000
+            store = try Stepped(
+                home, memoryBytes: memoryBytes, sizeBytes: sizeBytes, at: later)
+            store.recover()
+        } else {
+            store.now.unixNanoseconds += 1_000_000_000_000
+        }
+        #expect(!store.isThere("k"))
+        #expect(!store.isKnown("k"))
+        #expect(store.delete("k", isQuiet: false))
+        #expect(commit(store))
+        kill(store, home)
+        var back = store.now
+        back.unixNanoseconds = start.unixNanoseconds + 1_000_000_000
+        let last = try Stepped(home, memoryBytes: memoryBytes, sizeBytes: sizeBytes, at: back)
+        last.recover()
+        #expect(!last.isThere("k"))
+        kill(last, home)
+    }
 }

@@ -28,15 +28,17 @@ struct IndexRefill {
     /// Inserts an entry unless the index knows something newer of its key. A removal, and what is
     /// expired or flushed, is remembered, so that no older record is taken for the newest.
     func merge(_ entry: Directory.Entry, at place: Place) -> Result {
+        let hasExpired = entry.expiry != 0 && entry.expiry <= now
         let isDead =
-            entry.isTombstone || entry.order <= log.flushMark.loadRelaxed()
-            || (entry.expiry != 0 && entry.expiry <= now)
+            entry.isTombstone || entry.order <= log.flushMark.loadRelaxed() || hasExpired
         let index = log.index
         let shard = index.shard(entry.hash)
         index.lock(shard)
         defer { index.unlock(shard) }
         // Whatever the reservation said: no order is given out twice.
         if entry.order > index.order(shard) { index.setOrder(shard, entry.order) }
+        // If the clock is set back it is alive at the next start: a delete has to leave a tombstone.
+        if hasExpired { index.setMayHide(shard) }
         // A key may have several slots: its newest record, and what is remembered of it.
         var walk = index.matches(entry.hash)
         var older: (at: SlotOffset, slot: UInt64)?
