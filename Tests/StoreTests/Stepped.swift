@@ -13,7 +13,7 @@ final class Stepped {
     /// The door of a worker with little to do, and of one with much.
     var quiet: Door
     var busy: Door
-    private(set) var now: ClockReading
+    var now: ClockReading
     private var isClosed = false
     /// Whether recovery makes its steps.
     var recovers = true
