@@ -166,6 +166,12 @@ int cprim_pin(int core) {
     return sched_setaffinity(0, sizeof set, &set) == 0 ? 0 : errno;
 }
 
+void cprim_thread_background(void) {
+    /* Where the system refuses it, the thread is scheduled as any other. */
+    struct sched_param none = {0};
+    sched_setscheduler(0, SCHED_BATCH, &none);
+}
+
 int cprim_thread_id(void) { return (int)syscall(SYS_gettid); }
 
 static uint64_t nanoseconds(clockid_t clock) {

@@ -118,6 +118,8 @@ int cprim_core_count(void);
 /* Binds the calling thread to one core: 0 or an errno value. */
 int cprim_pin(int core);
 int cprim_thread_id(void);
+/* The calling thread keeps its share of the cores, but does not preempt others when it wakes. */
+void cprim_thread_background(void);
 
 /* Nanoseconds of CLOCK_MONOTONIC; seconds of CLOCK_REALTIME. */
 uint64_t cprim_monotonic_nanoseconds(void);
