@@ -127,6 +127,13 @@ void *cprim_map(size_t count, int huge_pages) {
     return p;
 }
 
+int cprim_may_map(size_t count) {
+    void *p = mmap(NULL, count, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED) return 0;
+    munmap(p, count);
+    return 1;
+}
+
 int cprim_discard(void *address, size_t count) {
     if (madvise(address, count, MADV_DONTNEED) != 0) return -errno;
     /* Or the kernel's collapsing of huge pages would fill the hole again. */

@@ -105,6 +105,8 @@ int cprim_futex_wake(uint32_t *word, int count);
 
 /* Anonymous private mapping of `count` bytes without swap reservation; NULL when refused. */
 void *cprim_map(size_t count, int huge_pages);
+/* Whether the kernel would map `count` bytes now: 1 or 0. Nothing stays mapped. */
+int cprim_may_map(size_t count);
 /* Gives the pages back to the kernel; the range stays mapped and reads as zero. */
 int cprim_discard(void *address, size_t count);
 
