@@ -127,6 +127,13 @@ void *cprim_map(size_t count, int huge_pages) {
     return p;
 }
 
+int cprim_may_map(size_t count) {
+    void *p = mmap(NULL, count, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED) return 0;
+    munmap(p, count);
+    return 1;
+}
+
 int cprim_discard(void *address, size_t count) {
     if (madvise(address, count, MADV_DONTNEED) != 0) return -errno;
     /* Or the kernel's collapsing of huge pages would fill the hole again. */
@@ -164,6 +171,12 @@ int cprim_pin(int core) {
     CPU_ZERO(&set);
     CPU_SET(core, &set);
     return sched_setaffinity(0, sizeof set, &set) == 0 ? 0 : errno;
+}
+
+void cprim_thread_background(void) {
+    /* Where the system refuses it, the thread is scheduled as any other. */
+    struct sched_param none = {0};
+    sched_setscheduler(0, SCHED_BATCH, &none);
 }
 
 int cprim_thread_id(void) { return (int)syscall(SYS_gettid); }

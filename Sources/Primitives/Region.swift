@@ -43,6 +43,10 @@ public enum MemoryError: Error {
         return unsafe Region(base: base, byteCount: rounded)
     }
 
+    /// Whether the system would map so many bytes now: what allocates as it goes along ends the
+    /// process if it is refused.
+    public static func mayMap(byteCount: Int) -> Bool { cprim_may_map(byteCount) != 0 }
+
     /// As unsigned numbers, so that each comparison refuses what is negative as well.
     @inlinable @inline(__always)
     func check(_ offset: Int, _ count: Int) {

@@ -17,8 +17,17 @@ public struct Thread: ~Copyable, Sendable {
 
     /// What the new thread runs, kept alive until it has.
     private final class Body: Sendable {
-        let run: @Sendable () -> Void
-        init(_ run: @escaping @Sendable () -> Void) { self.run = run }
+        private let body: @Sendable () -> Void
+        private let isBackground: Bool
+        init(_ body: @escaping @Sendable () -> Void, isBackground: Bool) {
+            self.body = body
+            self.isBackground = isBackground
+        }
+
+        func run() {
+            if isBackground { cprim_thread_background() }
+            body()
+        }
     }
 
     /// Starts a thread.
@@ -26,11 +35,14 @@ public struct Thread: ~Copyable, Sendable {
     /// - Parameters:
     ///   - name: Shown by the system's tools; what exceeds 15 bytes is cut off.
     ///   - stackBytes: At least 64 KiB; untouched pages cost nothing.
+    ///   - isBackground: It has its share of the cores, but takes none from a thread that runs
+    ///     when it wakes up.
     public init(
-        name: String, stackBytes: Int = 1 << 20, body: @escaping @Sendable () -> Void
+        name: String, stackBytes: Int = 1 << 20, isBackground: Bool = false,
+        body: @escaping @Sendable () -> Void
     ) throws(ThreadError) {
         precondition(stackBytes >= 64 << 10)
-        let context = unsafe Unmanaged.passRetained(Body(body))
+        let context = unsafe Unmanaged.passRetained(Body(body, isBackground: isBackground))
         var thread = cprim_thread(handle: 0)
         let short = String(decoding: name.utf8.prefix(15), as: UTF8.self)
         // SAFETY: the name is copied by the call; the context is released by the thread, exactly

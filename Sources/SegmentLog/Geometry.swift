@@ -133,6 +133,8 @@ public struct Geometry: BitwiseCopyable, Sendable, Equatable {
     /// are copied under a shard's lock. What is larger is pinned while it is sent, or copied to a
     /// draft without the lock: safe only because it is never overwritten in place.
     @inlinable public static var copyBytesMax: Int { 16 << 10 }
+    /// With no more frames free than this, a worker that opens a segment may be the last that can.
+    public var freeFramesFew: Int { min(writers, freeFramesMin / 2) }
     /// So many sealed segments are worth a commit of their own.
     public var sealedSegmentsMax: Int { max(min(8, frameCount / 16), 1) }
     /// Frames that one record may take: so many parts its key on disk can number.

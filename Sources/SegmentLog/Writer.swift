@@ -14,6 +14,8 @@ public struct OpenSegment: BitwiseCopyable {
     /// Where its frame begins.
     @usableFromInline var base = 0
     @usableFromInline var tail = 0
+    /// How far it may be filled without a look at how many frames are free.
+    @usableFromInline var limit = 0
     /// Below this nothing changes any more.
     @usableFromInline var cut = 0
     @usableFromInline var records: UInt32 = 0
@@ -30,6 +32,23 @@ public struct OpenSegment: BitwiseCopyable {
     }
 }
 
+/// The end of an open segment, which a writer leaves to those who write little while frames are
+/// short: who writes much waits for the next frame, the others need not stand behind them.
+public struct SegmentReserve: BitwiseCopyable {
+    /// How much of a segment it is; 0 if nothing is left to anybody.
+    var bytes = 0
+    /// Whether what is appended now may go there.
+    public var isGranted = false
+    /// Something was appended nowhere that would have fitted there.
+    var wasWithheld = false
+
+    /// Whether something was refused that would have fitted; it is told once.
+    public mutating func takeWithheld() -> Bool {
+        defer { wasWithheld = false }
+        return wasWithheld
+    }
+}
+
 /// What one thread appends with. Not shared.
 public struct Writer: ~Copyable {
     public let log: SegmentLog
@@ -37,6 +56,7 @@ public struct Writer: ~Copyable {
     public let number: Int
     public var main = OpenSegment()
     public var promotion = OpenSegment()
+    public var reserve = SegmentReserve()
     /// The frame that shared staging takes from, plus one, and how much of it is used.
     var stagingFrame = 0
     var stagingTail = 0
@@ -59,19 +79,39 @@ public struct Writer: ~Copyable {
 
     /// Makes sure that `bytes` fit into the open segment; false if no frame is free.
     @inlinable @inline(__always) public mutating func makeSpace(_ bytes: Int) -> Bool {
-        if main.segment != 0, main.tail &+ bytes <= log.geometry.segmentBytes { return true }
+        if main.tail &+ bytes <= main.limit { return true }
         return openMain(bytes)
     }
 
     @usableFromInline mutating func openMain(_ bytes: Int) -> Bool {
-        precondition(bytes <= log.geometry.segmentBytes)
-        seal()
-        guard log.geometry.mayEvict || log.mayFillFrame, let opened = open(.log) else {
+        let whole = log.geometry.segmentBytes
+        precondition(bytes <= whole)
+        let fits = main.segment != 0 && main.tail + bytes <= whole
+        if fits, reserve.isGranted { return true }
+        if fits, log.frames.freeCount > log.geometry.freeFramesFew {
+            main.limit = whole
+            return true
+        }
+        let frame = log.geometry.mayEvict || log.mayFillFrame ? takeFrame() : nil
+        if fits, frame == nil { reserve.wasWithheld = true } else { seal() }
+        guard let frame, let opened = open(.log, in: frame) else {
             log.geometry.mayEvict ? log.count(.waits) : want(1)
             return false
         }
         main = opened
+        main.limit = whole - reserve.bytes
         return true
+    }
+
+    /// From now on an eighth of each open segment is left to whom it is granted, while frames are
+    /// short.
+    public mutating func keepReserve() {
+        guard log.geometry.mayEvict else { return }
+        reserve.bytes = log.geometry.segmentBytes / 8
+    }
+    /// Bytes that those may have whom the reserve is granted.
+    public var reservedBytes: Int {
+        main.segment == 0 ? 0 : log.geometry.segmentBytes - main.tail
     }
 
     /// Puts a frame aside, so that the next segment can be opened whatever happens.
@@ -109,8 +149,16 @@ public struct Writer: ~Copyable {
         return true
     }
 
+    private mutating func takeFrame() -> Int? { log.frames.take() ?? takeSpare() }
+
     mutating func open(_ kind: SegmentKind, sequence: UInt64? = nil) -> OpenSegment? {
-        guard let frame = log.frames.take() ?? takeSpare() else { return nil }
+        guard let frame = takeFrame() else { return nil }
+        return open(kind, in: frame, sequence: sequence)
+    }
+
+    private mutating func open(
+        _ kind: SegmentKind, in frame: Int, sequence: UInt64? = nil
+    ) -> OpenSegment? {
         guard let segment = log.segments.open(kind, sequence: sequence) else {
             log.frames.give(frame)
             return nil

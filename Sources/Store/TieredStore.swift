@@ -135,25 +135,29 @@ public final class TieredStore: Sendable {
     ) throws(StoreError) {
         do throws(ThreadError) {
             if let disk {
-                threads.append(
-                    try Thread(name: "brim-commit") { [self] in runCommitter(disk, wake) })
+                try begin("brim-commit") { [self] in runCommitter(disk, wake) }
                 // Before the first request: orders are above the last run's, and what it had open
                 // is written whole or known as unsealed. Until it has been read, it is a miss.
                 while signals.ready.loadAcquire() == 0 { Pause.short() }
                 if recovers, log.recovering.loadAcquire() != 0 {
-                    threads.append(try Thread(name: "brim-recover") { [self] in recover(disk) })
+                    try begin("brim-recover") { [self] in recover(disk) }
                 }
-                threads.append(try Thread(name: "brim-list") { [self] in list() })
+                try begin("brim-list") { [self] in list() }
             }
-            threads.append(
-                try Thread(name: "brim-maintain") { [self] in
-                    var maintenance = Maintenance(
-                        self, number: configuration.workers, wake: wake)
-                    NextStep.drive(signals.maintenance) { maintenance.step(at: $0) }
-                })
+            try begin("brim-maintain") { [self] in
+                var maintenance = Maintenance(self, number: configuration.workers, wake: wake)
+                NextStep.drive(signals.maintenance) { maintenance.step(at: $0) }
+            }
         } catch {
             throw .thread(errno: error.errno)
         }
+    }
+
+    /// Begins a thread that no request waits for: it does not take a worker's core when it wakes.
+    private func begin(
+        _ name: String, _ body: @escaping @Sendable () -> Void
+    ) throws(ThreadError) {
+        threads.append(try Thread(name: name, isBackground: true, body: body))
     }
 
     /// The committer's thread.

@@ -39,7 +39,9 @@ extension ProcessTests {
             try Scenario.run(scenario, engine: "epoll")
         }
 
-        @Test(arguments: ["connection_limit", "idle_timeout", "few_descriptors"])
+        @Test(arguments: [
+            "connection_limit", "idle_timeout", "few_descriptors", "little_address_space",
+        ])
         func limitsAreKept(_ scenario: String) throws {
             try Scenario.run("limits.\(scenario)")
         }

@@ -83,10 +83,8 @@ import Uring
         return nil
     }
 
-    @Test(arguments: kinds)
-    func whoeverReadsIsAnsweredWithinASecond(_ kind: String) throws {
-        let world = try World(
-            memoryBytes: 56 << 20, receiveBuffers: 32, poolBlocks: 64, connections: 256)
+    /// Stores what is asked for.
+    private func fill(_ world: World) throws {
         let filler = world.connect()
         world.network.send("stats detail on\r\n", from: filler)
         var sets = [("v16", 16_384), ("v17", 17_000)]
@@ -96,23 +94,73 @@ import Uring
             sets.append("set prefix\(number):key 0 0 1 noreply\r\nx\r\n")
         }
         #expect(try world.ask(sets.joined() + "mn\r\n", filler).hasSuffix("MN\r\n"))
-        let deaf = (0..<200).map { _ in world.connect() }
-        let requests = Self.requests(kind)
-        for peer in deaf {
-            world.network.setSocketBuffer(kind == "short" ? 3000 : 20_000, of: peer)
-            world.network.setAppetite(kind == "short" ? 3000 : 20_000, of: peer)
-            world.network.send(requests, from: peer)
-        }
+        world.network.finish(filler)
         try world.settle()
+    }
+
+    /// A peer that asks for much and reads little of it.
+    private func deafen(
+        _ peer: SimulatedNetwork.Peer, _ kind: String, _ requests: [UInt8], _ world: World
+    ) {
+        world.network.setSocketBuffer(kind == "short" ? 3000 : 20_000, of: peer)
+        world.network.setAppetite(kind == "short" ? 3000 : 20_000, of: peer)
+        world.network.send(requests, from: peer)
+    }
+
+    private func expectTheHonestAreAnswered(_ world: World) throws {
         for (request, end) in Self.honest {
             let tenths = try tenths(world, request, end)
             #expect(
                 tenths.map { $0 <= 10 } == true,
                 "\(request.prefix(20)): \(tenths.map { "\($0) tenths" } ?? "no answer")")
         }
+    }
+
+    @Test(arguments: kinds)
+    func whoeverReadsIsAnsweredWithinASecond(_ kind: String) throws {
+        let world = try World(
+            memoryBytes: 56 << 20, receiveBuffers: 32, poolBlocks: 64, connections: 256)
+        try fill(world)
+        let deaf = (0..<200).map { _ in world.connect() }
+        let requests = Self.requests(kind)
+        for peer in deaf { deafen(peer, kind, requests, world) }
+        try world.settle()
+        try expectTheHonestAreAnswered(world)
         // What they read is in no connection's way; and nothing leaks.
         for peer in deaf { world.network.reset(peer) }
         try world.pass(milliseconds: 200)
         #expect(world.shared.total("waitsForBlocks") ?? 0 > 0, "there was enough")
+    }
+
+    /// All connections that a worker of `-m 256 -t 2 -c 1024` may have, but for one: half of them
+    /// deaf, of every kind, half in the middle of a line or a value, of which no more comes.
+    @Test func whoeverReadsIsAnsweredWhateverAllOtherConnectionsDo() throws {
+        let connections = 512
+        // As many places more as a worker has for those that are just being closed.
+        let world = try World(
+            memoryBytes: 112 << 20, receiveBuffers: 128, poolBlocks: 256,
+            connections: connections + connections / 8)
+        try fill(world)
+        let beginnings = [
+            "g", "set u 0 0 3000\r\n\(Self.value(2000))", "set u 0 0 16000\r\n\(Self.value(2000))",
+            "set u 0 0 1000000\r\n\(Self.value(2000))",
+        ]
+        let deaf = Self.kinds.map { (kind: $0, requests: Self.requests($0)) }
+        let peers = (1..<connections).map { number in
+            let peer = world.connect()
+            if number % 2 == 0 {
+                let (kind, requests) = deaf[number / 2 % deaf.count]
+                deafen(peer, kind, requests, world)
+            } else {
+                world.network.send(beginnings[number / 2 % beginnings.count], from: peer)
+            }
+            return peer
+        }
+        try world.settle()
+        try expectTheHonestAreAnswered(world)
+        for peer in peers { world.network.reset(peer) }
+        try world.pass(milliseconds: 200)
+        #expect(world.shared.total("waitsForBlocks") ?? 0 > 0, "there was enough")
+        #expect(world.shared.connectionCount == 0)
     }
 }

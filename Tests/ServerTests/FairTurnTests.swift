@@ -56,6 +56,48 @@ import Uring
         #expect(world.shared.connectionCount == 2)
     }
 
+    /// The disk takes nothing, so memory fills up with what was set; and no time passes.
+    @Test func whoWritesMuchDoesNotKeepOthersFromWritingALittle() throws {
+        let disk = PlayedDisk(flushIntervalMilliseconds: 100)
+        let world = try World(memoryBytes: 16 << 20, connections: 128, disk: disk)
+        let honest = (0..<4).map { _ in world.connect() }
+        #expect(try world.ask("set n 0 0 1\r\n1\r\n", honest[0]) == "STORED\r\n")
+        disk.home.plan.isFull = true
+        let bulk = (0..<20).map { _ in world.connect() }
+        for (number, peer) in bulk.enumerated() {
+            for at in 0..<100 {
+                let line = "set w\(number)-\(at) 0 0 10000 noreply\r\n"
+                world.network.send("\(line)\(value(10_000))\r\n", from: peer)
+            }
+            world.network.send("mn\r\n", from: peer)
+        }
+        try world.turn(2000)
+        let waiting = bulk.count { world.network.receivedCount(by: $0) == 0 }
+        #expect(waiting > 10, "there was enough")
+        let small = [
+            ("set a 0 0 20\r\n\(value(20))\r\n", "STORED\r\n"), ("incr n 1\r\n", "\r\n"),
+            ("touch n 1000\r\n", "TOUCHED\r\n"), ("delete a\r\n", "DELETED\r\n"),
+            ("ms b 3\r\nabc\r\n", "HD\r\n"), ("append b 0 0 1\r\nd\r\n", "STORED\r\n"),
+        ]
+        for round in 0..<10 {
+            for (number, (request, end)) in small.enumerated() {
+                let peer = honest[(round + number) % honest.count]
+                world.network.send(request, from: peer)
+                try world.turn(6)
+                let answer = world.received(peer)
+                #expect(answer.hasSuffix(end), "\(request): \(answer)")
+            }
+        }
+        // They wait on, and are served in the end.
+        #expect(bulk.count { world.network.receivedCount(by: $0) == 0 } == waiting)
+        disk.home.plan.isFull = false
+        let isServed = try world.turn {
+            bulk.allSatisfy { world.network.receivedCount(by: $0) > 0 }
+        }
+        #expect(isServed)
+        #expect(world.shared.total("waitsExpired") == 0)
+    }
+
     /// Readers that take nothing of values of their own.
     private func stalledReaders(_ count: Int, _ world: World) throws -> [SimulatedNetwork.Peer] {
         let readers = (0..<count).map { _ in world.connect() }

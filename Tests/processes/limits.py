@@ -192,6 +192,59 @@ def unprivileged():
                     client.close()
 
 
+def _start_within(address_bytes, store):
+    """Starts a server that may map so many bytes. Its log if it ended by itself; None if it was
+    ready, and then has been stopped."""
+    limits = [(resource.RLIMIT_AS, address_bytes, address_bytes)]
+    server = support.Server("-m", 64, "-t", 2, "--store-size", "64m", store=store, limits=limits,
+                            ready=False)
+    with server:
+        support.wait_for(
+            "its end, or that it is ready",
+            lambda: server.process.poll() is not None or "server.ready" in server.log())
+        if server.process.poll() is None:
+            return None
+        assert server.process.returncode in (os.EX_OSERR, os.EX_CANTCREAT), (
+            address_bytes, server.process.returncode, server.log())
+        return server.log()
+
+
+def _loads_within(address_bytes):
+    """Whether the system can load the program and its libraries at all."""
+    def prepare():
+        resource.setrlimit(resource.RLIMIT_AS, (address_bytes, address_bytes))
+    done = subprocess.run([str(support.brim), "--version"], preexec_fn=prepare, check=False,
+                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return done.returncode == 0
+
+
+def little_address_space():
+    """Where the system refuses memory at the start, it ends with one line that says so; from the
+    least with which it is loaded to the most that is too little, with a store and without."""
+    mib = 1 << 20
+    least = next(count for count in range(8, 200) if _loads_within(count * mib)) * mib
+    with support.folder() as place:
+        for store in (None, place / "store"):
+            tries, step = 0, 8 * mib
+            refused = least
+            # In ever smaller steps towards the least that is enough.
+            while step >= mib // 32:
+                log = _start_within(refused, store)
+                assert log is not None or refused > least, "everything is enough"
+                if log is None:
+                    refused -= step
+                    step //= 4
+                else:
+                    tries += 1
+                    lines = [line for line in log.splitlines() if "running as root" not in line]
+                    found = [line for line in lines if " server.failed " in line]
+                    assert len(found) == 1 and lines[-1] == found[0], lines
+                    assert re.search("memory|no thread", found[0]), found
+                refused += step
+                assert refused < 4096 * mib, "nothing is enough"
+            assert tries > 5, tries
+
+
 def _answers_as(user, path):
     """Whether a process of that user is served at a unix socket."""
     child = os.fork()

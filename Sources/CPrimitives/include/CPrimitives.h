@@ -105,6 +105,8 @@ int cprim_futex_wake(uint32_t *word, int count);
 
 /* Anonymous private mapping of `count` bytes without swap reservation; NULL when refused. */
 void *cprim_map(size_t count, int huge_pages);
+/* Whether the kernel would map `count` bytes now: 1 or 0. Nothing stays mapped. */
+int cprim_may_map(size_t count);
 /* Gives the pages back to the kernel; the range stays mapped and reads as zero. */
 int cprim_discard(void *address, size_t count);
 
@@ -118,6 +120,8 @@ int cprim_core_count(void);
 /* Binds the calling thread to one core: 0 or an errno value. */
 int cprim_pin(int core);
 int cprim_thread_id(void);
+/* The calling thread keeps its share of the cores, but does not preempt others when it wakes. */
+void cprim_thread_background(void);
 
 /* Nanoseconds of CLOCK_MONOTONIC; seconds of CLOCK_REALTIME. */
 uint64_t cprim_monotonic_nanoseconds(void);

@@ -86,6 +86,7 @@ public enum Daemon {
             settings: settings, events: events, memory: memory, store: store, access: access,
             listeners: listeners, ring: ring, host: host)
         try server.start()
+        try checkHeadroom()
         let pidFile = try writePidFile(settings)
         let port = try server.startAdmin(admin, adminListeners)
         server.announce()
@@ -120,6 +121,18 @@ public enum Daemon {
             events.warning(.ringFallback, error.fallbackFields)
             return nil
         }
+    }
+
+    /// What statistics, histories, lists and operators' requests are made of is allocated while the
+    /// server runs, mostly less than this; so is what the system's libraries ask for.
+    private static let headroomBytes = 32 << 20
+
+    /// A limit of address space that leaves nothing for what comes later is said now.
+    private static func checkHeadroom() throws(Failure) {
+        guard !Region.mayMap(byteCount: headroomBytes) else { return }
+        throw Failure(
+            line: "no memory: \(headroomBytes) bytes were refused, which serving takes",
+            exitCode: ExitCode.system)
     }
 
     private static func makePollRing() throws(Failure) -> PollRing {

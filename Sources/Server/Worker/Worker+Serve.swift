@@ -391,6 +391,7 @@ extension Worker where Network: ~Copyable {
             let waitingSince = connections[slot].waitingSince
             if waitingSince != 0 {
                 latency.measure(from: now.nanoseconds, to: clock.nanoseconds())
+                door.isReserveGranted = isModest(batch[index].inputBytes)
             }
             guard
                 connections[slot].mayServe,
@@ -398,10 +399,11 @@ extension Worker where Network: ~Copyable {
                 let space = takeSpace(for: slot, entry: index),
                 execute(index, space)
             else {
-                index = takeBackAll(of: slot, from: index)
+                if !offerReserve(index) { index = takeBackAll(of: slot, from: index) }
                 continue
             }
             if waitingSince != 0 {
+                door.isReserveGranted = false
                 let ended = clock.nanoseconds()
                 latency.measure(from: waitingSince, to: ended)
                 latency.waited(from: waitingSince, to: ended)
@@ -416,6 +418,27 @@ extension Worker where Network: ~Copyable {
         }
         if sampled != .max { sighting.untilSample = max(sampled - batchCount, 0) }
         batchCount = 0
+    }
+
+    /// Whether a connection that has so many bytes to be executed writes little.
+    private func isModest(_ inputBytes: Int) -> Bool {
+        inputBytes <= ServerLimits.shortInputBytesMax
+    }
+
+    /// An entry was not executed. Whether that is a change that found no memory and may have what
+    /// is kept for those who write little: then it does not wait, and is to be executed once more.
+    private mutating func offerReserve(_ index: Int) -> Bool {
+        let wasGranted = door.isReserveGranted
+        door.isReserveGranted = false
+        let slot = Int(batch[index].slot)
+        guard door.takeWithheld(), !wasGranted, connections[slot].wait == .frames else {
+            return false
+        }
+        let bytes = batch[index].inputBytes
+        guard isModest(bytes), door.hasReserve(requestBytes: bytes) else { return false }
+        connections[slot].wait = .nothing
+        queues[.frames].remove(slot)
+        return true
     }
 
     /// Takes one connection's parsing back, from an entry on; returns the next one's entry.

@@ -62,6 +62,7 @@ public struct Door: ~Copyable {
         self.isAcknowledging = isAcknowledging
         writer = Writer(log, number: worker)
         if log.geometry.hasDisk { writer.keepReadingFrame() }
+        writer.keepReserve()
         memory = log.frames.memory
         pinnedFramesMax = max(log.geometry.frameCount / 2, 2)
         plentyFrames = max(log.geometry.frameCount / 4, 4)
@@ -71,6 +72,22 @@ public struct Door: ~Copyable {
 
     /// The marks of a record that is written in this second.
     @inline(__always) var freshMarks: UInt16 { accessMarks & ~Record.Mark.fetched }
+
+    // MARK: Who writes little
+
+    /// Whether a change that is made now may have what is kept for those who write little while
+    /// memory is short.
+    public var isReserveGranted: Bool {
+        get { writer.reserve.isGranted }
+        set { writer.reserve.isGranted = newValue }
+    }
+    /// Whether a change has found no memory that it could have if the reserve was granted to it.
+    public mutating func takeWithheld() -> Bool { writer.reserve.takeWithheld() }
+    /// Whether the reserve has room for what a request of so many bytes writes, if that is no more
+    /// than it brings.
+    public func hasReserve(requestBytes: Int) -> Bool {
+        requestBytes + Record.overheadBytesMax <= writer.reservedBytes
+    }
 
     // MARK: Turns
 
