@@ -63,7 +63,7 @@ import Uring
         let honest = (0..<4).map { _ in world.connect() }
         #expect(try world.ask("set n 0 0 1\r\n1\r\n", honest[0]) == "STORED\r\n")
         disk.home.plan.isFull = true
-        let bulk = (0..<20).map { _ in world.connect() }
+        var bulk = (0..<20).map { _ in world.connect() }
         for (number, peer) in bulk.enumerated() {
             for at in 0..<100 {
                 let line = "set w\(number)-\(at) 0 0 10000 noreply\r\n"
@@ -72,6 +72,16 @@ import Uring
             world.network.send("mn\r\n", from: peer)
         }
         try world.turn(2000)
+        // Short ones, too, until there is nothing left but the reserve.
+        let short = world.connect()
+        for at in 0..<400 {
+            let set = "set s\(at) 0 0 100 noreply\r\n\(value(100))\r\n"
+            world.network.send(set, from: short)
+        }
+        world.network.send("mn\r\n", from: short)
+        try world.turn(100)
+        #expect(world.network.receivedCount(by: short) == 0)
+        bulk.append(short)
         let waiting = bulk.count { world.network.receivedCount(by: $0) == 0 }
         #expect(waiting > 10, "there was enough")
         let small = [

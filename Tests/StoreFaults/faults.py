@@ -99,18 +99,21 @@ FAULTS = [
         (STORE + "Recovery/Recovery.swift",
          "        front.begin(survey.takeHeads(unsealed: unsealedBefore, overlap: end))\n",
          "        let late = store.unsealed.withLock { $0 }\n"
-         "        front.begin(survey.takeHeads(unsealed: ON ? late : unsealedBefore, overlap: end))\n"),
+         "        let open = ON ? late : unsealedBefore\n"
+         "        front.begin(survey.takeHeads(unsealed: open, overlap: end))\n"),
     ], "SituationTests/whatWasOpenIsSealed"),
     ("unsettled_comes", "what recovery has found and not settled comes after a set that failed", [
         (STORE + "Door/Door+Changes.swift",
          "                if log.isRecovering, !isBuried { log.supersede(hash) }\n",
          "                if log.isRecovering, !isBuried {\n"
-         "                    if ON { log.index.closeToRecovery(shard) } else { log.supersede(hash) }\n"
+         "                    if ON { log.index.closeToRecovery(shard) }\n"
+         "                    if !ON { log.supersede(hash) }\n"
          "                }\n"),
     ], "SituationTests/aSetFailsWhile"),
     ("second_kept", "a commit that failed has not changed when a delayed flush_all is due", [
         (STORE + "Commit/Committer+Write.swift",
-         "            written.forgetFlushAt()\n", "            if !ON { written.forgetFlushAt() }\n"),
+         "            written.forgetFlushAt()\n",
+         "            if !ON { written.forgetFlushAt() }\n"),
     ], "SituationTests/aSecondThatComesBack"),
     ("stretches_dropped", "what the last run had open is dropped if it cannot be sealed", [
         (STORE + "Commit/Committer+Write.swift", "internal import SegmentLog\n",

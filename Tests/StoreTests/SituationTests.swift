@@ -270,8 +270,8 @@ import Testing
         kill(store, home)
     }
 
-    /// A set fails, with not even an order for a tombstone, while recovery has found the record that
-    /// it was to replace, and has not settled its segment.
+    /// A set fails, with not even an order for a tombstone, while recovery has found the record
+    /// that it was to replace, and has not settled its segment.
     @Test func aSetFailsWhileWhatItWasToReplaceIsUnsettled() throws {
         let home = MemoryHome(seed: 1, ballast: 0)
         let first = try store(home)

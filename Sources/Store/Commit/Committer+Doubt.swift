@@ -13,7 +13,8 @@ extension Committer {
     /// The lowest orders of the victim's keys in segments that were open together with it and
     /// have not left, that are not sealed yet, that are returned, or of which something is left on
     /// disk although they were given up or sealed: only these can hold an older record of one of
-    /// its keys, or the one that a tombstone of the victim was left for. `directory` holds the victim's, and another one afterwards.
+    /// its keys, or the one that a tombstone of the victim was left for. `directory` holds the
+    /// victim's, and another one afterwards.
     mutating func olderRecords(
         _ files: any StoreFiles, _ victim: Residency.Resident, _ count: Int
     ) throws(LMDBError) -> OrderTable {

@@ -37,7 +37,7 @@ struct IndexRefill {
         defer { index.unlock(shard) }
         // Whatever the reservation said: no order is given out twice.
         if entry.order > index.order(shard) { index.setOrder(shard, entry.order) }
-        // If the clock is set back it is alive at the next start: a delete has to leave a tombstone.
+        // If the clock is set back it is alive at the next start: a delete leaves a tombstone.
         if hasExpired { index.setMayHide(shard) }
         // A key may have several slots: its newest record, and what is remembered of it.
         var walk = index.matches(entry.hash)
