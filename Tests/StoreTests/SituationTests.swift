@@ -334,4 +334,22 @@ import Testing
         #expect(!last.isThere("k"))
         kill(last, home)
     }
+
+    /// A segment is asked for by a number that was another's, of a large record: this one is short,
+    /// and zeros lie behind it on disk.
+    @Test func aShortSegmentIsAskedForLikeALargeOne() throws {
+        let home = MemoryHome(seed: 1, ballast: 0)
+        let first = try store(home)
+        #expect(first.set("k", [1], isQuiet: false))
+        #expect(commit(first))
+        let second = try next(first, home)
+        #expect(commit(second))
+        let store = try next(second, home)
+        store.recover()
+        #expect(commit(store))
+        store.requestLoad(try #require(store.beginRead("k")))
+        steps(store, 100)
+        #expect(store.isThere("k"))
+        kill(store, home)
+    }
 }

@@ -127,6 +127,9 @@ final class Stepped {
         return turn(&quiet) { $0.forget(key.span, hash: $0.hash(key.span)) }
     }
 
+    /// Asks for the segment of a read to be loaded, instead of reading.
+    func requestLoad(_ read: DiskRead) { turn(&quiet) { $0.requestLoad(read) } }
+
     /// Begins a read, if the key is on disk only.
     func beginRead(_ name: String) -> DiskRead? {
         let key = Array(name.utf8)

@@ -85,7 +85,7 @@ extension Committer {
         guard log.segments.kind(segment) == .chain else {
             let hasPlace = log.segments.fileOffset(segment).loadAcquire() != Segments.noFileOffset
             return hasPlace
-                ? moveLarge(files, segment) : loadShared(files, segment, filled)
+                ? moveLarge(files, segment, filled) : loadShared(files, segment, filled)
         }
         // Memory may have become too small for it.
         guard log.geometry.canHold(filled) else { return lose(segment) }
@@ -140,17 +140,19 @@ extension Committer {
     }
 
     /// Records larger than this run's segments (the last one had more memory) get frames of their
-    /// own, and with the next commit a segment each.
-    private mutating func moveLarge(_ files: any StoreFiles, _ segment: Int) {
+    /// own, and with the next commit a segment each. There may be none: a number that somebody asked
+    /// for may be another segment's by now.
+    private mutating func moveLarge(_ files: any StoreFiles, _ segment: Int, _ filled: Int) {
         let found: Int?
         do throws(LMDBError) {
             found = try readBack(files, log.segments.sequence(segment))
         } catch {
             return loseIfDamaged(segment, error)
         }
-        guard let count = found else { return lose(segment) }
+        // Zeros may lie behind a short one.
+        guard let count = found, count >= filled else { return lose(segment) }
         let now = now.unixSeconds
-        var records = RecordWalk(scratch, at: 0, end: count, isTrusted: false)
+        var records = RecordWalk(scratch, at: 0, end: filled, isTrusted: false)
         while let (record, offset) = records.next() {
             guard !record.isTombstone, log.isBeyond(record) else { continue }
             let place = Place(segment: segment, offset: offset)
