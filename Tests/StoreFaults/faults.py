@@ -110,6 +110,20 @@ FAULTS = [
          "                    if !ON { log.supersede(hash) }\n"
          "                }\n"),
     ], "SituationTests/aSetFailsWhile"),
+    ("zeros_are_damage", "a short segment that is asked for like a large one counts as damaged", [
+        (STORE + "Commit/Committer+Chains.swift",
+         "        var records = RecordWalk(scratch, at: 0, end: filled, isTrusted: false)\n",
+         "        let end = ON ? count : filled\n"
+         "        var records = RecordWalk(scratch, at: 0, end: end, isTrusted: false)\n"),
+    ], "SituationTests/aShortSegment"),
+    ("expired_hides_nothing", "a delete of what has expired leaves no tombstone", [
+        (LOG + "Writer+Moves.swift",
+         "        if log.geometry.hasDisk { log.index.setMayHide(shard) }\n",
+         "        if !ON, log.geometry.hasDisk { log.index.setMayHide(shard) }\n"),
+        (STORE + "Recovery/IndexRefill.swift",
+         "        if hasExpired { index.setMayHide(shard) }\n",
+         "        if hasExpired, !ON { index.setMayHide(shard) }\n"),
+    ], "SituationTests/anExpiredValue"),
     ("second_kept", "a commit that failed has not changed when a delayed flush_all is due", [
         (STORE + "Commit/Committer+Write.swift",
          "            written.forgetFlushAt()\n",

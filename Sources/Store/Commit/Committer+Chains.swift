@@ -140,8 +140,8 @@ extension Committer {
     }
 
     /// Records larger than this run's segments (the last one had more memory) get frames of their
-    /// own, and with the next commit a segment each. There may be none: a number that somebody asked
-    /// for may be another segment's by now.
+    /// own, and with the next commit a segment each. There may be none: a number that somebody
+    /// asked for may be another segment's by now.
     private mutating func moveLarge(_ files: any StoreFiles, _ segment: Int, _ filled: Int) {
         let found: Int?
         do throws(LMDBError) {
