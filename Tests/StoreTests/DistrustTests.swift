@@ -18,18 +18,6 @@ import Testing
         try store.crash(home, memoryBytes: memoryBytes, sizeBytes: sizeBytes)
     }
 
-    /// Lets the committer complete what was changed so far.
-    private func commit(_ store: Stepped) -> Bool {
-        let begun = store.played.commits.begun
-        for _ in 0..<10_000 {
-            store.step()
-            #expect(store.played.checkCommitter() == nil)
-            if store.played.commits.completed > begun { return true }
-            _ = store.set("tick", [1], isQuiet: false)
-        }
-        return false
-    }
-
     /// Two segments on disk: the first has a record of a key, and of another, the second the first
     /// key's tombstone. The process that sealed them is dead.
     private func deleted(_ home: MemoryHome) throws -> Stepped {
@@ -37,12 +25,12 @@ import Testing
             home, memoryBytes: memoryBytes, sizeBytes: sizeBytes, at: Stepped.beginning)
         #expect(first.set("k", [1], isQuiet: true))
         #expect(first.set("other", [1], isQuiet: true))
-        #expect(commit(first))
+        #expect(first.commit())
         #expect(first.delete("k", isQuiet: false))
-        #expect(commit(first))
+        #expect(first.commit())
         let second = try next(first, home)
         #expect(!second.isThere("k"))
-        #expect(commit(second))
+        #expect(second.commit())
         kill(second, home)
         return second
     }
@@ -71,7 +59,7 @@ import Testing
         home.hide(.segments, last: true)
         let store = try start(home, after: last)
         #expect(!store.isThere("k"))
-        for _ in 0..<3 { #expect(commit(store)) }
+        for _ in 0..<3 { #expect(store.commit()) }
         home.repair()
         let after = try next(store, home)
         #expect(!after.isThere("k"))
@@ -91,7 +79,7 @@ import Testing
         home.hide(.directories, last: false)
         for _ in 0..<steps { store.step() }
         #expect(store.set("new", [2], isQuiet: true))
-        #expect(commit(store))
+        #expect(store.commit())
         home.damageHashes()
         home.repair()
         let after = try next(store, home)
@@ -113,11 +101,11 @@ import Testing
             let first = try Stepped(
                 home, memoryBytes: memoryBytes, sizeBytes: sizeBytes, at: Stepped.beginning)
             #expect(first.set("k", [1], isQuiet: true))
-            #expect(commit(first))
+            #expect(first.commit())
             last = try next(first, home)
-            #expect(commit(last))
+            #expect(last.commit())
             #expect(last.set("k", [2], isQuiet: true))
-            #expect(commit(last))
+            #expect(last.commit())
             kill(last, home)
         } else {
             last = try deleted(home)
@@ -127,7 +115,7 @@ import Testing
         var store = try start(home, after: last)
         #expect(!store.isThere("k"))
         #expect(store.set("new", [2], isQuiet: true))
-        for _ in 0..<3 { #expect(commit(store)) }
+        for _ in 0..<3 { #expect(store.commit()) }
         store = try next(store, home)
         #expect(!store.isThere("k"))
         #expect(store.isThere("new"))
@@ -150,7 +138,7 @@ import Testing
             store = try next(store, home)
             #expect(number == 0 || store.isThere("new"))
             #expect(store.set("new", [UInt8(number)], isQuiet: true))
-            #expect(commit(store))
+            #expect(store.commit())
         }
         kill(store, home)
     }

@@ -70,10 +70,10 @@ import Testing
             home, memoryBytes: 24 << 20, sizeBytes: 8 << 20, at: Stepped.beginning)
         #expect(store.set("k", Array("old".utf8), isQuiet: true))
         #expect(store.set("mark", [1], isQuiet: true))
-        #expect(commit(store))
+        #expect(store.commit())
         #expect(store.delete("k", isQuiet: false))
         store.fill(10, from: 0)
-        #expect(commit(store))
+        #expect(store.commit())
         home.plan.isFull = true
         let value = [UInt8](repeating: 7, count: 14_000)
         for number in 0..<8 { _ = store.set("quiet:\(number)", value, isQuiet: true) }
@@ -97,16 +97,5 @@ import Testing
         let next = try store.crash(home, memoryBytes: 24 << 20, sizeBytes: 8 << 20)
         #expect(!next.isThere("k"))
         next.played.discardMemory()
-    }
-
-    /// Lets the committer complete what was changed so far.
-    private func commit(_ store: Stepped) -> Bool {
-        let begun = store.played.commits.begun
-        for _ in 0..<10_000 {
-            store.step()
-            if store.played.commits.completed > begun { return true }
-            _ = store.set("tick", [1], isQuiet: false)
-        }
-        return false
     }
 }

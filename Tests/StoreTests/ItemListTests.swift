@@ -101,16 +101,6 @@ import Testing
         }
     }
 
-    private func commit(_ store: Stepped) -> Bool {
-        let begun = store.played.commits.begun
-        for _ in 0..<10_000 {
-            store.step()
-            if store.played.commits.completed > begun { return true }
-            _ = store.set("tick", [1], isQuiet: false)
-        }
-        return false
-    }
-
     /// Small values with an expiry, then large ones until the small have left memory.
     private func filled(_ home: MemoryHome) throws -> (store: Stepped, names: [String]) {
         let store = try store(home)
@@ -184,7 +174,7 @@ import Testing
     @Test func aListBeginsWhenRecoveryIsOver() throws {
         let home = MemoryHome(seed: 4, ballast: 0)
         let (first, names) = try filled(home)
-        #expect(commit(first))
+        #expect(first.commit())
         home.die()
         first.played.discardMemory()
         let store = try Stepped(

@@ -37,17 +37,6 @@ import Testing
         }
     }
 
-    /// Lets the committer complete all that was changed so far; false if it does not get there.
-    private func commit(_ store: Stepped) -> Bool {
-        let begun = store.played.commits.begun
-        for _ in 0..<10_000 {
-            store.step()
-            if store.played.commits.completed > begun { return true }
-            _ = store.set("tick", [1], isQuiet: false)
-        }
-        return false
-    }
-
     /// A large value is on disk by half when the disk becomes full, and is given up. What is
     /// written first when there is room again lies in an older segment.
     @Test func anOlderSegmentIsWrittenAfterAValueThatWasGivenUp() throws {
@@ -69,7 +58,7 @@ import Testing
         #expect(!store.isKnown("large"))
         #expect(store.isKnown("first"))
         home.plan = FaultPlan()
-        #expect(commit(store))
+        #expect(store.commit())
         kill(store, home)
     }
 
@@ -83,12 +72,12 @@ import Testing
         first.fill(380, from: 0)
         #expect(first.set("k", Array("old".utf8), isQuiet: false))
         first.fill(20, from: 380)
-        #expect(commit(first))
+        #expect(first.commit())
         let store = try next(first, home)
         #expect(store.delete("k", isQuiet: false))
         store.fill(200, from: 1000)
-        #expect(commit(store))
-        #expect(commit(store))
+        #expect(store.commit())
+        #expect(store.commit())
         // The next value of the commit finds no page, and recovery has just ended.
         var hasEnded = false
         home.interleave = {
@@ -117,7 +106,7 @@ import Testing
         first.fill(200, from: 0)
         #expect(first.set("k", Array("new".utf8), isQuiet: false))
         first.fill(100, from: 200)
-        #expect(commit(first))
+        #expect(first.commit())
         let store = try next(first, home)
         var read: DiskRead?
         var isOver = false
@@ -139,7 +128,7 @@ import Testing
         let home = MemoryHome(seed: 4, ballast: 0)
         let first = try store(home)
         #expect(first.set("k", [1], isQuiet: true))
-        #expect(commit(first))
+        #expect(first.commit())
         #expect(home.damageFirst(.stretches))
         home.plan.isFull = true
         let store = try next(first, home)
@@ -147,7 +136,7 @@ import Testing
         store.flushAll()
         let mark = store.played.flushMark
         home.plan = FaultPlan()
-        #expect(commit(store))
+        #expect(store.commit())
         #expect(!store.played.hasUnsealed)
         #expect(store.played.flushMark >= mark)
         #expect(!store.isThere("k"))
@@ -161,7 +150,7 @@ import Testing
         let first = try store(home)
         let large = [UInt8](repeating: 3, count: 900_000)
         #expect(first.set("large", large, isQuiet: false))
-        #expect(commit(first))
+        #expect(first.commit())
         let store = try next(first, home)
         store.recover()
         #expect(store.isOnDiskOnly("large"))
@@ -177,7 +166,7 @@ import Testing
         steps(store, 20)
         #expect(store.isOnDiskOnly("large"))
         home.plan = FaultPlan()
-        #expect(commit(store))
+        #expect(store.commit())
         store.load(try #require(store.beginRead("large")))
         steps(store, 400)
         #expect(store.isKnown("large") && !store.isOnDiskOnly("large"))
@@ -191,7 +180,7 @@ import Testing
         let home = MemoryHome(seed: seed, ballast: 0)
         let store = try store(home)
         #expect(store.set("first", [1], isQuiet: false))
-        #expect(commit(store))
+        #expect(store.commit())
         let large = [UInt8](repeating: 3, count: 900_000)
         #expect(store.set("large", large, isQuiet: true))
         home.plan.metaFails = 1000
@@ -202,7 +191,7 @@ import Testing
         }
         home.plan = FaultPlan()
         store.fill(40, from: 0)
-        #expect(commit(store))
+        #expect(store.commit())
         kill(store, home)
     }
 
@@ -214,7 +203,7 @@ import Testing
         let home = MemoryHome(seed: seed, ballast: 0)
         let first = try store(home)
         #expect(first.set("k", [1], isQuiet: true))
-        #expect(commit(first))
+        #expect(first.commit())
         home.plan.metaFails = 1000
         let store = try next(first, home)
         home.plan = FaultPlan()
@@ -235,7 +224,7 @@ import Testing
         let first = try store(home)
         let later = first.now.unixSeconds + 1000
         first.flushAll(at: later)
-        #expect(commit(first))
+        #expect(first.commit())
         home.plan.metaFails = 1000
         first.flushAll(at: later + 500)
         let begun = first.played.commits.begun
@@ -243,7 +232,7 @@ import Testing
         #expect(first.played.commits.begun == begun + 2)
         home.plan = FaultPlan()
         first.flushAll(at: later)
-        #expect(commit(first))
+        #expect(first.commit())
         let second = try next(first, home)
         #expect(second.played.flushAt == UInt64(later))
         kill(second, home)
@@ -257,14 +246,14 @@ import Testing
         first.fill(20, from: 0)
         #expect(first.set("k", [1], isQuiet: true))
         first.fill(100, from: 20)
-        #expect(commit(first))
+        #expect(first.commit())
         // The first commit, which would seal it before recovery begins, finds no room.
         home.plan.isFull = true
         let store = try next(first, home)
         _ = store.played.stepRecovery(at: store.now)
         home.plan = FaultPlan()
         #expect(store.set("new", [1], isQuiet: false))
-        #expect(commit(store))
+        #expect(store.commit())
         store.recover()
         #expect(store.isThere("k"))
         kill(store, home)
@@ -280,7 +269,7 @@ import Testing
         first.fill(50, from: 0)
         #expect(first.set("k", [1], isQuiet: false))
         first.fill(50, from: 50)
-        #expect(commit(first))
+        #expect(first.commit())
         kill(first, home)
         // No order can be reserved, by the file or by a commit.
         home.plan.isFull = true
@@ -310,7 +299,7 @@ import Testing
         let start = first.now
         #expect(first.set("k", [1], isQuiet: false, expiry: start.unixSeconds + 100))
         first.fill(20, from: 0)
-        #expect(commit(first))
+        #expect(first.commit())
         var store = first
         if !expiresInItsRun {
             kill(first, home)
@@ -325,7 +314,7 @@ import Testing
         #expect(!store.isThere("k"))
         #expect(!store.isKnown("k"))
         #expect(store.delete("k", isQuiet: false))
-        #expect(commit(store))
+        #expect(store.commit())
         kill(store, home)
         var back = store.now
         back.unixNanoseconds = start.unixNanoseconds + 1_000_000_000
@@ -341,12 +330,12 @@ import Testing
         let home = MemoryHome(seed: 1, ballast: 0)
         let first = try store(home)
         #expect(first.set("k", [1], isQuiet: false))
-        #expect(commit(first))
+        #expect(first.commit())
         let second = try next(first, home)
-        #expect(commit(second))
+        #expect(second.commit())
         let store = try next(second, home)
         store.recover()
-        #expect(commit(store))
+        #expect(store.commit())
         store.requestLoad(try #require(store.beginRead("k")))
         steps(store, 100)
         #expect(store.isThere("k"))

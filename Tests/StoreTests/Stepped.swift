@@ -62,6 +62,18 @@ final class Stepped {
         return next
     }
 
+    /// Lets the committer complete all that was changed so far; false if it does not get there.
+    func commit() -> Bool {
+        let begun = played.commits.begun
+        for _ in 0..<10_000 {
+            step()
+            #expect(played.checkCommitter() == nil)
+            if played.commits.completed > begun { return true }
+            _ = set("tick", [1], isQuiet: false)
+        }
+        return false
+    }
+
     private func pass(_ nanoseconds: UInt64) {
         now.nanoseconds += nanoseconds
         now.unixNanoseconds += nanoseconds
