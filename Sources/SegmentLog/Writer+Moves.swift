@@ -148,9 +148,11 @@ extension Writer {
     /// Removes an expired or flushed record. Shard locked.
     public mutating func expire(_ hash: UInt64, _ at: SlotOffset, _ slot: UInt64) {
         let shard = log.index.shard(hash)
+        let frame = log.segments.frame(log.index.layout.segment(slot))
+        let isFlushed = frame.map { record($0, slot).order <= log.flushMark.loadRelaxed() } ?? false
         if !log.rememberDead(shard, at, slot) { remove(hash, at, slot) }
         // It may lie on disk, and the clock may be set back: a delete has to leave a tombstone.
-        if log.geometry.hasDisk { log.index.setMayHide(shard) }
+        if log.geometry.hasDisk, !isFlushed { log.index.setMayHide(shard) }
         log.countDead(slot)
     }
 

@@ -135,7 +135,11 @@ public final class TieredStore: Sendable {
     ) throws(StoreError) {
         do throws(ThreadError) {
             if let disk {
-                try begin("brim-commit") { [self] in runCommitter(disk, wake) }
+                // With `ack`, changes wait for it.
+                let isAwaited = disk.configuration.isAcknowledging
+                try begin("brim-commit", isBackground: !isAwaited) { [self] in
+                    runCommitter(disk, wake)
+                }
                 // Before the first request: orders are above the last run's, and what it had open
                 // is written whole or known as unsealed. Until it has been read, it is a miss.
                 while signals.ready.loadAcquire() == 0 { Pause.short() }
@@ -153,11 +157,11 @@ public final class TieredStore: Sendable {
         }
     }
 
-    /// Begins a thread that no request waits for: it does not take a worker's core when it wakes.
+    /// Begins a thread; one in the background does not take a worker's core when it wakes.
     private func begin(
-        _ name: String, _ body: @escaping @Sendable () -> Void
+        _ name: String, isBackground: Bool = true, _ body: @escaping @Sendable () -> Void
     ) throws(ThreadError) {
-        threads.append(try Thread(name: name, isBackground: true, body: body))
+        threads.append(try Thread(name: name, isBackground: isBackground, body: body))
     }
 
     /// The committer's thread.

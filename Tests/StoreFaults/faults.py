@@ -118,8 +118,8 @@ FAULTS = [
     ], "SituationTests/aShortSegment"),
     ("expired_hides_nothing", "a delete of what has expired leaves no tombstone", [
         (LOG + "Writer+Moves.swift",
-         "        if log.geometry.hasDisk { log.index.setMayHide(shard) }\n",
-         "        if !ON, log.geometry.hasDisk { log.index.setMayHide(shard) }\n"),
+         "        if log.geometry.hasDisk, !isFlushed { log.index.setMayHide(shard) }\n",
+         "        if !ON, log.geometry.hasDisk, !isFlushed { log.index.setMayHide(shard) }\n"),
         (STORE + "Recovery/IndexRefill.swift",
          "        if hasExpired { index.setMayHide(shard) }\n",
          "        if hasExpired, !ON { index.setMayHide(shard) }\n"),
