@@ -341,4 +341,25 @@ import Testing
         #expect(store.isThere("k"))
         kill(store, home)
     }
+
+    /// A value that was written when segments were larger has expired: whoever asks for it to be
+    /// loaded finds nothing then, and need not ask again.
+    @Test func aValueBeyondASegmentHasExpired() throws {
+        let home = MemoryHome(seed: 1, ballast: 0)
+        let first = try Stepped(
+            home, memoryBytes: 256 << 20, sizeBytes: 64 << 20, at: Stepped.beginning)
+        let value = [UInt8](repeating: 5, count: 120_000)
+        let expiry = first.now.unixSeconds + 100
+        #expect(first.set("k", value, isQuiet: false, expiry: expiry))
+        #expect(first.commit())
+        kill(first, home)
+        let store = try Stepped(home, memoryBytes: 12 << 20, sizeBytes: 64 << 20, at: first.now)
+        store.recover()
+        #expect(store.commit())
+        store.now.unixNanoseconds += 1_000_000_000_000
+        store.requestLoad(try #require(store.beginRead("k")))
+        steps(store, 100)
+        #expect(!store.isKnown("k"))
+        kill(store, home)
+    }
 }

@@ -170,9 +170,14 @@ extension Committer {
         let shard = log.index.shard(hash)
         log.index.lock(shard)
         defer { log.index.unlock(shard) }
-        guard let (at, slot) = log.index.find(hash, place), !SlotLayout.isRemoval(slot),
-            log.isAlive(record, at: now)
-        else { return true }
+        guard let (at, slot) = log.index.find(hash, place), !SlotLayout.isRemoval(slot) else {
+            return true
+        }
+        guard log.isAlive(record, at: now) else {
+            // Whoever wants it would ask again and again.
+            writer.expire(hash, at, slot)
+            return true
+        }
         guard record.checksum() == record.storedChecksum,
             log.geometry.canHold(Record.aligned(record.contentBytes))
         else {
