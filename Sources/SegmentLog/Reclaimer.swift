@@ -35,10 +35,11 @@ public struct Reclaimer: ~Copyable {
         return max(ahead, Int(log.frames.wanted.loadRelaxed()))
     }
 
-    /// Whether frames are short.
+    /// Whether frames are short, or some have to be given back.
     public var isNeeded: Bool { isShort || (mustSurrender && maySurrender) }
 
-    private var isShort: Bool {
+    /// Whether fewer frames are free than should be, or than somebody waits for.
+    public var isShort: Bool {
         if log.frames.freeCount < target { return true }
         return !log.geometry.mayEvict && log.frames.wanted.loadRelaxed() > 0
             && !log.mayFillFrame

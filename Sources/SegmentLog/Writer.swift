@@ -92,7 +92,8 @@ public struct Writer: ~Copyable {
             main.limit = whole
             return true
         }
-        let frame = log.geometry.mayEvict || log.mayFillFrame ? takeFrame() : nil
+        let mayOpen = log.segments.freeCount > 0 && (log.geometry.mayEvict || log.mayFillFrame)
+        let frame = mayOpen ? takeFrame() : nil
         if fits, frame == nil { reserve.wasWithheld = true } else { seal() }
         guard let frame, let opened = open(.log, in: frame) else {
             log.geometry.mayEvict ? log.count(.waits) : want(1)
@@ -152,7 +153,8 @@ public struct Writer: ~Copyable {
     private mutating func takeFrame() -> Int? { log.frames.take() ?? takeSpare() }
 
     mutating func open(_ kind: SegmentKind, sequence: UInt64? = nil) -> OpenSegment? {
-        guard let frame = takeFrame() else { return nil }
+        // A frame that is given back at once would be news for all who wait for one.
+        guard log.segments.freeCount > 0, let frame = takeFrame() else { return nil }
         return open(kind, in: frame, sequence: sequence)
     }
 

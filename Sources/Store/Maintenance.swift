@@ -39,6 +39,7 @@ struct Maintenance: ~Copyable {
         tellWaiting()
         if reclaimer.isNeeded, !didWork, store.log.geometry.hasDisk {
             // What is left is not on disk yet.
+            if reclaimer.isShort { signals.framesLacking.storeRelease(1) }
             signals.committer.wake()
         }
         if isCrawling || reading.nanoseconds >= nextCrawl

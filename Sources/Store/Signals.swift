@@ -53,6 +53,8 @@ struct Signals: BitwiseCopyable, Sendable {
     var firstSequence: AtomicWord64 { region.atomic64(at: 160) }
     /// The distrust mark of the start: what lies below counts for nothing.
     var believedFrom: AtomicWord64 { region.atomic64(at: 216) }
+    /// 1: frames are short, and what could leave memory is not on disk yet. The committer takes it.
+    var framesLacking: AtomicWord64 { region.atomic64(at: 224) }
     /// Threads end.
     var stopping: AtomicWord64 { region.atomic64(at: 120) }
 

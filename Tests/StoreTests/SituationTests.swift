@@ -362,4 +362,55 @@ import Testing
         #expect(!store.isKnown("k"))
         kill(store, home)
     }
+
+    /// A large value that is dead on arrival leaves a tombstone, and needs no frames of its own:
+    /// it might take the one in which that has to be written.
+    @Test func aLargeValueThatIsDeadOnArrivalTakesNoFrames() throws {
+        let home = MemoryHome(seed: 1, ballast: 0)
+        let store = try store(home)
+        #expect(store.set("k", [1], isQuiet: false))
+        let news = store.busy.news().frames
+        let large = [UInt8](repeating: 5, count: 2_900_000)
+        #expect(store.set("k", large, isQuiet: false, isExpired: true))
+        #expect(store.busy.news().frames == news)
+        #expect(!store.isKnown("k"))
+        kill(store, home)
+    }
+
+    /// A value is to be loaded, and what could leave memory for it is not on disk yet: that is
+    /// committed at once, not when the next commit is due.
+    @Test func aLoadWaitsForNoCommitThatIsDueLater() throws {
+        let home = MemoryHome(seed: 1, ballast: 0)
+        let store = try Stepped(
+            home, memoryBytes: 12 << 20, sizeBytes: 64 << 20, at: Stepped.beginning,
+            itemBytesMax: 3 << 20)
+        let large = [UInt8](repeating: 5, count: 850_000)
+        #expect(store.set("k", large, isQuiet: false))
+        #expect(store.commit())
+        var number = 0
+        while !store.isOnDiskOnly("k"), number < 20_000 {
+            store.fill(4, from: number)
+            number += 4
+        }
+        #expect(store.isOnDiskOnly("k"))
+        #expect(store.commit())
+        // It takes most of the memory, and nothing of it is on disk.
+        let huge = [UInt8](repeating: 6, count: 2_400_000)
+        var tries = 0
+        while !store.set("huge", huge, isQuiet: false), tries < 1000 {
+            store.step()
+            tries += 1
+        }
+        #expect(store.describes("huge", "sealed"))
+        let began = store.now.nanoseconds
+        tries = 0
+        while store.isOnDiskOnly("k"), tries < 1000 {
+            store.requestLoad(try #require(store.beginRead("k")))
+            store.step()
+            tries += 1
+        }
+        #expect(!store.isOnDiskOnly("k"))
+        #expect(store.now.nanoseconds - began < 20_000_000)
+        kill(store, home)
+    }
 }

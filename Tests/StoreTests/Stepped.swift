@@ -86,12 +86,15 @@ final class Stepped {
     }
 
     /// Whether a value was stored.
-    func set(_ name: String, _ value: [UInt8], isQuiet: Bool, expiry: UInt32 = 0) -> Bool {
+    func set(
+        _ name: String, _ value: [UInt8], isQuiet: Bool, expiry: UInt32 = 0,
+        isExpired: Bool = false
+    ) -> Bool {
         let key = Array(name.utf8)
         let body: (inout Door) -> Bool = { door in
             let outcome = door.store(
                 .set, key: key.span, hash: door.hash(key.span), value: value.span, flags: 0,
-                expiry: expiry, isExpired: false, cas: 0)
+                expiry: expiry, isExpired: isExpired, cas: 0)
             if case .stored = outcome { return true }
             return false
         }

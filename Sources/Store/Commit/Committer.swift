@@ -171,7 +171,8 @@ struct Committer: ~Copyable {
         // The orders file was refused: a commit reserves orders, too.
         if log.highestOrder() + reservation.ahead / 4 > reservation.limit { return true }
         // Memory is short, and what could go is not on disk yet.
-        return log.frames.freeCount == 0 && waiting > 0
+        let isLacking = signals.framesLacking.exchange(0) != 0
+        return waiting > 0 && (isLacking || log.frames.freeCount == 0)
     }
 
     /// Takes over the segments that recovery has found.

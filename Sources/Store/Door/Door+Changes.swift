@@ -51,7 +51,8 @@ extension Door {
         }
         let fields = RecordFields(flags: flags, expiry: expiry, marks: freshMarks)
         let total = fields.totalBytes(keyBytes: key.count, valueBytes: value.count)
-        guard total <= log.geometry.sharedRecordBytesMax else {
+        // A value that is dead on arrival is written nowhere: it needs no room, however large.
+        guard isExpired || total <= log.geometry.sharedRecordBytesMax else {
             return storeThroughStaging(
                 mode, key: key, hash: hash, value: value, fields: fields, isExpired: isExpired,
                 cas: cas, except: except)
@@ -225,7 +226,11 @@ extension Door {
         log.index.lock(shard)
         defer { log.index.unlock(shard) }
         var subject = forgettable(key, hash, except)
+        // However much the failed request was to write, this is little.
+        let wasGranted = isReserveGranted
+        isReserveGranted = true
         let isBuried = bury(subject, key, hash, shard)
+        isReserveGranted = wasGranted
         if isBuried {
             guard case .unread = subject else { return true }
             subject = forgettable(key, hash, except)
