@@ -222,6 +222,26 @@ FAULTS = [
          "        if error.isDamage { lose(segment) }\n",
          "        if ON || error.isDamage { lose(segment) }\n"),
     ], "SituationTests/aLargeValue"),
+    ("dead_takes_frames", "a large value that is dead on arrival takes frames first", [
+        (STORE + "Door/Door+Changes.swift",
+         "        guard isExpired || total <= log.geometry.sharedRecordBytesMax else {\n",
+         "        guard !ON && isExpired || total <= log.geometry.sharedRecordBytesMax else {\n"),
+    ], "SituationTests/aLargeValueThatIsDead"),
+    ("lack_waits", "memory that only a commit can free waits for the next that is due", [
+        (STORE + "Maintenance.swift",
+         "            if reclaimer.isShort {",
+         "            if !ON, reclaimer.isShort {"),
+    ], "SituationTests/aLoadWaits"),
+    ("budget_forgotten", "a map that is full during recovery shrinks the store", [
+        (STORE + "Commit/Committer.swift",
+         "            bytesOnDisk: isRecovering ? nil : bytesOnDisk,\n",
+         "            bytesOnDisk: !ON && isRecovering ? nil : bytesOnDisk,\n"),
+    ], "SituationTests/aFullMapDuring"),
+    ("dead_stays", "what is too large for this run's segments, and dead, keeps its slot", [
+        (STORE + "Commit/Committer+Chains.swift",
+         "        guard log.isAlive(record, at: now) else {\n",
+         "        guard log.isAlive(record, at: now) else {\n            if ON { return true }\n"),
+    ], "SituationTests/aValueBeyond"),
     ("handed_over_twice", "a segment that was sealed after all is handed over once more", [
         (STORE + "Recovery/Committer+Start.swift",
          "            let isKnown = store.takenUnsealed",

@@ -256,7 +256,8 @@ package final class Play: @unchecked Sendable {
             others: {
                 pass(1 + UInt64(chance.below(20_000_000)))
                 if chance.below(2) == 0 { stepMaintenance() }
-                if chance.below(2) == 0 { stepRecovery() }
+                // A step of its takes some microseconds.
+                for _ in 0..<chance.below(16) { stepRecovery() }
             })
         guard hasStopped == true else { return fail("a stop does not end") }
         let isClean = !isDead && !played.isUncommitted

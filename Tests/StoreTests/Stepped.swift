@@ -24,14 +24,15 @@ final class Stepped {
     /// `onceOpen` is called between the opening of the files and the first step.
     init(
         _ home: MemoryHome, memoryBytes: Int, sizeBytes: Int, at now: ClockReading,
-        itemBytesMax: Int = 1 << 20, ordersAhead: UInt64 = 1 << 28, onceOpen: () -> Void = {}
+        itemBytesMax: Int = 1 << 20, ordersAhead: UInt64 = 1 << 28, commitMilliseconds: Int = 50,
+        onceOpen: () -> Void = {}
     ) throws {
         home.revive()
         var configuration = StoreConfiguration(
             memoryBytes: memoryBytes, workers: 2, itemBytesMax: itemBytesMax)
         configuration.disk = DiskConfiguration(
             directory: "memory", sizeBytes: sizeBytes, isAcknowledging: false,
-            flushIntervalMilliseconds: 50)
+            flushIntervalMilliseconds: commitMilliseconds)
         configuration.disk?.ordersAhead = ordersAhead
         store = try TieredStore(
             configuration: configuration, events: EventLog(threshold: .error) { _, _ in },

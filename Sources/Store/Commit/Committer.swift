@@ -325,8 +325,10 @@ struct Committer: ~Copyable {
     }
 
     private mutating func didFail(_ number: UInt64, _ error: LMDBError) {
-        // A full map is tried again at once, if something can leave it: nobody is told.
-        if error == .mapFull, mapBudget.mayRetry {
+        // A full map is tried again at once, if something can leave it: nobody is told. While
+        // recovery goes on, more and more can.
+        let isRecovering = signals.recoveryUnreported.loadAcquire() != 0
+        if error == .mapFull, mapBudget.mayRetry || isRecovering {
             switch makeWayInMap() {
             case .made:
                 mapBudget.didRetry()
@@ -338,7 +340,7 @@ struct Committer: ~Copyable {
             case .none: break
             }
         }
-        if error == .mapFull, signals.recoveryUnreported.loadAcquire() != 0 {
+        if error == .mapFull, isRecovering {
             // What could leave it is not known yet, but will be soon.
             signals.oldestWanted.storeRelease(4)
             return health.retry(after: 20_000_000)
@@ -374,9 +376,12 @@ struct Committer: ~Copyable {
     private mutating func makeWayInMap() -> Way {
         removals.reapAtOnce()
         // The map holds less than its size says: so much is not to be reached again. And less is
-        // written at a time, so that what there is room for gets in.
+        // written at a time, so that what there is room for gets in. How much is on disk is known
+        // when recovery has told.
+        let isRecovering = signals.recoveryUnreported.loadAcquire() != 0
         mapBudget.didFindMapFull(
-            bytesOnDisk: bytesOnDisk, segmentBytes: log.geometry.segmentBytes)
+            bytesOnDisk: isRecovering ? nil : bytesOnDisk,
+            segmentBytes: log.geometry.segmentBytes)
         removals.beginStep()
         let count = max((2 << 20) / log.geometry.frameBytes, 8)
         let dropped = dropOldest(count, isUrgent: true)

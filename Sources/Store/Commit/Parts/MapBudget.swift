@@ -36,9 +36,13 @@ struct MapBudget {
     mutating func didRetry() { retries += 1 }
 
     /// The map is full with so much in it: the budget shrinks below that, and so do transactions.
-    mutating func didFindMapFull(bytesOnDisk: Int, segmentBytes: Int) {
-        let excess = bytes - bytesOnDisk + transactionBytes / 4
-        shortfall = min(max(shortfall, shortfall + excess), map)
+    ///
+    /// - Parameter bytesOnDisk: nil if that is not known: then the budget stays as it is.
+    mutating func didFindMapFull(bytesOnDisk: Int?, segmentBytes: Int) {
+        if let bytesOnDisk {
+            let excess = bytes - bytesOnDisk + transactionBytes / 4
+            shortfall = min(max(shortfall, shortfall + excess), map)
+        }
         batchBytes = max(batchBytes / 4, segmentBytes)
         isExhausted = false
     }
