@@ -6,6 +6,7 @@
 #   make format  format every Swift file in place
 #   make test-debug   the unit tests in the debug build, where all checks are on
 #   make simulate     play store and server from seeds, on all cores: SECONDS=600 SEED=1
+#   make crash        kill real servers, and cut their power, again and again: SECONDS=1800 SEED=1
 #   make faults       put known mistakes into a copy of the store: does the simulation find them?
 #   make sanitize     the unit tests of what threads share, under the sanitizers
 #   make test-clients   other people's clients, against the release; WHOLE=--whole: skip none
@@ -86,7 +87,8 @@ BRIM_FLAGS ?= --store {folder}/store
 BENCH_FOLDER := .build/bench
 AS_USER := $(if $(filter 0,$(shell id -u)),-u nobody)
 
-.PHONY: run build build-tests test test-debug differential simulate faults sanitize fuzz format
+.PHONY: run build build-tests test test-debug differential simulate crash faults sanitize fuzz
+.PHONY: format
 .PHONY: check-format bench deb try-deb micro swift
 .PHONY: interpose clean test-clients client-packages memcached-suite
 .PHONY: build-packages bench-packages micro-packages test-packages
@@ -130,6 +132,12 @@ differential: build test-packages
 simulate: swift build-packages
 	swift build --configuration release --product store-simulate
 	.build/release/store-simulate --seconds $(SECONDS) --seed $(SEED)
+
+crash: swift build-packages interpose
+	swift build --configuration release --product brim
+	swift build --configuration release --product lmdb-probe
+	/usr/bin/python3 -B Tests/processes/run.py --brim .build/release/brim \
+		--seconds $(SECONDS) --seed $(SEED) crash powercut
 
 faults: swift build-packages
 	/usr/bin/python3 -B Tests/StoreFaults/faults.py --tree .build/faults --seconds $(SECONDS)

@@ -348,16 +348,16 @@ def _kill_and_look(mode, seed, kills=KILLS, options=()):
 
 
 def interval():
-    _kill_and_look("interval", SEED)
+    _kill_and_look("interval", SEED + 10 * support.turn)
 
 
 def acknowledged():
-    _kill_and_look("ack", SEED + 1)
+    _kill_and_look("ack", SEED + 10 * support.turn + 1)
 
 
 def small_store():
     """So little room on disk that segments leave all the time: a miss, but nothing older."""
-    _kill_and_look("interval", SEED + 2, 12, ("--store-size", "64m"))
+    _kill_and_look("interval", SEED + 10 * support.turn + 2, 12, ("--store-size", "64m"))
 
 
 def memory_shrinks():

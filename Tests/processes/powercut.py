@@ -146,11 +146,11 @@ class _Churn(_Story):
 
 
 def _cut(mode, rounds):
-    images = _load()
+    images, seed = _load(), SEED + 1000 * support.turn
     with support.folder() as place:
         (place / "store").mkdir()
         record = place / "record"
-        story = _Story(record, SEED)
+        story = _Story(record, seed)
         environment = {"POWERCUT_DIR": str(place / "store"), "POWERCUT_LOG": str(record)}
         with support.Server(
                 "-m", 64, "-t", 2, "--durability", mode, "--flush-interval", 20,
@@ -162,14 +162,14 @@ def _cut(mode, rounds):
             end += images.HEAD.size + len(event.path.encode()) + len(event.data)
             ends.append(end)
         assert end == story.length(), "some events were passed over"
-        generator, found = random.Random(SEED), []
+        generator, found = random.Random(seed), []
         syncs = [n for n, e in enumerate(events) if e.kind == images.SYNC or e.synchronous]
         for number in range(rounds):
             cut = generator.randrange(len(events) + 1)
             if number % 2:
                 cut = min(len(events), max(0, generator.choice(syncs) + generator.choice((0, 1))))
             target = place / f"image-{number}"
-            images.make_image(events, cut, SEED + number, None).save(target)
+            images.make_image(events, cut, seed + number, None).save(target)
             length = ends[cut - 1] if cut else 0
             try:
                 with support.Server("-m", 64, store=target) as server:
@@ -177,7 +177,7 @@ def _cut(mode, rounds):
                     found.append(story.compare(server, length, mode))
                     server.kill()
             except AssertionError:
-                print(f"cut {cut} of {len(events)}, seed {SEED + number}")
+                print(f"cut {cut} of {len(events)}, seed {seed + number}")
                 raise
             support.shutil.rmtree(target)
         print(f"{rounds} images of {len(events)} events; values found: {min(found)}-{max(found)}")
@@ -189,6 +189,7 @@ def full_map():
     images = _load()
     probe = pathlib.Path(support.brim).with_name("lmdb-probe")
     assert probe.exists(), "swift build --product lmdb-probe"
+    seed = SEED + 1000 * support.turn
     arguments = ("-m", 32, "-t", 2, "--store-size", "64m")
     with support.folder() as place:
         base, store, record = place / "base", place / "store", place / "record"
@@ -196,7 +197,7 @@ def full_map():
             pass
         subprocess.run([probe, "ballast", base, str(37 << 20)], check=True, timeout=60)
         shutil.copytree(base, store)
-        story = _Churn(record, SEED)
+        story = _Churn(record, seed)
         environment = {"POWERCUT_DIR": str(store), "POWERCUT_LOG": str(record)}
         with support.Server(
                 *arguments, "--flush-interval", 20, store=store, environment=environment,
@@ -209,18 +210,18 @@ def full_map():
         for event in events:
             end += images.HEAD.size + len(event.path.encode()) + len(event.data)
             ends.append(end)
-        generator, found = random.Random(SEED), []
+        generator, found = random.Random(seed), []
         syncs = [n for n, e in enumerate(events) if e.kind == images.SYNC or e.synchronous]
         for number in range(24):
             cut = min(len(events), generator.choice(syncs[len(syncs) // 4:]) + number % 2)
             target = place / f"image-{number}"
-            images.make_image(events, cut, SEED + number, str(base)).save(target)
+            images.make_image(events, cut, seed + number, str(base)).save(target)
             with support.Server(*arguments, store=target) as server:
                 server.wait_for_recovery()
                 try:
                     found.append(story.compare(server, ends[cut - 1] if cut else 0, "interval"))
                 except AssertionError:
-                    print(f"cut {cut} of {len(events)}, seed {SEED + number}")
+                    print(f"cut {cut} of {len(events)}, seed {seed + number}")
                     raise
                 server.kill()
             shutil.rmtree(target)

@@ -4,6 +4,7 @@
     python3 run.py --brim PATH FILE.SCENARIO...    # transcripts.whole
     python3 run.py --brim PATH FILE                # all scenarios of one file
     python3 run.py --list
+    python3 run.py --seconds 1800 --seed 7 crash powercut   # again and again, other seeds
 
 A scenario is a public function of a file that lies beside this one, without parameters. It ends
 well or raises; what it prints is worth reading. An alarm ends one that hangs, and its servers die
@@ -59,6 +60,8 @@ def main():
     parser.add_argument("--brim", default=".build/release/brim")
     parser.add_argument("--engine", help="the servers' engine, as brim's flag of that name")
     parser.add_argument("--list", action="store_true")
+    parser.add_argument("--seconds", type=float, default=0, help="start again until then")
+    parser.add_argument("--seed", type=int, default=0, help="of the first turn")
     parser.add_argument("names", metavar="FILE[.SCENARIO]", nargs="*")
     options = parser.parse_args()
     support.engine = options.engine
@@ -73,6 +76,18 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     signal.signal(signal.SIGALRM, ring)
     failed = 0
+    support.turn = options.seed
+    end = time.monotonic() + options.seconds
+    while True:
+        failed += run(chosen)
+        support.turn += 1
+        if failed or time.monotonic() >= end:
+            return 1 if failed else 0
+
+
+def run(chosen):
+    """Runs each once; how many have failed."""
+    failed = 0
     for name, scenario in chosen:
         start = time.monotonic()
         signal.alarm(SCENARIO_SECONDS_MAX)
@@ -85,7 +100,7 @@ def main():
             outcome = "FAILED"
         signal.alarm(0)
         print(f"{name}: {outcome}, {time.monotonic() - start:.1f} s", flush=True)
-    return 1 if failed else 0
+    return failed
 
 
 if __name__ == "__main__":

@@ -32,6 +32,8 @@ _libc = ctypes.CDLL(None, use_errno=True)
 brim = None
 #: What every server is to use, unless a scenario says otherwise; run.py sets it.
 engine = None
+#: Which turn this is, where scenarios are run again and again: what is random is another then.
+turn = 0
 
 
 def seconds():
