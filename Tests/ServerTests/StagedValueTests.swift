@@ -18,12 +18,13 @@ import Testing
 
     /// A value that is staged where it will lie has all come when the one before it has been read:
     /// its reply does not leave while the other value does.
-    @Test(arguments: [900, 20_000])
+    @Test(arguments: [900, 20_000, 60_000, 200_000, 900_000])
     func aStagedValueIsCompleteWhenTheReadIs(byteCount: Int) throws {
         let world = try world(byteCount)
         let peer = world.connect()
         try world.settle()
         world.network.holdsReads = true
+        world.holdsStore = true
         let value = String(repeating: "s", count: 40_000)
         world.network.send(
             "get large\r\nset staged 0 0 40000\r\n\(value.prefix(15_000))", from: peer)
@@ -32,6 +33,7 @@ import Testing
         #expect(early == 0)
         world.network.send("\(value.dropFirst(15_000))\r\nget staged\r\nmn\r\n", from: peer)
         world.network.releaseReads()
+        world.holdsStore = false
         try world.settle()
         let large = String(repeating: "v", count: byteCount)
         let reply = world.received(peer)

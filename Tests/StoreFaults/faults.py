@@ -280,11 +280,17 @@ WHOLE_FAULTS = [
     ]),
     ("reply_within_value", "what follows a large value does not wait for its end", [
         (SERVER + "Worker/Worker+Serve.swift",
+         "        if connections[slot].isBehind { return false }\n",
+         "        if !ON, connections[slot].isBehind { return false }\n"),
+        (SERVER + "Worker/Worker+Serve.swift",
          "            if connections[slot].isBehind || connections[slot].tail.isOwed"
          " { return false }",
          "            if !ON, connections[slot].isBehind || connections[slot].tail.isOwed {\n"
          "                return false\n            }"),
-    ], "StagedValueTests"),
+        (SERVER + "Connection/Connection.swift",
+         "wait == .nothing && !isBehind && !isLeaving",
+         "wait == .nothing && (ON || !isBehind) && !isLeaving"),
+    ]),
     ("reply_overtakes", "a reply leaves before that of a get that reads from disk", [
         (SERVER + "Bytes/Output.swift",
          "        guard connections[slot].firstPart == nobody else {\n            deferText",
