@@ -153,7 +153,7 @@ def _cut(mode, rounds):
         story = _Story(record, seed)
         environment = {"POWERCUT_DIR": str(place / "store"), "POWERCUT_LOG": str(record)}
         with support.Server(
-                "-m", 64, "-t", 2, "--durability", mode, "--flush-interval", 20,
+                "-m", 64, "-t", 2, "-I", "4m", "--durability", mode, "--flush-interval", 20,
                 store=place / "store", environment=environment, preload="powercut.so") as server:
             story.tell(server)
         events, ends = images.read_record(record), []
