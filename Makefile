@@ -225,19 +225,26 @@ micro-packages:
 test-packages:
 	@$(call install,$(TEST_PACKAGES))
 
+# One that cannot be had must not keep the others away.
 client-packages:
-	@$(call install,$(CLIENT_PACKAGES)) || echo "make: go on with those that are there"
+	@$(call install,$(CLIENT_PACKAGES)) || { \
+		echo "make: not all of these: one by one"; \
+		export UPDATE=0; \
+		for one in $(CLIENT_PACKAGES); do \
+			( $(call install,$$one) ) >/dev/null 2>&1 || echo "make: go on without $$one"; \
+		done; }
 	@$(MAKE) --no-print-directory $(NEWEST)/installed || echo "make: go on without them"
 
 $(NEWEST)/installed: Tests/clients/newest.txt
 	/usr/bin/python3 -m venv $(NEWEST)
-	$(NEWEST)/bin/pip install --quiet --requirement $<
+	$(NEWEST)/bin/pip install --quiet --timeout 20 --retries 1 --requirement $<
 	touch $@
 
 clean:
 	rm -rf .build .build-sanitize-* .build-fuzz
 
-# Installs the packages of $(1) that are not there, by name, through apt-get.
+# Installs the packages of $(1) that are not there, by name, through apt-get. UPDATE=0: with the
+# lists of packages that are there.
 define install
 missing=(); \
 if ! command -v dpkg-query >/dev/null; then \
@@ -251,6 +258,7 @@ if (( $${#missing[@]} == 0 )); then exit 0; fi; \
 echo "make: installing $${missing[*]}"; \
 root=(); if (( $$(id -u) != 0 )); then root=(sudo); fi; \
 export DEBIAN_FRONTEND=noninteractive; \
-install=("$${root[@]}" apt-get install --yes --no-install-recommends "$${missing[@]}"); \
-"$${install[@]}" || { "$${root[@]}" apt-get update && "$${install[@]}"; }
+apt=("$${root[@]}" apt-get -o Acquire::http::Timeout=30 -o Acquire::Retries=1); \
+install=("$${apt[@]}" install --yes --no-install-recommends "$${missing[@]}"); \
+"$${install[@]}" || { [[ $${UPDATE:-1} = 1 ]] && "$${apt[@]}" update && "$${install[@]}"; }
 endef

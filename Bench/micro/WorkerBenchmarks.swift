@@ -50,6 +50,10 @@ struct WholeWay: ~Copyable {
         try way.measure("meta get, whole way", &meter, 0, value) {
             keys.metaGet($0, "v", to: &$1)
         }
+        let key = " k".utf8.count + Keys.keyBytes
+        try way.measure("meta get with key", &meter, 0, value + key) {
+            keys.metaGet($0, "k v", to: &$1)
+        }
         let told = " f0 t-1 s100 k O1".utf8.count + Keys.keyBytes
         try way.measure("meta get with flags", &meter, 0, value + told) {
             keys.metaGet($0, "f v t s k O1", to: &$1)

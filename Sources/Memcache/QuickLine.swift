@@ -47,6 +47,13 @@ extension ClassicParser {
 
     /// Where flags end that begin at `start`, and end their line; 0 if there are blanks around.
     @usableFromInline func endOfFlags(_ input: Span<UInt8>, from start: Int) -> Int {
+        // A few short ones and their line's end lie in one word.
+        let word = ByteScan.word(in: input, at: start)
+        let lineFeed = ByteScan.first(UInt8(ascii: "\n"), in: word)
+        if lineFeed >= 2, lineFeed < 8, word & 0xff != 0x20 {
+            let last = word &>> (UInt64(truncatingIfNeeded: lineFeed &- 2) &* 8)
+            if last & 0xff00 == 0x0d00, last & 0xff != 0x20 { return start &+ lineFeed &- 1 }
+        }
         guard case .whole(let end, let consumed) = wholeLine(input, from: start),
             consumed == end &+ 2, end > start, input[start] != 0x20, input[end &- 1] != 0x20
         else { return 0 }

@@ -84,6 +84,32 @@ public enum Reply {
         writer.append(decimal: number)
     }
 
+    /// `VA <bytes>`, or `HD`: how the reply to a meta get begins.
+    @inlinable @inline(__always)
+    public static func metaHead(valueBytes: Int?, to writer: inout ByteWriter) {
+        guard let bytes = valueBytes else { return writer.append("HD") }
+        // "VA "
+        if UInt(bitPattern: bytes) < 1000 {
+            let (text, missingBits) = digits(UInt32(truncatingIfNeeded: bytes))
+            let head = ShortText(
+                bits: 0x20_4156 | UInt64(text) &<< 24, count: 6 &- Int(missingBits &>> 3))
+            if writer.append(head) { return }
+        }
+        writer.append("VA ")
+        writer.append(decimal: UInt64(truncatingIfNeeded: bytes))
+    }
+
+    /// A word of the request that the reply to a meta command repeats: ` k` and the key, or others.
+    @inlinable @inline(__always)
+    public static func metaWord(
+        _ word: Span<UInt8>, isKey: Bool, to writer: inout ByteWriter
+    ) {
+        let mark = ShortText(bits: isKey ? 0x6b20 : 0x20, count: isKey ? 2 : 1)
+        if writer.append(mark, word, ShortText(bits: 0, count: 0)) { return }
+        writer.append(isKey ? " k" : " ")
+        writer.append(word)
+    }
+
     /// The same of a meta get that asks for the value alone.
     @inlinable @inline(__always)
     public static func plainMetaValue(

@@ -73,6 +73,12 @@ public import CPrimitives
         }
     }
 
+    /// Which of a word's bytes, the lowest first, is the first `byte`; 8 if none is.
+    @inlinable @inline(__always)
+    public static func first(_ byte: UInt8, in word: UInt64) -> Int {
+        zeros(word ^ (ones &* UInt64(byte))).trailingZeroBitCount / 8
+    }
+
     /// Marks the top bit of every zero byte; exact in the lowest byte that is marked.
     @inlinable @inline(__always)
     static func zeros(_ word: UInt64) -> UInt64 { (word &- ones) & ~word & tops }

@@ -130,7 +130,7 @@ enum Arguments {
         ("l", .listen), ("p", .port), ("s", .unixSocket), ("a", .unixMask), ("m", .memoryLimit),
         ("c", .connLimit), ("t", .threads), ("I", .maxItemSize), ("b", .listenBacklog),
         ("R", .maxReqsPerEvent), ("u", .user), ("P", .pidfile), ("U", .udpPort), ("B", .protocol),
-        ("Y", .authFile),
+        ("Y", .authFile), ("D", .statPrefix),
     ]
 
     private static let shorts: [Character: Meaning] = {
@@ -168,7 +168,6 @@ enum Arguments {
 
     /// What memcached has and Brim has not.
     private static let foreign: [(letter: Character, name: String, meaning: Meaning)] = [
-        ("D", "stat-prefix", .later("statistics by key prefix")),
         ("L", "enable-largepages", .idle("it is for slabs, and there are none", hasValue: false)),
         ("N", "napi_ids", .later("NAPI ids")),
         ("Z", "enable-ssl", .later("TLS")),

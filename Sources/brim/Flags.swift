@@ -90,6 +90,13 @@ struct Flags: ParsableCommand {
         help: "Say more; -vv: still more.")
     var verbose: Int
 
+    @Option(
+        name: [.customShort("D"), .customLong("stat-prefix")],
+        help: ArgumentHelp(
+            "Where prefixes of keys end for stats detail, which is on then. (default: :)",
+            valueName: "character"))
+    var statPrefix: String?
+
     @Flag(name: [.customShort("C"), .customLong("disable-cas")], help: "Keep no CAS.")
     var disableCas = false
 

@@ -33,7 +33,7 @@ struct Resolution {
         try readNetwork(&settings)
         try readLimits(&settings)
         var warnings = try readUser(&settings)
-        try readStore(&settings)
+        warnings += try readStore(&settings)
         settings.admin = try readAdmin()
         do {
             let checked = try settings.checked()
@@ -107,6 +107,10 @@ struct Resolution {
         settings.winTimeoutSeconds =
             try count(.winTimeout, Settings.winTimeoutSecondsRange) ?? 0
         settings.verbosity = try count(.verbose, Settings.verbosityRange) ?? 0
+        settings.statPrefix =
+            try value(.statPrefix, "one character") {
+                $0.utf8.count == 1 ? $0.utf8.first : nil
+            }
         settings.isCasDisabled = try value(.disableCas, "true or false", Values.flag) ?? false
         if try value(.enableShutdown, "true or false", Values.flag) ?? false {
             settings.allowed.insert(.shutdown)
@@ -118,9 +122,9 @@ struct Resolution {
         settings.protocols =
             try value(.protocol, "auto, ascii, binary") { ServedProtocols(rawValue: $0) } ?? .auto
         settings.authFile = try value(.authFile, "a path") { $0.isEmpty ? nil : $0 }
-        settings.isSASLEnabled = try value(.enableSasl, "true or false", Values.flag) ?? false
+        settings.sasl.isEnabled = try value(.enableSasl, "true or false", Values.flag) ?? false
         // Where Debian's memcached looks.
-        settings.saslFile = environment["MEMCACHED_SASL_PWDB"]
+        settings.sasl.file = environment["MEMCACHED_SASL_PWDB"]
         settings.engine =
             try value(.engine, "auto, io_uring, epoll") { EngineChoice(rawValue: $0) } ?? .auto
         settings.pidFile = try value(.pidfile, "a path") { $0.isEmpty ? nil : $0 }
@@ -208,7 +212,7 @@ struct Resolution {
         return ["user \(account.name) ignored: not started as root"]
     }
 
-    private func readStore(_ settings: inout Settings) throws(UsageError) {
+    private func readStore(_ settings: inout Settings) throws(UsageError) -> [String] {
         let size =
             try value(.storeSize, "a size in bytes, or with k, m, g") { Values.size($0, unit: 1) }
         let durability =
@@ -217,35 +221,41 @@ struct Resolution {
         let isOff = try value(.noStore, "true or false", Values.flag) ?? false
         let directory = try layers.choice(.store)
         if isOff, let off = try layers.choice(.noStore) {
-            guard let directory, directory.rank <= off.rank else { return }
+            guard let directory, directory.rank <= off.rank else { return [] }
             guard directory.rank < off.rank else {
                 throw fault(.store, directory, "either a directory or no store at all")
             }
         }
-        var store = StoreSettings(directory: directory?.text ?? "")
-        if directory == nil { store.directory = try defaultDirectory(user: settings.user) }
+        // systemd gives a list when a unit names several directories.
+        let state = environment["STATE_DIRECTORY"]?.split(separator: ":").first.map(String.init)
+        let isAskedFor = size != nil || durability != nil || interval != nil
+        let named = directory?.text ?? state
+        guard let place = named ?? defaultDirectory(user: settings.user) else {
+            guard isAskedFor else {
+                return ["no store, there is no home directory for it: --store names a place"]
+            }
+            throw UsageError("no home directory: name a place with --store, or use --no-store")
+        }
+        var store = StoreSettings(directory: place)
+        store.isAskedFor = isAskedFor || named != nil
         store.sizeBytes = size ?? store.sizeBytes
         store.durability = durability ?? store.durability
         store.flushIntervalMilliseconds = interval ?? store.flushIntervalMilliseconds
         settings.store = store
+        return []
     }
 
-    /// $STATE_DIRECTORY, else $XDG_STATE_HOME/brim, else ~/.local/state/brim, where ~ belongs to
-    /// the user the server will run as.
-    private func defaultDirectory(user: String?) throws(UsageError) -> String {
-        // systemd gives a list when a unit names several directories.
-        let state = environment["STATE_DIRECTORY"]?.split(separator: ":").first
-        if let state { return String(state) }
+    /// $XDG_STATE_HOME/brim, else ~/.local/state/brim, where ~ belongs to the user the server will
+    /// run as; nil if that user has no home.
+    private func defaultDirectory(user: String?) -> String? {
         let switched = isRoot ? user.flatMap { Account(named: $0) } : nil
-        if let switched, switched.userID != 0 { return try below(home: switched.home) }
+        if let switched, switched.userID != 0 { return below(home: switched.home) }
         if let base = environment["XDG_STATE_HOME"], base.hasPrefix("/") { return base + "/brim" }
-        return try below(home: environment["HOME"] ?? Account.current()?.home ?? "")
+        return below(home: environment["HOME"] ?? Account.current()?.home ?? "")
     }
 
-    private func below(home: String) throws(UsageError) -> String {
-        guard home.hasPrefix("/") else {
-            throw UsageError("no home directory: name a place with --store, or use --no-store")
-        }
+    private func below(home: String) -> String? {
+        guard home.hasPrefix("/") else { return nil }
         return (home == "/" ? "" : home) + "/.local/state/brim"
     }
 

@@ -101,6 +101,10 @@ private let accepted: [FlagCase] = [
     FlagCase("-v -v", "verbose", "2"),
     FlagCase("-vvvvv", "verbose", "3"),
     FlagCase("--verbose", "verbose", "1"),
+    FlagCase("", "stat-prefix", "-"),
+    FlagCase("-D .", "stat-prefix", "."),
+    FlagCase("-D:", "stat-prefix", ":"),
+    FlagCase("--stat-prefix=/", "stat-prefix", "/"),
     FlagCase("", "disable-cas", "false"),
     FlagCase("-C", "disable-cas", "true"),
     FlagCase("-Cvm 64", "memory-limit", "67108864"),
@@ -200,7 +204,8 @@ private let refused: [FaultCase] = [
     FaultCase("-o idle_timeout=x", "idle-timeout", "'x'"),
     FaultCase("-o idle_timeout", "-o idle_timeout needs a value"),
     FaultCase("-o ssl_key=/k", "-o ssl_key", "not supported yet"),
-    FaultCase("-D :", "-D", "not supported yet"),
+    FaultCase("-D ::", "-D", "one character"),
+    FaultCase("-D", "-D", "needs a value"),
     FaultCase("-M", "disable-evictions", "no-store"),
     FaultCase("-N 4", "-N", "not supported yet"),
     FaultCase("-B telnet", "-B", "auto, ascii, binary"),
@@ -231,7 +236,8 @@ private let refused: [FaultCase] = [
             names == [
                 "listen", "unix-socket", "unix-mask", "memory-limit", "conn-limit", "threads",
                 "max-item-size", "listen-backlog", "max-reqs-per-event", "user", "pidfile",
-                "verbose", "disable-cas", "daemon", "enable-shutdown", "disable-flush-all",
+                "verbose", "stat-prefix", "disable-cas", "daemon", "enable-shutdown",
+                "disable-flush-all",
                 "disable-dumping", "disable-evictions", "disable-watch", "protocol", "auth-file",
                 "enable-sasl", "store", "store-size", "durability", "flush-interval",
                 "idle-timeout", "win-timeout", "engine", "admin-listen", "admin-token-file",
@@ -251,7 +257,7 @@ private let refused: [FaultCase] = [
         let run = try Brim.run([flag])
         #expect(run.exitCode == 0)
         #expect(run.errors.isEmpty)
-        for letter in "plsamctIbRuPvCUVhdAFX" { #expect(run.output.contains("-\(letter), --")) }
+        for letter in "plsamctIbRuPvCUVhdAFXD" { #expect(run.output.contains("-\(letter), --")) }
         for name in ["store", "no-store", "store-size", "durability", "config"] {
             #expect(run.output.contains("--\(name)"))
         }

@@ -27,6 +27,7 @@ private let whole = """
     user: root
     pidfile: /run/b.pid
     verbose: 1
+    stat-prefix: .
     disable-cas: true
     daemon: true
     enable-shutdown: true
@@ -70,6 +71,7 @@ private let wholeReport = """
     user root
     pidfile /run/b.pid
     verbose 1
+    stat-prefix .
     disable-cas true
     daemon true
     enable-shutdown true
@@ -183,11 +185,19 @@ private let wholeReport = """
         #expect(run.settings["store"] == directory)
     }
 
-    @Test func noHomeIsAFaultThatNamesStore() throws {
-        let run = try Brim.check("", environment: ["HOME": "relative"])
-        #expect(run.exitCode == 64)
-        #expect(run.errors.contains("--store"))
-        #expect(try Brim.check("--no-store", environment: ["HOME": ""]).exitCode == 0)
+    @Test(arguments: ["relative", ""])
+    func withoutAHomeMemoryServesUnlessAStoreWasAskedFor(_ home: String) throws {
+        let run = try Brim.check("", environment: ["HOME": home])
+        #expect(run.exitCode == 0)
+        #expect(run.settings["store"] == "-")
+        #expect(run.errors.contains("--store"), "that is said")
+        for line in ["--store-size 1g", "--durability ack", "--flush-interval 50"] {
+            let refused = try Brim.check(line, environment: ["HOME": home])
+            #expect(refused.exitCode == 64, "\(line)")
+            #expect(refused.errors.contains("--store"))
+        }
+        let silent = try Brim.check("--no-store", environment: ["HOME": home])
+        #expect(silent.exitCode == 0 && !silent.errors.contains("--store"))
     }
 
     @Test(arguments: [

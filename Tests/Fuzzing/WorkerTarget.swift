@@ -56,7 +56,7 @@ private struct Program {
         ) {
             guard isGuarded else { return }
             $0.authFile = "given"
-            $0.isSASLEnabled = true
+            $0.sasl.isEnabled = true
         }
     }
 

@@ -17,8 +17,9 @@ extension ProcessTests {
         }
 
         @Test(arguments: [
-            "lists_of_items", "lists_are_refused", "memory_limit", "counted_requests", "verbosity",
-            "tools", "evictions_are_watched", "nothing_is_made_without_room",
+            "lists_of_items", "lists_are_refused", "memory_limit", "counted_requests",
+            "prefixes_of_an_own_kind", "verbosity", "tools", "evictions_are_watched",
+            "nothing_is_made_without_room",
         ])
         func operatorsAreAnswered(_ scenario: String) throws {
             try Scenario.run("administration.\(scenario)")

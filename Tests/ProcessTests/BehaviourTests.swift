@@ -46,7 +46,9 @@ extension ProcessTests {
             try Scenario.run("limits.\(scenario)")
         }
 
-        @Test(arguments: ["unprivileged", "unix_socket_of_another_user"])
+        @Test(arguments: [
+            "unprivileged", "unix_socket_of_another_user", "no_place_for_a_store",
+        ])
         func ordinaryUsersAreServed(_ scenario: String) throws {
             try Scenario.run("limits.\(scenario)")
         }

@@ -17,7 +17,7 @@ import Testing
         sasl: Bool = true, file: Bool = true, _ protocols: ServedProtocols = .auto
     ) throws -> World {
         try World(access: people) {
-            $0.isSASLEnabled = sasl
+            $0.sasl.isEnabled = sasl
             if file { $0.authFile = "given" }
             $0.protocols = protocols
         }

@@ -27,4 +27,41 @@ import Testing
         #expect(nanoseconds < 400_000_000)
         second.played.discardMemory()
     }
+
+    /// Memory holds several times what the file takes, and all of it waits: commits write as much
+    /// as there is room for, and what they wrote makes room for the rest. None of them fails, so
+    /// nothing is given up, and each is counted as complete when its own part is on disk, whatever
+    /// comes meanwhile.
+    @Test(arguments: [1, 2, 3] as [UInt64])
+    func moreThanTheFileTakesIsWrittenWithoutAFailure(seed: UInt64) throws {
+        let home = MemoryHome(seed: seed, ballast: 0)
+        let store = try Stepped(
+            home, memoryBytes: 56 << 20, sizeBytes: 12 << 20, at: Stepped.beginning)
+        #expect(store.commit())
+        let value = [UInt8](repeating: 7, count: 14_000)
+        var number = 0
+        var rounds: [Int] = []
+        for _ in 0..<4 {
+            // As many as memory takes before a commit has made one of its steps.
+            while store.set("key:\(number)", value, isQuiet: false) { number += 1 }
+            let begun = store.played.commits.begun
+            var steps = 0
+            while store.played.commits.completed <= begun, steps < 10_000 {
+                store.step()
+                #expect(store.played.checkCommitter() == nil)
+                // A flood that takes each frame as soon as it is free.
+                while store.set("key:\(number)", value, isQuiet: false) { number += 1 }
+                steps += 1
+            }
+            rounds.append(steps)
+        }
+        let statistics = store.store.statistics()
+        #expect(statistics.failedCommits == 0)
+        #expect(statistics.fullMaps == 0)
+        #expect(statistics.segmentsGivenUp == 0)
+        #expect(number * 14_000 > 4 * 40 << 20, "memory was filled anew each time")
+        #expect(rounds.allSatisfy { $0 < 1000 }, "\(rounds)")
+        #expect(store.stop().isCommitted)
+        store.played.discardMemory()
+    }
 }

@@ -12,7 +12,7 @@ enum Exceptions {
         "Store.StoreStatistics": 61,
         "Load.RunWorker": 33,
         // One for each flag of the command line.
-        "brim.Flags": 44,
+        "brim.Flags": 45,
     ]
 
     /// Words that comments name and that are no names of the code.

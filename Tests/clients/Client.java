@@ -5,11 +5,11 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Future;
-import net.spy.memcached.BinaryConnectionFactory;
 import net.spy.memcached.CASResponse;
 import net.spy.memcached.CASValue;
 import net.spy.memcached.ConnectionFactory;
-import net.spy.memcached.DefaultConnectionFactory;
+import net.spy.memcached.ConnectionFactoryBuilder;
+import net.spy.memcached.ConnectionFactoryBuilder.Protocol;
 import net.spy.memcached.MemcachedClient;
 
 class Client {
@@ -22,8 +22,11 @@ class Client {
 
     public static void main(String[] arguments) throws Exception {
         boolean isBinary = arguments[1].equals("binary");
-        ConnectionFactory kind =
-            isBinary ? new BinaryConnectionFactory() : new DefaultConnectionFactory();
+        // On a busy machine two seconds and a half may not be enough.
+        ConnectionFactory kind = new ConnectionFactoryBuilder()
+            .setProtocol(isBinary ? Protocol.BINARY : Protocol.TEXT)
+            .setOpTimeout(30_000)
+            .build();
         MemcachedClient client = new MemcachedClient(
             kind, List.of(new InetSocketAddress("127.0.0.1", Integer.parseInt(arguments[0]))));
         expect("flush", client.flush().get());

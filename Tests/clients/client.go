@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/bradfitz/gomemcache/memcache"
 )
@@ -18,6 +19,8 @@ func expect(what string, holds bool) {
 
 func main() {
 	client := memcache.New("127.0.0.1:" + os.Args[1])
+	// On a busy machine half a second may not be enough.
+	client.Timeout = 30 * time.Second
 	item := func(key, value string) *memcache.Item {
 		return &memcache.Item{Key: key, Value: []byte(value), Flags: 7, Expiration: 100}
 	}

@@ -14,6 +14,9 @@ function expect($what, $found, $wanted)
 $client = new Memcached();
 $client->setOption(Memcached::OPT_BINARY_PROTOCOL, $dialect === 'binary');
 $client->setOption(Memcached::OPT_TCP_NODELAY, true);
+// On a busy machine a second may not be enough.
+$client->setOption(Memcached::OPT_CONNECT_TIMEOUT, 30000);
+$client->setOption(Memcached::OPT_POLL_TIMEOUT, 30000);
 $client->addServer('127.0.0.1', (int) $port);
 expect('flush', $client->flush(), true);
 
@@ -71,6 +74,7 @@ expect('stats', $client->getStats()[$server]['curr_items'] > 5, true);
 ini_set('session.save_handler', 'memcached');
 ini_set('session.save_path', "127.0.0.1:$port");
 ini_set('memcached.sess_locking', '1');
+ini_set('memcached.sess_connect_timeout', '30000');
 ini_set('memcached.sess_binary_protocol', $dialect === 'binary' ? '1' : '0');
 ini_set('session.use_cookies', '0');
 session_id("brim-$dialect");

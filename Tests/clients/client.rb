@@ -8,7 +8,9 @@ def expect(what, found, wanted)
   exit 1
 end
 
-client = Dalli::Client.new("127.0.0.1:#{ARGV[0]}", namespace: 'ruby', compress: true)
+# On a busy machine half a second may not be enough.
+client = Dalli::Client.new("127.0.0.1:#{ARGV[0]}", namespace: 'ruby', compress: true,
+                                                  socket_timeout: 30)
 client.flush
 long = 'long ' * 50_000
 expect 'set', (client.set('a', { 'x' => [1, 2] }, 100) ? true : false), true

@@ -54,7 +54,7 @@ def pymemcache():
 def bmemcached():
     """The binary protocol, with a user and a password."""
     import bmemcached
-    wrong = bmemcached.Client(ADDRESS_TEXT, sys.argv[3], "wrong")
+    wrong = bmemcached.Client(ADDRESS_TEXT, sys.argv[3], "wrong", socket_timeout=30)
     try:
         stored = wrong.set("a", "1")
     except bmemcached.exceptions.AuthenticationNotSupported:
@@ -63,7 +63,7 @@ def bmemcached():
         print(type(fault).__name__)
         stored = False
     assert not stored
-    client = bmemcached.Client(ADDRESS_TEXT, sys.argv[3], sys.argv[4])
+    client = bmemcached.Client(ADDRESS_TEXT, sys.argv[3], sys.argv[4], socket_timeout=30)
     assert client.set("a", {"x": [1, 2]}, time=100) and client.get("a") == {"x": [1, 2]}
     assert client.get("none") is None and client.get("none", 7) == 7
     assert client.add("a", "2") is False and client.replace("a", "2") is True

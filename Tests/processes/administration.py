@@ -203,6 +203,22 @@ def counted_requests():
         assert client.line() == b"END"
 
 
+def prefixes_of_an_own_kind():
+    """With -D, prefixes end at its character, and are counted from the start."""
+    with support.Server("-m", 64, "-D", ".") as server, server.client() as client:
+        settings = client.stats("settings")
+        assert settings["stat_key_prefix"] == "." and settings["detail_enabled"] == "yes", settings
+        client.set(b"user:1.name", b"x")
+        client.get(b"user:1.name")
+        client.get(b"user:1")
+        assert client.ask(b"stats detail dump") == b"PREFIX user:1 get 1 hit 1 set 1 del 0"
+        assert client.line() == b"END"
+        assert client.ask(b"stats detail off") == b"OK"
+        client.get(b"user:1.name")
+        assert client.ask(b"stats detail dump") == b"PREFIX user:1 get 1 hit 1 set 1 del 0"
+        assert client.line() == b"END"
+
+
 def verbosity():
     with support.Server("-m", 64) as server, server.client() as client:
         for level in (b"2", b"0"):

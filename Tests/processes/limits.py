@@ -192,6 +192,31 @@ def unprivileged():
                     client.close()
 
 
+def no_place_for_a_store():
+    """Where nobody asked for a store, and there is no place for one, memory alone serves. One that
+    was asked for, or is there and cannot be used, ends the start."""
+    nowhere = {"HOME": "/proc/none"}
+    with support.Server("-m", 64, store=False, environment=nowhere) as server:
+        assert re.search(
+            r'warning server\.store_absent path="/proc/none/\.local/state/brim" reason="\w',
+            server.log()), server.log()
+        assert re.search(r"server\.ready .* store=none", server.log())
+        with server.client() as client:
+            assert client.set(b"a", b"1") == b"STORED" and client.get(b"a") == b"1"
+    with support.folder() as place:
+        (place / ".local" / "state").mkdir(parents=True)
+        (place / ".local" / "state" / "brim").write_text("no directory")
+        for environment, asked in (
+                (nowhere, ("--store-size", "64m")), (nowhere, ("--durability", "ack")),
+                (nowhere, ("--store", "/proc/none/store")), ({"HOME": place}, ()),
+                ({"STATE_DIRECTORY": "/proc/none"}, ())):
+            with support.Server("-m", 64, *asked, store=False, environment=environment,
+                                ready=False) as server:
+                server.process.wait(support.START_SECONDS_MAX)
+                assert server.process.returncode == os.EX_CANTCREAT, (asked, server.log())
+                assert "store_absent" not in server.log()
+
+
 def _start_within(address_bytes, store):
     """Starts a server that may map so many bytes. Its log if it ended by itself; None if it was
     ready, and then has been stopped."""

@@ -8,6 +8,7 @@ import contextlib
 import ctypes
 import os
 import pathlib
+import random
 import re
 import resource
 import shutil
@@ -63,9 +64,18 @@ def folder():
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that nobody listens at, and that no connection can get meanwhile: the system gives
+    those numbers of a range to whoever connects, even to the very port that it connects to."""
+    low = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        port = random.SystemRandom().randrange(10_000, max(low, 20_000))
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 #: The number of io_uring_setup(2), on all architectures, and of prctl's seccomp option.
@@ -96,12 +106,14 @@ def refuse_rings(error):
 
 class Server:
     """One running brim; `with` ends it. `arguments` go after the port's;
-    `refuse` is the errno that io_uring is to be refused with."""
+    `refuse` is the errno that io_uring is to be refused with; `store` is its directory, None for
+    no store, False to say nothing about it."""
 
     def __init__(self, *arguments, store=None, environment=None, preload=None, limits=(),
                  prefix=(), listen=True, ready=True, refuse=None):
         self.arguments = [str(argument) for argument in arguments]
-        self.arguments += ["--store", str(store)] if store else ["--no-store"]
+        if store is not False:
+            self.arguments += ["--store", str(store)] if store else ["--no-store"]
         if listen:
             self.arguments += ["-l", "127.0.0.1:0"]
         self.environment = {"HOME": "/nonexistent", "PATH": os.environ.get("PATH", "")}

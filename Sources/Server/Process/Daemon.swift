@@ -81,7 +81,8 @@ public enum Daemon {
         let memory = ServerMemory(
             memoryBytes: settings.memoryBytes, connectionsMax: settings.connectionsMax,
             workers: settings.workers)
-        let store = try openStore(settings, memory, events)
+        var settings = settings
+        let store = try openStore(&settings, memory, events)
         var server = try Server<Control>(
             settings: settings, events: events, memory: memory, store: store, access: access,
             listeners: listeners, ring: ring, host: host)
@@ -231,25 +232,42 @@ public enum Daemon {
         }
     }
 
+    /// Where nobody has asked for a store, and there neither is one nor can one be begun, as in the
+    /// home of a user who has none, the settings are those of a server without.
+    private static func openStore(
+        _ settings: inout Settings, _ memory: ServerMemory, _ events: EventLog
+    ) throws(Failure) -> TieredStore {
+        do {
+            return try openStore(settings, memory, events)
+        } catch {
+            guard case .directory(let path, let reason) = error, let store = settings.store,
+                !store.isAskedFor, SmallFile.permissions(path) == nil
+            else { throw failure(error) }
+            events.warning(.storeAbsent, "path=\(quoted: path) reason=\(quoted: reason)")
+        }
+        settings.store = nil
+        do {
+            return try openStore(settings, memory, events)
+        } catch {
+            throw failure(error)
+        }
+    }
+
     private static func openStore(
         _ settings: Settings, _ memory: ServerMemory, _ events: EventLog
-    ) throws(Failure) -> TieredStore {
+    ) throws(StoreError) -> TieredStore {
         let disk = settings.store.map {
             DiskConfiguration(
                 directory: $0.directory, sizeBytes: $0.sizeBytes,
                 isAcknowledging: $0.durability == .ack,
                 flushIntervalMilliseconds: $0.flushIntervalMilliseconds)
         }
-        do {
-            return try TieredStore(
-                configuration: StoreConfiguration(
-                    memoryBytes: memory.storeBytes, workers: settings.workers,
-                    itemBytesMax: settings.itemBytesMax, disk: disk,
-                    mayEvict: !settings.refused.contains(.evicting)),
-                events: events, now: UInt32(clamping: Clock.unixSeconds()))
-        } catch {
-            throw failure(error)
-        }
+        return try TieredStore(
+            configuration: StoreConfiguration(
+                memoryBytes: memory.storeBytes, workers: settings.workers,
+                itemBytesMax: settings.itemBytesMax, disk: disk,
+                mayEvict: !settings.refused.contains(.evicting)),
+            events: events, now: UInt32(clamping: Clock.unixSeconds()))
     }
 
     static func failure(_ error: StoreError) -> Failure {

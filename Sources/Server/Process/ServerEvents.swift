@@ -30,6 +30,10 @@ extension Event {
     /// SASL is on and there is no file of credentials: nobody can sign in. No fields.
     static let nobodyAdmitted = Event("server.nobody_admitted")
 
+    /// There is no place for a store, and nobody has asked for one: memory alone serves. `path`,
+    /// `reason`.
+    static let storeAbsent = Event("server.store_absent")
+
     // MARK: Serving
 
     /// A hangup signal came, and the file of credentials was read again. No fields.

@@ -46,6 +46,9 @@ public struct StoreSettings: Sendable, Equatable {
     public var sizeBytes: Int
     public var durability: Durability
     public var flushIntervalMilliseconds: Int
+    /// Whether somebody has asked for a store, or said where. If nobody has and there is no place
+    /// for one, memory alone serves.
+    public var isAskedFor = true
 
     public init(
         directory: String, sizeBytes: Int = 4 << 30, durability: Durability = .interval,
@@ -74,6 +77,14 @@ public struct Allowed: OptionSet, Sendable {
     public static let shutdown = Allowed(rawValue: 1)
     /// debugtime; a flag that is not in the help.
     public static let debugTime = Allowed(rawValue: 2)
+}
+
+/// How clients of the binary protocol sign in.
+public struct SASLSettings: Sendable, Equatable {
+    /// `-S`: by SASL.
+    public var isEnabled = false
+    /// Who may, if there is no file for all protocols.
+    public var file: String?
 }
 
 /// What an operator may refuse.
@@ -112,6 +123,9 @@ public struct Settings: Sendable, Equatable {
     public var pidFile: String?
     /// 0: lifecycle only; 1: debug; 2 and more: trace.
     public var verbosity = 0
+    /// `-D`: where prefixes of keys end, which are counted from the start, then; nil: at colons,
+    /// and counted when somebody asks for it.
+    public var statPrefix: UInt8?
     /// `-C`: no CAS is kept for anyone.
     public var isCasDisabled = false
     /// What else is obeyed.
@@ -122,10 +136,7 @@ public struct Settings: Sendable, Equatable {
     public var protocols = ServedProtocols.auto
     /// `-Y`: who may sign in. With it, or with `-S`, nothing is served before.
     public var authFile: String?
-    /// Who may sign in by SASL, if there is no `authFile`.
-    public var saslFile: String?
-    /// `-S`: the binary protocol signs in by SASL.
-    public var isSASLEnabled = false
+    public var sasl = SASLSettings()
     /// Nil serves from memory alone.
     public var store: StoreSettings?
     /// Seconds without a request after which a connection is closed; 0: never.
@@ -153,6 +164,7 @@ public enum SettingName: String, Sendable, CaseIterable {
     case listenBacklog = "listen-backlog"
     case maxReqsPerEvent = "max-reqs-per-event"
     case user, pidfile, verbose
+    case statPrefix = "stat-prefix"
     case disableCas = "disable-cas"
     case daemon
     case enableShutdown = "enable-shutdown"

@@ -19,6 +19,7 @@ extension Settings {
             "user \(user ?? "-")",
             "pidfile \(pidFile ?? "-")",
             "verbose \(verbosity)",
+            "stat-prefix \(statPrefix.map { String(UnicodeScalar($0)) } ?? "-")",
             "disable-cas \(isCasDisabled)",
             "daemon \(host.isDaemon)",
             "enable-shutdown \(allowed.contains(.shutdown))",
@@ -28,7 +29,7 @@ extension Settings {
             "disable-watch \(refused.contains(.watching))",
             "protocol \(protocols.rawValue)",
             "auth-file \(authFile ?? "-")",
-            "enable-sasl \(isSASLEnabled)",
+            "enable-sasl \(sasl.isEnabled)",
             "store \(store?.directory ?? "-")",
         ]
         if let store {

@@ -37,7 +37,7 @@ extension Worker where Network: ~Copyable {
         var writer = replyWriter(space)
         switch BinaryOpcode(rawValue: head.opcode) {
         case .version: BinaryReply.text(head, ProtocolLevel.version, to: &writer)
-        case .saslMechanisms where shared.settings.isSASLEnabled:
+        case .saslMechanisms where shared.settings.sasl.isEnabled:
             BinaryReply.text(head, "PLAIN", to: &writer)
         case .verbosity:
             // Four bytes of extras hold an expiry in other commands.

@@ -10,10 +10,9 @@ internal import Primitives
 internal import Store
 
 extension Worker where Network: ~Copyable {
-    /// Whether an entry of the batch may be a plain get.
+    /// Whether an entry of the batch, whose key may be in memory, may be a plain get.
     @inline(__always)
     mutating func mayBePlain(_ index: Int) -> Bool {
-        guard batch[index].hint >= 0 else { return false }
         let verb = batch[index].request.verb
         return verb == .get || verb == .metaGet && batch[index].request.argument.count == 1
     }
@@ -22,6 +21,20 @@ extension Worker where Network: ~Copyable {
     /// Returns the entry behind the last. `sampled`: the next whose key is counted.
     @inline(never)
     mutating func executePlainGets(from start: Int, _ sampled: inout Int) -> Int {
+        executeGets(from: start, &sampled, areTold: false)
+    }
+
+    /// The same of meta gets that are told more than a value. (Apart, so that neither is in the
+    /// other's way.)
+    @inline(never)
+    mutating func executeToldGets(from start: Int, _ sampled: inout Int) -> Int {
+        executeGets(from: start, &sampled, areTold: true)
+    }
+
+    @inline(__always)
+    private mutating func executeGets(
+        from start: Int, _ sampled: inout Int, areTold: Bool
+    ) -> Int {
         let slot = Int(batch[start].slot)
         let table = connections
         guard table[slot].mayServe, table[slot].waitingSince == 0,
@@ -34,7 +47,7 @@ extension Worker where Network: ~Copyable {
             table[slot].replyBytes < output.quota,
             let space = takeSpace(ifFilledAtMost: filledMax)
         {
-            let count = writePlain(index, space)
+            let count = areTold ? writeTold(index, space) : writePlain(index, space)
             guard count > 0 else {
                 countHits(index &- start)
                 return count < 0 ? index &+ 1 : index

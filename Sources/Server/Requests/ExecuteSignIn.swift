@@ -32,7 +32,7 @@ extension Worker where Network: ~Copyable {
     mutating func executeSignIn(_ index: Int, _ space: consuming ReplySpace) -> Bool {
         let slot = Int(batch[index].slot)
         let request = batch[index].request
-        guard !request.isBinary || shared.settings.isSASLEnabled else {
+        guard !request.isBinary || shared.settings.sasl.isEnabled else {
             answerBinaryError(slot, request.head, BinaryStatus.unknownCommand, space)
             return true
         }

@@ -104,7 +104,7 @@ extension Worker where Network: ~Copyable {
         writer.append(decimal: value)
     }
 
-    private mutating func writeTTL(_ expiry: UInt32, to writer: inout ByteWriter) {
+    mutating func writeTTL(_ expiry: UInt32, to writer: inout ByteWriter) {
         guard expiry != 0 else { return writer.append(" t-1") }
         number(" t", UInt64(max(expiry, now.seconds) &- now.seconds), to: &writer)
     }

@@ -33,7 +33,8 @@ enum HotKeyRequest: Equatable {
 final class Observers: Sendable {
     /// Prefixes that are counted, at most; what comes later is left out.
     static let prefixesMax = 4096
-    static let separator = UInt8(ascii: ":")
+    /// What ends a prefix.
+    let prefixEnd: UInt8
     /// One request in so many is looked at for hot keys.
     let sampling: Int
 
@@ -57,9 +58,12 @@ final class Observers: Sendable {
     /// Has the store tell of evictions, or ends that.
     private let tapsEvictions = Mutex<(@Sendable (Bool) -> Void)?>(nil)
 
-    init(sampling: Int) throws(MemoryError) {
+    /// - Parameter prefixEnd: prefixes that end so are counted from the start; nil: when asked to.
+    init(sampling: Int, prefixEnd: UInt8? = nil) throws(MemoryError) {
         self.sampling = sampling
+        self.prefixEnd = prefixEnd ?? UInt8(ascii: ":")
         state = Mutex(State(hotKeys: try HotKeys()))
+        if prefixEnd != nil { counts(prefixes: true) }
     }
 
     /// Whether somebody is to hear of every request.
@@ -131,7 +135,7 @@ final class Observers: Sendable {
     /// A request was executed.
     func note(_ kind: Observed, isHit: Bool, key: Span<UInt8>) {
         state.withLock { state in
-            if state.countsPrefixes { Self.count(kind, isHit, key, &state) }
+            if state.countsPrefixes { count(kind, isHit, key, &state) }
         }
     }
 
@@ -142,19 +146,17 @@ final class Observers: Sendable {
         }
     }
 
-    private static func bytes(_ key: Span<UInt8>, count: Int) -> [UInt8] {
-        (0..<count).map { key[$0] }
-    }
-
-    /// As memcached: of a key without the separator nothing is counted.
-    private static func count(
+    /// As memcached: of a key in which no prefix ends nothing is counted.
+    private func count(
         _ kind: Observed, _ isHit: Bool, _ key: Span<UInt8>, _ state: inout State
     ) {
         var end = 0
-        while end < key.count, key[end] != separator { end += 1 }
+        while end < key.count, key[end] != prefixEnd { end += 1 }
         guard end < key.count else { return }
-        let prefix = bytes(key, count: end)
-        guard state.prefixes[prefix] != nil || state.prefixes.count < prefixesMax else { return }
+        let prefix = (0..<end).map { key[$0] }
+        guard state.prefixes[prefix] != nil || state.prefixes.count < Self.prefixesMax else {
+            return
+        }
         var counts = state.prefixes[prefix] ?? Counts()
         switch kind {
         case .get:

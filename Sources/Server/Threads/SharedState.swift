@@ -49,7 +49,7 @@ public final class SharedState: Sendable {
         keySampling: Int = keySampling, storeStatistics: @escaping @Sendable () -> StoreStatistics
     ) throws(MemoryError) {
         self.settings = settings
-        observers = try Observers(sampling: keySampling)
+        observers = try Observers(sampling: keySampling, prefixEnd: settings.statPrefix)
         self.access = access
         self.events = events
         workerCount = settings.workers

@@ -380,8 +380,12 @@ extension Worker where Network: ~Copyable {
             }
             // A request before may have switched it on.
             let isObserved = shared.observers.isActive
-            if !isObserved, mayBePlain(index) {
-                let next = executePlainGets(from: index, &sampled)
+            if !isObserved, batch[index].hint >= 0 {
+                var next = index
+                if mayBePlain(index) { next = executePlainGets(from: index, &sampled) }
+                if next == index, mayBeTold(index) {
+                    next = executeToldGets(from: index, &sampled)
+                }
                 if next > index {
                     index = next
                     continue

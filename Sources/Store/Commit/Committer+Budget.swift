@@ -72,7 +72,7 @@ extension Committer {
         let waiting =
             backlog.pending.reduce(0) { $0 + Int(log.segments.filled($1).loadRelaxed()) }
             + log.sealed.count * log.geometry.segmentBytes
-        return Int(disk.counters[.bytes]) - removals.bytes + waiting
+        return bytesOnDisk - removals.bytes + backlog.stretchBytes + waiting
     }
 
     /// What is condemned is as good as gone.

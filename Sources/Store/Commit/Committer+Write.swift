@@ -10,8 +10,9 @@ internal import SegmentLog
 
 extension Committer {
     /// Writes what is pending in as many transactions as its size asks for. The first carries the
-    /// metadata and the open segments' stretches.
-    mutating func write(_ files: any StoreFiles, open: [Int]) throws(LMDBError) {
+    /// metadata and the open segments' stretches. False: for the rest there is no room until what
+    /// was written may leave again, which needs cuts that are newer than it.
+    mutating func write(_ files: any StoreFiles, open: [Int]) throws(LMDBError) -> Bool {
         try rebuildLastRun(files)
         let changes = signals.changes.loadAcquire()
         var isFirst = true
@@ -23,9 +24,31 @@ extension Committer {
             // A chain has transactions of its own, after the metadata.
             if isChainNext { try writeChains(files) }
             // Before more is written: a backlog may be larger than what the file has free.
-            if !backlog.isEmpty { keepWithinBudget() }
+            if !backlog.isEmpty {
+                keepWithinBudget()
+                guard hasRoomForNext else { return false }
+            }
         }
         try deleteLeftovers(files)
+        return true
+    }
+
+    /// While commits fail nothing leaves for this, and what there is room for is found out.
+    private var hasRoomForNext: Bool {
+        guard !health.isFailing else { return true }
+        let bytes = bytesOnDisk + backlog.stretchBytes + nextBytes
+        return bytes <= mapBudget.writtenBytesMax && bytes - removals.bytes <= mapBudget.bytes
+    }
+
+    /// What the next transaction carries, or the large record that is next.
+    private var nextBytes: Int {
+        var bytes = 0
+        for segment in backlog.pending {
+            let size = Int(log.segments.filled(segment).loadRelaxed())
+            if bytes > 0, bytes + size > mapBudget.batchBytes { break }
+            bytes += size
+        }
+        return bytes
     }
 
     private var isChainNext: Bool {

@@ -253,21 +253,43 @@ struct Committer: ~Copyable {
         return .nothing
     }
 
-    /// False if it failed; then it will be tried again.
+    /// False if it failed, or wrote a part; then it will be tried again.
     private mutating func complete(_ asked: Cuts.Asked) -> Bool {
+        // What the unfinished commit has written could not leave before these cuts were taken.
+        if backlog.hasUnfinished { keepWithinBudget() }
         backlog.takeSealed(log)
         // One that was sealed since it answered is written whole.
         let waiting = backlog.pending
         let open = asked.open.filter { !waiting.contains($0) }
         do throws(LMDBError) {
             guard let files = disk.files() else { throw .panic }
-            try write(files, open: open)
+            guard try write(files, open: open) else {
+                finishEarlier()
+                backlog.leaveUnfinished(asked)
+                health.retry(after: 1_000_000)
+                return false
+            }
         } catch {
+            finishEarlier()
             didFail(asked.number, error)
             return false
         }
+        backlog.dropUnfinished()
         didSucceed(asked)
         return true
+    }
+
+    /// A commit that memory had more for than the file has room is finished by those after it.
+    private mutating func finishEarlier() {
+        guard let asked = backlog.takeFinished() else { return }
+        noteCompleted(asked)
+    }
+
+    private mutating func noteCompleted(_ asked: Cuts.Asked) {
+        disk.counters.add(.commits, 1)
+        signals.completedBegan.storeRelease(asked.began.unixNanoseconds)
+        signals.completed.storeRelease(asked.number)
+        wakeAll()
     }
 
     /// While the server stops, this may have been the last.
@@ -307,10 +329,7 @@ struct Committer: ~Copyable {
             disk.counters[.isFailing] = 0
         }
         health.didSucceed()
-        disk.counters.add(.commits, 1)
-        signals.completedBegan.storeRelease(asked.began.unixNanoseconds)
-        signals.completed.storeRelease(asked.number)
-        wakeAll()
+        noteCompleted(asked)
     }
 
     /// There will be no commit in this run: whoever waits for one is told that it has failed.
@@ -346,6 +365,7 @@ struct Committer: ~Copyable {
             return health.retry(after: 20_000_000)
         }
         disk.counters.add(.failedCommits, 1)
+        backlog.dropUnfinished()
         signals.failed.storeRelease(number)
         let counted = disk.counters[.failedCommits] &- 1
         if health.didFail(at: now.nanoseconds, countedBefore: counted) {
@@ -391,6 +411,8 @@ struct Committer: ~Copyable {
             reap(isUrgent: true)
         }
         if dropped > 0 { return .made }
-        return removals.isPutOff ? .later : .none
+        // What was just written may leave once the next cuts are taken.
+        let isFresh = residency.oldest.map { $0.commit >= cuts.taken } ?? false
+        return removals.isPutOff || isFresh ? .later : .none
     }
 }

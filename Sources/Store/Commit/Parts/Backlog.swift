@@ -16,6 +16,9 @@ internal import SegmentLog
 struct Backlog {
     /// Sealed segments that wait.
     private(set) var pending: [Int] = []
+    /// A commit that the file had no room for at once. It is complete when this segment, the last
+    /// that waited when it was made, is written.
+    private var unfinished: (commit: Cuts.Asked, last: Int)?
     /// For each open segment (by sequence), where its stretches on disk begin, and up to where.
     private var stretches: [UInt64: (offsets: [UInt32], end: Int)] = [:]
 
@@ -36,6 +39,27 @@ struct Backlog {
 
     /// What is not among these was given up.
     mutating func keep(_ kept: [Int]) { pending = kept }
+
+    var hasUnfinished: Bool { unfinished != nil }
+
+    /// A commit ends before everything is written that is pending.
+    mutating func leaveUnfinished(_ commit: Cuts.Asked) {
+        guard unfinished == nil, let last = pending.last else { return }
+        unfinished = (commit, last)
+    }
+
+    /// The unfinished commit, once everything is written that it was to write.
+    mutating func takeFinished() -> Cuts.Asked? {
+        guard let (commit, last) = unfinished, !pending.contains(last) else { return nil }
+        unfinished = nil
+        return commit
+    }
+
+    /// Nobody waits for the unfinished commit any more.
+    mutating func dropUnfinished() { unfinished = nil }
+
+    /// Bytes that are on disk in stretches.
+    var stretchBytes: Int { stretches.values.reduce(0) { $0 + $1.end } }
 
     // MARK: Stretches
 
@@ -73,6 +97,9 @@ struct Backlog {
             guard log.segments.frame(segment) != nil else {
                 return "segment \(segment) waits, and is not in memory"
             }
+        }
+        if let last = unfinished?.last, !pending.contains(last) {
+            return "a commit waits for segment \(last), which does not wait"
         }
         for (sequence, known) in stretches {
             guard known.offsets.first == 0, known.offsets == known.offsets.sorted() else {

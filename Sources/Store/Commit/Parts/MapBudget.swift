@@ -17,6 +17,8 @@ struct MapBudget {
 
     /// As many, and whoever waits for a commit learns that it failed.
     private static let retriesMax = 64
+    /// A commit gives back one part of the shortfall in so many.
+    private static let regainParts = 1024
 
     init(mapBytes: Int, transactionBytes: Int) {
         map = mapBytes
@@ -24,12 +26,16 @@ struct MapBudget {
         batchBytes = transactionBytes
     }
 
-    /// Bytes that live segments may take: 85 % of the map less three transactions, or less if the
-    /// map was found full before.
-    var bytes: Int {
-        let most = max(map / 100 * 85 - 3 * transactionBytes, map / 4)
-        return max(most - shortfall, map / 16)
-    }
+    /// What segments may take at most. Free are kept: what a transaction writes, what the last one
+    /// has freed (LMDB uses that from the second after on), and a 16th, for the pages of the trees
+    /// and for runs of free pages that are too short for the next value.
+    private var most: Int { max(map - map / 16 - 2 * transactionBytes, map / 4) }
+
+    /// Bytes that live segments may take: less than `most` if the map was found full before.
+    var bytes: Int { max(most - shortfall, map / 16) }
+
+    /// What may be in the file while a commit writes, with what is to leave and is still read.
+    var writtenBytesMax: Int { bytes + (map - most) / 2 }
 
     /// A commit that finds the map full may be tried again without a word.
     var mayRetry: Bool { retries < Self.retriesMax }
@@ -47,9 +53,11 @@ struct MapBudget {
         isExhausted = false
     }
 
+    /// What had filled the map may be gone: little by little the budget rises again.
     mutating func didSucceed() {
         retries = 0
         batchBytes = transactionBytes
+        shortfall -= (shortfall + Self.regainParts - 1) / Self.regainParts
     }
 
     /// What must hold between two steps; a sentence if it does not.
