@@ -206,7 +206,7 @@ extension Worker where Network: ~Copyable {
         let expiry = absolute(request.expiry)
         let keyStart = place.offset + Int(request.key.offset)
         var staging: Staging?
-        if mayTake(slot, .frames) || isRefusedMemory(slot) {
+        if mayTakePlace(slot, request) {
             staging = place.region.withBytes(keyStart, Int(request.key.count)) { key in
                 door.openStaging(
                     key: key, hash: door.hash(key), valueBytes: Int(request.valueBytes),
@@ -227,6 +227,18 @@ extension Worker where Network: ~Copyable {
         }
         takeLine(slot, request, key: Location(region: place.region, offset: keyStart), consumed)
         beginFilling(slot, staging)
+    }
+
+    /// What the value of a request waits for if there is no place. A small one need not wait for
+    /// large ones, which cannot take the frames that are left for such.
+    private mutating func waitForPlace(_ request: Request) -> Wait {
+        Int(request.valueBytes) <= door.sharedValueBytesMax ? .place : .frames
+    }
+
+    /// Whether a connection may take a place for a value: nobody waits, or it is its turn.
+    mutating func mayTakePlace(_ slot: Int, _ request: Request) -> Bool {
+        let queue: Queued = waitForPlace(request) == .place ? .places : .frames
+        return mayTake(slot, queue) || isRefusedMemory(slot)
     }
 
     /// The value of a command that was taken has its place.
@@ -262,7 +274,7 @@ extension Worker where Network: ~Copyable {
         connections[slot].wantedBytes = request.valueBytes
         expectLarge(slot, request)
         intake.waitForPlace(slot)
-        beginWait(slot, .frames)
+        beginWait(slot, waitForPlace(request))
         wantFrames()
         givePlaces()
         _ = relieve(.pins, sparing: slot)

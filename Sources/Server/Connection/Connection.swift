@@ -14,6 +14,8 @@ enum Wait: UInt8, BitwiseCopyable {
     case nothing
     /// Memory of the store: `News.frames`.
     case frames
+    /// The same for a value on its way in that is small: it need not wait for large ones.
+    case place
     /// A value that the store's own thread must load: `News.loads`.
     case loads
     /// A slot to read from disk with.
@@ -28,19 +30,25 @@ enum Wait: UInt8, BitwiseCopyable {
     case pin
     /// Blocks of the pool, or parts, which others have to give back.
     case blocks
+    /// Room for a text that is longer than other replies: looked for with each alarm, as a queue
+    /// would stand behind it.
+    case text
     /// The time after which a refused try to sign in is answered.
     case penalty
     /// Something that a watcher is to be told, or more of a list that the store makes.
     case events
 
-    /// Whether the request can be answered without what it waits for: a get by a miss, a change by
-    /// an error.
+    /// Whether the request can be answered without what it waits for: a get by a miss, others by an
+    /// error.
     var isRefusable: Bool {
         switch self {
-        case .frames, .loads, .readSlot, .pin, .change: true
+        case .frames, .place, .loads, .readSlot, .pin, .change, .text: true
         case .nothing, .reads, .parts, .blocks, .penalty, .events: false
         }
     }
+
+    /// Whether frames of the store are what it waits for.
+    var isForFrames: Bool { self == .frames || self == .place }
 }
 
 /// Which life a connection's slot is in.
