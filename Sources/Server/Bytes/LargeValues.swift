@@ -259,7 +259,7 @@ extension Worker where Network: ~Copyable {
     /// straight into its place. A receive that stays armed would bring it in buffers, all at once.
     private mutating func expectLarge(_ slot: Int, _ request: Request) {
         guard request.valueBytes > ServerLimits.inputBytesHigh else { return }
-        connections[slot].singleReceives = ServerLimits.singleReceives
+        connections[slot].receiving.expectLarge()
     }
 
     /// There is no place for the value of the command at the cursor. A short one may come into a
@@ -462,15 +462,14 @@ extension Worker where Network: ~Copyable {
     mutating func fill(_ slot: Int) {
         let table = connections
         guard table[slot].arrival.phase == .filling, let staging = staging(of: slot),
-            !table[slot].isFilling, !table[slot].isArmed, !table[slot].isCancelling,
-            !table[slot].hasEnded, table[slot].inputBytes == 0
+            table[slot].receiving.isIdle, !table[slot].hasEnded, table[slot].inputBytes == 0
         else { return }
         let piece = door.piece(staging, from: table[slot].arrival.arrivedBytes)
         ring.receive(
             Socket(descriptor: table[slot].descriptor), into: door.memory, at: piece.offset,
             count: min(piece.count, ServerLimits.sendBytesMax),
             token: token(.receiveInto, slot))
-        table[slot].isFilling = true
+        table[slot].receiving.fill()
         table[slot].outstanding += 1
     }
 

@@ -376,10 +376,7 @@ extension Worker where Network: ~Copyable {
     private mutating func updateReceive(_ slot: Int) {
         let table = connections
         if table[slot].shouldReceive {
-            guard !table[slot].isArmed, !table[slot].isCancelling, !table[slot].isFilling else {
-                return
-            }
-            guard !intake.isStarved(slot) else { return }
+            guard table[slot].receiving.isIdle, !intake.isStarved(slot) else { return }
             guard blocks.lentCount > 0, !intake.isAnyoneStarved else {
                 starve(slot)
                 return
@@ -394,23 +391,19 @@ extension Worker where Network: ~Copyable {
         let table = connections
         let socket = Socket(descriptor: table[slot].descriptor)
         let isScarce = intake.isScarce(at: now.nanoseconds)
-        if isScarce || table[slot].singleReceives > 0 {
-            if table[slot].singleReceives > 0 { table[slot].singleReceives -= 1 }
+        if table[slot].receiving.arm(isScarce: isScarce, at: now.nanoseconds) {
             ring.receiveOnce(socket, token: token(.receive, slot))
         } else {
             ring.receive(socket, token: token(.receive, slot))
         }
-        table[slot].isArmedOnce = isScarce
-        table[slot].isArmed = true
-        table[slot].armedSince = now.nanoseconds
         table[slot].outstanding += 1
     }
 
     mutating func cancelReceive(_ slot: Int) {
         let table = connections
-        guard table[slot].isArmed, !table[slot].isCancelling else { return }
+        guard table[slot].receiving.mayCancel else { return }
         ring.cancel(token(.receive, slot), token: token(.cancel, slot))
-        table[slot].isCancelling = true
+        table[slot].receiving.cancel()
         table[slot].outstanding += 1
         counters.add(.receivesCancelled)
     }

@@ -16,8 +16,7 @@ extension Worker where Network: ~Copyable {
     /// The ring has no buffer to receive into: the connection stands in line.
     mutating func starve(_ slot: Int) {
         guard connections[slot].phase == .open else { return }
-        let hadItsTurn = connections[slot].isArmedOnce
-        connections[slot].isArmedOnce = false
+        let hadItsTurn = connections[slot].receiving.takeTurn()
         guard intake.standInLine(slot, inFront: hadItsTurn, at: now.nanoseconds) else { return }
         counters.add(.receivesStarved)
     }
@@ -44,9 +43,7 @@ extension Worker where Network: ~Copyable {
         var left = min(blocks.lentCount, intake.starvedCount)
         while left > 0, let slot = intake.takeStarved(at: now.nanoseconds) {
             let connection = connections[slot]
-            guard connection.shouldReceive, !connection.isArmed, !connection.isCancelling,
-                !connection.isFilling
-            else { continue }
+            guard connection.shouldReceive, connection.receiving.isIdle else { continue }
             armReceive(slot)
             left -= 1
         }
