@@ -1,10 +1,68 @@
 // Rooms: memory outside the log for what is not complete yet: a value being received, a record
 // being read from disk.
 //
-// Small rooms share a frame, which is free again when the last of them is closed; a large one is
-// a chain of frames, which becomes a segment of its own when its record is complete.
+// Small rooms of one use share a frame, which is free again when the last of them is closed; a
+// large one is a chain of frames, which becomes a segment of its own when its record is complete.
 
 internal import Primitives
+
+/// What a room is for.
+public enum RoomUse: BitwiseCopyable {
+    /// A value that arrives, or is made.
+    case value
+    /// A record that is read from disk.
+    case reading
+    /// What a client has sent and cannot be executed yet.
+    case input
+}
+
+/// The frame that a writer's small rooms of each use share now, plus one, and how much of it is
+/// used.
+struct SharedFrames: BitwiseCopyable {
+    private struct Open: BitwiseCopyable {
+        var frame = 0
+        var tail = 0
+    }
+
+    private var value = Open()
+    private var reading = Open()
+    private var input = Open()
+
+    private subscript(use: RoomUse) -> Open {
+        get {
+            switch use {
+            case .value: value
+            case .reading: reading
+            case .input: input
+            }
+        }
+        set {
+            switch use {
+            case .value: value = newValue
+            case .reading: reading = newValue
+            case .input: input = newValue
+            }
+        }
+    }
+
+    /// The frame of this use; 0 if there is none.
+    func frame(_ use: RoomUse) -> Int { self[use].frame }
+
+    func hasSpace(_ bytes: Int, _ use: RoomUse, of segmentBytes: Int) -> Bool {
+        self[use].frame != 0 && self[use].tail + bytes <= segmentBytes
+    }
+
+    /// Where so many bytes begin in it.
+    mutating func take(_ bytes: Int, _ use: RoomUse) -> Int {
+        defer { self[use].tail += bytes }
+        return self[use].tail
+    }
+
+    /// Small rooms come from this frame from now on; from none if it is 0.
+    mutating func begin(_ frame: Int, _ use: RoomUse) {
+        self[use] = Open(frame: frame, tail: 0)
+    }
+}
 
 /// Memory of one writer that is not part of the log. Must be closed or made a segment.
 public struct Room: BitwiseCopyable {
@@ -14,7 +72,11 @@ public struct Room: BitwiseCopyable {
     public var start: Int
     public var bytes: Int
     public var isChained: Bool
-    @inlinable public init(frame: Int, start: Int, bytes: Int, isChained: Bool) {
+    public var use: RoomUse
+    @inlinable public init(
+        frame: Int, start: Int, bytes: Int, isChained: Bool, use: RoomUse = .value
+    ) {
+        self.use = use
         self.frame = frame
         self.start = start
         self.bytes = bytes
@@ -23,35 +85,47 @@ public struct Room: BitwiseCopyable {
 }
 
 extension Writer {
-    /// Frames that rooms may take together; one larger value is let in alone.
-    var roomFramesMax: Int { log.geometry.frameCount / 4 }
+    /// Frames that rooms may take together; one larger value is let in alone. What is large, or
+    /// read for peers who may not take it, leaves the last of them to small values, and these leave
+    /// some to what clients have sent: so each is received whatever the others do.
+    private var roomFramesMax: Int { log.geometry.frameCount / 4 }
+
+    /// Whether rooms may have so many frames more, for one of this use.
+    private func mayStage(_ frames: Int, for use: RoomUse, isChained: Bool = false) -> Bool {
+        let most =
+            switch use {
+            case .value where !isChained: roomFramesMax
+            case .value, .reading: roomFramesMax - max(roomFramesMax / 8, 1)
+            case .input: roomFramesMax + max(roomFramesMax / 8, 1)
+            }
+        return Int(log.frames.stagedFrames.loadRelaxed()) + frames <= most
+    }
 
     /// Room for `bytes`; nil if there is none now. Says how much is wanted, then.
     ///
     /// - Parameter isBrief: the room is closed or made a segment before the caller returns, so what
     ///   trickles in (and may be the very value it is made of) must not keep it from opening.
-    public mutating func openRoom(_ bytes: Int, isBrief: Bool = false) -> Room? {
+    public mutating func openRoom(
+        _ bytes: Int, for use: RoomUse = .value, isBrief: Bool = false
+    ) -> Room? {
         precondition(bytes > 0)
-        if bytes > log.geometry.sharedRecordBytesMax { return openChain(bytes, isBrief) }
+        if bytes > log.geometry.sharedRecordBytesMax { return openChain(bytes, use, isBrief) }
         let padded = Record.aligned(bytes)
-        if stagingFrame == 0 || stagingTail + padded > log.geometry.segmentBytes {
-            leaveStagingFrame()
-            guard log.frames.stagedFrames.loadRelaxed() < UInt64(roomFramesMax),
-                let frame = log.frames.take()
-            else {
+        if !shared.hasSpace(padded, use, of: log.geometry.segmentBytes) {
+            leaveSharedFrame(use)
+            guard mayStage(1, for: use), let frame = log.frames.take() else {
                 want(1)
                 return nil
             }
             log.frames.stagedFrames.add(1)
             log.frames.stagedCount(frame).storeRelease(1)
-            stagingFrame = frame + 1
-            stagingTail = 0
+            shared.begin(frame + 1, use)
         }
-        let frame = stagingFrame - 1
+        let frame = shared.frame(use) - 1
         log.frames.stagedCount(frame).add(1)
-        let start = stagingTail
-        stagingTail += padded
-        return Room(frame: frame, start: start, bytes: bytes, isChained: false)
+        return Room(
+            frame: frame, start: shared.take(padded, use), bytes: bytes, isChained: false,
+            use: use)
     }
 
     /// Room for a record that is read from disk; nil if there is none now. While every frame holds
@@ -59,7 +133,7 @@ extension Writer {
     /// commit.
     public mutating func openReadingRoom(_ bytes: Int) -> Room? {
         precondition(bytes > 0 && bytes <= log.geometry.segmentBytes)
-        if let room = openRoom(bytes) { return room }
+        if let room = openRoom(bytes, for: .reading) { return room }
         // While others have their share of the frames, the rest is for who keeps it briefly.
         return log.frames.freeCount == 0 ? openKeptRoom(bytes) : nil
     }
@@ -72,7 +146,9 @@ extension Writer {
         guard readingFrame != 0, readingTail + padded <= log.geometry.frameBytes else { return nil }
         log.frames.stagedCount(readingFrame - 1).add(1)
         defer { readingTail += padded }
-        return Room(frame: readingFrame - 1, start: readingTail, bytes: bytes, isChained: false)
+        return Room(
+            frame: readingFrame - 1, start: readingTail, bytes: bytes, isChained: false,
+            use: .reading)
     }
 
     /// Takes the frame of `openKeptRoom`, for as long as the writer lives.
@@ -84,7 +160,7 @@ extension Writer {
 
     /// The room is not needed any more (its bytes were copied, or nobody wants them).
     public mutating func closeRoom(_ room: Room) {
-        if !room.isChained { return giveStaging(room.frame) }
+        if !room.isChained { return giveStaging(room.frame, room.use) }
         var frame: Int? = room.frame
         while let here = frame {
             frame = log.frames.next(here)
@@ -93,14 +169,14 @@ extension Writer {
         }
     }
 
-    private mutating func leaveStagingFrame() {
-        guard stagingFrame != 0 else { return }
-        let frame = stagingFrame - 1
-        stagingFrame = 0
-        giveStaging(frame)
+    private mutating func leaveSharedFrame(_ use: RoomUse) {
+        let frame = shared.frame(use)
+        guard frame != 0 else { return }
+        shared.begin(0, use)
+        giveStaging(frame - 1, use)
     }
 
-    private mutating func giveStaging(_ frame: Int) {
+    private mutating func giveStaging(_ frame: Int, _ use: RoomUse) {
         let left = log.frames.stagedCount(frame).subtract(1) - 1
         if left == 0 {
             log.frames.stagedFrames.subtract(1)
@@ -109,9 +185,9 @@ extension Writer {
             readingTail = 0
             // Whoever found the frame full may look again.
             log.frames.news.add(1)
-        } else if left == 1, stagingFrame == frame + 1 {
+        } else if left == 1, shared.frame(use) == frame + 1 {
             // Only this writer's own hold is left.
-            leaveStagingFrame()
+            leaveSharedFrame(use)
         }
     }
 
@@ -123,12 +199,12 @@ extension Writer {
     }
 
     /// A chain of at least one frame, for a call's time.
-    public mutating func openChain(_ bytes: Int) -> Room? { openChain(bytes, true) }
+    public mutating func openChain(_ bytes: Int) -> Room? { openChain(bytes, .value, true) }
 
-    private mutating func openChain(_ bytes: Int, _ isBrief: Bool) -> Room? {
+    private mutating func openChain(_ bytes: Int, _ use: RoomUse, _ isBrief: Bool) -> Room? {
         let needed = log.geometry.framesNeeded(bytes)
-        let staged = Int(log.frames.stagedFrames.loadRelaxed())
-        guard isBrief || staged == 0 || staged + needed <= roomFramesMax else {
+        let isAlone = log.frames.stagedFrames.loadRelaxed() == 0
+        guard isBrief || isAlone || mayStage(needed, for: use, isChained: true) else {
             log.count(.waits)
             return nil
         }
@@ -150,7 +226,7 @@ extension Writer {
         }
         log.frames.stagedFrames.add(UInt64(needed))
         guard let first else { return nil }
-        return Room(frame: first, start: 0, bytes: bytes, isChained: true)
+        return Room(frame: first, start: 0, bytes: bytes, isChained: true, use: use)
     }
 
     private mutating func closeTaken(_ first: Int) {

@@ -57,9 +57,8 @@ public struct Writer: ~Copyable {
     public var main = OpenSegment()
     public var promotion = OpenSegment()
     public var reserve = SegmentReserve()
-    /// The frame that shared staging takes from, plus one, and how much of it is used.
-    var stagingFrame = 0
-    var stagingTail = 0
+    /// The frames that small rooms share.
+    var shared = SharedFrames()
     /// A frame kept for when there is none, plus one.
     private var spareFrame = 0
     /// Whether the next segment can be opened whatever happens.

@@ -41,6 +41,27 @@ import Testing
         writer.closeRoom(whole)
     }
 
+    /// Large values and what is read leave places to small values, and these some to input.
+    @Test func eachUseOfRoomsLeavesSomeToOthers() throws {
+        let log = try makeLog()
+        var writer = Writer(log, number: 0)
+        let chained = log.geometry.sharedRecordBytesMax + 1
+        var rooms: [Room] = []
+        while let room = writer.openRoom(chained) { rooms.append(room) }
+        while let room = writer.openReadingRoom(5000) { rooms.append(room) }
+        let large = rooms.count
+        while let room = writer.openRoom(5000) { rooms.append(room) }
+        let values = rooms.count - large
+        #expect(values > 0)
+        while let room = writer.openRoom(5000, for: .input) { rooms.append(room) }
+        #expect(rooms.count > large + values)
+        #expect(log.frames.freeCount > log.geometry.frameCount / 2)
+        // All of it comes back, also from frames that are shared.
+        let free = log.geometry.frameCount
+        for room in rooms { writer.closeRoom(room) }
+        #expect(log.frames.freeCount == free)
+    }
+
     /// While memory shrinks: a large value needs some frames at the same time.
     @Test func whatIsWaitedForComesBeforeWhatIsGivenBack() throws {
         let log = try makeLog()

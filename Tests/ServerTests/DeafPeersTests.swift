@@ -5,6 +5,7 @@
 // the server's socket holds some more, and then nothing moves.
 
 import Primitives
+import Server
 import ServerSimulation
 import Simulation
 import Store
@@ -132,6 +133,11 @@ import Uring
         #expect(world.shared.total("waitsForBlocks") ?? 0 > 0, "there was enough")
     }
 
+    static let beginnings = [
+        "g", "set u 0 0 3000\r\n\(value(2000))", "set u 0 0 16000\r\n\(value(2000))",
+        "set u 0 0 1000000\r\n\(value(2000))",
+    ]
+
     /// All connections that a worker of `-m 256 -t 2 -c 1024` may have, but for one: half of them
     /// deaf, of every kind, half in the middle of a line or a value, of which no more comes.
     @Test func whoeverReadsIsAnsweredWhateverAllOtherConnectionsDo() throws {
@@ -141,10 +147,6 @@ import Uring
             memoryBytes: 112 << 20, receiveBuffers: 128, poolBlocks: 256,
             connections: connections + connections / 8)
         try fill(world)
-        let beginnings = [
-            "g", "set u 0 0 3000\r\n\(Self.value(2000))", "set u 0 0 16000\r\n\(Self.value(2000))",
-            "set u 0 0 1000000\r\n\(Self.value(2000))",
-        ]
         let deaf = Self.kinds.map { (kind: $0, requests: Self.requests($0)) }
         let peers = (1..<connections).map { number in
             let peer = world.connect()
@@ -152,7 +154,8 @@ import Uring
                 let (kind, requests) = deaf[number / 2 % deaf.count]
                 deafen(peer, kind, requests, world)
             } else {
-                world.network.send(beginnings[number / 2 % beginnings.count], from: peer)
+                let beginning = Self.beginnings[number / 2 % Self.beginnings.count]
+                world.network.send(beginning, from: peer)
             }
             return peer
         }
@@ -161,6 +164,73 @@ import Uring
         for peer in peers { world.network.reset(peer) }
         try world.pass(milliseconds: 200)
         #expect(world.shared.total("waitsForBlocks") ?? 0 > 0, "there was enough")
+        #expect(world.shared.connectionCount == 0)
+    }
+
+    // MARK: A small server
+
+    /// Milliseconds until a new connection's request is answered whole; nil for none in 6 s.
+    private func milliseconds(_ world: World, _ request: String, _ end: String) throws -> Int? {
+        let peer = world.connect()
+        world.network.setSocketBuffer(40_000, of: peer)
+        world.network.send(request, from: peer)
+        var received = ""
+        for step in 0..<600 {
+            if step == 0 {
+                try world.turn(60)
+            } else {
+                world.advance(nanoseconds: 10_000_000)
+                try world.settle()
+            }
+            received += world.received(peer)
+            if received.hasSuffix(end) {
+                world.network.finish(peer)
+                return step * 10
+            }
+        }
+        return nil
+    }
+
+    enum Crowd: CaseIterable, Sendable { case mixed, deaf, beginnings }
+
+    /// All connections but one that `-m 64 -t 1 -c 1024` may have. Those who are deaf have sent
+    /// more requests than the pool could keep.
+    @Test(arguments: Crowd.allCases)
+    func aSmallServerAnswersWhateverAllOtherConnectionsDo(_ crowd: Crowd) throws {
+        let connections = 1024
+        let memory = ServerMemory(
+            memoryBytes: 64 << 20, connectionsMax: connections, workers: 1)
+        let world = try World(
+            memoryBytes: memory.storeBytes, receiveBuffers: memory.receiveBuffers,
+            poolBlocks: memory.poolBlocks, connections: memory.connectionsPerWorker)
+        try fill(world)
+        let deaf = Self.kinds.map { (kind: $0, requests: Self.requests($0)) }
+        let peers = (1..<connections).map { number in
+            let peer = world.connect()
+            if crowd == .deaf || crowd == .mixed && number % 2 == 0 {
+                let (kind, requests) = deaf[number / 2 % deaf.count]
+                deafen(peer, kind, requests, world)
+            } else {
+                let beginning = Self.beginnings[number / 2 % Self.beginnings.count]
+                world.network.send(beginning, from: peer)
+            }
+            return peer
+        }
+        // Not all of it has been received yet.
+        try world.turn(200)
+        for (request, end) in Self.honest {
+            // Who holds the place of a value is judged after 0.2 s, by the next alarm.
+            let bound = request.hasPrefix("set s") ? 300 : 50
+            let milliseconds = try milliseconds(world, request, end)
+            #expect(
+                milliseconds.map { $0 <= bound } == true,
+                "\(request.prefix(20)): \(milliseconds.map { "\($0) ms" } ?? "no answer")")
+        }
+        // What they have sent has room in the cache, so nobody need give way for that.
+        #expect(crowd != .deaf || world.shared.total("closedPoolDry") == 0)
+        for peer in peers { world.network.reset(peer) }
+        try world.pass(milliseconds: 200)
+        #expect(world.shared.total("receivesStarved") ?? 0 > 0, "there was enough")
         #expect(world.shared.connectionCount == 0)
     }
 }

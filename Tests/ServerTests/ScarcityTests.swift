@@ -114,6 +114,49 @@ import Uring
         try world.pass(milliseconds: 200)
     }
 
+    /// Who asks for more text than the pool has room for stands in nobody's way, makes the worker
+    /// turn for nothing, and is refused in the end.
+    @Test func aTextThatFindsNoRoomKeepsNobodyFromBeingAnswered() throws {
+        let world = try World(receiveBuffers: 16, poolBlocks: 32, connections: 128)
+        let honest = world.connect()
+        #expect(try world.ask("stats detail on\r\n", honest) == "OK\r\n")
+        #expect(try world.ask("set k 0 0 9000\r\n\(value(9000))\r\n", honest) == "STORED\r\n")
+        let gets = (0..<4000).map { "get p\($0):k\r\n" }.joined()
+        #expect(try world.ask(gets, honest).utf8.count == 4000 * 5)
+        let askers = (0..<8).map { _ in world.connect() }
+        for peer in askers {
+            world.network.setAppetite(0, of: peer)
+            world.network.setSocketBuffer(3000, of: peer)
+            world.network.send("stats detail dump\r\n", from: peer)
+        }
+        let readers = (0..<40).map { _ in world.connect() }
+        for peer in readers {
+            world.network.setAppetite(0, of: peer)
+            world.network.setSocketBuffer(20_000, of: peer)
+            world.network.send(String(repeating: "get k\r\n", count: 20), from: peer)
+        }
+        for _ in 0..<50 {
+            for peer in readers { world.network.setAppetite(8000, of: peer) }
+            let before = world.shared.total("turns") ?? 0
+            try world.pass(milliseconds: 100)
+            #expect(world.isIdle)
+            #expect((world.shared.total("turns") ?? 0) - before < 200, "it turns for nothing")
+        }
+        #expect(world.shared.total("waitsForBlocks") ?? 0 > 0, "there was enough")
+        let reply = 20 * ("VALUE k 0 9000\r\n\r\nEND\r\n".utf8.count + 9000)
+        for peer in readers { #expect(world.network.receivedCount(by: peer) == reply) }
+        for _ in 0..<20 {
+            for peer in askers { world.network.setAppetite(.max, of: peer) }
+            try world.pass(milliseconds: 100)
+        }
+        for peer in askers {
+            // Or it has given way to another, as it has read nothing.
+            let answer = world.received(peer)
+            let isAnswered = answer.hasSuffix("END\r\n") || answer.hasPrefix("SERVER_ERROR")
+            #expect(isAnswered || world.network.isClosed(peer))
+        }
+    }
+
     // MARK: With a disk
 
     /// A world that finds `k0`, `k1`, … on disk only.

@@ -206,7 +206,7 @@ extension Worker where Network: ~Copyable {
         let expiry = absolute(request.expiry)
         let keyStart = place.offset + Int(request.key.offset)
         var staging: Staging?
-        if mayTake(slot, .frames) || isRefusedMemory(slot) {
+        if mayTakePlace(slot, request) {
             staging = place.region.withBytes(keyStart, Int(request.key.count)) { key in
                 door.openStaging(
                     key: key, hash: door.hash(key), valueBytes: Int(request.valueBytes),
@@ -229,6 +229,18 @@ extension Worker where Network: ~Copyable {
         beginFilling(slot, staging)
     }
 
+    /// What the value of a request waits for if there is no place. A small one need not wait for
+    /// large ones, which cannot take the frames that are left for such.
+    private mutating func waitForPlace(_ request: Request) -> Wait {
+        Int(request.valueBytes) <= door.sharedValueBytesMax ? .place : .frames
+    }
+
+    /// Whether a connection may take a place for a value: nobody waits, or it is its turn.
+    mutating func mayTakePlace(_ slot: Int, _ request: Request) -> Bool {
+        let queue: Queued = waitForPlace(request) == .place ? .places : .frames
+        return mayTake(slot, queue) || isRefusedMemory(slot)
+    }
+
     /// The value of a command that was taken has its place.
     mutating func beginFilling(_ slot: Int, _ staging: Staging) {
         let id = connections[slot].incoming
@@ -247,7 +259,7 @@ extension Worker where Network: ~Copyable {
     /// straight into its place. A receive that stays armed would bring it in buffers, all at once.
     private mutating func expectLarge(_ slot: Int, _ request: Request) {
         guard request.valueBytes > ServerLimits.inputBytesHigh else { return }
-        connections[slot].singleReceives = ServerLimits.singleReceives
+        connections[slot].receiving.expectLarge()
     }
 
     /// There is no place for the value of the command at the cursor. A short one may come into a
@@ -262,7 +274,7 @@ extension Worker where Network: ~Copyable {
         connections[slot].wantedBytes = request.valueBytes
         expectLarge(slot, request)
         intake.waitForPlace(slot)
-        beginWait(slot, .frames)
+        beginWait(slot, waitForPlace(request))
         wantFrames()
         givePlaces()
         _ = relieve(.pins, sparing: slot)
@@ -450,15 +462,14 @@ extension Worker where Network: ~Copyable {
     mutating func fill(_ slot: Int) {
         let table = connections
         guard table[slot].arrival.phase == .filling, let staging = staging(of: slot),
-            !table[slot].isFilling, !table[slot].isArmed, !table[slot].isCancelling,
-            !table[slot].hasEnded, table[slot].inputBytes == 0
+            table[slot].receiving.isIdle, !table[slot].hasEnded, table[slot].inputBytes == 0
         else { return }
         let piece = door.piece(staging, from: table[slot].arrival.arrivedBytes)
         ring.receive(
             Socket(descriptor: table[slot].descriptor), into: door.memory, at: piece.offset,
             count: min(piece.count, ServerLimits.sendBytesMax),
             token: token(.receiveInto, slot))
-        table[slot].isFilling = true
+        table[slot].receiving.fill()
         table[slot].outstanding += 1
     }
 

@@ -100,7 +100,7 @@ extension Worker where Network: ~Copyable {
             close(slot, connections[slot].closing)
             return
         }
-        if intake.isAnyonePlaceless, connections[slot].wait != .frames, !ready.contains(slot) {
+        if intake.isAnyonePlaceless, !connections[slot].wait.isForFrames, !ready.contains(slot) {
             intake.endWaitForPlace(slot)
         }
         fill(slot)
@@ -267,7 +267,7 @@ extension Worker where Network: ~Copyable {
     }
 
     /// Moves what is left in provided buffers to the pool, or out of both if it has to wait.
-    private mutating func stash(_ slot: Int) {
+    mutating func stash(_ slot: Int) {
         let table = connections
         guard table[slot].input.tail != nobody else { return }
         // What is short does not keep the large block that its parts were joined in.
@@ -277,6 +277,7 @@ extension Worker where Network: ~Copyable {
             lodges || blocks.isReceived(table[slot].input.tail)
                 || isShort && !blocks.isSmall(table[slot].input.head)
         else { return }
+        if lodges, lodgeTogether(slot) { return }
         var kept = Chain()
         var id = table[slot].input.head
         var isWhole = true
@@ -299,10 +300,41 @@ extension Worker where Network: ~Copyable {
             }
             id = next
         }
-        table[slot].input = kept
-        table[slot].cursor = kept.head
-        table[slot].position = kept.head == nobody ? 0 : blocks[kept.head].start
+        keepInput(slot, kept)
         if !isWhole { close(slot, .closedPoolDry) }
+    }
+
+    /// What is left of a connection's input lies in these blocks, from their first byte on.
+    private mutating func keepInput(_ slot: Int, _ kept: Chain) {
+        connections[slot].input = kept
+        connections[slot].cursor = kept.head
+        connections[slot].position = kept.head == nobody ? 0 : blocks[kept.head].start
+    }
+
+    /// Moves all input of a connection into one lodging, if it is no longer than that: there are
+    /// not many more lodgings than connections. False: there is none, or it lies in one already.
+    private mutating func lodgeTogether(_ slot: Int) -> Bool {
+        let count = connections[slot].inputBytes
+        var id = connections[slot].input.head
+        guard count <= ServerLimits.blockBytes, blocks[id].next != nobody,
+            let fresh = openLodging(count)
+        else { return false }
+        let target = blocks.place(fresh)
+        var filled = 0
+        while id != nobody {
+            let (block, place) = (blocks[id], blocks.place(id))
+            target.region.copy(
+                from: place.region, at: place.offset + Int(block.start),
+                to: target.offset + filled, count: block.count)
+            filled += block.count
+            release(id)
+            id = block.next
+        }
+        precondition(filled == count)
+        var kept = Chain()
+        blocks.append(fresh, to: &kept)
+        keepInput(slot, kept)
+        return true
     }
 
     /// The block that a block of input goes on in as it is: itself, or a lodging. Nil: its content
@@ -322,14 +354,20 @@ extension Worker where Network: ~Copyable {
     /// Copies a block's content to the cache's memory; nil if there is none now.
     private mutating func lodge(_ id: UInt32) -> UInt32? {
         let count = blocks[id].count
+        guard let lodging = openLodging(count) else { return nil }
+        let (source, target) = (blocks.place(id), blocks.place(lodging))
+        target.region.copy(
+            from: source.region, at: source.offset + Int(blocks[id].start), to: target.offset,
+            count: count)
+        return lodging
+    }
+
+    /// A lodging for so many bytes; nil if there is none now.
+    private mutating func openLodging(_ count: Int) -> UInt32? {
         guard count > 0, blocks.hasLodging, let room = door.openInputRoom(bytes: count) else {
             return nil
         }
-        let offset = door.inputRoomOffset(room)
-        let place = blocks.place(id)
-        door.memory.copy(
-            from: place.region, at: place.offset + Int(blocks[id].start), to: offset, count: count)
-        return blocks.lodge(room, at: offset, count: count)
+        return blocks.lodge(room, at: door.inputRoomOffset(room), count: count)
     }
 
     // MARK: Receiving
@@ -338,10 +376,7 @@ extension Worker where Network: ~Copyable {
     private mutating func updateReceive(_ slot: Int) {
         let table = connections
         if table[slot].shouldReceive {
-            guard !table[slot].isArmed, !table[slot].isCancelling, !table[slot].isFilling else {
-                return
-            }
-            guard !intake.isStarved(slot) else { return }
+            guard table[slot].receiving.isIdle, !intake.isStarved(slot) else { return }
             guard blocks.lentCount > 0, !intake.isAnyoneStarved else {
                 starve(slot)
                 return
@@ -356,23 +391,19 @@ extension Worker where Network: ~Copyable {
         let table = connections
         let socket = Socket(descriptor: table[slot].descriptor)
         let isScarce = intake.isScarce(at: now.nanoseconds)
-        if isScarce || table[slot].singleReceives > 0 {
-            if table[slot].singleReceives > 0 { table[slot].singleReceives -= 1 }
+        if table[slot].receiving.arm(isScarce: isScarce, at: now.nanoseconds) {
             ring.receiveOnce(socket, token: token(.receive, slot))
         } else {
             ring.receive(socket, token: token(.receive, slot))
         }
-        table[slot].isArmedOnce = isScarce
-        table[slot].isArmed = true
-        table[slot].armedSince = now.nanoseconds
         table[slot].outstanding += 1
     }
 
     mutating func cancelReceive(_ slot: Int) {
         let table = connections
-        guard table[slot].isArmed, !table[slot].isCancelling else { return }
+        guard table[slot].receiving.mayCancel else { return }
         ring.cancel(token(.receive, slot), token: token(.cancel, slot))
-        table[slot].isCancelling = true
+        table[slot].receiving.cancel()
         table[slot].outstanding += 1
         counters.add(.receivesCancelled)
     }

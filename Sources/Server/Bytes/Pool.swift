@@ -302,7 +302,7 @@ extension Worker where Network: ~Copyable {
         guard wants.alarm == .off else { return }
         guard
             wants.blocksSince != nil || intake.isAnyoneStarved || transfers.isMovingValues
-                || wants.staging || wants.pins || drain.isActive || !queues.isEmpty
+                || wants.staging || wants.pins || wants.text || drain.isActive || !queues.isEmpty
         else { return }
         wants.alarm = .armed
         ring.timeout(
@@ -313,19 +313,20 @@ extension Worker where Network: ~Copyable {
     /// Who is in the way of others, and does nothing, is closed.
     mutating func alarm() {
         for _ in 0..<ServerLimits.relievedPerAlarmMax
-        where wants.blocksSince != nil {
+        where wants.blocksSince != nil || wants.text {
             guard relievePool(sparing: -1) else { break }
         }
         if wants.blocksSince != nil { callAnswerable() }
+        if wants.text { callForText() }
         let hasShortReads = isAnyReadShort
         if wants.staging {
-            wants.staging = !queues[.frames].isEmpty || hasShortReads
+            wants.staging = queues.isAnyShortOfFrames || hasShortReads
             if wants.staging { shared.want(.staging, at: now.nanoseconds) }
             givePlaces()
         }
         if wants.pins {
             // Pinned frames are missing to those who wait for frames as well.
-            wants.pins = !queues[.pins].isEmpty || !queues[.frames].isEmpty || hasShortReads
+            wants.pins = !queues[.pins].isEmpty || queues.isAnyShortOfFrames || hasShortReads
             if wants.pins { shared.want(.pins, at: now.nanoseconds) }
         }
         if isWanted(.staging) { givePlacesToOthers() }
@@ -338,6 +339,12 @@ extension Worker where Network: ~Copyable {
         if !queues.isEmpty { callAgain() }
         if !queues[.readSlots].isEmpty, reads.vacantCount == 0 { relieveReads() }
         if drain.isActive { endUnwilling() }
+    }
+
+    /// Those who wait for room for a long text look for it.
+    private mutating func callForText() {
+        wants.text = false
+        for slot in watched where connections[slot].wait == .text { endWait(slot) }
     }
 
     /// Closes those who have stalled longest with reads from disk that they do not take, until
@@ -422,7 +429,9 @@ extension Worker where Network: ~Copyable {
         let since = wants.pinsSince ?? now.nanoseconds
         wants.pinsSince = since
         guard elapsed(since: since) > ServerLimits.pinNanosecondsMax else { return }
-        let wanted = max(queues[.pins].members.count + queues[.frames].members.count, 1)
+        let wanted = max(
+            queues[.pins].members.count + queues[.frames].members.count
+                + queues[.places].members.count, 1)
         for _ in 0..<min(wanted, ServerLimits.relievedPerAlarmMax) {
             let victim = watched.eldest(
                 where: { isSending($0, pinned: true) },

@@ -16,32 +16,34 @@ extension Worker where Network: ~Copyable {
     /// The ring has no buffer to receive into: the connection stands in line.
     mutating func starve(_ slot: Int) {
         guard connections[slot].phase == .open else { return }
-        let hadItsTurn = connections[slot].isArmedOnce
-        connections[slot].isArmedOnce = false
+        let hadItsTurn = connections[slot].receiving.takeTurn()
         guard intake.standInLine(slot, inFront: hadItsTurn, at: now.nanoseconds) else { return }
         counters.add(.receivesStarved)
     }
 
     /// The end of a turn: withheld buffers go to the ring if the pool has recovered, and of those
     /// who stand in line, as many as there are buffers are received from, in order. If none can be
-    /// lent for the beginnings of others' requests, these give way.
+    /// lent, what waits leaves the pool, or gives way.
     mutating func lendWithheld() {
         lendMore()
         guard intake.isAnyoneStarved else { return }
-        var closed = 0
-        while blocks.lentCount == 0, blocks.heldCount == 0,
-            closed < ServerLimits.givingWayPerTurnMax, giveWay(sparing: -1)
-        {
-            closed += 1
+        var left = ServerLimits.givingWayPerTurnMax
+        while left > 0, isDry, lodgeOne() || giveWay(sparing: -1) || giveWayUnread() {
+            left -= 1
             lendMore()
         }
-        if blocks.lentCount == 0, blocks.heldCount == 0 { refuseEldest() }
+        if isDry { refuseEldest() }
+        receiveFromStarved()
+    }
+
+    /// No buffer can be lent, and none will come back in the next turn.
+    private var isDry: Bool { blocks.lentCount == 0 && blocks.heldCount == 0 }
+
+    private mutating func receiveFromStarved() {
         var left = min(blocks.lentCount, intake.starvedCount)
         while left > 0, let slot = intake.takeStarved(at: now.nanoseconds) {
             let connection = connections[slot]
-            guard connection.shouldReceive, !connection.isArmed, !connection.isCancelling,
-                !connection.isFilling
-            else { continue }
+            guard connection.shouldReceive, connection.receiving.isIdle else { continue }
             armReceive(slot)
             left -= 1
         }
@@ -54,6 +56,18 @@ extension Worker where Network: ~Copyable {
     }
 
     // MARK: Giving way
+
+    /// Moves the input of a connection that cannot be executed now, and came while there was
+    /// enough, from the pool to the cache's memory. False: there is none, or no room there.
+    private mutating func lodgeOne() -> Bool {
+        let table = connections
+        let slot = slots.used.first {
+            holdsPooledInput($0) && (table[$0].wait != .nothing || table[$0].isBehind)
+        }
+        guard blocks.hasLodging, let slot else { return false }
+        stash(slot)
+        return !holdsPooledInput(slot)
+    }
 
     /// Closes the connection whose request makes the least progress, of those who keep blocks
     /// occupied with the beginning of one. False: there is none, nor a reader who has stalled.
@@ -68,6 +82,38 @@ extension Worker where Network: ~Copyable {
         }
         close(victim, .closedPoolDry)
         return true
+    }
+
+    /// Closes who has sent requests on top of replies that it does not take, and keeps blocks of
+    /// the pool occupied with them, because there is nowhere else to keep them: of these, who has
+    /// taken nothing for the longest time. False: there is none.
+    private mutating func giveWayUnread() -> Bool {
+        let victim = slots.used.eldest(
+            where: { holdsPooledInput($0) }, by: { unreadSince($0) })
+        guard let victim else { return false }
+        close(victim, .closedPoolDry)
+        return true
+    }
+
+    private mutating func holdsPooledInput(_ slot: Int) -> Bool {
+        guard connections[slot].phase == .open else { return false }
+        let head = connections[slot].input.head
+        return head != nobody && blocks.isPooled(head)
+    }
+
+    /// Since when a peer has not taken what is in the way of its next requests; nil if it has, or
+    /// something else is in their way.
+    private mutating func unreadSince(_ slot: Int) -> UInt64? {
+        if connections[slot].isBehind {
+            guard let since = stalledSince(slot), since < now.nanoseconds else { return nil }
+            return since
+        }
+        switch connections[slot].wait {
+        case .blocks, .events, .penalty: break
+        default: return nil
+        }
+        let since = connections[slot].waitingSince
+        return since != 0 && since < now.nanoseconds ? since : nil
     }
 
     /// Input that waits for the store fills the pool, and nobody gives way: of those requests that
@@ -101,7 +147,7 @@ extension Worker where Network: ~Copyable {
         guard transfers.incoming.takenCount > 0, let first = intake.firstPlaceless else { return }
         let table = connections
         var wanted = 0
-        for slot in intake.line where table[slot].wait == .frames {
+        for slot in intake.line where table[slot].wait.isForFrames {
             wanted += Int(table[slot].wantedBytes)
         }
         let waited = elapsed(since: table[first].waitingSince)

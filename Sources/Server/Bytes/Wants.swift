@@ -21,6 +21,8 @@ struct Wants: BitwiseCopyable {
     /// Somebody here waits for staging memory, or for a pin.
     var staging = false
     var pins = false
+    /// Somebody here waits for room for a long text.
+    var text = false
     /// The turn in which nobody was found who stands in the way.
     var searchedTurn = UInt64.max
     /// The last turn in which requests were refused so that others can be received.

@@ -35,7 +35,7 @@ extension Worker where Network: ~Copyable {
             abandonRead(Int(table[slot].changeRead))
             table[slot].changeRead = nobody
         }
-        if !table[slot].isFilling { freeStaging(slot) }
+        if !table[slot].receiving.isFilling { freeStaging(slot) }
         if table[slot].sending.state != .handed { freeOutput(slot) }
         unwatchIfIdle(slot)
         guard table[slot].outstanding > 0 else { return }

@@ -14,6 +14,8 @@ enum Wait: UInt8, BitwiseCopyable {
     case nothing
     /// Memory of the store: `News.frames`.
     case frames
+    /// The same for a value on its way in that is small: it need not wait for large ones.
+    case place
     /// A value that the store's own thread must load: `News.loads`.
     case loads
     /// A slot to read from disk with.
@@ -28,19 +30,25 @@ enum Wait: UInt8, BitwiseCopyable {
     case pin
     /// Blocks of the pool, or parts, which others have to give back.
     case blocks
+    /// Room for a text that is longer than other replies: looked for with each alarm, as a queue
+    /// would stand behind it.
+    case text
     /// The time after which a refused try to sign in is answered.
     case penalty
     /// Something that a watcher is to be told, or more of a list that the store makes.
     case events
 
-    /// Whether the request can be answered without what it waits for: a get by a miss, a change by
-    /// an error.
+    /// Whether the request can be answered without what it waits for: a get by a miss, others by an
+    /// error.
     var isRefusable: Bool {
         switch self {
-        case .frames, .loads, .readSlot, .pin, .change: true
+        case .frames, .place, .loads, .readSlot, .pin, .change, .text: true
         case .nothing, .reads, .parts, .blocks, .penalty, .events: false
         }
     }
+
+    /// Whether frames of the store are what it waits for.
+    var isForFrames: Bool { self == .frames || self == .place }
 }
 
 /// Which life a connection's slot is in.
@@ -76,17 +84,6 @@ struct Connection: BitwiseCopyable {
     var generation: UInt32
     var phase = Phase.open
     var wait = Wait.nothing
-    /// Whether the multishot receive is armed.
-    var isArmed = false
-    /// Whether that receive takes one buffer only.
-    var isArmedOnce = false
-    /// How many more receives take one buffer only because a large value may come, which shall not
-    /// fill buffers on its way to its place.
-    var singleReceives: UInt8 = 0
-    /// Whether that receive is being cancelled.
-    var isCancelling = false
-    /// Whether a receive straight into the store is on its way.
-    var isFilling = false
     /// The peer sends no more, or we shall not listen any more.
     var hasEnded = false
     /// Whether it closes once everything is sent, and why; what else arrives is dropped.
@@ -99,6 +96,7 @@ struct Connection: BitwiseCopyable {
     var tail = Tail.nothing
     /// Operations whose completion the kernel owes.
     var outstanding: UInt32 = 0
+    var receiving = Receiving()
 
     // Input.
     var input = Chain()
@@ -160,8 +158,6 @@ struct Connection: BitwiseCopyable {
     var lastActive: UInt64
     /// When the request began that is arriving.
     var requestSince: UInt64 = 0
-    /// Since when it can be received from, while it can.
-    var armedSince: UInt64 = 0
     /// When it began to wait for what it now waits for; 0 if it does not.
     var waitingSince: UInt64 = 0
 
@@ -230,14 +226,14 @@ struct Connection: BitwiseCopyable {
     /// A receive that is armed may still bring something.
     @inline(__always)
     var shouldClose: Bool {
-        if listing == .events { return phase == .open && hasEnded && !isArmed }
+        if listing == .events { return phase == .open && hasEnded && !receiving.isArmed }
         guard phase == .open, isSettled, replyBytes == 0 else { return false }
         if isLeaving { return true }
-        guard hasEnded, !isArmed else { return false }
+        guard hasEnded, !receiving.isArmed else { return false }
         switch arrival.phase {
         case .none: return inputBytes == 0 || isPartial || swallow > 0
-        case .filling: return !isFilling && inputBytes == 0
-        case .lineEnd: return !isFilling && inputBytes < 2
+        case .filling: return !receiving.isFilling && inputBytes == 0
+        case .lineEnd: return !receiving.isFilling && inputBytes < 2
         case .storing: return false
         }
     }
@@ -248,8 +244,8 @@ struct Connection: BitwiseCopyable {
     func silentSince(isStarved: Bool) -> UInt64? {
         guard !isBehind else { return nil }
         guard wait == .nothing, firstPart == nobody, isInRequest, !isStarved else { return nil }
-        guard isArmed || isFilling else { return nil }
-        return max(lastActive, armedSince)
+        guard receiving.isArmed || receiving.isFilling else { return nil }
+        return max(lastActive, receiving.since)
     }
 
     /// Whether blocks are occupied by the beginning of a request whose rest the peer owes.
@@ -291,10 +287,11 @@ struct Connection: BitwiseCopyable {
         guard phase == .open, !hasEnded, !isLeaving else { return false }
         // The end of a value that is on its way anyway is not cancelled for a receive of its own.
         if arrival.phase == .filling {
-            return isArmed && arrival.missingBytes <= ServerLimits.inputBytesHigh
+            return receiving.isArmed && arrival.missingBytes <= ServerLimits.inputBytesHigh
         }
         if isBehind { return inputBytes == 0 }
         // What waits for a disk or for memory has not to be cancelled and armed again each time.
+        let isArmed = receiving.isArmed
         if wait != .nothing { return inputBytes <= (isArmed ? ServerLimits.inputBytesLow : 0) }
         // Once cancelled, it is armed again only when little is kept.
         return inputBytes

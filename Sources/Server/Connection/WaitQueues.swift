@@ -1,6 +1,7 @@
 // WaitQueues: who waits for what others have to give back, in order.
 //
-// Frames of the store, read slots, pins and blocks are few, and each has a queue. When some come
+// Frames of the store, places of small values, read slots, pins and blocks are few, and each has a
+// queue. When some come
 // free, as many of those who have waited longest as may find enough are told to try again; a try
 // that fails keeps its place, and one that succeeds leaves the queue, so what is still wanted of
 // the same connection is behind the others. Nobody is woken in vain when many wait, and no request
@@ -88,17 +89,18 @@ struct WaitQueue: BitwiseCopyable {
 
 /// What there is a queue for.
 enum Queued: BitwiseCopyable {
-    case frames, readSlots, pins, blocks
+    case frames, places, readSlots, pins, blocks
 }
 
 extension Wait {
     var queue: Queued? {
         switch self {
         case .frames: .frames
+        case .place: .places
         case .readSlot: .readSlots
         case .pin: .pins
         case .blocks: .blocks
-        case .nothing, .loads, .reads, .parts, .change, .penalty, .events: nil
+        case .nothing, .loads, .reads, .parts, .change, .text, .penalty, .events: nil
         }
     }
 }
@@ -106,14 +108,16 @@ extension Wait {
 /// The queues of a worker.
 struct WaitQueues: BitwiseCopyable {
     private var frames: WaitQueue
+    private var places: WaitQueue
     private var readSlots: WaitQueue
     private var pins: WaitQueue
     private var blocks: WaitQueue
 
-    static let count = 4
+    static let count = 5
 
     init(slots: Int) throws(MemoryError) {
         frames = try WaitQueue(slots: slots)
+        places = try WaitQueue(slots: slots)
         readSlots = try WaitQueue(slots: slots)
         pins = try WaitQueue(slots: slots)
         blocks = try WaitQueue(slots: slots)
@@ -123,6 +127,7 @@ struct WaitQueues: BitwiseCopyable {
         get {
             switch queue {
             case .frames: frames
+            case .places: places
             case .readSlots: readSlots
             case .pins: pins
             case .blocks: blocks
@@ -131,6 +136,7 @@ struct WaitQueues: BitwiseCopyable {
         set {
             switch queue {
             case .frames: frames = newValue
+            case .places: places = newValue
             case .readSlots: readSlots = newValue
             case .pins: pins = newValue
             case .blocks: blocks = newValue
@@ -139,14 +145,18 @@ struct WaitQueues: BitwiseCopyable {
     }
 
     var isEmpty: Bool {
-        frames.isEmpty && readSlots.isEmpty && pins.isEmpty && blocks.isEmpty
+        !isAnyShortOfFrames && readSlots.isEmpty && pins.isEmpty && blocks.isEmpty
     }
     var isTrying: Bool {
-        frames.isTrying || readSlots.isTrying || pins.isTrying || blocks.isTrying
+        frames.isTrying || places.isTrying || readSlots.isTrying || pins.isTrying
+            || blocks.isTrying
     }
+    /// Whether somebody waits for frames, for whatever.
+    var isAnyShortOfFrames: Bool { !frames.isEmpty || !places.isEmpty }
 
     mutating func remove(_ slot: Int) {
         frames.remove(slot)
+        places.remove(slot)
         readSlots.remove(slot)
         pins.remove(slot)
         blocks.remove(slot)
@@ -154,7 +164,7 @@ struct WaitQueues: BitwiseCopyable {
 
     /// Traps unless everyone who waits for such a thing is in its queue.
     func check(_ connections: Table<Connection>, _ watched: ConnectionList) {
-        for queue in [frames, readSlots, pins, blocks] {
+        for queue in [frames, places, readSlots, pins, blocks] {
             queue.members.check()
             for slot in queue.members { precondition(connections[slot].phase == .open) }
         }
@@ -180,8 +190,10 @@ extension Worker where Network: ~Copyable {
         }
         guard !queues.isEmpty else { return }
         let tryers = ServerLimits.tryersPerTurnMax
-        let served = settle(.frames)
-        call(.frames, isFrameNews ? tryers : min(served, tryers))
+        for queue in [Queued.places, .frames] {
+            let served = settle(queue)
+            call(queue, isFrameNews ? tryers : min(served, tryers))
+        }
         let pinsServed = settle(.pins)
         call(.pins, isFrameNews || isPinFreed ? tryers : min(pinsServed, tryers))
         _ = settle(.blocks)
@@ -197,6 +209,7 @@ extension Worker where Network: ~Copyable {
 
     /// Lets those who wait for frames or pins try, in case that other workers gave some back.
     mutating func callAgain() {
+        call(.places, ServerLimits.tryersPerTurnMax)
         call(.frames, ServerLimits.tryersPerTurnMax)
         call(.pins, ServerLimits.tryersPerTurnMax)
     }

@@ -352,6 +352,27 @@ extension Worker where Network: ~Copyable {
 
     // MARK: Statistics
 
+    /// There is no room for a text that is longer than other replies. False: the connection waits.
+    private mutating func waitForText(_ index: Int, _ space: consuming ReplySpace) -> Bool {
+        let slot = Int(batch[index].slot)
+        guard hasWaitedTooLong(slot) else {
+            counters.add(.waitsForBlocks)
+            wants.text = true
+            beginWait(slot, .text)
+            return false
+        }
+        counters.add(.waitsExpired)
+        let request = batch[index].request
+        if request.isBinary {
+            answerBinaryError(slot, request.head, BinaryStatus.outOfMemory, space)
+        } else {
+            var writer = replyWriter(space)
+            Reply.outOfMemoryAlone(to: &writer)
+            addReply(slot, writer, space)
+        }
+        return true
+    }
+
     mutating func executeStatistics(_ index: Int, _ space: consuming ReplySpace) -> Bool {
         let slot = Int(batch[index].slot)
         let place = batch[index].input
@@ -377,8 +398,7 @@ extension Worker where Network: ~Copyable {
         var text = shared.text(argument, at: now)
         if request.isBinary { text = BinaryStatistics.packets(of: text, request.head) }
         guard text.count <= ServerLimits.replyBytesMax || hasRoom(for: text.count, slot) else {
-            refuseRoom(slot)
-            return false
+            return waitForText(index, space)
         }
         var writer = replyWriter(space)
         writer.append(text.span)

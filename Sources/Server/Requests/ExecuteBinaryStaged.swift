@@ -14,7 +14,7 @@ extension Worker where Network: ~Copyable {
         key.offset += Int(request.key.offset)
         let set = binarySet(request)
         var staging: Staging?
-        if mayTake(slot, .frames) || isRefusedMemory(slot) {
+        if mayTakePlace(slot, request) {
             staging = key.region.withBytes(key.offset, Int(request.key.count)) { key in
                 door.openStaging(
                     set, key: key, hash: door.hash(key), valueBytes: Int(request.valueBytes))

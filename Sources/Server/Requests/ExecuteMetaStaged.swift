@@ -34,7 +34,7 @@ extension Worker where Network: ~Copyable {
         }
         let set = metaSet(flags)
         var staging: Staging?
-        if mayTake(slot, .frames) || isRefusedMemory(slot) {
+        if mayTakePlace(slot, request) {
             staging = key.place.region.withBytes(key.place.offset, key.count) {
                 door.openStaging(
                     set, key: $0, hash: key.hash, valueBytes: Int(request.valueBytes))

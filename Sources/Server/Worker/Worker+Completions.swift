@@ -43,8 +43,7 @@ extension Worker where Network: ~Copyable {
         }
         markTouched(slot)
         let connection = connections
-        if !completion.isArmed, connection[slot].isArmed {
-            connection[slot].isArmed = false
+        if !completion.isArmed, connection[slot].receiving.end() {
             connection[slot].outstanding -= 1
         }
         if let buffer = completion.buffer {
@@ -119,11 +118,11 @@ extension Worker where Network: ~Copyable {
             guard !completion.isArmed else { return }
             connections[slot].outstanding -= 1
         case .receiveInto:
-            connections[slot].isFilling = false
+            connections[slot].receiving.filled()
             connections[slot].outstanding -= 1
             takeFilling(slot, completion.result)
         case .cancel:
-            connections[slot].isCancelling = false
+            connections[slot].receiving.told()
             connections[slot].outstanding -= 1
         case .close:
             connections[slot].outstanding -= 1

@@ -62,6 +62,14 @@ extension Door {
 
     // MARK: Staging
 
+    /// The longest value whose room shares a frame with others', whatever its key: some frames are
+    /// left to these.
+    public var sharedValueBytesMax: Int {
+        // Whatever its optional fields are.
+        log.geometry.sharedRecordBytesMax - 64
+            - RecordFields().totalBytes(keyBytes: Record.keyBytesMax, valueBytes: 0)
+    }
+
     /// Room for a value that will arrive in pieces. Nil: none now (see `News.frames`).
     public mutating func openStaging(
         key: Span<UInt8>, hash: UInt64, valueBytes: Int, flags: UInt32, expiry: UInt32

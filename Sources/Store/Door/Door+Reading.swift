@@ -310,14 +310,14 @@ extension Door {
         writer.closeRoom(
             Room(
                 frame: room.frame, start: room.start, bytes: max(room.valueBytes, 64),
-                isChained: room.isChained))
+                isChained: room.isChained, use: .reading))
     }
 
     /// Contiguous memory for bytes that a client has sent; never out of what is kept for reads.
     /// Nil: none now. End with `closeInputRoom`.
     public mutating func openInputRoom(bytes: Int) -> InputRoom? {
         guard bytes <= log.geometry.sharedRecordBytesMax,
-            let room = writer.openRoom(max(bytes, 64))
+            let room = writer.openRoom(max(bytes, 64), for: .input)
         else { return nil }
         return InputRoom(frame: UInt32(room.frame), start: UInt32(room.start))
     }
@@ -326,6 +326,8 @@ extension Door {
     }
     public mutating func closeInputRoom(_ room: InputRoom) {
         writer.closeRoom(
-            Room(frame: Int(room.frame), start: Int(room.start), bytes: 0, isChained: false))
+            Room(
+                frame: Int(room.frame), start: Int(room.start), bytes: 0, isChained: false,
+                use: .input))
     }
 }
