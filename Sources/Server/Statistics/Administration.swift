@@ -81,13 +81,17 @@ enum Administration {
     private static func crawler(_ words: [String]) -> StaticString {
         switch (words.first, words.count) {
         case ("enable", 1), ("disable", 1): ok
-        case ("sleep", 2), ("tocrawl", 2): UInt32(words[1]) != nil ? ok : badFormat
+        case ("sleep", 2):
+            UInt32(words[1]).map { $0 <= 1_000_000 ? ok : badSleep } ?? badFormat
+        case ("tocrawl", 2): UInt32(words[1]) != nil ? ok : badFormat
         case ("crawl", 2): isClass(words[1], of: 63) ? ok : badClass
         default: error
         }
     }
 
     private static let lists: [String: Listing.Kind] = ["metadump": .items, "mgdump": .keys]
+    private static let badSleep: StaticString =
+        "CLIENT_ERROR sleep must be one second or less\r\n"
     private static let badClass: StaticString = "BADCLASS invalid class id\r\n"
 
     private static func dump(_ kind: Listing.Kind, classes: String, isDisabled: Bool) -> Answer {
