@@ -27,6 +27,8 @@ struct SharedFrames: BitwiseCopyable {
     private var value = Open()
     private var reading = Open()
     private var input = Open()
+    /// Frames in which the writer has small values, the one that they share now among them.
+    var valueFrames = 0
 
     private subscript(use: RoomUse) -> Open {
         get {
@@ -90,7 +92,9 @@ extension Writer {
     /// some to what clients have sent: so each is received whatever the others do.
     private var roomFramesMax: Int { log.geometry.frameCount / 4 }
 
-    /// Whether rooms may have so many frames more, for one of this use.
+    /// Whether rooms may have so many frames more, for one of this use. Small values have one of
+    /// each writer's whatever the others have: what has been sent may fill all that there is, and
+    /// be gone only when its values have found their places.
     private func mayStage(_ frames: Int, for use: RoomUse, isChained: Bool = false) -> Bool {
         let most =
             switch use {
@@ -98,6 +102,7 @@ extension Writer {
             case .value, .reading: roomFramesMax - max(roomFramesMax / 8, 1)
             case .input: roomFramesMax + max(roomFramesMax / 8, 1)
             }
+        if use == .value, !isChained, shared.valueFrames == 0 { return true }
         return Int(log.frames.stagedFrames.loadRelaxed()) + frames <= most
     }
 
@@ -120,6 +125,7 @@ extension Writer {
             log.frames.stagedFrames.add(1)
             log.frames.stagedCount(frame).storeRelease(1)
             shared.begin(frame + 1, use)
+            if use == .value { shared.valueFrames += 1 }
         }
         let frame = shared.frame(use) - 1
         log.frames.stagedCount(frame).add(1)
@@ -179,6 +185,7 @@ extension Writer {
     private mutating func giveStaging(_ frame: Int, _ use: RoomUse) {
         let left = log.frames.stagedCount(frame).subtract(1) - 1
         if left == 0 {
+            if use == .value { shared.valueFrames -= 1 }
             log.frames.stagedFrames.subtract(1)
             log.frames.give(frame)
         } else if left == 1, readingFrame == frame + 1 {

@@ -119,4 +119,22 @@ import Testing
         #expect(used <= 6 * geometry.framesNeeded(bytes), "\(used) of \(geometry.frameCount)")
         #expect(used >= geometry.framesNeeded(bytes))
     }
+
+    /// What has been sent fills all that rooms may take: its values find places all the same, one
+    /// after the other.
+    @Test func aSmallValueFindsAPlaceHoweverMuchHasBeenSent() throws {
+        let log = try makeLog()
+        var writer = Writer(log, number: 0)
+        var inputs: [Room] = []
+        while let room = writer.openRoom(5000, for: .input) { inputs.append(room) }
+        #expect(!inputs.isEmpty)
+        for _ in 0..<3 {
+            let opened = writer.openRoom(5000)
+            let room = try #require(opened)
+            writer.closeRoom(room)
+        }
+        #expect(writer.openRoom(5000, for: .reading) == nil)
+        for room in inputs { writer.closeRoom(room) }
+        #expect(log.frames.freeCount == log.geometry.frameCount)
+    }
 }
