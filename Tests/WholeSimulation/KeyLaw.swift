@@ -212,6 +212,7 @@ private struct OrderSearch {
     /// For each, those that must come before it.
     private var before: [UInt64]
     private var states: [KeyState] = []
+    private var numbers: [KeyState: Int] = [:]
     private var known: [Node: Bool] = [:]
     private var endStates: Set<Int> = []
     /// What was left on the way to an end, and when at the latest.
@@ -247,7 +248,8 @@ private struct OrderSearch {
     }
 
     private mutating func number(_ state: KeyState) -> Int {
-        if let at = states.firstIndex(of: state) { return at }
+        if let at = numbers[state] { return at }
+        numbers[state] = states.count
         states.append(state)
         return states.count - 1
     }

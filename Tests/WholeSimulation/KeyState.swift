@@ -6,7 +6,7 @@
 import StoreSimulation
 
 /// A value. Its expiry is known as far as the second is in which the command was executed.
-struct KeyValue: Equatable {
+struct KeyValue: Hashable {
     var bytes: [UInt8]
     var flags: UInt32
     /// 0...0: never.
@@ -15,6 +15,15 @@ struct KeyValue: Equatable {
     /// The expiry is looked at first, the bytes last.
     static func == (one: KeyValue, other: KeyValue) -> Bool {
         one.expiry == other.expiry && one.flags == other.flags && one.bytes == other.bytes
+    }
+
+    /// What tells most values from each other: all bytes would take as long as comparing does.
+    func hash(into hasher: inout Hasher) {
+        hasher.combine(expiry.lowerBound)
+        hasher.combine(bytes.count)
+        for at in stride(from: 0, to: bytes.count, by: bytes.count / 16 + 1) {
+            hasher.combine(bytes[at])
+        }
     }
 
     /// Whether some moment of an interval that begins in this second finds it alive.
