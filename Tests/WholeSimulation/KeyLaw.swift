@@ -48,7 +48,7 @@ struct KeyLaw {
     private var tokens: [UInt64: [UInt8]] = [:]
     private(set) var recentTokens: [UInt64] = []
 
-    static let operationsMax = 20
+    static let operationsMax = 14
 
     /// Whether one more request may be made of it now.
     var hasRoom: Bool { operations.count < Self.operationsMax }
