@@ -17,6 +17,8 @@ import crash
 import support
 
 SEED = 41
+#: With what follows it a server takes it as it is started here.
+VALUE_BYTES_MAX = 900_000
 CONNECTIONS, KEYS, BATCH, TURNS = 3, 40, 12, 150
 
 
@@ -91,7 +93,7 @@ class _Story:
     @staticmethod
     def value(key, version):
         head = b"%s %d " % (key, version)
-        return crash.value_of(key, version) + head * (version % 97)
+        return crash.value_of(key, version)[:VALUE_BYTES_MAX] + head * (version % 97)
 
     def note(self, keys, version):
         now, length = time.time(), self.length()
@@ -142,7 +144,8 @@ class _Churn(_Story):
     @staticmethod
     def value(key, version):
         head = b"%s %d " % (key, version)
-        return head + crash.value_of(key, version) + head * (1500 + version % 97)
+        return (
+            head + crash.value_of(key, version)[:VALUE_BYTES_MAX] + head * (1500 + version % 97))
 
 
 def _cut(mode, rounds):
@@ -153,7 +156,7 @@ def _cut(mode, rounds):
         story = _Story(record, seed)
         environment = {"POWERCUT_DIR": str(place / "store"), "POWERCUT_LOG": str(record)}
         with support.Server(
-                "-m", 64, "-t", 2, "-I", "4m", "--durability", mode, "--flush-interval", 20,
+                "-m", 64, "-t", 2, "--durability", mode, "--flush-interval", 20,
                 store=place / "store", environment=environment, preload="powercut.so") as server:
             story.tell(server)
         events, ends = images.read_record(record), []
