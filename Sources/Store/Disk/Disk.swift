@@ -70,9 +70,6 @@ final class Disk: Sendable {
         let isUnknown = ordersFound.isUnreadable && reservedOrders < Record.orderMax / 2
         return reservedOrders + (isUnknown ? Reservation.aboveMetadata : 0)
     }
-    /// What earlier runs have flushed. Above what they gave out there was nothing: such a mark was
-    /// damaged, and must not kill what is written from now on.
-    var flushMark: UInt64 { min(meta.flushMark, ordersGivenOut) }
     /// Whether the distrust mark can be right. It is at most one above the highest sequence.
     var isDistrustMarkSound: Bool { meta.distrustMark <= SegmentKey.sequenceMax + 1 }
     var frameBytes: Int? { meta.frameBytes == 0 ? nil : Int(meta.frameBytes) }

@@ -21,12 +21,14 @@ extension Committer {
     /// Prepares the log for requests. Segments on disk are left to the recovery.
     mutating func begin() {
         log.orderLimit.storeRelease(reservation.limit)
-        log.raiseOrders(
-            above: Self.firstOrder(
-                above: disk.ordersGivenOut, at: now.unixNanoseconds,
-                among: reservation.ahead / 2, isKnown: disk.ordersFound.orders > 0))
+        let first = Self.firstOrder(
+            above: disk.ordersGivenOut, at: now.unixNanoseconds, among: reservation.ahead / 2,
+            isKnown: disk.ordersFound.orders > 0)
+        log.raiseOrders(above: first)
+        signals.firstOrder.storeRelease(first)
         reserveOrders()
-        log.flushMark.storeRelease(disk.flushMark)
+        // A mark above the first order was damaged, and must not kill what is written from now on.
+        log.flushMark.storeRelease(min(disk.meta.flushMark, first))
         written.begin(disk.meta)
         if disk.isDistrustMarkSound {
             distrust.raise(to: disk.meta.distrustMark)
@@ -35,7 +37,7 @@ extension Committer {
         var flushAt = disk.meta.flushAt
         if flushAt != 0, flushAt <= UInt64(now.unixSeconds) {
             // A delayed flush_all came due while the server was down.
-            log.flushMark.storeRelease(disk.reservedOrders)
+            log.flushMark.storeRelease(first)
             flushAt = 0
         }
         signals.flushAt.storeRelease(flushAt)
@@ -228,7 +230,8 @@ extension Committer {
     ) throws(LMDBError) {
         disk.counters.add(.damagedSegments, 1)
         // A mark that was set since the start, or that a commit which failed had raised, stays.
-        let mark = max(disk.reservedOrders, written.flushMark, log.flushMark.loadAcquire())
+        let first = signals.firstOrder.loadAcquire()
+        let mark = max(first, written.flushMark, log.flushMark.loadAcquire())
         try transaction.put(.flushMark, mark)
         log.raiseFlushMark(to: mark)
         store.events.error(.lastRunDamaged, "sequence=\(sequence) order=\(mark)")
