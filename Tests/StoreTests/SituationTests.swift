@@ -442,8 +442,8 @@ import Testing
         kill(store, home)
     }
 
-    /// The number of orders in the metadata is damaged, and the orders file knows of fewer than were
-    /// given out: what was flushed stays so.
+    /// The number of orders in the metadata is damaged, and the orders file knows of fewer than
+    /// were given out: what was flushed stays so.
     @Test func aFlushHoldsWhereTheOrdersAreDamaged() throws {
         let home = MemoryHome(seed: 1, ballast: 0)
         let first = try Stepped(
@@ -460,7 +460,8 @@ import Testing
         let mark = first.played.flushMark
         kill(first, home)
         home.damage(meta: 3)
-        let store = try Stepped(home, memoryBytes: memoryBytes, sizeBytes: sizeBytes, at: first.now)
+        let store = try Stepped(
+            home, memoryBytes: memoryBytes, sizeBytes: sizeBytes, at: first.now)
         #expect(store.played.flushMark >= mark)
         store.recover()
         #expect(!store.isThere("k"))
