@@ -442,31 +442,34 @@ import Testing
         kill(store, home)
     }
 
-    /// The number of orders in the metadata is damaged, and the orders file knows of fewer than
-    /// were given out: what was flushed stays so.
+    /// The number of orders in the metadata is damaged, twice, so that the orders file knows of
+    /// fewer than were given out: what was flushed stays so.
     @Test func aFlushHoldsWhereTheOrdersAreDamaged() throws {
         let home = MemoryHome(seed: 1, ballast: 0)
-        let first = try Stepped(
-            home, memoryBytes: memoryBytes, sizeBytes: sizeBytes, at: Stepped.beginning,
-            ordersAhead: 64)
-        for round in 0..<40 {
-            first.fill(20, from: 20 * round)
-            #expect(first.commit())
-        }
-        #expect(first.set("k", [1], isQuiet: false))
+        let first = try store(home)
+        #expect(first.set("a", [1], isQuiet: false))
         #expect(first.commit())
-        first.flushAll()
-        #expect(first.commit())
-        let mark = first.played.flushMark
         kill(first, home)
         home.damage(meta: 3)
-        let store = try Stepped(
-            home, memoryBytes: memoryBytes, sizeBytes: sizeBytes, at: first.now)
-        #expect(store.played.flushMark >= mark)
-        store.recover()
-        #expect(!store.isThere("k"))
-        #expect(store.set("k", [2], isQuiet: false))
-        #expect(store.isThere("k"))
-        kill(store, home)
+        var later = first.now
+        later.unixNanoseconds += 1_000_000_000_000
+        let second = try Stepped(
+            home, memoryBytes: memoryBytes, sizeBytes: sizeBytes, at: later)
+        second.recover()
+        #expect(second.set("k", [1], isQuiet: false))
+        #expect(second.commit())
+        second.flushAll()
+        #expect(second.commit())
+        let mark = second.played.flushMark
+        kill(second, home)
+        home.damage(meta: 3)
+        let last = try Stepped(
+            home, memoryBytes: memoryBytes, sizeBytes: sizeBytes, at: second.now)
+        #expect(last.played.flushMark >= mark)
+        last.recover()
+        #expect(!last.isThere("k"))
+        #expect(last.set("k", [2], isQuiet: false))
+        #expect(last.isThere("k"))
+        kill(last, home)
     }
 }
