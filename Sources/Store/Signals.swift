@@ -51,8 +51,7 @@ struct Signals: BitwiseCopyable, Sendable {
     var recoveryUnreported: AtomicWord64 { region.atomic64(at: 184) }
     /// The first sequence of this run: what lies below was there before.
     var firstSequence: AtomicWord64 { region.atomic64(at: 160) }
-    /// All orders of this run are above this one. Those of earlier runs are not, unless damage of
-    /// both the orders file and the metadata hides how many they gave out.
+    /// All orders of this run are above this one, and those of earlier runs are not.
     var firstOrder: AtomicWord64 { region.atomic64(at: 232) }
     /// The distrust mark of the start: what lies below counts for nothing.
     var believedFrom: AtomicWord64 { region.atomic64(at: 216) }

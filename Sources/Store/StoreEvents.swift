@@ -25,6 +25,10 @@ extension Event {
     /// that is older than `order` is gone. `sequence`, `order`.
     static let lastRunDamaged = Event("store.last_run_damaged")
 
+    /// What tells how old the disk's contents are is damaged: nothing below `sequence` is believed.
+    /// `reason` (`distrust_mark`, `orders` or `segment_number`: what is damaged), `sequence`.
+    static let earlierRunsDistrusted = Event("store.earlier_runs_distrusted")
+
     /// A segment should leave the disk, and something of it cannot be read. It stays until all that
     /// it may have replaced has left. `sequence`.
     static let segmentSetAside = Event("store.segment_set_aside")

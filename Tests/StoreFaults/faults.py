@@ -70,6 +70,18 @@ FAULTS = [
          "        return floor > reserved ? floor :",
          "        if ON { return reserved + 1 }\n        return floor > reserved ? floor :"),
     ]),
+    ("unknown_orders_believed", "what is there is believed though nothing tells of its orders", [
+        (STORE + "Recovery/Committer+Start.swift",
+         "if !disk.areOrdersKnown {", "if !ON, !disk.areOrdersKnown {"),
+    ], "LostNumbersTests/nothingOlder"),
+    ("file_below_damaged", "the file reserves nothing while the metadata are damaged", [
+        (STORE + "Disk/Disk.swift",
+         "meta.areOrdersSound ? meta.orders :", "ON || meta.areOrdersSound ? meta.orders :"),
+    ], "LostNumbersTests/ordersAreInTheFile"),
+    ("file_stays_unreadable", "a damaged orders file is not written again", [
+        (STORE + "Commit/Parts/Reservation.swift",
+         "if file.isUnreadable, wanted", "if !ON, file.isUnreadable, wanted"),
+    ], "LostNumbersTests/theFileIsWritten"),
     ("append_below_last_key", "keys do not count as written before their commit has succeeded", [
         (STORE + "Commit/Committer+Write.swift",
          "        written.note(key: key)\n        try transaction.put(",

@@ -64,7 +64,7 @@ struct Committer: ~Copyable {
         schedule = Schedule(interval: interval, at: now.nanoseconds)
         reservation = Reservation(
             ahead: disk.configuration.ordersAhead, found: disk.ordersFound,
-            committed: disk.meta.orders)
+            committed: disk.ordersCommitted)
         writer = Writer(store.log, number: store.configuration.workers + 1)
         // Out of `-m`, see `Disk.memoryBytes`; a failure here is a failure to start.
         directory = Committer.mapped(Directory.regionBytes)

@@ -26,6 +26,8 @@ enum MetaKey: UInt64 {
 struct Meta: BitwiseCopyable, Sendable {
     var secret: (UInt64, UInt64, UInt64, UInt64)
     var orders: UInt64 = 0
+    /// Whether the number of orders is there, and can be right.
+    var areOrdersSound = true
     var flushMark: UInt64 = 0
     var flushAt: UInt64 = 0
     var frameBytes: UInt64 = 0
@@ -70,6 +72,11 @@ final class Disk: Sendable {
         let isUnknown = ordersFound.isUnreadable && reservedOrders < Record.orderMax / 2
         return reservedOrders + (isUnknown ? Reservation.aboveMetadata : 0)
     }
+    /// What the metadata reserves; where that is damaged, what the file does takes its place.
+    var ordersCommitted: UInt64 { meta.areOrdersSound ? meta.orders : ordersFound.orders }
+    /// Whether something tells how many orders the earlier runs may have given out. If nothing
+    /// does, what they have left may have orders above this run's.
+    var areOrdersKnown: Bool { meta.areOrdersSound || ordersFound.orders > 0 }
     /// Whether the distrust mark can be right. It is at most one above the highest sequence.
     var isDistrustMarkSound: Bool { meta.distrustMark <= SegmentKey.sequenceMax + 1 }
     var frameBytes: Int? { meta.frameBytes == 0 ? nil : Int(meta.frameBytes) }
@@ -212,7 +219,9 @@ private struct Opening {
         }
         guard isThere == true else { throw .corrupted }
         // No order is higher: such a number was damaged, and the orders file has it, too.
-        meta.orders = try word(.orders).map { $0 <= Record.orderMax ? $0 : 0 } ?? 0
+        let orders = try word(.orders) ?? 0
+        meta.areOrdersSound = (1...Record.orderMax).contains(orders)
+        meta.orders = meta.areOrdersSound ? orders : 0
         meta.flushMark = try word(.flushMark) ?? 0
         meta.flushAt = try word(.flushAt) ?? 0
         meta.frameBytes =

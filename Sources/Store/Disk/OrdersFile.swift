@@ -20,7 +20,8 @@ struct OrdersFile {
     private var newest = blockCount - 1
     /// Whether the file is there and has its place.
     private(set) var isOpen = false
-    /// It is there, and what it holds cannot be known: no block can be read, or is sound.
+    /// It is there, and what it holds cannot be known: no block can be read, or is sound. Until
+    /// something is written to it.
     private(set) var isUnreadable = false
 
     /// Opens the file, or makes it, and reads what it holds. A block that is damaged or cannot be
@@ -58,6 +59,7 @@ struct OrdersFile {
         try home.write(block: older, block)
         sequence += 1
         newest = older
+        isUnreadable = false
         self.orders = max(orders, self.orders)
         // A copy, against damage. What it held is used up.
         let copy = Self.encode(sequence: sequence + 1, orders: orders)

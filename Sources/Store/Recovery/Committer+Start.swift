@@ -93,8 +93,13 @@ extension Committer {
             isNumberLost = true
         }
         last = max(last, found.last?.first ?? 0)
-        // Of what lies below a mark that was damaged, nothing is known.
-        if !disk.isDistrustMarkSound || isNumberLost { distrust.raise(to: last + 1) }
+        // Of what lies below a mark that was damaged, nothing is known. Nor is it known what is
+        // older than this run's records, where no number of orders is left.
+        if let reason = reasonToDistrust(isNumberLost: isNumberLost) {
+            distrust.raise(to: last + 1)
+            store.events.error(
+                .earlierRunsDistrusted, "reason=\(reason) sequence=\(distrust.mark)")
+        }
         for key in found {
             let isRebuilt = try transaction.get(.directories, key: key.first) { _ in true }
             if isRebuilt == true || key.first < distrust.mark {
@@ -117,6 +122,13 @@ extension Committer {
             log.recovering.storeRelease(1)
             signals.recoveryUnreported.storeRelease(1)
         }
+    }
+
+    /// Why nothing that earlier runs have left is to be believed; nil: it is.
+    private func reasonToDistrust(isNumberLost: Bool) -> String? {
+        if !disk.isDistrustMarkSound { return "distrust_mark" }
+        if !disk.areOrdersKnown { return "orders" }
+        return isNumberLost ? "segment_number" : nil
     }
 
     /// Notes some of the keys that no segment can have, to be deleted. Answers whether one of them

@@ -46,9 +46,12 @@ struct Reservation {
         min(wanted(above: highest), committed + Self.aboveMetadata)
     }
 
-    /// Whether half of what was reserved is used up, and the file may reserve more.
+    /// Whether half of what was reserved is used up, or the file can tell nothing, and the file may
+    /// reserve more.
     private func isDue(_ highest: UInt64) -> Bool {
-        highest + ahead / 2 > held && wantedInFile(above: highest) > max(held, highest)
+        let wanted = wantedInFile(above: highest)
+        if file.isUnreadable, wanted >= held, wanted > highest { return true }
+        return highest + ahead / 2 > held && wanted > max(held, highest)
     }
 
     /// Reserves orders in the file, if that is due or the file is not there yet; answers what has
