@@ -230,6 +230,13 @@ public struct SegmentLog: BitwiseCopyable, Sendable {
             4 * geometry.writers)
     }
 
+    /// Whether memory can hold a record of so many bytes, beside what the index has grown to, once
+    /// everything else that may leave it has.
+    public func canHold(_ recordBytes: Int) -> Bool {
+        geometry.canHold(recordBytes)
+            && geometry.framesNeeded(recordBytes) <= framesAllowed() - geometry.framesHeldMax
+    }
+
     /// Whether one more frame may be filled that nothing will be evicted from: memory holds it
     /// beside what the index has grown to, and the index has slots for what comes into it.
     var mayFillFrame: Bool {

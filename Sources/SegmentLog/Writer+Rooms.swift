@@ -217,8 +217,7 @@ extension Writer {
         }
         guard log.frames.freeCount >= needed else {
             // What cannot be had must not drive out what is there.
-            let possible = log.framesAllowed() - log.geometry.framesHeldMax
-            needed <= possible ? want(needed) : log.count(.waits)
+            log.canHold(bytes) ? want(needed) : log.count(.waits)
             return nil
         }
         var first: Int?

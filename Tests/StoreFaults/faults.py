@@ -82,6 +82,15 @@ FAULTS = [
         (STORE + "Commit/Parts/Reservation.swift",
          "if file.isUnreadable, wanted", "if !ON, file.isUnreadable, wanted"),
     ], "LostNumbersTests/theFileIsWritten"),
+    ("asked_for_in_vain", "what memory can never hold is loaded again and again", [
+        (STORE + "Commit/Committer+Chains.swift",
+         "guard !log.canHold(filled) else { return .noRoom }",
+         "guard !ON, !log.canHold(filled) else { return .noRoom }"),
+    ], "CrampedTests/aLargeValue"),
+    ("load_out_of_turn", "who waits for a load is told of it although frames lacked", [
+        (STORE + "Commit/Committer+Chains.swift",
+         "guard later.count < asked.count else", "guard ON || later.count < asked.count else"),
+    ], "CrampedTests/aLoadWaits"),
     ("append_below_last_key", "keys do not count as written before their commit has succeeded", [
         (STORE + "Commit/Committer+Write.swift",
          "        written.note(key: key)\n        try transaction.put(",

@@ -167,7 +167,6 @@ import Testing
         #expect(store.isOnDiskOnly("large"))
         home.plan = FaultPlan()
         #expect(store.commit())
-        store.load(try #require(store.beginRead("large")))
         steps(store, 400)
         #expect(store.isKnown("large") && !store.isOnDiskOnly("large"))
         kill(store, home)

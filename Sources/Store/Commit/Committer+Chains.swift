@@ -59,39 +59,51 @@ extension Committer {
 
     // MARK: Back into memory
 
-    /// Loads the chains that somebody asked for. What cannot be loaded now is asked for again.
+    /// Loads what somebody asked for. What there is no room for waits here, and keeps its turn:
+    /// nothing else that may need several frames is loaded before it.
     mutating func serveLoads() {
-        var didLoad = false
-        while let number = store.loads.pop() {
-            let segment = Int(number)
-            guard log.segments.state(segment) == .resting else {
-                didLoad = true
+        let asked = loads.take(store.loads)
+        var later: [Int] = []
+        var lacksRoom = false
+        for segment in asked where log.segments.state(segment) == .resting {
+            guard !lacksRoom || isSingleFrame(segment) else {
+                later.append(segment)
                 continue
             }
-            bringBack(segment)
-            didLoad = true
+            let result = bringBack(segment)
+            guard result != .done else { continue }
+            later.append(segment)
+            if result == .noRoom { lacksRoom = true }
         }
-        guard didLoad else { return }
+        loads.keep(later)
+        if lacksRoom { signals.maintenance.wake() }
+        guard later.count < asked.count else { return }
         signals.loads.add(1)
         wakeAll()
     }
 
+    /// Whether it comes back as it is, into one frame.
+    private func isSingleFrame(_ segment: Int) -> Bool {
+        log.segments.kind(segment) != .chain
+            && log.segments.fileOffset(segment).loadAcquire() == Segments.noFileOffset
+    }
+
     /// A segment's bytes, from disk to where its records can be read.
-    mutating func bringBack(_ segment: Int) {
+    mutating func bringBack(_ segment: Int) -> Loads.Result {
         let filled = Int(log.segments.filled(segment).loadRelaxed())
         let sequence = log.segments.sequence(segment)
-        guard let files = disk.files() else { return }
+        guard let files = disk.files() else { return .unreadable }
         // A chain may come from smaller frames, and fit into one of this run's.
         guard log.segments.kind(segment) == .chain else {
-            let hasPlace = log.segments.fileOffset(segment).loadAcquire() != Segments.noFileOffset
-            return hasPlace
-                ? moveLarge(files, segment, filled) : loadShared(files, segment, filled)
+            return isSingleFrame(segment)
+                ? loadShared(files, segment, filled) : moveLarge(files, segment, filled)
         }
-        // Memory may have become too small for it.
-        guard log.geometry.canHold(filled) else { return lose(segment) }
         guard let room = writer.openChain(filled) else {
-            signals.maintenance.wake()
-            return
+            // Memory may have become too small for it, or the index too large.
+            guard !log.canHold(filled) else { return .noRoom }
+            log.count(.evictions)
+            log.segments.end(segment)
+            return .done
         }
         do throws(LMDBError) {
             try read(files, sequence, filled, into: room)
@@ -105,15 +117,15 @@ extension Committer {
         }
         writer.keep(room, as: segment)
         log.promotionRegion.push(UInt32(segment))
+        return .done
     }
 
     /// A small segment without a place that a ring could read: back into a frame of its own.
-    private mutating func loadShared(_ files: any StoreFiles, _ segment: Int, _ filled: Int) {
+    private mutating func loadShared(
+        _ files: any StoreFiles, _ segment: Int, _ filled: Int
+    ) -> Loads.Result {
         guard filled <= log.geometry.segmentBytes else { return lose(segment) }
-        guard let frame = writer.takeFreeFrame() else {
-            signals.maintenance.wake()
-            return
-        }
+        guard let frame = writer.takeFreeFrame() else { return .noRoom }
         let key = SegmentKey.make(log.segments.sequence(segment))
         let offset = log.frames.offset(frame)
         do throws(LMDBError) {
@@ -137,12 +149,15 @@ extension Committer {
         }
         writer.keep(frame, as: segment)
         log.logRegion.push(UInt32(segment))
+        return .done
     }
 
     /// Records larger than this run's segments (the last one had more memory) get frames of their
     /// own, and with the next commit a segment each. There may be none: a number that somebody
     /// asked for may be another segment's by now.
-    private mutating func moveLarge(_ files: any StoreFiles, _ segment: Int, _ filled: Int) {
+    private mutating func moveLarge(
+        _ files: any StoreFiles, _ segment: Int, _ filled: Int
+    ) -> Loads.Result {
         let found: Int?
         do throws(LMDBError) {
             found = try readBack(files, log.segments.sequence(segment))
@@ -156,12 +171,9 @@ extension Committer {
         while let (record, offset) = records.next() {
             guard !record.isTombstone, log.isBeyond(record) else { continue }
             let place = Place(segment: segment, offset: offset)
-            guard moveLarge(record, place, now: now) else {
-                signals.maintenance.wake()
-                return
-            }
+            guard moveLarge(record, place, now: now) else { return .noRoom }
         }
-        if !records.isComplete { lose(segment) }
+        return records.isComplete ? .done : lose(segment)
     }
 
     /// False: there is no memory for it now. What cannot be read, or never fits, is forgotten.
@@ -178,15 +190,14 @@ extension Committer {
             writer.expire(hash, at, slot)
             return true
         }
-        guard record.checksum() == record.storedChecksum,
-            log.geometry.canHold(Record.aligned(record.contentBytes))
-        else {
+        let isSound = record.checksum() == record.storedChecksum
+        guard isSound, let target = writer.copyToSegment(record) else {
+            if isSound, log.canHold(Record.aligned(record.contentBytes)) { return false }
             log.index.setMayHide(shard)
             if !log.rememberDead(shard, at, slot) { writer.remove(hash, at, slot) }
-            signals.damagedReads.add(1)
+            if isSound { log.count(.evictions) } else { signals.damagedReads.add(1) }
             return true
         }
-        guard let target = writer.copyToSegment(record) else { return false }
         writer.replace(at, slot, with: target, hits: 1)
         return true
     }
@@ -218,15 +229,15 @@ extension Committer {
         }
     }
 
-    /// What cannot be read now, because the files have to be opened again, say, may be later:
-    /// whoever wants it asks again.
-    private func loseIfDamaged(_ segment: Int, _ error: LMDBError) {
-        if error.isDamage { lose(segment) }
+    /// What cannot be read now, because the files have to be opened again, say, may be later.
+    private func loseIfDamaged(_ segment: Int, _ error: LMDBError) -> Loads.Result {
+        error.isDamage ? lose(segment) : .unreadable
     }
 
     /// A segment whose bytes cannot be had: its keys are misses from now on.
-    private func lose(_ segment: Int) {
+    private func lose(_ segment: Int) -> Loads.Result {
         log.segments.end(segment)
         signals.damagedReads.add(1)
+        return .done
     }
 }

@@ -107,8 +107,8 @@ extension Committer {
     mutating func take(_ victim: Residency.Resident, isUrgent: Bool) -> Taking {
         if mustRecall(victim) {
             let mayWait = removals.mayRecall(victim.sequence)
-            bringBack(victim.segment)
             // Maintenance makes room, if there is something clean.
+            if bringBack(victim.segment) == .noRoom { signals.maintenance.wake() }
             let isWanted = log.segments.state(victim.segment) == .resting
             if isWanted, !isUrgent, !health.isFailing, mayWait {
                 return .later

@@ -33,6 +33,7 @@ struct Committer: ~Copyable {
     var debts = Debts()
     var leftovers = Leftovers()
     var distrust = Distrust()
+    var loads = Loads()
     /// What the last run had open, and has to be rebuilt before it can be known.
     var unsealed = Unsealed()
     var health = Health()
@@ -109,7 +110,7 @@ struct Committer: ~Copyable {
             cuts.check(begun: begun), schedule.check(at: now.nanoseconds), backlog.check(log),
             residency.check(), removals.check(log), mapBudget.check(), debts.check(),
             leftovers.check(), distrust.check(log), health.check(at: now.nanoseconds),
-            reservation.check(orderLimit: orderLimit),
+            reservation.check(orderLimit: orderLimit), loads.check(),
         ]
         return findings.compactMap { $0 }.first
     }
@@ -139,7 +140,7 @@ struct Committer: ~Copyable {
             schedule.passInterval(at: time)
         }
         var target = max(schedule.dueAt, health.failingUntil ?? 0)
-        if removals.isPutOff { target = min(target, time + 1_000_000) }
+        if removals.isPutOff || !loads.isEmpty { target = min(target, time + 1_000_000) }
         return .bell(until: max(target, time + 100_000))
     }
 
