@@ -113,8 +113,8 @@ FAULTS = [
     ], "DistrustTests/theOlderSegment"),
     ("number_trusted", "the directory under a number that was damaged has overtaken nothing", [
         (STORE + "Recovery/Committer+Start.swift",
-         "if !disk.isDistrustMarkSound || isNumberLost {",
-         "if !disk.isDistrustMarkSound || (isNumberLost && !ON) {"),
+         'return isNumberLost ? "segment_number"',
+         'return isNumberLost && !ON ? "segment_number"'),
     ], "DistrustTests/theNumberOfTheNewerSegment"),
     ("unsealed_late", "what is sealed while recovery surveys the directories is not read", [
         (STORE + "Recovery/Recovery.swift",
@@ -240,8 +240,7 @@ FAULTS = [
     ], "SituationTests/aFlushBefore"),
     ("load_loses", "a large value that cannot be loaded now is lost", [
         (STORE + "Commit/Committer+Chains.swift",
-         "        if error.isDamage { lose(segment) }\n",
-         "        if ON || error.isDamage { lose(segment) }\n"),
+         "error.isDamage ? lose(segment)", "ON || error.isDamage ? lose(segment)"),
     ], "SituationTests/aLargeValue"),
     ("dead_takes_frames", "a large value that is dead on arrival takes frames first", [
         (STORE + "Door/Door+Changes.swift",
