@@ -141,6 +141,14 @@ int cprim_discard(void *address, size_t count) {
     return 0;
 }
 
+void cprim_populate(void *address, size_t count) {
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+    /* Kernels before 5.14 refuse; whoever touches the memory pays then. */
+    madvise(address, count, MADV_POPULATE_WRITE);
+}
+
 int cprim_thread_start(cprim_thread *thread, const char *name, size_t stack_bytes,
                        void (*body)(void *), void *context) {
     pthread_attr_t attributes;

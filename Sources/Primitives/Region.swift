@@ -211,6 +211,15 @@ public enum MemoryError: Error {
         // SAFETY: in bounds (above); our own anonymous mapping.
         _ = unsafe cprim_discard(base.advanced(by: offset), count)
     }
+    /// Has the system give memory to `count` bytes from `offset` on, a multiple of the page, before
+    /// anybody touches them; what they hold stays, whoever changes it meanwhile. Takes as long as
+    /// clearing them.
+    public func populate(_ offset: Int, _ count: Int) {
+        check(offset, count)
+        precondition(offset % 4096 == 0)
+        // SAFETY: in bounds (above); our own anonymous mapping, of which nothing changes.
+        unsafe cprim_populate(base.advanced(by: offset), count)
+    }
 
     // MARK: Atomic words
 

@@ -54,6 +54,17 @@ extension Index {
         }
     }
 
+    /// Has the system give memory to some of the rows that shards may use, from an offset on, so
+    /// that whoever fills them need not wait for it; answers where to go on, nil at the end. Any
+    /// thread, without a lock.
+    public func populate(from offset: Int) -> Int? {
+        let rows = Int(heads.atomic64(at: common).loadRelaxed()) << rowShift
+        let count = min(rows - offset, 4 << 20)
+        guard count > 0 else { return nil }
+        buckets.populate(offset, count)
+        return offset + count
+    }
+
     /// Slots of a shard, removals among them.
     public func slotCount(_ shard: Int) -> Int {
         Int(truncatingIfNeeded: heads.uint64(at: shard << 6 + 32))

@@ -110,6 +110,9 @@ int cprim_may_map(size_t count);
 /* Gives the pages back to the kernel; the range stays mapped and reads as zero. */
 int cprim_discard(void *address, size_t count);
 
+/* Gives memory to a part of a mapping before anybody touches it; what it holds stays. */
+void cprim_populate(void *address, size_t count);
+
 /* Thread without a Swift runtime object: runs body(context), returns 0 or an errno value. */
 typedef struct cprim_thread { unsigned long handle; } cprim_thread;
 int cprim_thread_start(cprim_thread *thread, const char *name, size_t stack_bytes,

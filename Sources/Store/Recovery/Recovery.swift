@@ -61,6 +61,9 @@ struct Recovery: ~Copyable {
 
     func discardMemory() { directory.discardAll() }
 
+    /// Whether the index has the size that it will need.
+    var isPresized: Bool { phase != .survey && phase != .presize }
+
     /// What must hold between two steps; a sentence if it does not. For simulations.
     func check() -> String? {
         guard log.recovering.loadAcquire() == 0 else { return nil }
