@@ -107,10 +107,14 @@ public struct Reclaimer: ~Copyable {
     }
 
     /// Without a disk workers overwrite in place: a segment is first marked as leaving, and
-    /// walked only when no worker can still be writing in it.
-    private mutating func reclaimWithoutDisk(_ missing: Int, now: UInt32) -> Bool {
+    /// walked only when no worker can still be writing in it. With `least`, what has fewer dead
+    /// bytes stays.
+    private mutating func reclaimWithoutDisk(
+        _ missing: Int, above least: Int? = nil, now: UInt32
+    ) -> Bool {
         var chosen: [(UInt32, Bool)] = []
-        while chosen.count < min(missing, Self.victimsMax), let victim = chooseVictim() {
+        let limit = min(missing, Self.victimsMax)
+        while chosen.count < limit, let victim = chooseVictim(above: least) {
             log.segments.advance(Int(victim.0), from: .clean, to: .leaving)
             chosen.append(victim)
         }
@@ -148,15 +152,16 @@ public struct Reclaimer: ~Copyable {
 
     // MARK: What is dead
 
-    /// Whether large values that are dead should give their frames back before untouched memory is
-    /// used.
+    /// Whether what is dead should give its frames back before untouched memory is used.
     public var mayRenew: Bool {
-        log.frames.untouchedCount > 0 && log.frames.reusableCount < max(target, 1)
+        guard log.frames.untouchedCount > 0 else { return false }
+        return log.frames.reusableCount + log.frames.releasableCount < max(target, 1)
     }
 
-    /// Lets go of large values that nothing names any more: it costs no copy. Returns whether there
-    /// were any.
-    public mutating func renew() -> Bool {
+    /// Lets go of large values that nothing names any more, which costs no copy, and of segments of
+    /// which three quarters are dead: memory that is overwritten without end stays near what lives.
+    /// Returns whether there were any.
+    public mutating func renew(now: UInt32) -> Bool {
         guard mayRenew else { return false }
         let segments = log.segments
         var dropped = 0
@@ -174,13 +179,32 @@ public struct Reclaimer: ~Copyable {
                 dropped += 1
             }
         }
+        return renewShared(Self.victimsMax - dropped, now: now) || dropped > 0
+    }
+
+    private mutating func renewShared(_ limit: Int, now: UInt32) -> Bool {
+        guard log.geometry.mayEvict else { return false }
+        let least = log.geometry.segmentBytes / 4 * 3
+        guard log.geometry.hasDisk else {
+            return reclaimWithoutDisk(limit, above: least, now: now)
+        }
+        var dropped = 0
+        while dropped < limit, let segment = takeDeadest(above: least) {
+            _ = drop(Int(segment), keepsAll: true, now: now)
+            dropped += 1
+        }
         return dropped > 0
     }
 
     // MARK: Choosing
 
-    private func chooseVictim() -> (UInt32, Bool)? {
-        if let number = takeDeadest() {
+    /// - Parameter least: only a segment with more dead bytes than this is wanted.
+    private func chooseVictim(above least: Int? = nil) -> (UInt32, Bool)? {
+        if let least { return takeDeadest(above: least).map { ($0, true) } }
+        let bytes = log.geometry.segmentBytes
+        let least =
+            log.geometry.hasDisk ? bytes / 2 : log.geometry.mayEvict ? bytes / 4 : bytes / 8
+        if let number = takeDeadest(above: least) {
             log.count(.segmentsCleaned)
             return (number, true)
         }
@@ -198,18 +222,19 @@ public struct Reclaimer: ~Copyable {
         return log.logRegion.pop().map { ($0, false) }
     }
 
-    /// The segment with the most dead bytes of both regions, if it is worth cleaning.
+    /// The segment with the most dead bytes of both regions, if they are more than `least`: if it
+    /// is worth cleaning.
     ///
     /// Without a disk that is a quarter of a segment: every live byte is one that need not be
     /// fetched again from wherever the cache is in front of. With one, what leaves memory is still
     /// there: cleaning may not copy more than it frees. Room that a segment never filled does not
     /// count: a copy may leave as much, and there would be no end. If nothing may be evicted, an
     /// eighth is worth it.
-    private func takeDeadest() -> UInt32? {
+    private func takeDeadest(above least: Int) -> UInt32? {
         let segments = log.segments
         let bytes = log.geometry.segmentBytes
         let mayEvict = log.geometry.mayEvict
-        var most = log.geometry.hasDisk ? bytes / 2 : mayEvict ? bytes / 4 : bytes / 8
+        var most = least
         var deadest: UInt32?
         var isLog = false
         func consider(_ number: UInt32, _ isInLog: Bool) {

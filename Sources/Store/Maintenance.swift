@@ -33,7 +33,7 @@ struct Maintenance: ~Copyable {
         let now = reading.unixSeconds
         flushIfDue(now)
         var isBusy = reclaimer.isNeeded || store.log.frames.releasableCount > 0
-        let didRenew = reclaimer.renew()
+        let didRenew = reclaimer.renew(now: now)
         isBusy = isBusy || didRenew
         let didWork = isBusy && reclaimer.step(now: now) || didRenew
         tellWaiting()

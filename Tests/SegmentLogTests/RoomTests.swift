@@ -110,7 +110,7 @@ import Testing
             writer.handOn(chain: place)
             if let last { log.segments.noteDeadUnread(last.segment) }
             last = place
-            _ = reclaimer.renew()
+            _ = reclaimer.renew(now: 0)
             // The first round notes who may still look at what was let go, the next releases it.
             _ = reclaimer.step(now: 0)
             _ = reclaimer.step(now: 0)

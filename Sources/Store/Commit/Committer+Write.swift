@@ -242,6 +242,8 @@ extension Committer {
             places = batch.map { _ in nil }
         }
         for (segment, place) in zip(batch, places) { didPublish(segment, fileOffset: place) }
+        // What is dead of them is used again before memory that was never touched.
+        if log.frames.untouchedCount > 0 { signals.maintenance.wake() }
     }
 
     /// A segment is on disk. Without a file offset (it lies inside a page of the tree, being tiny)
