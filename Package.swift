@@ -29,9 +29,6 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
-        // Without its readers of JSON and YAML, which bring Foundation and 40 MB of data.
-        .package(
-            url: "https://github.com/apple/swift-configuration", exact: "1.4.0", traits: []),
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", exact: "0.2.0"),
         // HTTP for the admin port.
         .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
@@ -69,9 +66,7 @@ let package = Package(
             name: "brim",
             dependencies: [
                 "Admin", "Server", "Store", "Uring", "Primitives",
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
-                .product(name: "Configuration", package: "swift-configuration"),
             ],
             swiftSettings: strict),
         .target(

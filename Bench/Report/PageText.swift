@@ -4,6 +4,7 @@
 // could not do so either, were it not escaped.
 
 internal import Load
+internal import Primitives
 
 public enum PageText {
     /// HTML, whole.
@@ -50,7 +51,7 @@ public enum PageText {
             .tag(
                 "p", ["class": "soft"],
                 "Measured by brim-bench \(GeneratorVersion.number), "
-                    + "\(DateText.minutes(report.unixSeconds)), on "
+                    + "\(UniversalTime(unixSeconds: report.unixSeconds).minutes), on "
                     + ServerLines.machine(report.machine) + "."),
         ]
         if report.sections.contains(where: { $0.names.count > 1 }) {

@@ -28,20 +28,28 @@ static uint32_t crc_software(uint32_t crc, const uint8_t *p, size_t n) {
 enum { crc_long_bytes = 2048, crc_short_bytes = 256 };
 static uint32_t crc_long[4][256], crc_short[4][256];
 
+/* What so many bytes of zero make of each bit: found by doubling, since what they do is linear. */
 static void crc_prepare_zeros(uint32_t zeros[4][256], size_t count) {
     uint32_t of_bit[32];
     for (int bit = 0; bit < 32; bit++) {
         uint32_t c = 1u << bit;
-        for (size_t at = 0; at < count; at++) c = (c >> 8) ^ crc_table[c & 0xff];
-        of_bit[bit] = c;
+        of_bit[bit] = (c >> 8) ^ crc_table[c & 0xff];
     }
-    for (int byte = 0; byte < 4; byte++)
-        for (int value = 0; value < 256; value++) {
-            uint32_t c = 0;
-            for (int bit = 0; bit < 8; bit++)
-                if (value >> bit & 1) c ^= of_bit[8 * byte + bit];
-            zeros[byte][value] = c;
+    for (; count > 1; count /= 2) {
+        uint32_t twice[32];
+        for (int bit = 0; bit < 32; bit++) {
+            twice[bit] = 0;
+            for (uint32_t rest = of_bit[bit]; rest; rest &= rest - 1)
+                twice[bit] ^= of_bit[__builtin_ctz(rest)];
         }
+        memcpy(of_bit, twice, sizeof of_bit);
+    }
+    for (int byte = 0; byte < 4; byte++) {
+        zeros[byte][0] = 0;
+        for (int value = 1; value < 256; value++)
+            zeros[byte][value] =
+                zeros[byte][value & (value - 1)] ^ of_bit[8 * byte + __builtin_ctz(value)];
+    }
 }
 
 static inline uint32_t crc_zeros(uint32_t zeros[4][256], uint32_t crc) {
@@ -231,3 +239,5 @@ int cprim_random(void *bytes, size_t count) {
     }
     return 0;
 }
+
+char **cprim_environment(void) { return environ; }

@@ -20,8 +20,13 @@ public struct BlockFile: ~Copyable, Sendable {
             directory + "/" + name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard descriptor >= 0 else { throw LMDBError(code: errno) }
         do throws(LMDBError) {
-            try Self.lengthen(descriptor, blockCount: blockCount)
-            try StoreDirectory.sync(directory)
+            let found = try Self.blockCount(descriptor)
+            if found < blockCount {
+                // The name first: a file that has all of its blocks needs no look at its name then,
+                // and no sync at each start.
+                try StoreDirectory.sync(directory)
+                try Self.lengthen(descriptor, from: found, to: blockCount)
+            }
         } catch {
             _ = close(descriptor)
             throw error
@@ -31,14 +36,19 @@ public struct BlockFile: ~Copyable, Sendable {
 
     deinit { _ = close(descriptor) }
 
-    /// Writes zeros where blocks are missing, as they may after an end in the middle of this: what
-    /// was only asked for would have no place yet.
-    private static func lengthen(_ descriptor: Int32, blockCount: Int) throws(LMDBError) {
+    /// How many whole blocks it has.
+    private static func blockCount(_ descriptor: Int32) throws(LMDBError) -> Int {
         var status = stat()
         // SAFETY: the struct is the call's own.
         guard unsafe fstat(descriptor, &status) == 0 else { throw LMDBError(code: errno) }
-        let found = max(Int(status.st_size) / blockBytes, 0)
-        guard found < blockCount else { return }
+        return max(Int(status.st_size) / blockBytes, 0)
+    }
+
+    /// Writes zeros where blocks are missing, as they may after an end in the middle of this: what
+    /// was only asked for would have no place yet.
+    private static func lengthen(
+        _ descriptor: Int32, from found: Int, to blockCount: Int
+    ) throws(LMDBError) {
         let zeros = [UInt8](repeating: 0, count: blockBytes)
         for number in found..<blockCount { try write(descriptor, number, zeros.span) }
         guard fsync(descriptor) == 0 else { throw LMDBError(code: errno) }

@@ -190,10 +190,15 @@ struct TreeWalk {
         guard first <= meta.lastPage, count <= meta.lastPage + 1 - first,
             first < filePages, count <= filePages - first
         else { throw .corrupted }
-        for page in first..<first + count {
-            let bit = UInt64(1) << (page & 63)
-            guard taken[Int(page >> 6)] & bit == 0 else { throw .corrupted }
-            taken[Int(page >> 6)] |= bit
+        // Values of hundreds of pages are most of a file: a word of bits at a time.
+        var page = first
+        while page < first + count {
+            let offset = page & 63
+            let here = min(64 - offset, first + count - page)
+            let bits = (UInt64.max >> (64 - here)) << offset
+            guard taken[Int(page >> 6)] & bits == 0 else { throw .corrupted }
+            taken[Int(page >> 6)] |= bits
+            page += here
         }
     }
 }

@@ -48,6 +48,17 @@ public struct EventLog: Sendable {
     public enum Level: UInt8, Sendable, Comparable, CaseIterable {
         case trace, debug, info, warning, error
 
+        /// As the log has it.
+        public var name: String {
+            switch self {
+            case .trace: "trace"
+            case .debug: "debug"
+            case .info: "info"
+            case .warning: "warning"
+            case .error: "error"
+            }
+        }
+
         public static func < (left: Level, right: Level) -> Bool { left.rawValue < right.rawValue }
 
         /// What `-v`, given so many times, asks for.

@@ -53,6 +53,23 @@ public struct SlotQueue: BitwiseCopyable, Sendable {
         lock.unlock()
     }
 
+    /// Appends all of them to a queue that nothing was ever put into.
+    public func fill(_ values: Range<UInt32>) {
+        precondition(head == 0)
+        precondition(tail == 0)
+        precondition(values.count <= capacity)
+        precondition(values.lowerBound > 0)
+        lock.lock()
+        var offset = base + 32
+        for value in values {
+            region.store(value, at: offset)
+            offset += 4
+        }
+        tail = values.count
+        setCount(values.count)
+        lock.unlock()
+    }
+
     /// Takes the oldest entry.
     public func pop() -> UInt32? {
         lock.lock()

@@ -81,7 +81,7 @@ public struct Segments: BitwiseCopyable, Sendable {
         table = try Region.map(byteCount: count * 64 + 64)
         let queue = try Region.map(byteCount: SlotQueue.byteCount(capacity: count))
         freeNumbers = SlotQueue(queue, at: 0, capacity: count)
-        for number in 1..<count { freeNumbers.push(UInt32(number)) }
+        freeNumbers.fill(1..<UInt32(count))
         table.store(UInt64(1), at: count * 64)
     }
 

@@ -25,7 +25,7 @@ public struct Spread: BitwiseCopyable, Sendable {
         let sizeMax = (rowsMax >> groupBits) + 1
         precondition(sizeMax < 256)
         table = try Region.map(byteCount: (sizeMax + 1) * Self.parts)
-        for size in 2...max(sizeMax, 2) { deal(size) }
+        dealAll(sizeMax: max(sizeMax, 2))
     }
 
     @inlinable @inline(__always) var groupShift: Int { Int(truncatingIfNeeded: groupBits) }
@@ -33,18 +33,25 @@ public struct Spread: BitwiseCopyable, Sendable {
 
     func discardMemory() { table.discardAll() }
 
-    /// Fills in the row for `size` members from the row for one less: the newcomer takes from each
-    /// of the others what it has too much.
-    private func deal(_ size: Int) {
-        var counts = [Int](repeating: 0, count: size)
-        let old = (size - 1) * Self.parts
-        for part in 0..<Self.parts {
-            let member = Int(table.uint8(at: old + part))
-            // An even share, rounded so that all parts are dealt out.
-            let share = Self.parts * (member + 1) / size - Self.parts * member / size
-            let stays = counts[member] < share
-            if stays { counts[member] += 1 }
-            table.store(UInt8(stays ? member : size - 1), at: size * Self.parts + part)
+    /// Fills in the rows, each from the one for a member less: the newcomer takes from each of the
+    /// others what it has too much. Only what moves is looked at: that is done at each start.
+    private func dealAll(sizeMax: Int) {
+        var owned = [Array(0..<UInt16(Self.parts))]
+        for size in 2...sizeMax {
+            let newcomer = size - 1
+            let row = size * Self.parts
+            table.copy(from: table, at: row - Self.parts, to: row, count: Self.parts)
+            var taken: [UInt16] = []
+            taken.reserveCapacity(Self.parts / size + 1)
+            for member in 0..<newcomer {
+                // An even share, rounded so that all parts are dealt out.
+                let share = Self.parts * (member + 1) / size - Self.parts * member / size
+                while owned[member].count > share, let part = owned[member].popLast() {
+                    table.store(UInt8(newcomer), at: row + Int(part))
+                    taken.append(part)
+                }
+            }
+            owned.append(taken)
         }
     }
 

@@ -112,8 +112,9 @@ public final class TieredStore: Sendable {
     /// Starts the store's threads.
     ///
     /// - Parameter wake: makes a worker end its wait soon; called from the store's threads.
-    public func start(wake: @escaping @Sendable (Int) -> Void) throws(StoreError) {
-        try start(wake: wake, recovers: true)
+    package func start(wake: @escaping @Sendable (Int) -> Void) throws(StoreError) {
+        try startServing(wake: wake)
+        try startRecovery()
     }
 
     /// The same, but recovery makes no step unless it is told to; nil if there is nothing to
@@ -121,7 +122,7 @@ public final class TieredStore: Sendable {
     package func startStepped(
         wake: @escaping @Sendable (Int) -> Void
     ) throws(StoreError) -> SteppedRecovery? {
-        try start(wake: wake, recovers: false)
+        try startServing(wake: wake)
         guard let disk, log.recovering.loadAcquire() != 0 else { return nil }
         do {
             return SteppedRecovery(try Recovery(self, disk: disk, at: 0))
@@ -130,9 +131,10 @@ public final class TieredStore: Sendable {
         }
     }
 
-    private func start(
-        wake: @escaping @Sendable (Int) -> Void, recovers: Bool
-    ) throws(StoreError) {
+    /// Starts all but recovery: requests are answered, and what recovery has not found is a miss.
+    ///
+    /// - Parameter wake: makes a worker end its wait soon; called from the store's threads.
+    public func startServing(wake: @escaping @Sendable (Int) -> Void) throws(StoreError) {
         do throws(ThreadError) {
             if let disk {
                 // With `ack`, changes wait for it.
@@ -143,15 +145,23 @@ public final class TieredStore: Sendable {
                 // Before the first request: orders are above the last run's, and what it had open
                 // is written whole or known as unsealed. Until it has been read, it is a miss.
                 while signals.ready.loadAcquire() == 0 { Pause.short() }
-                if recovers, log.recovering.loadAcquire() != 0 {
-                    try begin("brim-recover") { [self] in recover(disk) }
-                }
                 try begin("brim-list") { [self] in list() }
             }
             try begin("brim-maintain") { [self] in
                 var maintenance = Maintenance(self, number: configuration.workers, wake: wake)
                 NextStep.drive(signals.maintenance) { maintenance.step(at: $0) }
             }
+        } catch {
+            throw .thread(errno: error.errno)
+        }
+    }
+
+    /// Starts recovery, if there is anything to recover. It takes a core for as long as it runs,
+    /// so whoever waits for the first reply is served first.
+    public func startRecovery() throws(StoreError) {
+        guard let disk, log.recovering.loadAcquire() != 0 else { return }
+        do throws(ThreadError) {
+            try begin("brim-recover") { [self] in recover(disk) }
         } catch {
             throw .thread(errno: error.errno)
         }

@@ -1,239 +1,170 @@
-// Flags: the flags as the argument parser declares them, for the text of `brim -h`.
+// Flags: the table of the flags, and the text of `brim -h`, the manual page and the completion.
 //
-// What is given is read by Arguments and GivenFlags. Values stay text there: what they mean, and
-// whether they can be, is decided in one place for flags, environment and file alike (Resolution).
+// What is given is read by Arguments and GivenFlags. A table of our own instead of an argument
+// parser's declarations: those bring a library of dates and files with them, which more than
+// doubles the executable and what the system's loader does at each start.
 
-internal import ArgumentParser
+/// One flag, as it is told of.
+struct Flag {
+    let name: String
+    let short: String
+    /// What its value is called; empty for a switch.
+    let value: String
+    let text: String
 
-struct Flags: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "brim",
-        abstract: "An edge cache server that speaks the memcached protocol and survives restarts.",
-        usage: "brim [<flags>]",
-        discussion: "Sizes are in bytes, or end in k, m or g. Flags go before BRIM_… variables,"
-            + " which go before the file. All of it is explained in docs/operating.md.")
+    init(_ name: String, short: String = "", value: String = "", _ text: String) {
+        self.name = name
+        self.short = short
+        self.value = value
+        self.text = text
+    }
 
-    @Option(
-        name: [.customShort("p"), .customLong("port")],
-        help: ArgumentHelp("TCP port; 0: none. (default: 11211)", valueName: "port"))
-    var port: String?
+    /// `-p, --port <port>`.
+    var heading: String {
+        (short.isEmpty ? "" : "-\(short), ") + "--\(name)" + (value.isEmpty ? "" : " <\(value)>")
+    }
+}
 
-    @Option(
-        name: [.customShort("l"), .customLong("listen")],
-        help: ArgumentHelp(
-            "Address to listen on: host, host:port, [v6]:port; several with commas or by"
-                + " repeating. (default: 127.0.0.1)", valueName: "address"))
-    var listen: [String] = []
+enum Flags {
+    private static let columns = 79
+    private static let margin = 26
 
-    @Option(
-        name: [.customShort("s"), .customLong("unix-socket")],
-        help: ArgumentHelp("Unix socket; no TCP unless -l is given too.", valueName: "path"))
-    var unixSocket: String?
+    static var helpText: String {
+        var lines = wrapped(
+            "OVERVIEW: An edge cache server that speaks the memcached protocol and survives"
+                + " restarts.")
+        lines.append("")
+        lines += wrapped(
+            "Sizes are in bytes, or end in k, m or g. Flags go before BRIM_… variables,"
+                + " which go before the file. All of it is explained in docs/operating.md.")
+        lines += ["", "USAGE: brim [<flags>]", "", "OPTIONS:"]
+        for flag in all {
+            let heading = "  \(flag.heading)"
+            let text = wrapped(flag.text, margin: margin)
+            if heading.count < margin, let first = text.first {
+                lines.append(heading + first.dropFirst(heading.count))
+                lines += text.dropFirst()
+            } else {
+                lines.append(heading)
+                lines += text
+            }
+        }
+        return lines.joined(separator: "\n") + "\n"
+    }
 
-    @Option(
-        name: [.customShort("a"), .customLong("unix-mask")],
-        help: ArgumentHelp("Permissions of the unix socket. (default: 700)", valueName: "octal"))
-    var unixMask: String?
+    /// Lines of at most `columns` letters, of which the first `margin` are blank.
+    private static func wrapped(_ text: String, margin: Int = 0) -> [String] {
+        var lines: [String] = []
+        var line = ""
+        for word in text.split(separator: " ") {
+            if !line.isEmpty, margin + line.count + 1 + word.count > columns {
+                lines.append(line)
+                line = ""
+            }
+            line += (line.isEmpty ? "" : " ") + word
+        }
+        lines.append(line)
+        return lines.map { String(repeating: " ", count: margin) + $0 }
+    }
 
-    @Option(
-        name: [.customShort("m"), .customLong("memory-limit")],
-        help: ArgumentHelp(
-            "Memory of the process, in MiB unless it ends in k, m or g, or in % (of the"
-                + " container's or the machine's). (default: 256)",
-            valueName: "size"))
-    var memoryLimit: String?
-
-    @Option(
-        name: [.customShort("c"), .customLong("conn-limit")],
-        help: ArgumentHelp("Connections at the same time. (default: 1024)", valueName: "count"))
-    var connLimit: String?
-
-    @Option(
-        name: [.customShort("t"), .customLong("threads")],
-        help: ArgumentHelp("Worker threads. (default: cores, at most 4)", valueName: "count"))
-    var threads: String?
-
-    @Option(
-        name: [.customShort("I"), .customLong("max-item-size")],
-        help: ArgumentHelp("The largest item, 1k to 512m. (default: 1m)", valueName: "size"))
-    var maxItemSize: String?
-
-    @Option(
-        name: [.customShort("b"), .customLong("listen-backlog")],
-        help: ArgumentHelp("Connections waiting for accept. (default: 1024)", valueName: "count"))
-    var listenBacklog: String?
-
-    @Option(
-        name: [.customShort("R"), .customLong("max-reqs-per-event")],
-        help: ArgumentHelp(
-            "Requests of one connection before the others' turn. (default: 20)",
-            valueName: "count"))
-    var maxReqsPerEvent: String?
-
-    @Option(
-        name: [.customShort("u"), .customLong("user")],
-        help: ArgumentHelp("User to become, if started as root.", valueName: "name"))
-    var user: String?
-
-    @Option(
-        name: [.customShort("P"), .customLong("pidfile")],
-        help: ArgumentHelp("File for the process number.", valueName: "path"))
-    var pidfile: String?
-
-    @Option(
-        name: [.customShort("U"), .customLong("udp-port")],
-        help: ArgumentHelp("UDP port: only 0, there is no UDP.", valueName: "port"))
-    var udpPort: String?
-
-    @Flag(
-        name: [.customShort("v"), .customLong("verbose")],
-        help: "Say more; -vv: still more.")
-    var verbose: Int
-
-    @Option(
-        name: [.customShort("D"), .customLong("stat-prefix")],
-        help: ArgumentHelp(
-            "Where prefixes of keys end for stats detail, which is on then. (default: :)",
-            valueName: "character"))
-    var statPrefix: String?
-
-    @Flag(name: [.customShort("C"), .customLong("disable-cas")], help: "Keep no CAS.")
-    var disableCas = false
-
-    @Flag(name: [.customShort("d"), .customLong("daemon")], help: "Go to the background.")
-    var daemon = false
-
-    @Flag(
-        name: [.customShort("A"), .customLong("enable-shutdown")],
-        help: "Obey the shutdown command.")
-    var enableShutdown = false
-
-    /// Of a memcached for debugging: tests need not wait for what expires.
-    @Flag(help: .hidden)
-    var debugClock = false
-
-    @Flag(
-        name: [.customShort("F"), .customLong("disable-flush-all")],
-        help: "Refuse the flush_all command.")
-    var disableFlushAll = false
-
-    @Flag(
-        name: [.customShort("X"), .customLong("disable-dumping")],
-        help: "Refuse commands that list keys.")
-    var disableDumping = false
-
-    @Flag(
-        name: [.customShort("W"), .customLong("disable-watch")],
-        help: "Refuse the watch command.")
-    var disableWatch = false
-
-    @Flag(
-        name: [.customShort("M"), .customLong("disable-evictions")],
-        help: "Refuse what has no room instead of evicting; with --no-store.")
-    var disableEvictions = false
-
-    @Option(
-        name: [.customShort("B"), .customLong("protocol")],
-        help: ArgumentHelp("auto, ascii or binary. (default: auto)", valueName: "name"))
-    var `protocol`: String?
-
-    @Option(
-        name: [.customShort("Y"), .customLong("auth-file")],
-        help: ArgumentHelp(
-            "File of user:password lines; clients must sign in.", valueName: "path"))
-    var authFile: String?
-
-    @Flag(
-        name: [.customShort("S"), .customLong("enable-sasl")],
-        help: "Binary clients must sign in by SASL (PLAIN).")
-    var enableSasl = false
-
-    @Option(
-        help: ArgumentHelp(
-            "Directory of the store. (default: $STATE_DIRECTORY, else $XDG_STATE_HOME/brim, else"
-                + " ~/.local/state/brim)", valueName: "directory"))
-    var store: String?
-
-    @Flag(help: "Serve from memory alone.")
-    var noStore = false
-
-    @Option(help: ArgumentHelp("Size of the store. (default: 4g)", valueName: "size"))
-    var storeSize: String?
-
-    @Option(
-        help: ArgumentHelp(
-            "interval: answer writes at once; ack: once they are on disk. (default: interval)",
-            valueName: "mode"))
-    var durability: String?
-
-    @Option(help: ArgumentHelp("Milliseconds between commits. (default: 100)", valueName: "ms"))
-    var flushInterval: String?
-
-    @Option(
-        help: ArgumentHelp(
-            "Close connections idle for so long; 0: never. (default: 0)", valueName: "seconds"))
-    var idleTimeout: String?
-
-    @Option(
-        help: ArgumentHelp(
-            "Let somebody else renew what a client won so long ago; 0: never. (default: 0)",
-            valueName: "seconds"))
-    var winTimeout: String?
-
-    @Option(
-        help: ArgumentHelp(
-            "auto: io_uring, or epoll where that is refused; io_uring; epoll. (default: auto)",
-            valueName: "engine"))
-    var engine: String?
-
-    @Option(
-        help: ArgumentHelp(
-            "Address for metrics, health and the live page, over HTTP: host:port, [v6]:port or"
-                + " unix:/path; several as with -l. (default: none)", valueName: "address"))
-    var adminListen: [String] = []
-
-    @Option(
-        help: ArgumentHelp(
-            "File of the token that the admin port asks for.", valueName: "path"))
-    var adminTokenFile: String?
-
-    @Option(
-        help: ArgumentHelp(
-            "Names by which browsers may call the admin port, with commas.", valueName: "names"))
-    var adminHosts: String?
-
-    @Flag(help: "Ask for the token on /metrics, too.")
-    var adminMetricsAuth = false
-
-    @Option(
-        help: ArgumentHelp(
-            "At a stop, serve on for so long while /readyz says no. (default: 0)",
-            valueName: "seconds"))
-    var drainDelay: String?
-
-    @Option(
-        help: ArgumentHelp(
-            "At a stop, wait so long for a peer in the middle of a request. (default: 0.3)",
-            valueName: "seconds"))
-    var drainTimeout: String?
-
-    @Option(
-        help: ArgumentHelp("text, json or logfmt. (default: text)", valueName: "format"))
-    var logFormat: String?
-
-    @Option(
-        help: ArgumentHelp(
-            "File of settings; flags and BRIM_… variables go before it.", valueName: "file"))
-    var config: String?
-
-    @Flag(help: "Print the settings in effect and exit.")
-    var checkConfig = false
-
-    @Flag(help: "Ask a running server whether it is ready, as these settings name it; exit 0 or 1.")
-    var probe = false
-
-    @Flag(name: [.customShort("V"), .customLong("version")], help: "Print the version and exit.")
-    var version = false
-
-    static var helpText: String { helpMessage() }
+    /// All that are told of: `debug-clock` is for tests.
+    static let all: [Flag] = [
+        Flag("port", short: "p", value: "port", "TCP port; 0: none. (default: 11211)"),
+        Flag(
+            "listen", short: "l", value: "address",
+            "Address to listen on: host, host:port, [v6]:port; several with commas"
+                + " or by repeating. (default: 127.0.0.1)"),
+        Flag(
+            "unix-socket", short: "s", value: "path",
+            "Unix socket; no TCP unless -l is given too."),
+        Flag(
+            "unix-mask", short: "a", value: "octal",
+            "Permissions of the unix socket. (default: 700)"),
+        Flag(
+            "memory-limit", short: "m", value: "size",
+            "Memory of the process, in MiB unless it ends in k, m or g, or in %"
+                + " (of the container's or the machine's). (default: 256)"),
+        Flag(
+            "conn-limit", short: "c", value: "count",
+            "Connections at the same time. (default: 1024)"),
+        Flag("threads", short: "t", value: "count", "Worker threads. (default: cores, at most 4)"),
+        Flag(
+            "max-item-size", short: "I", value: "size",
+            "The largest item, 1k to 512m. (default: 1m)"),
+        Flag(
+            "listen-backlog", short: "b", value: "count",
+            "Connections waiting for accept. (default: 1024)"),
+        Flag(
+            "max-reqs-per-event", short: "R", value: "count",
+            "Requests of one connection before the others' turn. (default: 20)"),
+        Flag("user", short: "u", value: "name", "User to become, if started as root."),
+        Flag("pidfile", short: "P", value: "path", "File for the process number."),
+        Flag("udp-port", short: "U", value: "port", "UDP port: only 0, there is no UDP."),
+        Flag("verbose", short: "v", "Say more; -vv: still more."),
+        Flag(
+            "stat-prefix", short: "D", value: "character",
+            "Where prefixes of keys end for stats detail, which is on then."
+                + " (default: :)"),
+        Flag("disable-cas", short: "C", "Keep no CAS."),
+        Flag("daemon", short: "d", "Go to the background."),
+        Flag("enable-shutdown", short: "A", "Obey the shutdown command."),
+        Flag("disable-flush-all", short: "F", "Refuse the flush_all command."),
+        Flag("disable-dumping", short: "X", "Refuse commands that list keys."),
+        Flag("disable-watch", short: "W", "Refuse the watch command."),
+        Flag(
+            "disable-evictions", short: "M",
+            "Refuse what has no room instead of evicting; with --no-store."),
+        Flag("protocol", short: "B", value: "name", "auto, ascii or binary. (default: auto)"),
+        Flag(
+            "auth-file", short: "Y", value: "path",
+            "File of user:password lines; clients must sign in."),
+        Flag("enable-sasl", short: "S", "Binary clients must sign in by SASL (PLAIN)."),
+        Flag(
+            "store", value: "directory",
+            "Directory of the store. (default: $STATE_DIRECTORY, else"
+                + " $XDG_STATE_HOME/brim, else ~/.local/state/brim)"),
+        Flag("no-store", "Serve from memory alone."),
+        Flag("store-size", value: "size", "Size of the store. (default: 4g)"),
+        Flag(
+            "durability", value: "mode",
+            "interval: answer writes at once; ack: once they are on disk."
+                + " (default: interval)"),
+        Flag("flush-interval", value: "ms", "Milliseconds between commits. (default: 100)"),
+        Flag(
+            "idle-timeout", value: "seconds",
+            "Close connections idle for so long; 0: never. (default: 0)"),
+        Flag(
+            "win-timeout", value: "seconds",
+            "Let somebody else renew what a client won so long ago; 0: never."
+                + " (default: 0)"),
+        Flag(
+            "engine", value: "engine",
+            "auto: io_uring, or epoll where that is refused; io_uring; epoll."
+                + " (default: auto)"),
+        Flag(
+            "admin-listen", value: "address",
+            "Address for metrics, health and the live page, over HTTP: host:port,"
+                + " [v6]:port or unix:/path; several as with -l. (default: none)"),
+        Flag("admin-token-file", value: "path", "File of the token that the admin port asks for."),
+        Flag(
+            "admin-hosts", value: "names",
+            "Names by which browsers may call the admin port, with commas."),
+        Flag("admin-metrics-auth", "Ask for the token on /metrics, too."),
+        Flag(
+            "drain-delay", value: "seconds",
+            "At a stop, serve on for so long while /readyz says no. (default: 0)"),
+        Flag(
+            "drain-timeout", value: "seconds",
+            "At a stop, wait so long for a peer in the middle of a request."
+                + " (default: 0.3)"),
+        Flag("log-format", value: "format", "text, json or logfmt. (default: text)"),
+        Flag("config", value: "file", "File of settings; flags and BRIM_… variables go before it."),
+        Flag("check-config", "Print the settings in effect and exit."),
+        Flag(
+            "probe",
+            "Ask a running server whether it is ready, as these settings name it;"
+                + " exit 0 or 1."),
+        Flag("version", short: "V", "Print the version and exit."),
+        Flag("help", short: "h", "Show help information."),
+    ]
 }

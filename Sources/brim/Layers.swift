@@ -1,10 +1,8 @@
-// Layers: flags over environment over file, each asked through the configuration library.
+// Layers: flags over environment over file.
 //
 // A layer answers with text; an empty text in the environment or the file counts as not given.
 // What the text means is Resolution's business.
 
-internal import Configuration
-internal import FoundationEssentials
 internal import Server
 
 /// Where a setting was given.
@@ -22,26 +20,23 @@ struct Choice {
 }
 
 struct Layers {
-    private let layers: [(origin: Origin, snapshot: any ConfigSnapshot)]
+    private struct Layer {
+        let origin: Origin
+        let values: [SettingName: FlatMapping.Value]
+    }
+
+    private let layers: [Layer]
     private(set) var warnings: [String] = []
 
     init(flags: GivenFlags, environment: [String: String]) throws(UsageError) {
-        let (variables, warnings) = Self.usable(environment)
-        self.warnings = warnings
-        var values: [AbsoluteConfigKey: ConfigValue] = [:]
-        for (name, text) in flags.texts {
-            values[AbsoluteConfigKey([name.rawValue])] = ConfigValue(.string(text), isSecret: false)
-        }
-        var layers: [(Origin, any ConfigSnapshot)] = [
-            (.flags, InMemoryProvider(values: values).snapshot()),
-            (
-                .environment,
-                EnvironmentVariablesProvider(environmentVariables: variables).snapshot()
-            ),
+        let variables = Self.usable(environment)
+        warnings = variables.warnings
+        var layers = [
+            Layer(origin: .flags, values: flags.texts.mapValues { .text($0) }),
+            Layer(origin: .environment, values: variables.values),
         ]
-        let fromEnvironment = variables["BRIM_CONFIG"].flatMap { $0.isEmpty ? nil : $0 }
-        if let path = flags.config ?? fromEnvironment {
-            layers.append((.file(path), try ConfigFile.read(path)))
+        if let path = flags.config ?? variables.config {
+            layers.append(Layer(origin: .file(path), values: try ConfigFile.read(path)))
         }
         self.layers = layers
     }
@@ -52,56 +47,51 @@ struct Layers {
     /// What the first layer that knows `name` says.
     func choice(_ name: SettingName) throws(UsageError) -> Choice? {
         for (rank, layer) in layers.enumerated() {
-            let text = try text(of: name, in: layer)
-            guard let text, layer.origin == .flags || !text.isEmpty else { continue }
+            let text: String
+            switch layer.values[name] {
+            case nil: continue
+            case .text(let one): text = one
+            case .list(let texts):
+                guard name == .listen || name == .adminListen || name == .adminHosts else {
+                    throw UsageError(
+                        "bad value for \(name.spelling(from: layer.origin)): allowed is one value")
+                }
+                text = texts.joined(separator: ",")
+            }
+            guard layer.origin == .flags || !text.isEmpty else { continue }
             return Choice(text: text, origin: layer.origin, rank: rank)
         }
         return nil
     }
 
-    private func text(
-        of name: SettingName, in layer: (origin: Origin, snapshot: any ConfigSnapshot)
-    ) throws(UsageError) -> String? {
-        let isEnvironment = layer.origin == .environment
-        let key = AbsoluteConfigKey(isEnvironment ? ["brim", name.rawValue] : [name.rawValue])
-        do {
-            guard
-                case .string(let text)? = try layer.snapshot
-                    .value(forKey: key, type: .string).value?.content
-            else { return nil }
-            return text
-        } catch {
-            let list = try? layer.snapshot.value(forKey: key, type: .stringArray).value?.content
-            guard name == .listen || name == .adminListen || name == .adminHosts,
-                case .stringArray(let texts)? = list
-            else {
-                throw UsageError(
-                    "bad value for \(name.spelling(from: layer.origin)): allowed is one value")
-            }
-            return texts.joined(separator: ",")
-        }
+    private struct Variables {
+        var values: [SettingName: FlatMapping.Value] = [:]
+        /// The path of the settings file, if one is named.
+        var config: String?
+        var warnings: [String] = []
     }
 
     /// Our variables, without what a container platform adds for a service called "brim".
-    private static func usable(
-        _ environment: [String: String]
-    ) -> (variables: [String: String], warnings: [String]) {
-        let known = Set(SettingName.allCases.map { $0.spelling(from: .environment) })
-            .union(["BRIM_CONFIG"])
-        var variables: [String: String] = [:]
-        var warnings: [String] = []
-        for (name, text) in environment.sorted(by: { $0.key < $1.key })
-        where name.hasPrefix("BRIM_") {
+    private static func usable(_ environment: [String: String]) -> Variables {
+        var found = Variables()
+        let ours = environment.filter { $0.key.hasPrefix("BRIM_") }
+        guard !ours.isEmpty else { return found }
+        let names = SettingName.allCases.map { ($0.spelling(from: .environment), $0) }
+        let known = Dictionary(names) { first, _ in first }
+        for (name, text) in ours.sorted(by: { $0.key < $1.key }) {
             if name.hasPrefix("BRIM_PORT_") || name.hasPrefix("BRIM_SERVICE_") { continue }
             if name == "BRIM_PORT", text.hasPrefix("tcp://") || text.hasPrefix("udp://") {
-                warnings.append("BRIM_PORT ignored: '\(text)' is a service link, not a port")
-            } else if known.contains(name) {
-                variables[name] = text
+                found.warnings.append(
+                    "BRIM_PORT ignored: '\(text)' is a service link, not a port")
+            } else if name == "BRIM_CONFIG" {
+                found.config = text.isEmpty ? nil : text
+            } else if let setting = known[name] {
+                found.values[setting] = .text(text)
             } else {
-                warnings.append("\(name) ignored: there is no such setting")
+                found.warnings.append("\(name) ignored: there is no such setting")
             }
         }
-        return (variables, warnings)
+        return found
     }
 }
 
@@ -120,7 +110,7 @@ extension SettingName {
             let letter = Arguments.letters.first { $0.1 == self }?.0
             return letter.map { "-\($0)" } ?? "--\(rawValue)"
         case .environment:
-            return "BRIM_" + rawValue.uppercased().replacing("-", with: "_")
+            return "BRIM_" + String(rawValue.uppercased().map { $0 == "-" ? "_" : $0 })
         case .file(let path):
             return "\(rawValue) in \(path)"
         case nil:

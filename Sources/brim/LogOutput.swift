@@ -3,7 +3,6 @@
 // A reader that takes nothing costs lines, which are counted, and nobody's time. A line that comes
 // too often is summed up. Form and stream of a line are decided here, and nothing of what it says.
 
-internal import FoundationEssentials
 internal import Primitives
 internal import Server
 internal import Synchronization
@@ -30,15 +29,16 @@ struct LogForm {
     var isJournal: Bool
 
     func line(_ record: LogRecord, at time: String) -> String {
+        let level = record.level.name
         switch format {
         case .text where isJournal:
             return "<\(Self.priority(record.level))>\(record.event)\(Self.tail(record.fields))"
-        case .text: return "\(time) \(record.level) \(record.event)\(Self.tail(record.fields))"
+        case .text: return "\(time) \(level) \(record.event)\(Self.tail(record.fields))"
         case .logfmt:
-            return "ts=\(time) level=\(record.level) msg=\(record.event)\(Self.tail(record.fields))"
+            return "ts=\(time) level=\(level) msg=\(record.event)\(Self.tail(record.fields))"
         case .json:
             var line =
-                "{\"ts\":\"\(time)\",\"level\":\"\(record.level)\",\"msg\":\"\(record.event)\""
+                "{\"ts\":\"\(time)\",\"level\":\"\(level)\",\"msg\":\"\(record.event)\""
             for (name, value) in Self.pairs(record.fields) {
                 line += ",\(Self.quoted(name)):\(Self.json(value))"
             }
@@ -163,8 +163,8 @@ final class LogOutput: Sendable {
     }
 
     private func send(_ record: LogRecord, _ form: LogForm) -> Bool {
-        let style = Date.ISO8601FormatStyle(includingFractionalSeconds: true)
-        let text = form.line(record, at: Date.now.formatted(style))
+        let now = UniversalTime.stamp(unixNanoseconds: Clock.unixNanoseconds())
+        let text = form.line(record, at: now)
         // A newline in a message must not look like a record of its own.
         var bytes = text.utf8.map { $0 == 10 || $0 == 13 ? 32 : $0 }
         if bytes.count >= ErrorStream.lineBytesMax {

@@ -5,7 +5,7 @@ import Testing
 extension ProcessTests {
     @Suite struct AdminTests {
         @Test(arguments: [
-            "limits_of_the_port_are_kept", "the_data_port_does_not_notice", "who_may_ask",
+            "limits_of_the_port_are_kept", "who_may_ask",
             "a_last_answer_that_nobody_reads_has_its_time", "health_is_told", "history_is_kept",
             "the_page_shows_a_running_server",
             "settings_are_shown_as_they_are_now",
@@ -14,6 +14,10 @@ extension ProcessTests {
         ])
         func operatorsAreServed(_ scenario: String) throws {
             try Scenario.run("admin.\(scenario)")
+        }
+
+        @Test func aStormOnItIsNotNoticed() throws {
+            try Scenario.run("admin_storm.the_data_port_does_not_notice")
         }
 
         @Test(arguments: [

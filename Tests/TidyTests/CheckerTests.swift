@@ -57,7 +57,7 @@ private let samples: [Sample] = [
     Sample(.imports, "Sources/Fresh/A.swift", "// A.\nlet x = 1\n"),
     Sample(.imports, "Bench/Load/A.swift", "// A.\nimport Server\n"),
     Sample(nil, "Sources/Server/A.swift", "// A.\npublic import Store\n"),
-    Sample(nil, "Sources/brim/A.swift", "// A.\ninternal import FoundationEssentials\n"),
+    Sample(.imports, "Sources/brim/A.swift", "// A.\nimport FoundationEssentials\n"),
     Sample(nil, "Tests/T/A.swift", "// A.\nimport Foundation\n"),
     Sample(nil, "Sources/Store/A.swift", "// A.\n// import Foundation\n/* import Logging */\n"),
     Sample(.fence, "Sources/Store/A.swift", "// A.\nlet x = unsafe y\n"),

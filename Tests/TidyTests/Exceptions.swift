@@ -11,8 +11,6 @@ enum Exceptions {
         // A line for each number that `stats` tells of the store.
         "Store.StoreStatistics": 61,
         "Load.RunWorker": 33,
-        // One for each flag of the command line.
-        "brim.Flags": 45,
     ]
 
     /// Words that comments name and that are no names of the code.

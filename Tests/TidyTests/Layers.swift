@@ -24,9 +24,8 @@ enum Layers {
             "NIOHTTP1",
         ],
         "brim": [
-            "Admin", "Server", "Store", "Uring", "Primitives", "Glibc", "ArgumentParser",
-            "Configuration",
-            "Logging", "Synchronization", "Foundation", "FoundationEssentials",
+            "Admin", "Server", "Store", "Uring", "Primitives", "Glibc", "Logging",
+            "Synchronization",
         ],
         "Load": ["Memcache", "Uring", "Primitives", "Glibc", "Synchronization", "Histogram"],
         "micro": ["Server", "Store", "SegmentLog", "Memcache", "Uring", "Primitives", "Glibc"],

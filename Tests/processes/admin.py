@@ -211,38 +211,6 @@ def a_last_answer_that_nobody_reads_has_its_time():
             peer.close()
 
 
-def the_data_port_does_not_notice():
-    """Thousands of bad requests and some that never end, while others use the cache."""
-    with _server("-m", 64, "-t", 1) as server:
-        slow = []
-        for _ in range(16):
-            peer = socket.create_connection(("127.0.0.1", server.admin), 30)
-            peer.sendall(b"GET / HT")
-            slow.append(peer)
-        stop = []
-
-        def others():
-            with server.client() as client:
-                while not stop:
-                    assert client.set(b"a", b"1") == b"STORED" and client.get(b"a") == b"1"
-
-        def storm():
-            try:
-                for number in range(500):
-                    _raw(server, os.urandom(64) + b"\r\n\r\n" if number % 2 else b"GET \0\r\n\r\n")
-                    if number % 10 == 0:
-                        assert _ask(server, "/metrics")[0] == 200
-            finally:
-                stop.append(True)
-
-        support.in_threads([others, storm])
-        for peer in slow:
-            peer.close()
-        found = _values(_families(server))
-        assert found[("brim_waits_expired_total", ())] == 0
-        server.still_runs()
-
-
 def requests_may_come_in_any_pieces_or_garbled():
     """A request that is cut anywhere is answered; thousands with wrong bytes harm nobody."""
     chance = random.Random(1)

@@ -137,6 +137,9 @@ void cprim_pause_clock(int is_paused);
 /* Fills with bytes from the kernel's random source; 0 or -errno. */
 int cprim_random(void *bytes, size_t count);
 
+/* The variables of this process: `NAME=value`, ending in NULL. */
+char **cprim_environment(void);
+
 /* A program that this process started, its guard, and the pipe that ties them together. */
 typedef struct cprim_child { int id; int guard; int lifeline; } cprim_child;
 /* Runs `exec command` of the shell in a session of its own, bound to these cores (none: to all

@@ -86,6 +86,8 @@ public enum Daemon {
         var server = try Server<Control>(
             settings: settings, events: events, memory: memory, store: store, access: access,
             listeners: listeners, ring: ring, host: host)
+        // Before there are threads, too: what the language's own library is refused it dies of.
+        try checkHeadroom()
         try server.start()
         try checkHeadroom()
         let pidFile = try writePidFile(settings)

@@ -77,7 +77,7 @@ struct Server<Control: SystemRing & ~Copyable>: ~Copyable {
 
     // MARK: Starting
 
-    /// Starts the workers, then the store's threads; returns when all are ready to serve.
+    /// Starts the workers, then the store's threads; returns when who has been waiting is accepted.
     mutating func start() throws(Daemon.Failure) {
         do {
             for number in 0..<settings.workers {
@@ -122,13 +122,23 @@ struct Server<Control: SystemRing & ~Copyable>: ~Copyable {
         } catch {
             throw Daemon.Failure(line: "no memory: \(error)", exitCode: Daemon.ExitCode.system)
         }
+        do {
+            try acceptor?.begin()
+        } catch {
+            throw Daemon.Failure(line: error.explanation, exitCode: Daemon.ExitCode.system)
+        }
+        do {
+            try store.startRecovery()
+        } catch {
+            throw Daemon.failure(error)
+        }
     }
 
     private func startStore() throws(Daemon.Failure) {
         let mailboxes = shared.mailboxes
         let wakers = wakers
         do {
-            try store.start { worker in mailboxes[worker].notify(wakers[worker]) }
+            try store.startServing { worker in mailboxes[worker].notify(wakers[worker]) }
         } catch {
             throw Daemon.failure(error)
         }

@@ -46,10 +46,17 @@ struct Acceptor<Network: Ring & ~Copyable>: ~Copyable {
         self.ring = ring
     }
 
-    /// Accepts until `shouldStop` says so; it is asked after every wake of the ring.
-    mutating func run(until shouldStop: () -> Bool) throws(RingError) {
+    /// Begins to accept, and hands over who is waiting already; `run` goes on from there.
+    mutating func begin() throws(RingError) {
         ring.armWake(token: Token(.wake, slot: 0, generation: 0))
         armTimer()
+        arm()
+        try ring.submit(waiting: false)
+        while let completion = ring.nextCompletion() { settle(completion) }
+    }
+
+    /// Accepts until `shouldStop` says so; it is asked after every wake of the ring.
+    mutating func run(until shouldStop: () -> Bool) throws(RingError) {
         while !shouldStop() {
             arm()
             try ring.submit(waiting: true)
