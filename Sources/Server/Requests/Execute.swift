@@ -64,7 +64,7 @@ extension Worker where Network: ~Copyable {
         case .binary: return executeBinary(index, space)
         case .signIn, .metaSignIn: return executeSignIn(index, space)
         case .stats: return counting(.statsCommands, executeStatistics(index, space))
-        case .slabs, .lru, .lruCrawler, .watch:
+        case .slabs, .lru, .lruCrawler, .watch, .extstore:
             return counting(.otherCommands, executeAdministration(index, space))
         case .debugTime: return counting(.otherCommands, executeDebugTime(index, space))
         case .cacheMemlimit: return counting(.otherCommands, executeMemoryLimit(index, space))

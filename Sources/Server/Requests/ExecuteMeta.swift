@@ -26,7 +26,7 @@ extension Worker where Network: ~Copyable {
         let request = batch[index].request
         let words = metaWords(index)
         let flags = words.region.withBytes(words.offset, Int(request.argument.count)) {
-            MetaFlags($0)
+            request.verb == .metaDebug ? MetaFlags(ofDebug: $0) : MetaFlags($0)
         }
         if request.verb == .metaGet, flags.asksForItemAlone, flags.fault == nil,
             let found = findPlain(index, space)
@@ -66,7 +66,9 @@ extension Worker where Network: ~Copyable {
 
     /// What is wrong with the flags, in the words of the command.
     mutating func metaFault(_ verb: Verb, _ flags: MetaFlags) -> Fault.Kind? {
-        if let kind = flags.fault { return verb == .metaArithmetic ? .metaArithmeticFlags : kind }
+        if let kind = flags.fault {
+            return verb == .metaArithmetic && kind != .metaOpaque ? .metaArithmeticFlags : kind
+        }
         switch verb {
         case .metaSet:
             return flags.mode == 0 || storeMode(flags) != nil ? nil : .metaSetMode
@@ -179,9 +181,11 @@ extension Worker where Network: ~Copyable {
             return executeMetaLarge(index, flags, key, get, found, space)
         case .made(let facts, let cas):
             countMetaGet(flags, isHit: true)
+            var shown = MetaShown(facts: facts, cas: cas)
+            shown.hasValue = get.wantsValue && (get.next == nil || !withoutValue(flags, cas))
             var writer = replyWriter(space)
-            writeMetaHead(index, flags, key, MetaShown(facts: facts, cas: cas), to: &writer)
-            if get.wantsValue { Reply.lineEnd(to: &writer) }
+            writeMetaHead(index, flags, key, shown, to: &writer)
+            if shown.hasValue { Reply.lineEnd(to: &writer) }
             addChangeReply(slot, writer, space)
             return true
         case .miss:
@@ -265,6 +269,12 @@ extension Worker where Network: ~Copyable {
             connections[slot].differing = Differing()
             sendMetaLarge(index, flags, key, second, facts, pin, space)
             if facts.isChanged, door.isAcknowledging { holdLarge(slot) }
+            return true
+        case .found(let second, let facts) where facts.isMade:
+            // The item went meanwhile, and this get has made another: an empty one.
+            door.unpin(pin)
+            connections[slot].differing = Differing()
+            writeMetaHit(index, flags, key, second, facts, space)
             return true
         case .found(let second, let facts):
             // Another value came between; it is not pinned, and this one is nobody's any more.
