@@ -26,7 +26,7 @@ extension Worker where Network: ~Copyable {
         let request = batch[index].request
         let words = metaWords(index)
         let flags = words.region.withBytes(words.offset, Int(request.argument.count)) {
-            request.verb == .metaDebug ? MetaFlags(ofDebug: $0) : MetaFlags($0)
+            MetaFlags($0)
         }
         if request.verb == .metaGet, flags.asksForItemAlone, flags.fault == nil,
             let found = findPlain(index, space)
@@ -43,8 +43,7 @@ extension Worker where Network: ~Copyable {
         case .metaGet: return executeMetaGet(index, flags, key, space)
         case .metaSet: return executeMetaSet(index, flags, key, space)
         case .metaDelete: return executeMetaDelete(index, flags, key, space)
-        case .metaArithmetic: return executeMetaArithmetic(index, flags, key, space)
-        default: return executeMetaDebug(index, flags, key, space)
+        default: return executeMetaArithmetic(index, flags, key, space)
         }
     }
 
@@ -52,7 +51,6 @@ extension Worker where Network: ~Copyable {
     private mutating func keyFault(_ verb: Verb) -> Fault.Kind {
         switch verb {
         case .metaArithmetic: .metaArithmeticFlags
-        case .metaDebug: .badFormat
         default: .metaKey
         }
     }
@@ -386,10 +384,21 @@ extension Worker where Network: ~Copyable {
 
     // MARK: Debugging
 
-    private mutating func executeMetaDebug(
-        _ index: Int, _ flags: MetaFlags, _ key: MetaKey, _ space: consuming ReplySpace
-    ) -> Bool {
+    /// `me`.
+    mutating func executeMetaDebug(_ index: Int, _ space: consuming ReplySpace) -> Bool {
         let slot = Int(batch[index].slot)
+        guard connections[slot].diskReads.open == 0 else {
+            beginWait(slot, .reads)
+            return false
+        }
+        let words = metaWords(index)
+        let flags = words.region.withBytes(
+            words.offset, Int(batch[index].request.argument.count)
+        ) { MetaFlags(ofDebug: $0) }
+        guard let key = metaKey(index, flags) else {
+            answerMetaFault(slot, .badFormat, space)
+            return true
+        }
         var get = MetaGet()
         get.isAccess = false
         get.mayWin = false

@@ -164,11 +164,15 @@ extension SharedState {
         case .reset:
             resetCounters()
             lines.end("RESET")
+        case .detail where settings.refused.contains(.dumping):
+            lines.end("CLIENT_ERROR stats detail not allowed")
         case .detail(.on), .detail(.off):
             observers.counts(prefixes: request == .detail(.on))
             lines.end("OK")
         case .detail(.dump):
-            observers.addPrefixes(to: &lines)
+            // As one packet; as text they are listed in stretches.
+            _ = observers.addPrefixes(
+                from: 0, bytesMax: ServerLimits.binaryDumpBytesMax, to: &lines)
             lines.end("END")
         case .hotKeys(.on), .hotKeys(.off):
             observers.counts(keys: request == .hotKeys(.on))

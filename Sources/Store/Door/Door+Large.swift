@@ -237,7 +237,9 @@ extension Door {
         let subject = subject(key, hash, except, mayTake: false)
         if let outcome = refusal(set.mode, subject, hash, 0) { return .done(outcome) }
         guard case .present(_, let slot, let old, _) = subject else { return .done(.notStored) }
-        if let compare = set.compare, compare != 0, compare != old.cas(hash) { return .done(.exists) }
+        if let compare = set.compare, compare != 0, compare != old.cas(hash) {
+            return .done(.exists)
+        }
         let added: Int
         switch addition {
         case .span: added = value.count
