@@ -35,6 +35,8 @@ import Testing
             "lru_crawler tocrawl", "lru_crawler metadump", "lru_crawler mgdump", "cache_memlimit",
             "verbosity", "flush_all", "stats", "stats cachedump", "stats detail", "stats hotkeys",
             "stats items", "stats conns", "shutdown", "watch nothing", "extstore",
+            "slabs automove ratio", "slabs automove window", "extstore free_memchunks",
+            "extstore item_age", "extstore max_frag",
         ]
         let words = [
             "0", "1", "-1", "x", "all", "4294967295", "4294967296", "9223372036854775808",
