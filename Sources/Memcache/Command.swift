@@ -48,6 +48,7 @@ enum Command: BitwiseCopyable {
         case 0x73_6261_6c73: .classic(.slabs)  // slabs
         case 0x75_726c: .classic(.lru)  // lru
         case 0x68_6374_6177: .classic(.watch)  // watch
+        case 0x6572_6f74_7374_7865: .classic(.extstore)  // extstore
         case 0x676d: .meta(.metaGet)  // mg
         case 0x736d: .meta(.metaSet)  // ms
         case 0x646d: .meta(.metaDelete)  // md

@@ -36,9 +36,10 @@ extension ClassicParser {
     @inline(__always)
     mutating func beginKeys(_ input: Span<UInt8>, _ verb: Verb, at start: Int) -> Parsed {
         var position = start
+        var word = start
         var expiry: Int64? = 0
         if verb == .gat || verb == .gats {
-            let word = ByteScan.nonBlank(in: input, from: start)
+            word = ByteScan.nonBlank(in: input, from: start)
             guard word < input.count else { return beginsLater(input, word) }
             position = ByteScan.wordEnd(in: input, from: word)
             guard position < input.count else { return beginsLater(input, position) }
@@ -57,7 +58,9 @@ extension ClassicParser {
         switch lineBreak(input, at: first) {
         case .line(let next):
             phase = .line
-            return .fault(Fault(.unknownCommand, consumed: next))
+            // With an expiry and no key: as newer versions say.
+            let isPart = hasExpiry && position > word
+            return .fault(Fault(isPart ? .badFormat : .unknownCommand, consumed: next))
         case .pending: return .needMore(atLeast: input.count &+ 1)
         case .control where first == position && first > start:
             return .fault(restOfLine(input, from: first, .badExpiry))

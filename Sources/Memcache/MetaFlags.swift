@@ -51,6 +51,12 @@ public struct MetaFlags: BitwiseCopyable, Sendable {
         if wantsValue { seen |= 1 << (UInt64(UInt8(ascii: "v")) &- 64) }
     }
 
+    /// Those of `me`: whether the first is `b`. No others are looked at, as in memcached.
+    public init(ofDebug words: Span<UInt8>) {
+        guard words.count > 0, words[0] == UInt8(ascii: "b") else { return }
+        if words.count == 1 || words[1] == 0x20 { seen = Self.bit("b") }
+    }
+
     /// Whether the flag with this letter is there.
     @inlinable @inline(__always)
     public func has(_ letter: Unicode.Scalar) -> Bool {

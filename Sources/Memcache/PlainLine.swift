@@ -19,7 +19,7 @@ extension ClassicParser {
             return flushAll(input, words, consumed)
         case .verbosity, .cacheMemlimit:
             return setting(input, verb, words, consumed)
-        case .stats, .shutdown, .slabs, .lru, .lruCrawler, .watch, .debugTime:
+        case .stats, .shutdown, .slabs, .lru, .lruCrawler, .watch, .extstore, .debugTime:
             var request = Request(verb: verb)
             request.argument = words.rest(input)
             return .request(request, consumed: consumed)

@@ -47,7 +47,7 @@ public enum Verb: UInt8, BitwiseCopyable, Sendable {
     case noop
     case stats, cacheMemlimit, shutdown
     /// Tuning of what memcached has; `argument` holds the words.
-    case slabs, lru, lruCrawler, watch
+    case slabs, lru, lruCrawler, watch, extstore
     /// Moves the clock, where that is allowed.
     case debugTime
     /// The meta commands; `argument` holds their flags (`MetaFlags`).

@@ -125,9 +125,9 @@ public struct Geometry: BitwiseCopyable, Sendable, Equatable {
     /// The largest record that shares a segment with others; larger ones get frames of their own.
     public var sharedRecordBytesMax: Int { segmentBytes / 2 }
     /// Frames that a large record may not count on: both open segments of every writer, of every
-    /// worker one for staging and one for reading, and one to spare.
+    /// worker one that the small rooms of each use share, and one to spare.
     public var framesHeldMax: Int {
-        2 * writers + 2 * max(writers - (hasDisk ? 2 : 1), 0) + 1
+        2 * writers + SharedFrames.count * max(writers - (hasDisk ? 2 : 1), 0) + 1
     }
     /// Records up to this many bytes may be overwritten where they lie, and values up to this many
     /// are copied under a shard's lock. What is larger is pinned while it is sent, or copied to a

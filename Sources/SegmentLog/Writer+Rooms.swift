@@ -24,6 +24,9 @@ struct SharedFrames: BitwiseCopyable {
         var tail = 0
     }
 
+    /// How many there are: one for each use.
+    static let count = 3
+
     private var value = Open()
     private var reading = Open()
     private var input = Open()

@@ -44,6 +44,12 @@ struct Resolution {
             {
                 warnings.append(warning)
             }
+            if let store = chosen.store, store.sizeBytes < chosen.memoryBytes {
+                warnings.append(
+                    "store-size \(store.sizeBytes >> 20)m is less than memory-limit"
+                        + " \(chosen.memoryBytes >> 20): a stop cannot keep all that memory holds,"
+                        + " and takes the longer")
+            }
             return Plan(settings: checked.settings, warnings: warnings)
         } catch {
             throw fault(error.setting, try layers.choice(error.setting), error.allowed)

@@ -26,6 +26,14 @@ import Testing
         #expect(try Brim.check("-u root").errors.contains("ignored: not started as root"))
     }
 
+    @Test func aStoreThatIsSmallerThanMemoryIsSaid() throws {
+        let warning = "store-size 64m is less than memory-limit 65"
+        let store = "--store /nonexistent/s --store-size 64m"
+        #expect(try Brim.check("-m 65 \(store)").errors.contains(warning))
+        #expect(try !Brim.check("-m 64 \(store)").errors.contains("store-size"))
+        #expect(try !Brim.check("-m 8192 --no-store").errors.contains("store-size"))
+    }
+
     @Test func logLinesCarryTimeAndLevel() throws {
         // An address of nobody's (RFC 5737) ends the server at once, with lines in its log.
         let run = try Brim.run(["-n", "1", "-l", "203.0.113.1:9", "--no-store"])

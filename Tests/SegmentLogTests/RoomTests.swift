@@ -137,4 +137,29 @@ import Testing
         for room in inputs { writer.closeRoom(room) }
         #expect(log.frames.freeCount == log.geometry.frameCount)
     }
+
+    /// The largest record that memory says it holds finds its frames beside all that workers hold
+    /// for small ones: each of them shares a frame between those of one use.
+    @Test func theLargestRecordFitsBesideWhatIsHeld() throws {
+        let workers = 4
+        let geometry = Geometry(
+            memoryBytes: 16 << 20, writers: workers + 2, diskBytes: 64 << 20)
+        let log = try SegmentLog(geometry, workers: workers, secret: (1, 2, 3, 4))
+        for number in 0..<workers {
+            var writer = Writer(log, number: number)
+            for use in [RoomUse.value, .reading, .input] {
+                let room = writer.openRoom(100, for: use)
+                #expect(room != nil)
+            }
+        }
+        var other = Writer(log, number: workers)
+        // Both open segments of every writer.
+        for _ in 0..<2 * geometry.writers {
+            let frame = other.openChain(1)
+            #expect(frame != nil)
+        }
+        #expect(log.frames.freeCount >= geometry.framesNeeded(geometry.recordBytesMax))
+        let largest = other.openChain(geometry.recordBytesMax)
+        #expect(largest != nil)
+    }
 }

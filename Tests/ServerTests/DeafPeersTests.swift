@@ -233,4 +233,32 @@ import Uring
         #expect(world.shared.total("receivesStarved") ?? 0 > 0, "there was enough")
         #expect(world.shared.connectionCount == 0)
     }
+
+    /// More has been sent on top of replies that nobody reads than the pool and the cache have room
+    /// for: those who read nothing give way before they may be said to stand still.
+    @Test func whatFindsNoRoomAtAllGivesWaySoon() throws {
+        let world = try World(
+            memoryBytes: 4 << 20, receiveBuffers: 16, poolBlocks: 32, connections: 512)
+        let first = world.connect()
+        let value = String(repeating: "v", count: 9000)
+        #expect(try world.ask("set k 0 0 9000\r\n\(value)\r\n", first) == "STORED\r\n")
+        world.network.finish(first)
+        let peers = (0..<500).map { _ in world.connect() }
+        for peer in peers {
+            world.network.setAppetite(0, of: peer)
+            world.network.setSocketBuffer(2000, of: peer)
+            world.network.send(String(repeating: "get k\r\n", count: 6000), from: peer)
+        }
+        try world.turn(20)
+        for _ in 0..<10 {
+            for (request, end) in [("get none\r\n", "END\r\n"), ("mn\r\n", "MN\r\n")] {
+                let waited = try milliseconds(world, request, end)
+                #expect(waited.map { $0 <= 300 } == true, "\(waited.map(String.init) ?? "none")")
+            }
+        }
+        #expect(world.shared.total("closedPoolDry") ?? 0 > 0, "there was room for all")
+        for peer in peers { world.network.reset(peer) }
+        try world.pass(milliseconds: 200)
+        #expect(world.shared.connectionCount == 0)
+    }
 }

@@ -35,6 +35,8 @@ import Testing
             "lru_crawler tocrawl", "lru_crawler metadump", "lru_crawler mgdump", "cache_memlimit",
             "verbosity", "flush_all", "stats", "stats cachedump", "stats detail", "stats hotkeys",
             "stats items", "stats conns", "shutdown", "watch nothing", "extstore",
+            "slabs automove ratio", "slabs automove window", "extstore free_memchunks",
+            "extstore item_age", "extstore max_frag",
         ]
         let words = [
             "0", "1", "-1", "x", "all", "4294967295", "4294967296", "9223372036854775808",
@@ -69,5 +71,34 @@ import Testing
         #expect(lines.count == 4096 + 1)
         #expect(lines.contains("PREFIX p0 get 1 hit 0 set 0 del 0"))
         #expect(try world.ask("stats reset\r\nstats detail dump\r\n", peer) == "RESET\r\nEND\r\n")
+    }
+
+    /// More than a turn's output has room for: listed in stretches, and as one packet cut off.
+    @Test func aDumpOfLongPrefixesIsAnsweredWhole() throws {
+        let world = try World()
+        let peer = world.connect()
+        #expect(try world.ask("stats detail on\r\n", peer) == "OK\r\n")
+        let tail = String(repeating: "p", count: 230)
+        for first in stride(from: 0, to: 4096, by: 64) {
+            let gets = (first..<first + 64).map { "get \($0)\(tail):k\r\n" }.joined()
+            #expect(try world.ask(gets, peer).utf8.count == 64 * "END\r\n".utf8.count)
+        }
+        let reply = try world.ask("stats detail dump\r\nmn\r\n", peer)
+        #expect(reply.utf8.count > 1 << 20)
+        #expect(reply.hasSuffix("END\r\nMN\r\n"))
+        let lines = Set(reply.split(separator: "\r\n").map(String.init))
+        #expect(lines.count == 4096 + 2)
+        for number in 0..<4096 {
+            #expect(lines.contains("PREFIX \(number)\(tail) get 1 hit 0 set 0 del 0"))
+        }
+        let binary = world.connect()
+        var stat = BinaryPacket(0x10, opaque: 1)
+        stat.key = Array("detail dump".utf8)
+        world.network.send(stat.bytes, from: binary)
+        try world.settle()
+        let heard = world.network.receivedCount(by: binary)
+        #expect(heard > 100 << 10)
+        #expect(heard < 140 << 10)
+        #expect(!world.network.isClosed(binary))
     }
 }

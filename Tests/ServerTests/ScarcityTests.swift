@@ -127,7 +127,9 @@ import Uring
         for peer in askers {
             world.network.setAppetite(0, of: peer)
             world.network.setSocketBuffer(3000, of: peer)
-            world.network.send("stats detail dump\r\n", from: peer)
+            var dump = BinaryPacket(0x10, opaque: 7)
+            dump.key = Array("detail dump".utf8)
+            world.network.send(dump.bytes, from: peer)
         }
         let readers = (0..<40).map { _ in world.connect() }
         for peer in readers {
@@ -151,8 +153,11 @@ import Uring
         }
         for peer in askers {
             // Or it has given way to another, as it has read nothing.
-            let answer = world.received(peer)
-            let isAnswered = answer.hasSuffix("END\r\n") || answer.hasPrefix("SERVER_ERROR")
+            let answer = world.network.takeReceived(by: peer)
+            var isAnswered = answer.count > 100_000
+            if case .reply(let packet) = BinaryPacket.reply(in: answer) {
+                isAnswered = isAnswered || packet.status != 0
+            }
             #expect(isAnswered || world.network.isClosed(peer))
         }
     }

@@ -76,6 +76,8 @@ enum ServerLimits {
     static let listedBucketsMax = 256
     /// The longest line of such a list: every byte of a key takes three.
     static let listedBytesMax = 3 * 250 + 160
+    /// Bytes of prefixes that the binary protocol is told of, as that is one packet.
+    static let binaryDumpBytesMax = 128 << 10
     /// How long a refused try to sign in waits for its answer.
     static let penaltyNanoseconds: UInt64 = 1_000_000_000
     /// How long a large value may stand still on its way in.

@@ -17,5 +17,13 @@ enum ShutdownOrder {
         }
     }
 
+    /// Whether a refusal is not to be answered: `noreply` stands at the end of the words.
+    static func isQuiet(_ words: Span<UInt8>) -> Bool {
+        let start = words.count - "noreply".utf8.count
+        guard start >= 0, start == 0 || words[start - 1] == 0x20 else { return false }
+        return String(decoding: (start..<words.count).map { words[$0] }, as: UTF8.self)
+            == "noreply"
+    }
+
     func carryOut() { _ = kill(getpid(), self == .plain ? SIGINT : SIGUSR1) }
 }

@@ -64,13 +64,13 @@ extension Worker where Network: ~Copyable {
         case .binary: return executeBinary(index, space)
         case .signIn, .metaSignIn: return executeSignIn(index, space)
         case .stats: return counting(.statsCommands, executeStatistics(index, space))
-        case .slabs, .lru, .lruCrawler, .watch:
+        case .slabs, .lru, .lruCrawler, .watch, .extstore:
             return counting(.otherCommands, executeAdministration(index, space))
         case .debugTime: return counting(.otherCommands, executeDebugTime(index, space))
         case .cacheMemlimit: return counting(.otherCommands, executeMemoryLimit(index, space))
         case .shutdown: return counting(.otherCommands, executeShutdown(index, space))
-        case .metaGet, .metaSet, .metaDelete, .metaArithmetic, .metaDebug:
-            return executeMeta(index, space)
+        case .metaGet, .metaSet, .metaDelete, .metaArithmetic: return executeMeta(index, space)
+        case .metaDebug: return executeMetaDebug(index, space)
         case .keysEnd, .version, .verbosity, .noop:
             var writer = replyWriter(space)
             writePlain(request, to: &writer)
@@ -385,18 +385,22 @@ extension Worker where Network: ~Copyable {
             beginListing(slot, .connections)
             return true
         }
-        if case .dump(.list(let limit)) = argument, !request.isBinary,
-            !shared.settings.refused.contains(.dumping)
-        {
-            beginListing(slot, .dump, limit: limit)
-            return true
+        if !request.isBinary, !shared.settings.refused.contains(.dumping) {
+            if case .dump(.list(let limit)) = argument {
+                beginListing(slot, .dump, limit: limit)
+                return true
+            }
+            if argument == .detail(.dump) {
+                beginListing(slot, .prefixes)
+                return true
+            }
         }
         guard space.valueBytesMax == Door.copyBytesMax else {
             refuseRoom(slot)
             return false
         }
         var text = shared.text(argument, at: now)
-        if request.isBinary { text = BinaryStatistics.packets(of: text, request.head) }
+        if request.isBinary { text = BinaryStatistics.packets(of: text, argument, request.head) }
         guard text.count <= ServerLimits.replyBytesMax || hasRoom(for: text.count, slot) else {
             return waitForText(index, space)
         }

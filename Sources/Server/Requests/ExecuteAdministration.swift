@@ -5,7 +5,7 @@ internal import Primitives
 internal import Store
 
 extension Worker where Network: ~Copyable {
-    /// slabs, lru, lru_crawler and watch.
+    /// slabs, lru, lru_crawler, extstore and watch.
     mutating func executeAdministration(_ index: Int, _ space: consuming ReplySpace) -> Bool {
         let place = batch[index].input
         let request = batch[index].request
@@ -71,17 +71,16 @@ extension Worker where Network: ~Copyable {
         let place = batch[index].input
         let request = batch[index].request
         var writer = replyWriter(space)
-        guard shared.settings.allowed.contains(.shutdown) else {
-            Reply.shutdownNotEnabled(to: &writer)
-            addReply(slot, writer, space)
-            return true
-        }
-        let order = place.region.withBytes(
+        let (order, isQuiet) = place.region.withBytes(
             place.offset + Int(request.argument.offset), Int(request.argument.count)
-        ) { ShutdownOrder($0) }
-        guard let order else {
-            Reply.invalidShutdown(to: &writer)
-            addReply(slot, writer, space)
+        ) { (ShutdownOrder($0), ShutdownOrder.isQuiet($0)) }
+        guard shared.settings.allowed.contains(.shutdown), let order else {
+            if shared.settings.allowed.contains(.shutdown) {
+                Reply.invalidShutdown(to: &writer)
+            } else {
+                Reply.shutdownNotEnabled(to: &writer)
+            }
+            if !isQuiet { addReply(slot, writer, space) }
             return true
         }
         order.carryOut()

@@ -43,8 +43,7 @@ extension Worker where Network: ~Copyable {
         case .metaGet: return executeMetaGet(index, flags, key, space)
         case .metaSet: return executeMetaSet(index, flags, key, space)
         case .metaDelete: return executeMetaDelete(index, flags, key, space)
-        case .metaArithmetic: return executeMetaArithmetic(index, flags, key, space)
-        default: return executeMetaDebug(index, flags, key, space)
+        default: return executeMetaArithmetic(index, flags, key, space)
         }
     }
 
@@ -52,7 +51,6 @@ extension Worker where Network: ~Copyable {
     private mutating func keyFault(_ verb: Verb) -> Fault.Kind {
         switch verb {
         case .metaArithmetic: .metaArithmeticFlags
-        case .metaDebug: .badFormat
         default: .metaKey
         }
     }
@@ -66,7 +64,9 @@ extension Worker where Network: ~Copyable {
 
     /// What is wrong with the flags, in the words of the command.
     mutating func metaFault(_ verb: Verb, _ flags: MetaFlags) -> Fault.Kind? {
-        if let kind = flags.fault { return verb == .metaArithmetic ? .metaArithmeticFlags : kind }
+        if let kind = flags.fault {
+            return verb == .metaArithmetic && kind != .metaOpaque ? .metaArithmeticFlags : kind
+        }
         switch verb {
         case .metaSet:
             return flags.mode == 0 || storeMode(flags) != nil ? nil : .metaSetMode
@@ -179,9 +179,11 @@ extension Worker where Network: ~Copyable {
             return executeMetaLarge(index, flags, key, get, found, space)
         case .made(let facts, let cas):
             countMetaGet(flags, isHit: true)
+            var shown = MetaShown(facts: facts, cas: cas)
+            shown.hasValue = get.wantsValue && (get.next == nil || !withoutValue(flags, cas))
             var writer = replyWriter(space)
-            writeMetaHead(index, flags, key, MetaShown(facts: facts, cas: cas), to: &writer)
-            if get.wantsValue { Reply.lineEnd(to: &writer) }
+            writeMetaHead(index, flags, key, shown, to: &writer)
+            if shown.hasValue { Reply.lineEnd(to: &writer) }
             addChangeReply(slot, writer, space)
             return true
         case .miss:
@@ -265,6 +267,12 @@ extension Worker where Network: ~Copyable {
             connections[slot].differing = Differing()
             sendMetaLarge(index, flags, key, second, facts, pin, space)
             if facts.isChanged, door.isAcknowledging { holdLarge(slot) }
+            return true
+        case .found(let second, let facts) where facts.isMade:
+            // The item went meanwhile, and this get has made another: an empty one.
+            door.unpin(pin)
+            connections[slot].differing = Differing()
+            writeMetaHit(index, flags, key, second, facts, space)
             return true
         case .found(let second, let facts):
             // Another value came between; it is not pinned, and this one is nobody's any more.
@@ -376,10 +384,21 @@ extension Worker where Network: ~Copyable {
 
     // MARK: Debugging
 
-    private mutating func executeMetaDebug(
-        _ index: Int, _ flags: MetaFlags, _ key: MetaKey, _ space: consuming ReplySpace
-    ) -> Bool {
+    /// `me`.
+    mutating func executeMetaDebug(_ index: Int, _ space: consuming ReplySpace) -> Bool {
         let slot = Int(batch[index].slot)
+        guard connections[slot].diskReads.open == 0 else {
+            beginWait(slot, .reads)
+            return false
+        }
+        let words = metaWords(index)
+        let flags = words.region.withBytes(
+            words.offset, Int(batch[index].request.argument.count)
+        ) { MetaFlags(ofDebug: $0) }
+        guard let key = metaKey(index, flags) else {
+            answerMetaFault(slot, .badFormat, space)
+            return true
+        }
         var get = MetaGet()
         get.isAccess = false
         get.mayWin = false

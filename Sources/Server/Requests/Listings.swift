@@ -1,5 +1,5 @@
-// Listings: replies of any length that are made a stretch at a time: `stats conns`, and the lists
-// of items for `lru_crawler metadump`, `mgdump` and `stats cachedump`.
+// Listings: replies of any length that are made a stretch at a time: `stats conns`, `stats detail
+// dump`, and the lists of items for `lru_crawler metadump`, `mgdump` and `stats cachedump`.
 //
 // A connection that is being answered with a list is served nothing else. The next stretch is made
 // when the one before has gone, so a client that does not read costs nobody anything. With a disk
@@ -13,7 +13,7 @@ internal import Uring
 /// How far a list has come.
 struct Listing: BitwiseCopyable {
     enum Kind: UInt8, BitwiseCopyable {
-        case none, connections
+        case none, connections, prefixes
         /// `key=… exp=…`, `mg …` and `ITEM …`.
         case items, keys, dump
         /// What a watcher is told: it has no end.
@@ -22,8 +22,8 @@ struct Listing: BitwiseCopyable {
         @inline(__always) var isActive: Bool { self != .none }
     }
 
-    /// Of connections, the next; of events, the watcher's number; of items that the store lists,
-    /// the list's, which is never 0.
+    /// Of connections and prefixes, the next; of events, the watcher's number; of items that the
+    /// store lists, the list's, which is never 0.
     var number = 0
     var item = ItemCursor()
     /// Items that may still be listed.
@@ -91,6 +91,7 @@ extension Worker where Network: ~Copyable {
         switch connections[slot].listing {
         case .none: break
         case .connections: writeConnections(slot, to: &writer)
+        case .prefixes: writePrefixes(slot, to: &writer)
         case .items, .keys, .dump:
             if let number = storeList(slot) {
                 takeItems(slot, number, to: &writer)
@@ -106,7 +107,7 @@ extension Worker where Network: ~Copyable {
     /// The number of the list that the store makes for a connection; nil: it makes none.
     private func storeList(_ slot: Int) -> Int? {
         switch connections[slot].listing {
-        case .none, .connections, .events: return nil
+        case .none, .connections, .prefixes, .events: return nil
         case .items, .keys, .dump:
             let number = transfers.listings[connections[slot].listingEntry].number
             return number == 0 ? nil : number
@@ -138,6 +139,20 @@ extension Worker where Network: ~Copyable {
         let (text, next) = shared.rollText(
             from: transfers.listings[entry].number, bytesMax: ServerLimits.blockBytes, at: now)
         writer.append(text.span)
+        if let next {
+            transfers.listings[entry].number = next
+        } else {
+            Reply.end(to: &writer)
+            endListing(slot)
+        }
+    }
+
+    private mutating func writePrefixes(_ slot: Int, to writer: inout ByteWriter) {
+        let entry = connections[slot].listingEntry
+        var lines = StatisticsLines()
+        let next = shared.observers.addPrefixes(
+            from: transfers.listings[entry].number, bytesMax: Door.copyBytesMax, to: &lines)
+        writer.append(lines.bytes.span)
         if let next {
             transfers.listings[entry].number = next
         } else {

@@ -109,12 +109,18 @@ extension Worker where Network: ~Copyable {
         number(" t", UInt64(max(expiry, now.seconds) &- now.seconds), to: &writer)
     }
 
+    /// What `t` tells behind a T or N of so many seconds; of what is dead at once, no second.
+    private mutating func shownExpiry(_ sent: Int64) -> UInt32 {
+        let expiry = metaExpiry(sent)
+        return expiry.isOver ? now.seconds : expiry.second
+    }
+
     /// The line of a hit: `HD` or `VA <bytes>`, the flags that were asked for, and W, X, Z.
     mutating func writeMetaHead(
         _ index: Int, _ flags: MetaFlags, _ key: MetaKey, _ shown: MetaShown,
         to writer: inout ByteWriter
     ) {
-        if shown.hasValue || shown.facts.isMade && flags.has("v") {
+        if shown.hasValue {
             number("VA ", UInt64(shown.valueBytes), to: &writer)
         } else {
             writer.append("HD")
@@ -130,8 +136,8 @@ extension Worker where Network: ~Copyable {
             case .flags: number(" f", UInt64(shown.flags), to: &writer)
             case .access: number(" l", UInt64(facts.accessAge), to: &writer)
             case .hit: writer.append(facts.wasFetched ? " h1" : " h0")
-            case .touch: expiry = facts.expiry
-            case .vivify: if facts.isMade { expiry = facts.expiry }
+            case .touch: expiry = shownExpiry(flags.touch)
+            case .vivify: if facts.isMade { expiry = shownExpiry(flags.vivify) }
             case .opaque, .key: writeEcho(step, metaEcho(index, flags, key), to: &writer)
             case .recache, .end: break
             }
@@ -211,7 +217,8 @@ extension Worker where Network: ~Copyable {
             switch step {
             case .ttl: writeTTL(expiry, to: &writer)
             case .cas: number(" c", shownCas(changed.cas), to: &writer)
-            case .touch, .vivify: expiry = changed.expiry
+            case .touch: expiry = shownExpiry(flags.touch)
+            case .vivify: if changed.isMade { expiry = shownExpiry(flags.vivify) }
             case .opaque, .key: writeEcho(step, metaEcho(index, flags, key), to: &writer)
             default: break
             }

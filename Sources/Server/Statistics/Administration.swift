@@ -22,10 +22,10 @@ enum Administration {
         var bytes: [UInt8] = []
         for index in 0..<min(argument.count, 256) { bytes.append(argument[index]) }
         var words = String(decoding: bytes, as: UTF8.self).split(separator: " ").map(String.init)
-        if verb == .watch {
+        let isQuiet = words.last == "noreply"
+        if verb == .watch, !isQuiet {
             return WatchKinds(words: words).map { .watch($0) } ?? .text(error)
         }
-        let isQuiet = words.count > 1 && words.last == "noreply"
         if isQuiet { words.removeLast() }
         if verb == .lruCrawler, words.count == 2, let list = lists[words[0]] {
             return dump(list, classes: words[1], isDisabled: isDumpDisabled)
@@ -35,6 +35,7 @@ enum Administration {
             case .slabs: slabs(words)
             case .lru: lru(words)
             case .lruCrawler: crawler(words)
+            case .extstore: extstore(words)
             default: error
             }
         return .text(isQuiet ? "" : answer)
@@ -63,18 +64,61 @@ enum Administration {
     private static func slabs(_ words: [String]) -> StaticString {
         switch (words.first, words.count) {
         case ("reassign", 3): "CLIENT_ERROR slab reassignment disabled\r\n"
-        case ("automove", 2):
-            UInt32(words[1]).map { $0 <= 2 ? ok : error } ?? badFormat
+        case ("automove", 2...): automove(words.dropFirst())
         default: error
+        }
+    }
+
+    /// Words behind those that memcached reads are passed over, as there.
+    private static func automove(_ words: ArraySlice<String>) -> StaticString {
+        let second = words.dropFirst().first
+        switch words.first {
+        case "ratio", "freeratio": return second.flatMap { Double($0) } != nil ? ok : error
+        case "window":
+            guard let seconds = second.flatMap({ UInt32($0) }) else { return badFormat }
+            return (3...1800).contains(seconds) ? ok : badWindow
+        case let word:
+            guard let level = word.flatMap({ UInt32($0) }) else { return badFormat }
+            return level <= 2 ? ok : error
         }
     }
 
     private static func lru(_ words: [String]) -> StaticString {
         switch (words.first, words.count) {
-        case ("tune", 5...): isNumbers(words.dropFirst()) ? ok : error
-        case ("mode", 2): ["flat", "segmented"].contains(words[1]) ? ok : error
-        case ("temp_ttl", 2): isNumbers(words.dropFirst()) ? ok : error
+        case ("tune", 5...): tune(words)
+        case ("mode", 2...): ["flat", "segmented"].contains(words[1]) ? ok : error
+        case ("temp_ttl", 2...): Int32(words[1]) != nil ? ok : error
         default: error
+        }
+    }
+
+    private static func tune(_ words: [String]) -> StaticString {
+        guard let hot = UInt32(words[1]), let warm = UInt32(words[2]),
+            let hotFactor = Double(words[3]), let warmFactor = Double(words[4])
+        else { return error }
+        guard UInt64(hot) + UInt64(warm) <= 80 else {
+            return "ERROR hot and warm pcts must not exceed 80\r\n"
+        }
+        guard hotFactor > 0, warmFactor > 0 else {
+            return "ERROR hot/warm age factors must be greater than 0\r\n"
+        }
+        return ok
+    }
+
+    /// What tunes the storage behind memcached's memory: there is one here, with no such knobs.
+    private static func extstore(_ words: [String]) -> StaticString {
+        guard words.count >= 2 else { return error }
+        switch words[0] {
+        case "free_memchunks":
+            guard words.count >= 3, let number = UInt32(words[1]), UInt32(words[2]) != nil else {
+                return error
+            }
+            return number < 64 ? ok : error
+        case "item_size", "item_age", "low_ttl", "recache_rate", "compact_under", "drop_under",
+            "max_sleep", "drop_unread":
+            return UInt32(words[1]) != nil ? ok : error
+        case "max_frag": return Double(words[1]) != nil ? ok : error
+        default: return error
         }
     }
 
@@ -90,6 +134,8 @@ enum Administration {
     }
 
     private static let lists: [String: Listing.Kind] = ["metadump": .items, "mgdump": .keys]
+    private static let badWindow: StaticString =
+        "CLIENT_ERROR automove window too low or too high\r\n"
     private static let badSleep: StaticString =
         "CLIENT_ERROR sleep must be one second or less\r\n"
     private static let badClass: StaticString = "BADCLASS invalid class id\r\n"
@@ -110,9 +156,5 @@ enum Administration {
         return word.split(separator: ",", omittingEmptySubsequences: false).allSatisfy {
             (1...count).contains(Int($0) ?? 0)
         }
-    }
-
-    private static func isNumbers(_ words: ArraySlice<String>) -> Bool {
-        words.allSatisfy { Double($0) != nil }
     }
 }

@@ -7,7 +7,9 @@ internal import Primitives
 
 enum BinaryStatistics {
     /// One packet for each STAT line, and an empty one at the end; an error if the text is one.
-    static func packets(of text: [UInt8], _ head: BinaryHead) -> [UInt8] {
+    static func packets(
+        of text: [UInt8], _ request: StatisticsRequest, _ head: BinaryHead
+    ) -> [UInt8] {
         var packets: [UInt8] = []
         var details: [UInt8] = []
         for line in text.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: true) {
@@ -22,7 +24,7 @@ enum BinaryStatistics {
                 return packet(head, status: BinaryStatus.notFound, body: Array("Not found".utf8))
             }
         }
-        if !details.isEmpty {
+        if request == .detail(.dump) {
             append(head, key: "detailed".utf8, value: details + "END\r\n".utf8, to: &packets)
         }
         return packets + packet(head, status: BinaryStatus.ok, body: [])

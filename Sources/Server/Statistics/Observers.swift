@@ -49,6 +49,8 @@ final class Observers: Sendable {
         var countsPrefixes = false
         var countsKeys = false
         var prefixes: [[UInt8]: Counts] = [:]
+        /// Those that are counted, the first that was seen first.
+        var names: [[UInt8]] = []
         var hotKeys: HotKeys
     }
 
@@ -97,7 +99,12 @@ final class Observers: Sendable {
     }
 
     /// `stats reset`: counting goes on, from nothing.
-    func resetPrefixes() { state.withLock { $0.prefixes = [:] } }
+    func resetPrefixes() {
+        state.withLock {
+            $0.prefixes = [:]
+            $0.names = []
+        }
+    }
 
     private func setActive(_ state: State) {
         var bits: UInt8 = state.countsPrefixes ? Self.prefixesBit : 0
@@ -157,6 +164,7 @@ final class Observers: Sendable {
         guard state.prefixes[prefix] != nil || state.prefixes.count < Self.prefixesMax else {
             return
         }
+        if state.prefixes[prefix] == nil { state.names.append(prefix) }
         var counts = state.prefixes[prefix] ?? Counts()
         switch kind {
         case .get:
@@ -170,12 +178,25 @@ final class Observers: Sendable {
 
     // MARK: Texts
 
-    func addPrefixes(to lines: inout StatisticsLines) {
-        let prefixes = state.withLock { $0.prefixes }
-        for (prefix, counts) in prefixes.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
-            let numbers =
-                " get \(counts.gets) hit \(counts.hits) set \(counts.sets) del \(counts.deletes)"
-            lines.add(line: Array("PREFIX ".utf8) + prefix + Array(numbers.utf8))
+    /// Adds lines from prefix `first` on, as many as fit into so many bytes; the next; nil: that
+    /// was the last.
+    func addPrefixes(
+        from first: Int, bytesMax: Int, to lines: inout StatisticsLines
+    ) -> Int? {
+        state.withLock { state in
+            var next = first
+            while next < state.names.count {
+                let prefix = state.names[next]
+                let counts = state.prefixes[prefix] ?? Counts()
+                let numbers =
+                    " get \(counts.gets) hit \(counts.hits) set \(counts.sets)"
+                    + " del \(counts.deletes)"
+                let line = Array("PREFIX ".utf8) + prefix + Array(numbers.utf8)
+                guard lines.bytes.count + line.count + 2 <= bytesMax else { return next }
+                lines.add(line: line)
+                next += 1
+            }
+            return nil
         }
     }
 

@@ -50,11 +50,17 @@ enum DumpRequest: Equatable {
     /// A class that is empty: there is only one that is not.
     case nothing
     case illegal, wrong
+    /// What should be a number is none.
+    case unreadable
 
     /// From all words, `cachedump` included; a limit of 0 is none.
     init(_ words: [String]) {
-        guard words.count == 3, let number = UInt32(words[1]), let limit = UInt32(words[2]) else {
+        guard words.count >= 3 else {
             self = .wrong
+            return
+        }
+        guard let number = UInt32(words[1]), let limit = UInt32(words[2]) else {
+            self = .unreadable
             return
         }
         switch number {
@@ -70,6 +76,7 @@ enum DumpRequest: Equatable {
         case .list, .nothing: "END"
         case .illegal: "CLIENT_ERROR Illegal slab id"
         case .wrong: "CLIENT_ERROR bad command line"
+        case .unreadable: "CLIENT_ERROR bad command line format"
         }
     }
 }
@@ -152,16 +159,20 @@ extension SharedState {
             lines.add("sizes_status", "disabled")
             lines.end("END")
         case .store:
-            addExtstore(storeStatistics(), to: &lines)
+            if settings.store != nil { addExtstore(storeStatistics(), to: &lines) }
             lines.end("END")
         case .reset:
             resetCounters()
             lines.end("RESET")
+        case .detail where settings.refused.contains(.dumping):
+            lines.end("CLIENT_ERROR stats detail not allowed")
         case .detail(.on), .detail(.off):
             observers.counts(prefixes: request == .detail(.on))
             lines.end("OK")
         case .detail(.dump):
-            observers.addPrefixes(to: &lines)
+            // As one packet; as text they are listed in stretches.
+            _ = observers.addPrefixes(
+                from: 0, bytesMax: ServerLimits.binaryDumpBytesMax, to: &lines)
             lines.end("END")
         case .hotKeys(.on), .hotKeys(.off):
             observers.counts(keys: request == .hotKeys(.on))

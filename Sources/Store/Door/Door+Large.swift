@@ -204,30 +204,42 @@ extension Door {
     /// append and prepend: the old value and an addition become a new record.
     mutating func join(
         _ mode: StoreMode, _ key: Span<UInt8>, _ hash: UInt64, _ addition: Addition,
-        _ value: Span<UInt8>, _ except: Differing, compare: UInt64? = nil
+        _ value: Span<UInt8>, _ except: Differing
+    ) -> Outcome {
+        var set = MetaSet()
+        set.mode = mode
+        return join(set, key, hash, addition, value, except)
+    }
+
+    /// The same, as `ms` asks for it: maybe compared, maybe with a CAS that is given.
+    mutating func join(
+        _ set: MetaSet, _ key: Span<UInt8>, _ hash: UInt64, _ addition: Addition,
+        _ value: Span<UInt8>, _ except: Differing
     ) -> Outcome {
         let shard = log.index.shard(hash)
         return renew(
             key, shard, success: .stored,
             look: { door, draft, isLast in
                 door.lookToJoin(
-                    mode, key, hash, shard, addition, value, except, compare, draft, isLast)
+                    set, key, hash, shard, addition, value, except, draft, isLast)
             },
             fill: { door, origin, target in
-                door.writeJoined(mode, origin, addition, value, to: target)
+                door.writeJoined(set.mode, origin, addition, value, to: target)
             })
     }
 
     /// One look of a join. Shard locked.
     private mutating func lookToJoin(
-        _ mode: StoreMode, _ key: Span<UInt8>, _ hash: UInt64, _ shard: Int,
-        _ addition: Addition, _ value: Span<UInt8>, _ except: Differing, _ compare: UInt64?,
+        _ set: MetaSet, _ key: Span<UInt8>, _ hash: UInt64, _ shard: Int,
+        _ addition: Addition, _ value: Span<UInt8>, _ except: Differing,
         _ draft: Draft?, _ isLast: Bool
     ) -> Hold {
         let subject = subject(key, hash, except, mayTake: false)
-        if let outcome = refusal(mode, subject, hash, 0) { return .done(outcome) }
+        if let outcome = refusal(set.mode, subject, hash, 0) { return .done(outcome) }
         guard case .present(_, let slot, let old, _) = subject else { return .done(.notStored) }
-        if let compare, compare != 0, compare != old.cas(hash) { return .done(.exists) }
+        if let compare = set.compare, compare != 0, compare != old.cas(hash) {
+            return .done(.exists)
+        }
         let added: Int
         switch addition {
         case .span: added = value.count
@@ -238,12 +250,13 @@ extension Door {
         }
         let origin = Origin(
             order: old.order, value: valueExtent(slot, old), valueBytes: old.valueBytes,
-            fields: RecordFields(flags: old.flags, expiry: old.expiry, marks: freshMarks),
+            fields: RecordFields(
+                flags: old.flags, expiry: old.expiry, cas: set.next, marks: freshMarks),
             newBytes: old.valueBytes + added)
         return settle(
             draft, origin, isLast, key, subject, hash, shard, success: .stored,
             fill: { door, origin, target in
-                door.writeJoined(mode, origin, addition, value, to: target)
+                door.writeJoined(set.mode, origin, addition, value, to: target)
             })
     }
 

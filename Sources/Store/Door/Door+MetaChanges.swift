@@ -12,15 +12,14 @@ extension Door {
         except: Differing = Differing()
     ) -> MetaChanged {
         if set.mode == .append || set.mode == .prepend {
-            let outcome = join(set.mode, key, hash, .span, value, except, compare: set.compare)
+            let outcome = join(set, key, hash, .span, value, except)
             guard case .notStored = outcome, set.vivifies else { return changed(outcome) }
             // There is none; if one comes between, it is found below.
             var fresh = set
             fresh.mode = .add
             let stored = metaStore(fresh, key: key, hash: hash, value: value, except: except)
             guard case .notStored = stored.outcome else { return stored }
-            return changed(
-                join(set.mode, key, hash, .span, value, except, compare: set.compare))
+            return changed(join(set, key, hash, .span, value, except))
         }
         let shard = log.index.shard(hash)
         log.index.lock(shard)
@@ -86,8 +85,7 @@ extension Door {
             }
             let addition = Addition.extent(valueExtent(staging), staging.valueBytes)
             let outcome = join(
-                set.mode, key, staging.hash, addition, key.extracting(0..<0), except,
-                compare: set.compare)
+                set, key, staging.hash, addition, key.extracting(0..<0), except)
             guard case .notStored = outcome, set.vivifies else {
                 return self.changed(outcome)
             }
@@ -169,6 +167,7 @@ extension Door {
         changed.expiryBefore = record.expiry
         changed.expiry = touch.second
         if touch.isOver {
+            changed.cas = add.next ?? 0
             return bury(subject, key, hash, shard) ? changed : MetaChanged(lack(shard))
         }
         let noted = writer.noteHit(at, slot)
@@ -190,7 +189,9 @@ extension Door {
         guard let expiry = add.vivify else { return MetaChanged(.notFound) }
         var changed = MetaChanged(.number(add.initial))
         changed.expiry = expiry.second
+        changed.isMade = true
         guard !expiry.isOver else {
+            changed.cas = add.next ?? 0
             return bury(subject, key, hash, shard) ? changed : MetaChanged(lack(shard))
         }
         let digits = Decimal.digits(add.initial)

@@ -124,6 +124,8 @@ public struct MetaChanged: BitwiseCopyable {
     public var valueBytes = 0
     public var expiryBefore: UInt32 = 0
     public var expiry: UInt32 = 0
+    /// Whether a number was made because there was none.
+    public var isMade = false
     /// Whether a staged value's room has become the item's.
     var keepsRoom = false
     @inlinable public init(_ outcome: Outcome) { self.outcome = outcome }
