@@ -82,7 +82,11 @@ extension Question {
         }
         guard packet.opaque == number, packet.opcode == opcode,
             let verdict = verdict(packet, keys.first, seconds)
-        else { return .wrong("\(words) is told \(packet.opcode) status \(packet.status)") }
+        else {
+            return .wrong(
+                "\(words) is told \(packet.opcode) status \(packet.status), \(packet.opaque) "
+                    + "for \(number)")
+        }
         return .answer(
             count: packet.byteCount, Array(repeating: verdict, count: keys.count))
     }

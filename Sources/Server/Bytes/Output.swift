@@ -118,6 +118,10 @@ extension Worker where Network: ~Copyable {
             if table[slot].isBehind { sendMore(slot) }
             return
         }
+        // It may have been looked at in this turn's end already, and been told since not to wait.
+        guard !table[slot].sending.isQueued else { return }
+        table[slot].sending.queue()
+        output.queue(count)
         counters.add(.bytesWritten, bytes: count)
         ring.sendNow(
             Socket(descriptor: table[slot].descriptor), from: output.memory,

@@ -9,6 +9,8 @@ internal import Primitives
 struct TurnOutput: BitwiseCopyable {
     let memory: Region
     private(set) var filled = 0
+    /// Bytes of these that were handed to the kernel.
+    private var queued = 0
     /// Connections that have replies there.
     private(set) var runCount = 0
     /// Reply bytes that one connection may have in this turn.
@@ -55,6 +57,7 @@ struct TurnOutput: BitwiseCopyable {
     /// A turn begins; a connection may have so many bytes in it.
     mutating func begin(quota: Int) {
         filled = 0
+        queued = 0
         runCount = 0
         self.quota = quota
         isFull = false
@@ -66,12 +69,17 @@ struct TurnOutput: BitwiseCopyable {
     /// So many bytes were written at the end.
     @inline(__always) mutating func keep(_ bytes: Int) { filled &+= bytes }
 
+    /// So many bytes leave.
+    @inline(__always) mutating func queue(_ bytes: Int) { queued &+= bytes }
+
     /// Nothing more is executed in this turn.
     mutating func close() { isFull = true }
 
     /// Traps if it contradicts itself.
     func check() {
         precondition(filled <= Self.byteCount)
+        // What is there leaves once.
+        precondition(queued <= filled)
         precondition(filled == 0 || runCount > 0)
     }
 }

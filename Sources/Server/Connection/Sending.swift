@@ -42,6 +42,14 @@ struct Sending: BitwiseCopyable {
     private var wasTold = false
     /// Word of room came, and there was none: the peer sends no more, and a wait must be repeated.
     private var isVain = false
+    /// This turn's replies were handed to the kernel, whose word on them comes in the next one.
+    private(set) var isQueued = false
+
+    @inline(__always) mutating func beginTurn() { isQueued = false }
+
+    /// This turn's replies leave: they do so once, however often the turn's end looks at the
+    /// connection.
+    @inline(__always) mutating func queue() { isQueued = true }
 
     /// The end of a turn. Who is to send says what it sends (`hand`).
     mutating func next() -> Step {

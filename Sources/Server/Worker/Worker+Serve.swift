@@ -65,6 +65,7 @@ extension Worker where Network: ~Copyable {
         connections[slot].requests = 0
         connections[slot].replyBytes = 0
         connections[slot].changeOffset = -1
+        connections[slot].sending.beginTurn()
     }
 
     @inline(__always)
