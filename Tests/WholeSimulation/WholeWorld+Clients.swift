@@ -237,7 +237,9 @@ extension WholeWorld {
                 key, id: id, connection: client.number, question.effectsUnanswered(seconds),
                 words: question.words)
         }
-        if trace != nil { trace?("      c\(client.number) asks #\(question.number) \(question.words)") }
+        if trace != nil {
+            trace?("      c\(client.number) asks #\(question.number) \(question.words)")
+        }
     }
 
     func end(_ question: Question, _ verdicts: [Verdict], by client: WholeClient) {
