@@ -20,7 +20,7 @@ import Testing
         try #require(bytes > 0)
         #expect(store.commit())
         var number = 0
-        while number < 20_000 || !store.isOnDiskOnly("large"), number < 60_000 {
+        while number < 80_000 || !store.isOnDiskOnly("large"), number < 200_000 {
             for _ in 0..<20 {
                 _ = store.set("small:\(number)", [1], isQuiet: false)
                 number += 1
