@@ -11,6 +11,8 @@ import support
 def lists_of_items():
     """Every item comes once, however many there are, and a client that does not read costs none."""
     with support.Server("-m", 64) as server, server.client() as client:
+        # There is no store, and whoever counts what one has is told of nothing.
+        assert client.ask(b"stats extstore") == b"END"
         keys = {b"list-%d" % number for number in range(20_000)}
         for key in keys:
             client.send(b"set %s 1 1000 10 noreply\r\n0123456789\r\n" % key)
