@@ -73,6 +73,10 @@ public struct Thread: ~Copyable, Sendable {
 
 /// The machine as the process may use it.
 public enum Machine {
+    /// Where the process's address space is limited: its threads take as little of it as they can.
+    /// Before there is any.
+    public static func spareAddresses() { cprim_spare_addresses() }
+
     /// Cores that the process may run on, at least 1.
     public static var coreCount: Int { Int(cprim_core_count()) }
 }

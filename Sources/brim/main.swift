@@ -8,6 +8,7 @@ internal import Primitives
 
 // A log reader that went away must cost lines, not the server.
 signal(SIGPIPE, SIG_IGN)
+Machine.spareAddresses()
 exit(
     Command.run(
         arguments: Array(CommandLine.arguments.dropFirst()),

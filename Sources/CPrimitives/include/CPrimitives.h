@@ -140,6 +140,10 @@ int cprim_random(void *bytes, size_t count);
 /* The variables of this process: `NAME=value`, ending in NULL. */
 char **cprim_environment(void);
 
+/* Where address space is limited, threads share one heap of malloc: each of their own reserves 128
+   MiB for a moment, and what another thread asks for meanwhile is refused. */
+void cprim_spare_addresses(void);
+
 /* A program that this process started, its guard, and the pipe that ties them together. */
 typedef struct cprim_child { int id; int guard; int lifeline; } cprim_child;
 /* Runs `exec command` of the shell in a session of its own, bound to these cores (none: to all
