@@ -124,6 +124,15 @@ def _sleeps(server, name):
     return False
 
 
+def _is_ready(port):
+    """What the admin port says."""
+    with socket.create_connection(("127.0.0.1", port), 30) as peer:
+        peer.sendall(b"GET /readyz HTTP/1.0\r\n\r\n")
+        answer = peer.recv(4096)
+    assert re.match(rb"HTTP/1\.1 (200|503) ", answer), answer
+    return answer.startswith(b"HTTP/1.1 200")
+
+
 def sockets_are_taken_over():
     """As systemd gives them: a data port and the admin port, by name."""
     port, admin_port = support.free_port(), support.free_port()
@@ -136,9 +145,8 @@ def sockets_are_taken_over():
             with support.wait_for("the port", lambda: _connected(port)) as client:
                 assert client.set(b"key", b"value") == b"STORED"
                 assert client.get(b"key") == b"value"
-                with socket.create_connection(("127.0.0.1", admin_port), 30) as peer:
-                    peer.sendall(b"GET /readyz HTTP/1.0\r\n\r\n")
-                    assert peer.recv(4096).startswith(b"HTTP/1.1 200")
+                # Who has been waiting is served before all that is ready has said so.
+                support.wait_for("readiness", lambda: _is_ready(admin_port))
             process.send_signal(signal.SIGTERM)
             assert process.wait(support.STOP_SECONDS_MAX) == 0
         finally:
