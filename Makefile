@@ -146,10 +146,12 @@ crash: swift build-packages interpose
 faults: swift build-packages
 	/usr/bin/python3 -B Tests/StoreFaults/faults.py --tree .build/faults --seconds $(SECONDS)
 
+# In the release configuration: the debug one is too slow under them to end.
 sanitize: swift build-packages
 	@status=0; set -x; \
 	for kind in thread address; do \
-		build=(--sanitize=$$kind --scratch-path .build-sanitize-$$kind); \
+		build=(--configuration release --sanitize=$$kind); \
+		build+=(--scratch-path .build-sanitize-$$kind); \
 		swift build "$${build[@]}" --build-tests; \
 		swift test "$${build[@]}" $(RUN) --no-parallel --filter '$(SANITIZED)' || status=$$?; \
 	done; \

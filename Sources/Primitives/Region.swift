@@ -109,7 +109,8 @@ public enum MemoryError: Error {
         unsafe word(offset, 1).storeBytes(of: value, as: UInt8.self)
     }
 
-    /// The words at `offset`, a multiple of 8, and behind it, checked once.
+    /// The words at `offset`, a multiple of 8, and behind it, checked once. Another thread may change
+    /// a part of the second meanwhile: it is loaded atomically, unordered.
     @inlinable @inline(__always)
     public func twoWords(at offset: Int) -> (UInt64, UInt64) {
         precondition(UInt(bitPattern: offset) <= UInt(bitPattern: byteCount &- 16))
@@ -117,7 +118,8 @@ public enum MemoryError: Error {
         // SAFETY: 16 bytes in bounds and aligned to 8 (above); every bit pattern is valid.
         return unsafe (
             base.load(fromByteOffset: offset, as: UInt64.self),
-            base.load(fromByteOffset: offset &+ 8, as: UInt64.self)
+            base.advanced(by: offset &+ 8).assumingMemoryBound(to: Atomic<UInt64>.self).pointee
+                .load(ordering: .relaxed)
         )
     }
 
@@ -319,7 +321,7 @@ public enum MemoryError: Error {
             expected: expected, desired: value, ordering: .acquiringAndReleasing
         ).exchanged
     }
-    /// Adds without ordering or a locked instruction: for counters that one thread writes.
+    /// Adds without ordering or a locked instruction: for counters that one thread at a time writes.
     @inlinable public func addOwned(_ value: UInt64) {
         unsafe pointer.pointee.store(
             pointer.pointee.load(ordering: .relaxed) &+ value, ordering: .relaxed)

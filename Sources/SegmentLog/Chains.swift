@@ -23,8 +23,8 @@ extension SegmentLog {
 
     /// Fills in the checksum of a chain's record.
     public func fillChecksum(chain first: Int, filled: Int) {
-        frames.memory.store(
-            checksum(chain: first, filled: filled), at: frames.offset(first) + 8)
+        let word = frames.memory.atomic32(at: frames.offset(first) + 8)
+        word.storeRelaxed(checksum(chain: first, filled: filled))
     }
 
     /// Whether a chain that was read from disk holds one sound record.

@@ -37,8 +37,9 @@ public struct Ghosts: BitwiseCopyable, Sendable {
     private func group(_ hash: UInt64) -> Int {
         Int(hash.multipliedFullWidth(by: groups).high) * 8
     }
+    private func word(_ offset: Int) -> AtomicWord64 { region.atomic64(at: offset) }
     private func fingerprint(_ hash: UInt64) -> UInt8 { UInt8(truncatingIfNeeded: hash) | 1 }
-    private var epoch: UInt8 { UInt8(truncatingIfNeeded: region.uint64(at: common)) }
+    private var epoch: UInt8 { UInt8(truncatingIfNeeded: word(common).loadRelaxed()) }
 
     /// Notes that a key has left. Maintenance only.
     ///
@@ -46,16 +47,16 @@ public struct Ghosts: BitwiseCopyable, Sendable {
     ///   in an epoch.
     func insert(_ hash: UInt64, lifetime: () -> Int) {
         guard groups > 0 else { return }
-        let left = region.uint64(at: common + 8)
+        let left = word(common + 8).loadRelaxed()
         if left == 0 {
-            region.store(UInt64(epoch &+ 1), at: common)
-            region.store(UInt64(lifetime() / Int(Self.epochsMax)), at: common + 8)
+            word(common).storeRelaxed(UInt64(epoch &+ 1))
+            word(common + 8).storeRelaxed(UInt64(lifetime() / Int(Self.epochsMax)))
         } else {
-            region.store(left - 1, at: common + 8)
+            word(common + 8).storeRelaxed(left - 1)
         }
         let now = epoch
         let group = group(hash)
-        let ghosts = region.uint64(at: group)
+        let ghosts = word(group).loadRelaxed()
         var oldest: UInt64 = 0
         var oldestAge = -1
         for place in 0..<4 as Range<UInt64> {
@@ -64,20 +65,20 @@ public struct Ghosts: BitwiseCopyable, Sendable {
             if age > oldestAge { (oldest, oldestAge) = (place * 16, age) }
         }
         let ghost = UInt64(now) << 8 | UInt64(fingerprint(hash))
-        region.store(ghosts & ~(0xFFFF << oldest) | ghost << oldest, at: group)
+        word(group).storeRelaxed(ghosts & ~(0xFFFF << oldest) | ghost << oldest)
     }
 
     /// Whether a key has left lately; forgets it.
     public func take(_ hash: UInt64) -> Bool {
         guard groups > 0 else { return false }
         let group = group(hash)
-        let ghosts = region.uint64(at: group)
+        let ghosts = word(group).loadRelaxed()
         for place in 0..<4 as Range<UInt64> {
             let ghost = UInt16(truncatingIfNeeded: ghosts >> (place * 16))
             guard UInt8(truncatingIfNeeded: ghost) == fingerprint(hash),
                 epoch &- UInt8(ghost >> 8) <= Self.epochsMax
             else { continue }
-            region.store(ghosts & ~(0xFFFF << (place * 16)), at: group)
+            word(group).storeRelaxed(ghosts & ~(0xFFFF << (place * 16)))
             return true
         }
         return false

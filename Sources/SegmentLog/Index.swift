@@ -262,27 +262,30 @@ public struct Index: BitwiseCopyable, Sendable {
         lock.lock()
         defer { lock.unlock() }
         let free = Int(heads.uint64(at: common + 24))
-        let inUse = heads.uint64(at: common + 32)
         if free != 0 {
             let at = overflowOffset(free - 1)
             heads.store(load(at), at: common + 24)
             buckets.zero(at, 64)
-            heads.store(inUse + 1, at: common + 32)
+            overflowInUse.addOwned(1)
             return free - 1
         }
-        let fresh = Int(heads.uint64(at: common + 16))
+        let fresh = Int(overflowUsed.loadRelaxed())
         guard rowsTouched << rowShift + (fresh + 1) * 64 <= end else { return nil }
-        heads.store(UInt64(fresh + 1), at: common + 16)
-        heads.store(inUse + 1, at: common + 32)
+        overflowUsed.storeRelaxed(UInt64(fresh + 1))
+        overflowInUse.addOwned(1)
         return fresh
     }
+
+    /// Overflow buckets ever used, and in use now. Changed under the overflow lock only.
+    private var overflowUsed: AtomicWord64 { heads.atomic64(at: common + 16) }
+    private var overflowInUse: AtomicWord64 { heads.atomic64(at: common + 32) }
 
     /// Rows that some shard has reached. Changed under the overflow lock only.
     private var rowsTouched: Int { Int(heads.atomic64(at: common).loadRelaxed()) }
 
     /// Whether as much is free as what is appended next may need.
     var hasReserve: Bool {
-        let inUse = Int(heads.atomic64(at: common + 32).loadRelaxed())
+        let inUse = Int(overflowInUse.loadRelaxed())
         return rowsTouched << rowShift + inUse * 64 + Int(heads.uint64(at: common + 48)) <= end
     }
 
@@ -294,7 +297,7 @@ public struct Index: BitwiseCopyable, Sendable {
         lock.lock()
         defer { lock.unlock() }
         if count < rowsTouched { return true }
-        let fresh = Int(heads.uint64(at: common + 16))
+        let fresh = Int(overflowUsed.loadRelaxed())
         let overflow = max(fresh * 64, Int(heads.uint64(at: common + 56)))
         guard (count + 1) << rowShift + overflow <= end else { return false }
         heads.atomic64(at: common).storeRelaxed(UInt64(count + 1))
@@ -306,7 +309,7 @@ public struct Index: BitwiseCopyable, Sendable {
         lock.lock()
         store(heads.uint64(at: common + 24), at: overflowOffset(bucket))
         heads.store(UInt64(bucket + 1), at: common + 24)
-        heads.store(heads.uint64(at: common + 32) - 1, at: common + 32)
+        overflowInUse.addOwned(UInt64.max)
         lock.unlock()
     }
 
@@ -412,12 +415,12 @@ public struct Index: BitwiseCopyable, Sendable {
     /// Memory that the buckets may have touched, in bytes.
     public func touchedBytes() -> Int {
         let rows = Int(heads.atomic64(at: common).loadRelaxed())
-        let overflow = Int(heads.atomic64(at: common + 16).loadRelaxed()) * 64
+        let overflow = Int(overflowUsed.loadRelaxed()) * 64
         return (rows << rowShift) + overflow
     }
     /// Share of the index's memory that is taken, in percent: rows, and overflow buckets in use.
     public func filledPercent() -> Int {
-        let overflow = Int(heads.atomic64(at: common + 32).loadRelaxed()) * 64
+        let overflow = Int(overflowInUse.loadRelaxed()) * 64
         return (rowsTouched << rowShift + overflow) * 100 / end
     }
     /// Slots lost because the index was full.

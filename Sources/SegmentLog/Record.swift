@@ -178,7 +178,8 @@ public struct Record: BitwiseCopyable {
         return region.crc32c(at + 16, content - 16, seed: crc)
     }
     public var storedChecksum: UInt32 { region.uint32(at: at + 8) }
-    public func fillChecksum() { region.store(checksum(), at: at + 8) }
+    /// Readers may load the word around the checksum meanwhile, for what else is in it.
+    public func fillChecksum() { region.atomic32(at: at + 8).storeRelaxed(checksum()) }
 }
 
 /// Where a promoted record lies on disk: segment number, byte offset, and the low bits of the

@@ -387,7 +387,8 @@ public struct Writer: ~Copyable {
     private mutating func finish(_ open: OpenSegment) {
         let segments = log.segments
         segments.filled(open.segment).storeRelaxed(UInt32(open.tail))
-        segments.cut(open.segment).storeRelaxed(UInt32(open.tail))
+        // The committer may have asked for the cut, and read here instead of where it is sealed.
+        segments.cut(open.segment).storeRelease(UInt32(open.tail))
         segments.records(open.segment).storeRelaxed(open.records)
         segments.earliestExpiry(open.segment).storeRelaxed(open.earliest)
         segments.latestExpiry(open.segment).storeRelaxed(open.latest)

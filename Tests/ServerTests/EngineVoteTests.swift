@@ -2,7 +2,7 @@
 
 import Primitives
 import Server
-import Synchronization
+import Support
 import Testing
 import Uring
 
@@ -10,7 +10,7 @@ import Uring
     /// What each of three workers hears that say so at the same time.
     private func answers(_ refusals: [RingError?]) throws -> [RingError?] {
         let vote = try EngineVote(workers: refusals.count)
-        let heard = Mutex<[RingError?]>([])
+        let heard = Guarded<[RingError?]>([])
         let last = refusals.last ?? nil
         for refusal in refusals.dropLast() {
             // It runs on by itself, and ends with the last vote below.

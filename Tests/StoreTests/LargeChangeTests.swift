@@ -2,7 +2,7 @@
 
 import Primitives
 import Store
-import Synchronization
+import Support
 import Testing
 
 /// Three threads that change the same large values: one appends, one prepends, one touches.
@@ -15,7 +15,7 @@ private final class Joiners: Sendable {
     let now: UInt32
     private let ready = Race.Cell()
     private let done = Race.Cell()
-    private let faults = Mutex<[String]>([])
+    private let faults = Guarded<[String]>([])
 
     init(_ store: TieredStore, now: UInt32) {
         self.store = store

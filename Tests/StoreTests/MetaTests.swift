@@ -2,7 +2,7 @@
 
 import Primitives
 import Store
-import Synchronization
+import Support
 import Testing
 
 extension Client {
@@ -191,8 +191,8 @@ extension Client {
                 memoryBytes: 24 << 20, workers: workers, itemBytesMax: 1 << 20),
             events: .silent, now: now)
         try store.start(wake: { _ in })
-        let winners = Mutex([Int](repeating: 0, count: keys))
-        let misses = Mutex(0)
+        let winners = Guarded([Int](repeating: 0, count: keys))
+        let misses = Guarded(0)
         let preparing = Client(store, worker: 0, now: now)
         for number in 0..<keys {
             preparing.set("k\(number)", "value")

@@ -3,7 +3,6 @@
 import Glibc
 import Primitives
 import Support
-import Synchronization
 
 /// A directory of this test's own, removed at the end with the files in it.
 typealias Scratch = Support.Scratch
@@ -44,7 +43,7 @@ func text(_ string: String) -> [UInt8] { Array(string.utf8) }
 
 /// Log lines of one store.
 final class Lines: Sendable {
-    private let lines = Mutex<[String]>([])
+    private let lines = Guarded<[String]>([])
     var events: EventLog {
         EventLog(threshold: .info) { [self] level, line in
             lines.withLock { $0.append("\(level) \(line)") }

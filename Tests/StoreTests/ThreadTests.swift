@@ -16,7 +16,7 @@ final class Race: Sendable {
     static let keys = 240
     /// For each key: version << 1 | removed, as acknowledged.
     let published: [Cell] = (0..<Race.keys).map { _ in Cell() }
-    let faults = Mutex<[String]>([])
+    let faults = Guarded<[String]>([])
     let flushes = Cell()
     final class Cell: Sendable { let word = Atomic<UInt64>(0) }
 
