@@ -109,8 +109,8 @@ public enum MemoryError: Error {
         unsafe word(offset, 1).storeBytes(of: value, as: UInt8.self)
     }
 
-    /// The words at `offset`, a multiple of 8, and behind it, checked once. Another thread may change
-    /// a part of the second meanwhile: it is loaded atomically, unordered.
+    /// The words at `offset`, a multiple of 8, and behind it, checked once. The second is loaded
+    /// atomically, unordered: another thread may change a part of it meanwhile.
     @inlinable @inline(__always)
     public func twoWords(at offset: Int) -> (UInt64, UInt64) {
         precondition(UInt(bitPattern: offset) <= UInt(bitPattern: byteCount &- 16))
@@ -321,7 +321,7 @@ public enum MemoryError: Error {
             expected: expected, desired: value, ordering: .acquiringAndReleasing
         ).exchanged
     }
-    /// Adds without ordering or a locked instruction: for counters that one thread at a time writes.
+    /// Adds without ordering or a locked instruction: for counters with one writer at a time.
     @inlinable public func addOwned(_ value: UInt64) {
         unsafe pointer.pointee.store(
             pointer.pointee.load(ordering: .relaxed) &+ value, ordering: .relaxed)

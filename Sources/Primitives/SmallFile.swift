@@ -34,12 +34,37 @@ public enum SmallFile {
         return entry.st_mode & S_IFMT == S_IFREG
     }
 
-    /// Makes the file if it is missing, and one byte longer.
-    public static func lengthen(_ path: String) {
+    /// What a file begins with, up to so many bytes; nil if it cannot be read.
+    public static func read(_ path: String, byteCountMax: Int) -> [UInt8]? {
+        let descriptor = openForReading(path)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        var count = 0
+        var bytes = [UInt8](repeating: 0, count: max(byteCountMax, 0))
+        while count < bytes.count {
+            // SAFETY: `count` to its end lies in the array, which lives through the call.
+            let got = unsafe bytes.withUnsafeMutableBytes {
+                unsafe Glibc.read(descriptor, $0.baseAddress?.advanced(by: count), $0.count - count)
+            }
+            guard got >= 0 else { return nil }
+            guard got > 0 else { break }
+            count += got
+        }
+        bytes.removeLast(bytes.count - count)
+        return bytes
+    }
+
+    /// Makes the file if it is missing, for its owner alone, and has it hold just these bytes.
+    /// Errors are not told.
+    public static func write(_ path: String, _ bytes: [UInt8]) {
         let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { return }
-        _ = ftruncate(descriptor, lseek(descriptor, 0, SEEK_END) + 1)
-        close(descriptor)
+        defer { close(descriptor) }
+        // SAFETY: the array lives through the call.
+        let put = unsafe bytes.withUnsafeBytes {
+            unsafe pwrite(descriptor, $0.baseAddress, $0.count, 0)
+        }
+        _ = ftruncate(descriptor, off_t(max(put, 0)))
     }
 
     public static func remove(_ path: String) { _ = unsafe unlink(path) }

@@ -11,11 +11,13 @@ internal import Synchronization
 /// A directory of the file system, locked.
 final class LMDBHome: StoreHome {
     private let directory: String
+    private let marker: StartMarker
     private let lock: Mutex<StoreLock?>
     private let blocks = Mutex<BlockFile?>(nil)
 
     init(_ directory: String) throws(StoreError) {
         self.directory = directory
+        marker = StartMarker(directory: directory)
         do {
             try StoreDirectory.make(directory)
         } catch {
@@ -54,11 +56,9 @@ final class LMDBHome: StoreHome {
         return isMoved ? target : nil
     }
 
-    /// One byte for every start.
-    private var marker: String { directory + "/starting" }
-    var markedStarts: Int { SmallFile.byteCount(marker) }
-    func raiseMarker() { SmallFile.lengthen(marker) }
-    func clearMarker() { SmallFile.remove(marker) }
+    var markedStarts: Int { marker.count }
+    func raiseMarker() { marker.raise() }
+    func clearMarker() { marker.clear() }
 
     func openBlocks(_ count: Int) throws(LMDBError) {
         try blocks.withLock { file throws(LMDBError) in
