@@ -49,9 +49,14 @@ struct KeyLaw {
     private(set) var recentTokens: [UInt64] = []
 
     static let operationsMax = 14
+    /// Of a key that may have had more states than these one request at a time is searched: after
+    /// lives without a commit there were tens of thousands, and orders of ten requests from each.
+    static let startsMax = 256
 
-    /// Whether one more request may be made of it now.
-    var hasRoom: Bool { operations.count < Self.operationsMax }
+    /// How many more requests may be made of it now.
+    var room: Int {
+        (starts.count > Self.startsMax ? 1 : Self.operationsMax) - operations.count
+    }
 
     mutating func begin(_ operation: Operation) {
         operations.append(operation)

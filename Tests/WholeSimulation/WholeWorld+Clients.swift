@@ -74,7 +74,7 @@ extension WholeWorld {
         let asked = clients.reduce(0) { sum, client in
             sum + client.questions.count { $0.began == nil && $0.keys.contains(key) }
         }
-        return asked < 10 && law.keys[key].hasRoom
+        return asked < min(law.keys[key].room, 10)
     }
 
     func ask(_ client: WholeClient) {
