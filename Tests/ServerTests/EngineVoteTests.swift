@@ -11,18 +11,16 @@ import Uring
     private func answers(_ refusals: [RingError?]) throws -> [RingError?] {
         let vote = try EngineVote(workers: refusals.count)
         let heard = Guarded<[RingError?]>([])
-        let last = refusals.last ?? nil
-        for refusal in refusals.dropLast() {
-            // It runs on by itself, and ends with the last vote below.
-            _ = try Thread(name: "voter") {
-                let answer = vote.cast(refusal)
-                heard.withLock { $0.append(answer) }
-            }
+        let threads = ThreadBox()
+        for refusal in refusals {
+            threads.append(
+                try Thread(name: "voter") {
+                    let answer = vote.cast(refusal)
+                    heard.withLock { $0.append(answer) }
+                })
         }
-        let answer = vote.cast(last)
-        heard.withLock { $0.append(answer) }
-        while heard.withLock({ $0.count }) < refusals.count { Pause.short() }
-        #expect(vote.refusal == answer)
+        threads.joinAll()
+        #expect([vote.refusal] == heard.withLock { $0.suffix(1) })
         return heard.withLock { $0 }
     }
 

@@ -50,6 +50,7 @@ final class Lives {
         try lives.crash()
         #expect(lives.world.lines.contains("store.recovered items=9070 "))
         #expect(lives.world.store.statistics().recoveredItems == 9070)
+        lives.world.stop()
     }
 
     @Test(arguments: [false, true]) func everyKindOfValueSurvives(isCrash: Bool) throws {

@@ -49,8 +49,12 @@ final class Lines: Sendable {
             lines.withLock { $0.append("\(level) \(line)") }
         }
     }
-    var all: [String] { lines.withLock { $0 } }
-    func contains(_ part: String) -> Bool { all.contains { $0.contains(part) } }
+    /// A copy made under the lock: that an array is nobody else's any more is read off a count
+    /// that the thread sanitizer does not see.
+    var all: [String] { lines.withLock { $0.map { $0 } } }
+    func contains(_ part: String) -> Bool {
+        lines.withLock { $0.contains { $0.contains(part) } }
+    }
 }
 
 /// How much work: 1, or what BRIM_TEST_SEEDS says.
