@@ -38,8 +38,14 @@ struct ModelClient {
         var number: Int
     }
 
+    /// The sizes of the values that are on disk from before, and the number of the first.
+    static let keptSizes = [0, 30, 1500, 5000, 17_000, 60_000]
+    static let keptFrom = 100
+
     let peer: SimulatedNetwork.Peer
     let number: Int
+    /// A longer value is refused.
+    var valueBytesMax = Int.max
     var hasFinished = false
     var isReset = false
     private let wire: Wire
@@ -72,7 +78,17 @@ struct ModelClient {
 
     // MARK: Asking
 
-    private func name(_ key: Int) -> String { "c\(number)k\(key)" }
+    private func name(_ key: Int) -> String {
+        key < Self.keptFrom ? "c\(number)k\(key)" : "kept\(key - Self.keptFrom)"
+    }
+
+    /// There are values that nobody changes. One that cannot be read in time is a miss.
+    mutating func knowsKept() {
+        for (at, count) in Self.keptSizes.enumerated() {
+            values[Self.keptFrom + at] = Value(flags: 0, letter: UInt8(ascii: "v"), count: count)
+            doubts.insert(Self.keptFrom + at)
+        }
+    }
 
     private mutating func ask(_ request: Asked, _ bytes: (Wire, Int) -> [UInt8]) {
         let text = bytes(wire, askedCount)
@@ -144,7 +160,8 @@ struct ModelClient {
             let (isOver, complaint) = take(heard, next.request)
             if let complaint { return "\(complaint) (\(wire.dialect))" }
             guard isOver else { continue }
-            guard next.end <= sentBytes else { return "an answer before the request is whole" }
+            let isEarly = next.end > sentBytes && !heard.isRefusalOfLength
+            guard !isEarly else { return "an answer before the request is whole" }
             asked.removeFirst()
         }
         return asked.isEmpty && !received.isEmpty ? "an answer to nothing" : nil
@@ -170,6 +187,10 @@ struct ModelClient {
             values[key] = value
             doubts.remove(key)
         case (.set(let key, _, _), .noMemory):
+            values[key] = nil
+            doubts.remove(key)
+        case (.set(let key, let value, _), .tooLarge):
+            guard value.count > valueBytesMax else { return (true, "\(request) is too large") }
             values[key] = nil
             doubts.remove(key)
         case (.get(let keys), _):

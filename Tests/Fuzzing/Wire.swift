@@ -10,9 +10,15 @@ enum Dialect: Int, CaseIterable {
 
 /// One answer, or a piece of one.
 enum Heard {
-    case done, notFound, noMemory, end, stat
+    case done, notFound, noMemory, tooLarge, end, stat
     case value(name: String, flags: Int, body: [UInt8])
     case other(String)
+
+    /// What is told before the value has come.
+    var isRefusalOfLength: Bool {
+        if case .tooLarge = self { return true }
+        return false
+    }
 }
 
 /// The requests of a dialect.
@@ -141,6 +147,7 @@ struct Wire {
         case "STORED", "DELETED", "HD": return .done
         case "NOT_FOUND", "NF": return .notFound
         case "SERVER_ERROR out of memory storing object": return .noMemory
+        case "SERVER_ERROR object too large for cache": return .tooLarge
         case "END", "MN": return .end
         default: return line.hasPrefix("STAT ") ? .stat : .other(line)
         }
@@ -165,6 +172,7 @@ struct Wire {
             case (0, 0x0a): .end
             case (0, _): .done
             case (1, _): .notFound
+            case (3, _): .tooLarge
             case (0x82, _): .noMemory
             default: .other("status \(packet.status)")
             }

@@ -1,9 +1,10 @@
 // WorkerTarget: the whole worker on a simulated ring; the input is a program of what its peers do.
 //
 // They connect, ask, send some, stall, read some, half-close, reset, and time passes. Peers that
-// keep to the protocol get the answers of their model (`ModelClient`); others send bytes of the
-// input. After every turn the worker checks itself. In the end, whatever is left as it is, a new
-// client is answered without any time passing; and when all are gone nothing is held.
+// keep to the protocol get the answers of their model (`ModelClient`); others send what the input
+// says. Some programs have a store on disk, and values in it, some little memory and a small limit.
+// After every turn the worker checks itself. In the end, whatever is left as it is, a new client is
+// answered without any time passing; and when all are gone nothing is held.
 
 import Server
 import ServerSimulation
@@ -20,12 +21,21 @@ enum WorkerTarget {
     }
 }
 
+/// What a worker has behind it.
+private enum Backing {
+    case memory
+    /// The least memory, and no value longer than 8,000 bytes.
+    case little
+    case disk(isAcknowledging: Bool)
+}
+
 private struct Program {
     private var choices: Choices
     private let world: World
     private var clients: [ModelClient] = []
     /// Whether a peer must sign in.
     private let isGuarded: Bool
+    private let backing: Backing
     /// Peers that send what the input says.
     private var strangers: [SimulatedNetwork.Peer] = []
     /// Bytes of values that may still be set: memory is not what this looks for.
@@ -47,17 +57,45 @@ private struct Program {
         let manners = self.choices.next()
         let isGuarded = manners / 4 % 4 == 1
         self.isGuarded = isGuarded
+        backing =
+            switch manners / 16 {
+            case 1: .disk(isAcknowledging: false)
+            case 2: .disk(isAcknowledging: true)
+            case 3: .little
+            default: .memory
+            }
+        let disk = try Self.filledDisk(seed, backing)
+        let isLittle = if case .little = backing { true } else { false }
         world = try World(
-            seed: seed, faults: plan, memoryBytes: 32 << 20, receiveBuffers: 16,
-            poolBlocks: poolBlocks, connections: 40,
+            seed: seed, faults: plan, memoryBytes: (isLittle ? 8 : disk == nil ? 32 : 16) << 20,
+            receiveBuffers: 16, poolBlocks: poolBlocks,
+            valueBytesMax: isLittle ? 8000 + Self.itemOverhead : 1 << 20, connections: 40,
             idleTimeoutSeconds: [0, 0, 0, 3][manners % 4],
-            requestsPerTurnMax: self.choices.of([20, 1, 64]),
+            requestsPerTurnMax: self.choices.of([20, 1, 64]), disk: disk,
             access: Access(text: Array("anna:secret\n".utf8))
         ) {
             guard isGuarded else { return }
             $0.authFile = "given"
             $0.sasl.isEnabled = true
         }
+        if disk != nil, !(try world.recover()) { throw Unready() }
+    }
+
+    private struct Unready: Error {}
+
+    /// What `-I` counts of an item besides its value, at least.
+    private static let itemOverhead = 64
+
+    /// A disk with the values that every client knows, and as many for those who are no clients.
+    private static func filledDisk(_ seed: UInt64, _ backing: Backing) throws -> PlayedDisk? {
+        guard case .disk(let isAcknowledging) = backing else { return nil }
+        let disk = PlayedDisk(
+            seed: seed, isAcknowledging: isAcknowledging, flushIntervalMilliseconds: 100)
+        let values = ModelClient.keptSizes.enumerated().flatMap {
+            [("kept\($0)", $1), ("theirs\($0)", $1)]
+        }
+        guard try disk.fill(values) else { throw Unready() }
+        return disk
     }
 
     mutating func run() throws -> String? {
@@ -90,7 +128,7 @@ private struct Program {
         case 15, 16: try world.turn(1 + choice % 8)
         case 17: try world.settle(turnsMax: 60)
         case 18: try world.pass(milliseconds: 100 * (1 + choice % 12))
-        default: world.network.holdsReads = false
+        default: world.network.holdsReads = choice % 4 == 3
         }
     }
 
@@ -98,6 +136,11 @@ private struct Program {
         guard clients.count + strangers.count < Self.clientsMax else { return }
         let dialect = Dialect.allCases[choice % 3]
         var client = ModelClient(world.connect(), number: clients.count, dialect)
+        switch backing {
+        case .memory: break
+        case .little: client.valueBytesMax = 8000
+        case .disk: client.knowsKept()
+        }
         if isGuarded { client.signIn(refusals: choice / 3 % 8 == 7 ? 2 : choice / 3 % 2) }
         clients.append(client)
     }
@@ -116,12 +159,18 @@ private struct Program {
         withClient(choice) {
             $0.set(
                 key: choice % 6, flags: choice / 6, letter: UInt8(97 + choice % 26), count: count,
-                isQuiet: choice % 7 == 0)
+                isQuiet: choice % 7 == 0 && count <= $0.valueBytesMax)
         }
     }
 
     private mutating func get(_ choice: Int) {
         let times = choice % 8 == 7 ? 12 : 1
+        if case .disk = backing, choice >= 128 {
+            return withClient(choice) { client in
+                let keys = ModelClient.keptSizes.indices.map { ModelClient.keptFrom + $0 }
+                for at in 0..<times { client.get(Array(keys.dropFirst((choice + at) % 6))) }
+            }
+        }
         withClient(choice) { client in
             for _ in 0..<times { client.get((0...choice % 5).map { (choice / 5 + $0) % 6 }) }
         }
@@ -176,11 +225,27 @@ private struct Program {
         guard let peer = strangers.last, !world.network.hasEnded(peer) else { return }
         let isPlain = choice % 4 != 1
         world.network.send(
-            isPlain ? choices.bytes(choice / 4) : choices.of(Self.phrases), from: peer)
+            isPlain ? choices.bytes(choice / 4) : choices.of(phrases), from: peer)
     }
 
     /// Beginnings that chance would take long to find; bytes of the input go on with them.
+    private var phrases: [[UInt8]] {
+        if case .disk = backing { return Self.storedPhrases }
+        return Self.phrases
+    }
+
     private static let phrases: [[UInt8]] = lines.map { Array($0.utf8) } + packets
+    private static let storedPhrases = phrases + storedLines.map { Array($0.utf8) }
+
+    /// Changes, and gets, of what is on disk only.
+    private static let storedLines: [String] = (0..<6).flatMap { key in
+        [
+            "append theirs\(key) 0 0 40\r\n", "touch theirs\(key) 100\r\n",
+            "mg theirs\(key) v t c N30\r\n", "gat 60 theirs\(key)\r\n",
+            "set theirs\(key) 0 0 20000\r\n", "delete theirs\(key)\r\n",
+            "get theirs\(key) kept\(key)\r\n",
+        ]
+    }
 
     private static let lines: [String] = [
         "set k 0 0 11\r\nanna secret\r\n", "set k 0 0 10\r\nanna wrong\r\n",
@@ -219,6 +284,7 @@ private struct Program {
     /// However the others left things, a new client is answered at once.
     private mutating func askAsAStranger() throws -> String? {
         world.network.faults = .none
+        world.network.releaseReads()
         let peer = world.connect()
         var questions = [("get absent\r\n", "END\r\n"), ("stats\r\n", "END\r\n")]
         if isGuarded { questions.insert(("set k 0 0 11\r\nanna secret\r\n", "STORED\r\n"), at: 0) }

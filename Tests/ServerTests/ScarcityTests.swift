@@ -164,6 +164,57 @@ import Uring
 
     // MARK: With a disk
 
+    /// Each has a small set that a commit acknowledges, and then waits for the place of a value.
+    /// The commit comes while no receive buffer can be lent: in one turn's end replies leave, and
+    /// those of their connections that have waited longest are refused, and looked at once more.
+    @Test func repliesOfWhoIsRefusedInTheSameTurnAreSentOnce() throws {
+        // Which turn that is, is the store's business.
+        let wasSeen = try (0..<4).map { try refuseInTurn($0, afterTheStoreGoesOn: 41_000_000) }
+        #expect(wasSeen.contains(true), "no replies left in a turn that refused somebody")
+    }
+
+    /// Whether, in one turn, many replies left and some of their connections were refused.
+    private func refuseInTurn(
+        _ turns: Int, afterTheStoreGoesOn nanoseconds: UInt64
+    ) throws -> Bool {
+        let world = try World(
+            receiveBuffers: 16, poolBlocks: 32, connections: 256,
+            disk: PlayedDisk(isAcknowledging: true))
+        let peers = (0..<160).map { _ in world.connect() }
+        try world.settle()
+        world.holdsStore = true
+        let half = value(50_000)
+        for (number, peer) in peers.enumerated() {
+            let small = "set s\(number) 0 0 1\r\nx\r\n"
+            world.network.send("\(small)set k\(number) 0 0 100000\r\n\(half)", from: peer)
+        }
+        try world.turn(100)
+        #expect(world.shared.total("waitsForMemory") ?? 0 > 20, "there was enough")
+        world.holdsStore = false
+        try world.turn(turns)
+        world.advance(nanoseconds: nanoseconds)
+        var answers = peers.map { _ in "" }
+        var (answered, refused, wasSeen) = (0, 0, false)
+        for _ in 0..<60 {
+            try world.turn()
+            for (index, peer) in peers.enumerated() { answers[index] += world.received(peer) }
+            // Both are told in the turn after.
+            let (answeredNow, refusedNow) = (
+                answers.count { !$0.isEmpty }, Int(world.shared.total("waitsExpired") ?? 0)
+            )
+            wasSeen = wasSeen || answeredNow > answered + 20 && refusedNow > refused
+            (answered, refused) = (answeredNow, refusedNow)
+        }
+        let refusal = "SERVER_ERROR out of memory storing object\r\n"
+        for answer in answers {
+            let isOnce = ["", "STORED\r\n", "STORED\r\n" + refusal].contains(answer)
+            #expect(isOnce, "\(answer)")
+        }
+        for peer in peers { world.network.reset(peer) }
+        try world.pass(milliseconds: 200)
+        return wasSeen
+    }
+
     /// A world that finds `k0`, `k1`, … on disk only.
     private func world(
         _ count: Int, valueBytes: Int, memoryBytes: Int, poolBlocks: Int

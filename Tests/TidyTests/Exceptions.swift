@@ -7,7 +7,6 @@ enum Exceptions {
     /// Types with more stored fields than one can hold in mind. They wait to be cut into parts.
     static let manyFields = [
         "Server.Worker": 32,
-        "Server.Connection": 44,
         // A line for each number that `stats` tells of the store.
         "Store.StoreStatistics": 61,
         "Load.RunWorker": 33,

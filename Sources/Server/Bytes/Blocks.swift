@@ -434,6 +434,16 @@ struct Blocks: ~Copyable {
         return copied
     }
 
+    /// Bytes that lie in a chain.
+    func bytes(in chain: Chain) -> Int {
+        var (bytes, id) = (0, chain.head)
+        while id != nobody {
+            bytes += self[id].count
+            id = self[id].next
+        }
+        return bytes
+    }
+
     /// Gives all blocks of a chain of the pool back.
     mutating func give(_ chain: inout Chain) {
         while chain.head != nobody {

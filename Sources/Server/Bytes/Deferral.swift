@@ -40,6 +40,12 @@ struct Part: BitwiseCopyable {
     var postponed = PostponedRead()
 
     init(_ kind: PartKind) { self.kind = kind }
+
+    /// Bytes of text that have not left.
+    func textBytes(_ blocks: borrowing Blocks) -> Int {
+        guard kind == .text else { return 0 }
+        return Int(inlineCount - inlineGone) + blocks.bytes(in: chain) + sharedBytes
+    }
 }
 
 extension Worker where Network: ~Copyable {
@@ -49,12 +55,7 @@ extension Worker where Network: ~Copyable {
     mutating func addPart(_ slot: Int, _ kind: PartKind) -> Int? {
         guard parts.vacantCount > 0 else { return nil }
         let index = Int(parts.take(Part(kind)))
-        if connections[slot].lastPart == nobody {
-            connections[slot].firstPart = UInt32(index)
-        } else {
-            parts[Int(connections[slot].lastPart)].next = UInt32(index)
-        }
-        connections[slot].lastPart = UInt32(index)
+        connections[slot].deferred.append(UInt32(index), parts)
         watch(slot)
         return index
     }
@@ -66,15 +67,15 @@ extension Worker where Network: ~Copyable {
     /// Adds bytes to the end of the queue; closes the connection if there is no room.
     mutating func deferText(_ slot: Int, _ source: Location, count: Int) {
         guard count > 0 else { return }
-        var index = Int(connections[slot].lastPart)
-        if connections[slot].lastPart == nobody || parts[index].kind != .text {
+        var index = Int(connections[slot].deferred.last)
+        if connections[slot].deferred.isEmpty || parts[index].kind != .text {
             guard let fresh = addPart(slot, .text) else {
                 close(slot, .closedPoolDry)
                 return
             }
             index = fresh
         }
-        connections[slot].partBytes += count
+        connections[slot].deferred.add(count)
         let filled = Int(parts[index].inlineCount)
         let isShort =
             parts[index].chain.isEmpty && parts[index].sharedBytes == 0
@@ -86,9 +87,9 @@ extension Worker where Network: ~Copyable {
             parts[index].inlineCount += UInt16(count)
             return
         }
-        var chain = connections[slot].deferred
+        var chain = connections[slot].deferred.chain
         let copied = copy(source, count: count, behind: &chain, for: slot)
-        connections[slot].deferred = chain
+        connections[slot].deferred.keep(in: chain)
         parts[index].sharedBytes += copied
         guard copied < count else { return }
         if connections[slot].phase == .open { close(slot, .closedPoolDry) }
@@ -98,37 +99,32 @@ extension Worker where Network: ~Copyable {
     mutating func deferBarrier(_ slot: Int) {
         let barrier = door.barrier()
         latency.waits(forCommit: barrier)
-        guard connections[slot].firstPart == nobody || connections[slot].lastBarrier < barrier
-        else { return }
+        guard connections[slot].deferred.needs(barrier: barrier) else { return }
         guard let index = addPart(slot, .commit) else {
             close(slot, .closedPoolDry)
             return
         }
         parts[index].commit = barrier
-        connections[slot].lastBarrier = barrier
+        connections[slot].deferred.wait(for: barrier)
     }
 
     /// Moves this turn's replies, from the first to a change on, behind a commit.
     mutating func deferChanges(_ slot: Int) {
         let table = connections
-        let offset = table[slot].changeOffset
-        let count = table[slot].replyBytes - offset
-        table[slot].changeOffset = -1
-        guard count > 0 else { return }
-        table[slot].replyBytes = offset
-        let source = Location(
-            region: output.memory, offset: table[slot].replyOffset + offset)
+        let taken = table[slot].replies.takeChanges()
+        guard taken.count > 0 else { return }
         deferBarrier(slot)
         guard table[slot].phase == .open else { return }
-        deferText(slot, source, count: count)
+        let source = Location(region: output.memory, offset: taken.offset)
+        deferText(slot, source, count: taken.count)
     }
 
     // MARK: Leaving
 
     /// Whether the front of the queue could leave now.
     mutating func isFrontReady(_ slot: Int) -> Bool {
-        guard connections[slot].firstPart != nobody else { return false }
-        let part = parts[Int(connections[slot].firstPart)]
+        guard !connections[slot].deferred.isEmpty else { return false }
+        let part = parts[Int(connections[slot].deferred.first)]
         switch part.kind {
         case .text: return true
         case .read: return reads[Int(part.read)].isDecided
@@ -151,12 +147,12 @@ extension Worker where Network: ~Copyable {
         }
         var hasMoved = false
         while isFrontReady(slot), !table[slot].isBehind {
-            guard table[slot].replyBytes < output.quota, let space = takeSpaceToLeave(for: slot)
+            guard table[slot].replies.count < output.quota, let space = takeSpaceToLeave(for: slot)
             else {
                 markReady(slot)
                 break
             }
-            let index = Int(table[slot].firstPart)
+            let index = Int(table[slot].deferred.first)
             let isGone =
                 switch parts[index].kind {
                 case .text: emitText(slot, index, space)
@@ -198,14 +194,14 @@ extension Worker where Network: ~Copyable {
             count += emitBlock(of: &chain, max: .max, behind: rest)
             parts[index].chain = chain
         } else if parts[index].sharedBytes > 0 {
-            var chain = connections[slot].deferred
+            var chain = connections[slot].deferred.chain
             let part = emitBlock(of: &chain, max: parts[index].sharedBytes, behind: rest)
             parts[index].sharedBytes -= part
             count += part
-            connections[slot].deferred = chain
+            connections[slot].deferred.keep(in: chain)
         }
         if count > 0 {
-            connections[slot].partBytes -= count
+            connections[slot].deferred.take(count)
             keepReply(slot, count: count, space)
         }
         return parts[index].chain.isEmpty && parts[index].sharedBytes == 0
@@ -227,26 +223,21 @@ extension Worker where Network: ~Copyable {
 
     /// Removes the first part, which holds nothing any more.
     private mutating func removeFront(_ slot: Int) {
-        let index = Int(connections[slot].firstPart)
-        connections[slot].firstPart = parts[index].next
-        if parts[index].next == nobody { connections[slot].lastPart = nobody }
-        parts.give(UInt32(index))
+        parts.give(connections[slot].deferred.removeFirst(parts))
     }
 
     /// Forgets all parts of a connection that is closed.
     mutating func freeParts(_ slot: Int) {
-        while connections[slot].firstPart != nobody {
-            let index = Int(connections[slot].firstPart)
+        let table = connections
+        while !table[slot].deferred.isEmpty {
+            let index = Int(table[slot].deferred.first)
             if parts[index].kind == .read { abandonRead(Int(parts[index].read)) }
             var chain = parts[index].chain
             blocks.give(&chain)
             removeFront(slot)
         }
-        var chain = connections[slot].deferred
-        blocks.give(&chain)
-        connections[slot].deferred = chain
-        connections[slot].partBytes = 0
-        connections[slot].diskReads = ReadCounts()
+        table[slot].deferred.free(&blocks)
+        table[slot].diskReads.forgetParts()
     }
 
     // MARK: Commits
@@ -264,8 +255,7 @@ extension Worker where Network: ~Copyable {
             transfers.outgoing[outgoing].barrier = 0
             markTouched(slot)
         }
-        guard connections[slot].firstPart != nobody else { return }
-        var index = connections[slot].firstPart
+        var index = connections[slot].deferred.first
         while index != nobody {
             let part = parts[Int(index)]
             if part.kind == .commit, part.commit > news.commits,

@@ -58,8 +58,8 @@ extension Worker where Network: ~Copyable {
     /// caller must allow.
     mutating func pinLarge(_ index: Int, _ found: Found, mayCopy: Bool = false) -> Pinned {
         let slot = Int(batch[index].slot)
-        if connections[slot].changeOffset >= 0 { deferChanges(slot) }
-        guard connections[slot].firstPart == nobody, connections[slot].phase == .open else {
+        if connections[slot].replies.hasChanges { deferChanges(slot) }
+        guard connections[slot].deferred.isEmpty, connections[slot].phase == .open else {
             door.release(found)
             if connections[slot].phase == .open { beginWait(slot, .parts) }
             return .waits
@@ -84,7 +84,7 @@ extension Worker where Network: ~Copyable {
     private mutating func canCopy(_ slot: Int, _ found: Found) -> Bool {
         let count = found.valueBytes + ServerLimits.replyBytesMax - Door.copyBytesMax
         return found.valueBytes <= ServerLimits.copiedLargeBytesMax && !found.isChained
-            && connections[slot].replyBytes == 0
+            && connections[slot].replies.count == 0
             && output.hasRoom(for: count) && socketRoom(slot) >= count
     }
 
@@ -184,10 +184,10 @@ extension Worker where Network: ~Copyable {
     /// A storage command at the cursor, whose value is received straight into the store.
     mutating func beginStaging(_ slot: Int) {
         let table = connections
-        let id = table[slot].cursor
-        var place = blocks.place(id)
-        place.offset += Int(table[slot].position)
-        let count = Int(blocks[id].end - table[slot].position)
+        let cursor = table[slot].input.cursor
+        var place = blocks.place(cursor.block)
+        place.offset += Int(cursor.position)
+        let count = Int(blocks[cursor.block].end - cursor.position)
         let header = place.region.withBytes(place.offset, count) {
             table[slot].parser.storageHeader($0)
         }
@@ -250,7 +250,7 @@ extension Worker where Network: ~Copyable {
             valueBytes: request.valueBytes, hasLineEnd: !request.isBinary)
         expectLarge(slot, request)
         // What could not come while it waited is not its fault.
-        connections[slot].requestSince = now.nanoseconds
+        connections[slot].input.begin(at: now.nanoseconds)
         watch(slot)
         goOnStaging(slot)
     }
@@ -267,11 +267,11 @@ extension Worker where Network: ~Copyable {
     mutating func waitForPlace(_ slot: Int, _ request: Request, _ consumed: Int) {
         let bytes = consumed + Int(request.valueBytes) + request.trailerBytes
         guard bytes > ServerLimits.blockBytes || !blocks.isRoomy else {
-            connections[slot].isPartial = true
+            connections[slot].input.awaitRest()
             return
         }
         counters.add(.waitsForMemory)
-        connections[slot].wantedBytes = request.valueBytes
+        connections[slot].waiting.want(bytes: request.valueBytes)
         expectLarge(slot, request)
         intake.waitForPlace(slot)
         beginWait(slot, waitForPlace(request))
@@ -300,9 +300,8 @@ extension Worker where Network: ~Copyable {
     /// The line of a storage command is behind the cursor.
     mutating func passLine(_ slot: Int, _ consumed: Int) {
         intake.endWaitForPlace(slot)
-        connections[slot].position += UInt32(consumed)
-        connections[slot].inputBytes -= consumed
-        connections[slot].waitingSince = 0
+        connections[slot].input.consume(consumed)
+        connections[slot].waiting.done()
     }
 
     /// A command that was taken is answered; or its connection is closed, which comes first.
@@ -316,7 +315,8 @@ extension Worker where Network: ~Copyable {
     mutating func refuseStaging(_ slot: Int, _ space: consuming ReplySpace) {
         let incoming = transfers.incoming[connections[slot].incoming]
         let request = incoming.request
-        connections[slot].swallow = UInt64(request.valueBytes) + UInt64(request.trailerBytes)
+        connections[slot].input.drop(
+            next: UInt64(request.valueBytes) + UInt64(request.trailerBytes))
         counters.add(.setCommands)
         counters.add(.storesFailed)
         counters.add(.storeNoMemory)
@@ -351,7 +351,7 @@ extension Worker where Network: ~Copyable {
         guard let staging = staging(of: slot) else { return }
         takeStaged(slot, staging)
         let hasLineEnd =
-            connections[slot].arrival.phase == .lineEnd && connections[slot].inputBytes >= 2
+            connections[slot].arrival.phase == .lineEnd && connections[slot].input.count >= 2
         guard hasLineEnd || connections[slot].arrival.phase == .storing else { return }
         // From here on there is an answer.
         guard let space = takeSpace(for: slot) else {
@@ -378,17 +378,16 @@ extension Worker where Network: ~Copyable {
 
     private mutating func takeStaged(_ slot: Int, _ staging: Staging) {
         let table = connections
-        while table[slot].arrival.phase == .filling, table[slot].inputBytes > 0 {
+        while table[slot].arrival.phase == .filling, table[slot].input.count > 0 {
             trimInput(slot)
-            let id = table[slot].cursor
+            let cursor = table[slot].input.cursor
             let piece = door.piece(staging, from: table[slot].arrival.arrivedBytes)
-            let part = min(piece.count, Int(blocks[id].end - table[slot].position))
-            let source = blocks.place(id)
+            let part = min(piece.count, Int(blocks[cursor.block].end - cursor.position))
+            let source = blocks.place(cursor.block)
             door.memory.copy(
-                from: source.region, at: source.offset + Int(table[slot].position),
+                from: source.region, at: source.offset + Int(cursor.position),
                 to: piece.offset, count: part)
-            table[slot].position += UInt32(part)
-            table[slot].inputBytes -= part
+            table[slot].input.consume(part)
             table[slot].arrival.add(part)
         }
     }
@@ -396,10 +395,10 @@ extension Worker where Network: ~Copyable {
     /// The next byte of the input, of which there is one.
     private mutating func takeByte(_ slot: Int) -> UInt8 {
         trimInput(slot)
-        let place = blocks.place(connections[slot].cursor)
-        let byte = place.region.uint8(at: place.offset + Int(connections[slot].position))
-        connections[slot].position += 1
-        connections[slot].inputBytes -= 1
+        let cursor = connections[slot].input.cursor
+        let place = blocks.place(cursor.block)
+        let byte = place.region.uint8(at: place.offset + Int(cursor.position))
+        connections[slot].input.consume(1)
         return byte
     }
 
@@ -443,7 +442,7 @@ extension Worker where Network: ~Copyable {
         case .done(let outcome):
             endStaging(slot)
             sighting.isStaged = true
-            connections[slot].waitingSince = 0
+            connections[slot].waiting.done()
             connections[slot].differing = Differing()
             answerStore(slot, request, outcome, space)
         }
@@ -462,7 +461,7 @@ extension Worker where Network: ~Copyable {
     mutating func fill(_ slot: Int) {
         let table = connections
         guard table[slot].arrival.phase == .filling, let staging = staging(of: slot),
-            table[slot].receiving.isIdle, !table[slot].hasEnded, table[slot].inputBytes == 0
+            table[slot].receiving.isIdle, !table[slot].hasEnded, table[slot].input.count == 0
         else { return }
         let piece = door.piece(staging, from: table[slot].arrival.arrivedBytes)
         ring.receive(

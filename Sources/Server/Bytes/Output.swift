@@ -33,7 +33,7 @@ extension Worker where Network: ~Copyable {
     /// The same for so many bytes, which were written without a writer.
     @inline(__always)
     mutating func addReply(_ slot: Int, count: Int, _ space: consuming ReplySpace) {
-        guard connections[slot].firstPart == nobody else {
+        guard connections[slot].deferred.isEmpty else {
             deferText(slot, output.end, count: count)
             return
         }
@@ -43,13 +43,7 @@ extension Worker where Network: ~Copyable {
     /// The same for a reply that leaves before all parts.
     @inline(__always)
     mutating func keepReply(_ slot: Int, count: Int, _ space: consuming ReplySpace) {
-        if connections[slot].replyBytes == 0 {
-            connections[slot].replyOffset = output.filled
-            output.beginRun()
-        }
-        precondition(
-            connections[slot].replyOffset &+ connections[slot].replyBytes == output.filled)
-        connections[slot].replyBytes &+= count
+        if connections[slot].replies.add(count, at: output.filled) { output.beginRun() }
         output.keep(count)
     }
 
@@ -57,11 +51,11 @@ extension Worker where Network: ~Copyable {
     @inline(__always)
     mutating func addChangeReply(_ slot: Int, _ writer: ByteWriter, _ space: consuming ReplySpace) {
         if door.isAcknowledging, writer.count > 0 {
-            if connections[slot].firstPart != nobody {
+            if connections[slot].deferred.isEmpty {
+                connections[slot].replies.noteChange()
+            } else {
                 deferBarrier(slot)
                 guard connections[slot].phase == .open else { return }
-            } else if connections[slot].changeOffset < 0 {
-                connections[slot].changeOffset = connections[slot].replyBytes
             }
         }
         addReply(slot, writer, space)
@@ -87,10 +81,10 @@ extension Worker where Network: ~Copyable {
         }
         resetForTurn(slot)
         if drain.isActive, !connections[slot].hasEnded { endReceiving(slot) }
-        if connections[slot].changeOffset >= 0 { deferChanges(slot) }
+        if connections[slot].replies.hasChanges { deferChanges(slot) }
         send(slot)
         trimInput(slot)
-        if connections[slot].isLeaving || connections[slot].swallow > 0 { dropInput(slot) }
+        if connections[slot].isLeaving || connections[slot].input.swallow > 0 { dropInput(slot) }
         stash(slot)
         guard connections[slot].phase == .open else {
             closeDescriptorIfQuiet(slot)
@@ -113,7 +107,7 @@ extension Worker where Network: ~Copyable {
     /// Queues this turn's replies, or goes on with those that were left.
     private mutating func send(_ slot: Int) {
         let table = connections
-        let count = table[slot].replyBytes
+        let count = table[slot].replies.count
         guard count > 0 else {
             if table[slot].isBehind { sendMore(slot) }
             return
@@ -125,7 +119,7 @@ extension Worker where Network: ~Copyable {
         counters.add(.bytesWritten, bytes: count)
         ring.sendNow(
             Socket(descriptor: table[slot].descriptor), from: output.memory,
-            at: table[slot].replyOffset, count: count, token: token(.send, slot))
+            at: table[slot].replies.offset, count: count, token: token(.send, slot))
         // Whether it went out is known after the next enter: come back then.
         if table[slot].isBehind || table[slot].isLeaving || table[slot].hasEnded {
             markReady(slot)
@@ -136,7 +130,7 @@ extension Worker where Network: ~Copyable {
     private mutating func sendMore(_ slot: Int) {
         let table = connections
         let outgoing = table[slot].outgoing
-        guard table[slot].unsentBytes > 0 || transfers.outgoing[outgoing].barrier == 0 else {
+        guard !table[slot].unsent.isEmpty || transfers.outgoing[outgoing].barrier == 0 else {
             watch(slot)
             return
         }
@@ -165,8 +159,8 @@ extension Worker where Network: ~Copyable {
         let table = connections
         var place: Location
         var count: Int
-        if table[slot].unsentBytes > 0 {
-            let id = table[slot].unsent.head
+        if !table[slot].unsent.isEmpty {
+            let id = table[slot].unsent.chain.head
             place = blocks.place(id)
             place.offset += Int(blocks[id].start)
             count = blocks[id].count
@@ -182,7 +176,7 @@ extension Worker where Network: ~Copyable {
     /// A counted send took some bytes.
     mutating func advanceOutput(_ slot: Int, by bytes: Int) {
         let table = connections
-        guard table[slot].unsentBytes > 0 else {
+        guard !table[slot].unsent.isEmpty else {
             let id = table[slot].outgoing
             transfers.outgoing[id].add(bytes)
             guard transfers.outgoing[id].isSent else { return }
@@ -192,22 +186,14 @@ extension Worker where Network: ~Copyable {
             table[slot].tail = endsKeys ? .lineEndAndEnd : .lineEnd
             return
         }
-        let id = table[slot].unsent.head
-        precondition(bytes <= blocks[id].count)
-        table[slot].unsentBytes -= bytes
-        blocks[id].start += UInt32(bytes)
-        guard blocks[id].count == 0 else { return }
-        var chain = table[slot].unsent
-        blocks.giveHead(of: &chain)
-        table[slot].unsent = chain
+        table[slot].unsent.take(bytes, &blocks)
     }
 
     /// Copies what a socket did not take to the pool.
     mutating func keepUnsent(_ slot: Int, _ source: Location, count: Int) {
-        var chain = connections[slot].unsent
+        var chain = connections[slot].unsent.chain
         let copied = copy(source, count: count, behind: &chain, for: slot)
-        connections[slot].unsent = chain
-        connections[slot].unsentBytes += copied
+        connections[slot].unsent.keep(copied, in: chain)
         guard copied == count else {
             if connections[slot].phase == .open { close(slot, .closedPoolDry) }
             freeOutput(slot)
@@ -235,37 +221,18 @@ extension Worker where Network: ~Copyable {
     /// Lets go of what was parsed. Not while the batch holds requests of this connection.
     mutating func trimInput(_ slot: Int) {
         let table = connections
-        while table[slot].input.head != nobody {
-            let id = table[slot].input.head
-            let next = blocks[id].next
-            if id == table[slot].cursor {
-                guard table[slot].position >= blocks[id].end else {
-                    blocks[id].start = table[slot].position
-                    return
-                }
-                table[slot].cursor = next
-                table[slot].position = next == nobody ? 0 : blocks[next].start
-            }
-            table[slot].input.head = next
-            if next == nobody { table[slot].input.tail = nobody }
-            release(id)
-        }
+        while let id = table[slot].input.takeParsed(blocks) { release(id) }
     }
 
     /// Drops what has arrived, up to the bytes that are to be swallowed, or everything if the
     /// connection is leaving.
     mutating func dropInput(_ slot: Int) {
         let table = connections
-        while table[slot].inputBytes > 0, table[slot].isLeaving || table[slot].swallow > 0 {
+        while table[slot].input.count > 0, table[slot].isLeaving || table[slot].input.swallow > 0 {
             trimInput(slot)
-            let id = table[slot].cursor
-            var part = Int(blocks[id].end - table[slot].position)
-            if !table[slot].isLeaving { part = Int(min(UInt64(part), table[slot].swallow)) }
-            table[slot].position += UInt32(part)
-            table[slot].inputBytes -= part
-            if table[slot].swallow > 0 {
-                table[slot].swallow -= min(UInt64(part), table[slot].swallow)
-            }
+            let cursor = table[slot].input.cursor
+            table[slot].input.dropSome(
+                of: blocks[cursor.block].end - cursor.position, isAll: table[slot].isLeaving)
         }
         trimInput(slot)
     }
@@ -273,17 +240,17 @@ extension Worker where Network: ~Copyable {
     /// Moves what is left in provided buffers to the pool, or out of both if it has to wait.
     mutating func stash(_ slot: Int) {
         let table = connections
-        guard table[slot].input.tail != nobody else { return }
+        guard table[slot].input.last != nobody else { return }
         // What is short does not keep the large block that its parts were joined in.
-        let isShort = table[slot].inputBytes <= ServerLimits.shortInputBytesMax
+        let isShort = table[slot].input.count <= ServerLimits.shortInputBytesMax
         let lodges = shouldLodge(slot)
         guard
-            lodges || blocks.isReceived(table[slot].input.tail)
-                || isShort && !blocks.isSmall(table[slot].input.head)
+            lodges || blocks.isReceived(table[slot].input.last)
+                || isShort && !blocks.isSmall(table[slot].input.first)
         else { return }
         if lodges, lodgeTogether(slot) { return }
         var kept = Chain()
-        var id = table[slot].input.head
+        var id = table[slot].input.first
         var isWhole = true
         while id != nobody {
             let next = blocks[id].next
@@ -304,22 +271,15 @@ extension Worker where Network: ~Copyable {
             }
             id = next
         }
-        keepInput(slot, kept)
+        table[slot].input.keep(in: kept, blocks)
         if !isWhole { close(slot, .closedPoolDry) }
-    }
-
-    /// What is left of a connection's input lies in these blocks, from their first byte on.
-    private mutating func keepInput(_ slot: Int, _ kept: Chain) {
-        connections[slot].input = kept
-        connections[slot].cursor = kept.head
-        connections[slot].position = kept.head == nobody ? 0 : blocks[kept.head].start
     }
 
     /// Moves all input of a connection into one lodging, if it is no longer than that: there are
     /// not many more lodgings than connections. False: there is none, or it lies in one already.
     private mutating func lodgeTogether(_ slot: Int) -> Bool {
-        let count = connections[slot].inputBytes
-        var id = connections[slot].input.head
+        let count = connections[slot].input.count
+        var id = connections[slot].input.first
         guard count <= ServerLimits.blockBytes, blocks[id].next != nobody,
             let fresh = openLodging(count)
         else { return false }
@@ -337,7 +297,7 @@ extension Worker where Network: ~Copyable {
         precondition(filled == count)
         var kept = Chain()
         blocks.append(fresh, to: &kept)
-        keepInput(slot, kept)
+        connections[slot].input.keep(in: kept, blocks)
         return true
     }
 

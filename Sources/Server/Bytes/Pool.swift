@@ -65,7 +65,7 @@ extension Worker where Network: ~Copyable {
     mutating func takeSpaceToLeave(for slot: Int) -> ReplySpace? {
         guard
             hasRoom || output.isEmpty
-                || output.hasRoom && connections[slot].replyBytes == 0
+                || output.hasRoom && connections[slot].replies.count == 0
                     && socketRoom(slot) >= ServerLimits.replyBytesMax
         else { return nil }
         return ReplySpace()
@@ -91,7 +91,7 @@ extension Worker where Network: ~Copyable {
     /// Whether a text that is longer than other replies has room in the pool, or in its socket.
     mutating func hasRoom(for bytes: Int, _ slot: Int) -> Bool {
         pledged + bytes / ServerLimits.blockBytes + 2 <= blocks.availableCount
-            || socketRoom(slot) - connections[slot].replyBytes >= bytes
+            || socketRoom(slot) - connections[slot].replies.count >= bytes
     }
 
     /// Large blocks that are needed if no socket takes anything of this turn's replies.
@@ -107,7 +107,7 @@ extension Worker where Network: ~Copyable {
         if hasSmallRoom(for: slot) {
             return ReplySpace(valueBytesMax: ServerLimits.smallValueBytesMax)
         }
-        guard connections[slot].replyBytes == 0 || isNext else {
+        guard connections[slot].replies.count == 0 || isNext else {
             // One reply a turn: the next turn knows whether the socket took this one.
             markReady(slot)
             return nil
@@ -134,8 +134,8 @@ extension Worker where Network: ~Copyable {
     /// Whether the connection may have its only reply of this turn, as far as the pool is not
     /// concerned.
     private func isAnswerable(_ slot: Int) -> Bool {
-        output.hasRoom && connections[slot].replyBytes == 0 && hasParts
-            && connections[slot].firstPart == nobody
+        output.hasRoom && connections[slot].replies.count == 0 && hasParts
+            && connections[slot].deferred.isEmpty
     }
 
     /// Room for a reply that needs nothing of the pool, however little is left there: its socket is
@@ -290,9 +290,9 @@ extension Worker where Network: ~Copyable {
 
     private mutating func holdsBlocks(_ slot: Int) -> Bool {
         guard connections[slot].phase == .open else { return false }
-        let head = connections[slot].input.head
-        return head != nobody && blocks.isPooled(head) || connections[slot].unsentBytes > 0
-            || !connections[slot].deferred.isEmpty
+        let head = connections[slot].input.first
+        return head != nobody && blocks.isPooled(head) || !connections[slot].unsent.isEmpty
+            || !connections[slot].deferred.chain.isEmpty
     }
 
     // MARK: The alarm
@@ -355,7 +355,7 @@ extension Worker where Network: ~Copyable {
         let limit = ServerLimits.wantedStallNanosecondsMax
         let first = queues[.readSlots].members.first
         let isLong =
-            first.map { elapsed(since: table[$0].waitingSince) } ?? 0
+            first.map { elapsed(since: table[$0].waiting.since) } ?? 0
             > ServerLimits.pinNanosecondsMax
         for _ in 0..<ServerLimits.relievedPerAlarmMax
         where reads.vacantCount < queues[.readSlots].members.count {

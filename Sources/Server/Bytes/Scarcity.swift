@@ -97,7 +97,7 @@ extension Worker where Network: ~Copyable {
 
     private mutating func holdsPooledInput(_ slot: Int) -> Bool {
         guard connections[slot].phase == .open else { return false }
-        let head = connections[slot].input.head
+        let head = connections[slot].input.first
         return head != nobody && blocks.isPooled(head)
     }
 
@@ -112,8 +112,8 @@ extension Worker where Network: ~Copyable {
         case .blocks, .events, .penalty: break
         default: return nil
         }
-        let since = connections[slot].waitingSince
-        return since != 0 && since < now.nanoseconds ? since : nil
+        let waiting = connections[slot].waiting
+        return waiting.hasBegun && waiting.since < now.nanoseconds ? waiting.since : nil
     }
 
     /// Input that waits for the store fills the pool, and nobody gives way: of those requests that
@@ -131,12 +131,11 @@ extension Worker where Network: ~Copyable {
         for _ in 0..<ServerLimits.refusedPerTurnMax {
             let eldest = watched.eldest(
                 where: {
-                    table[$0].wait.isRefusable && table[$0].input.head != nobody
-                        && blocks.isPooled(table[$0].input.head)
-                        && moment >= table[$0].waitingSince &+ ServerLimits.refusedNanosecondsMin
-                }, by: { table[$0].waitingSince })
+                    table[$0].wait.isRefusable && holdsPooledInput($0)
+                        && moment >= table[$0].waiting.since &+ ServerLimits.refusedNanosecondsMin
+                }, by: { table[$0].waiting.since })
             guard let eldest else { return }
-            table[eldest].waitingSince = moment - limit
+            table[eldest].waiting.age(to: moment - limit)
             expireWait(eldest)
         }
     }
@@ -148,9 +147,9 @@ extension Worker where Network: ~Copyable {
         let table = connections
         var wanted = 0
         for slot in intake.line where table[slot].wait.isForFrames {
-            wanted += Int(table[slot].wantedBytes)
+            wanted += Int(table[slot].waiting.wantedBytes)
         }
-        let waited = elapsed(since: table[first].waitingSince)
+        let waited = elapsed(since: table[first].waiting.since)
         let isLong = waited > ServerLimits.placeNanosecondsMax
         var closed = 0
         while wanted > 0, closed < ServerLimits.givingWayPerTurnMax,

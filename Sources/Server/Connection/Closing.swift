@@ -18,23 +18,13 @@ extension Worker where Network: ~Copyable {
         noteClosing(slot, reason)
         endListing(slot)
         table[slot].phase = .closing
-        table[slot].wait = .nothing
+        table[slot].waiting = Waiting()
         intake.forget(slot)
         queues.remove(slot)
         markTouched(slot)
-        while table[slot].input.head != nobody {
-            let id = table[slot].input.head
-            table[slot].input.head = blocks[id].next
-            release(id)
-        }
-        table[slot].input = Chain()
-        table[slot].cursor = nobody
-        table[slot].inputBytes = 0
+        while let id = table[slot].input.takeFirst(blocks) { release(id) }
         freeParts(slot)
-        if table[slot].changeRead != nobody {
-            abandonRead(Int(table[slot].changeRead))
-            table[slot].changeRead = nobody
-        }
+        endChangeRead(slot)
         if !table[slot].receiving.isFilling { freeStaging(slot) }
         if table[slot].sending.state != .handed { freeOutput(slot) }
         unwatchIfIdle(slot)
@@ -81,10 +71,7 @@ extension Worker where Network: ~Copyable {
     mutating func freeOutput(_ slot: Int) {
         let table = connections
         guard table[slot].phase != .open else { return }
-        var unsent = table[slot].unsent
-        blocks.give(&unsent)
-        table[slot].unsent = unsent
-        table[slot].unsentBytes = 0
+        table[slot].unsent.free(&blocks)
         endLarge(slot)
     }
 
@@ -129,7 +116,7 @@ extension Worker where Network: ~Copyable {
         guard table[slot].phase == .open else { return }
         if table[slot].wait.isRefusable, hasWaitedTooLong(slot) { expireWait(slot) }
         if table[slot].wait == .penalty,
-            elapsed(since: table[slot].waitingSince) >= ServerLimits.penaltyNanoseconds
+            elapsed(since: table[slot].waiting.since) >= ServerLimits.penaltyNanoseconds
         {
             endWait(slot)
         }
@@ -148,10 +135,7 @@ extension Worker where Network: ~Copyable {
 
     /// A request has waited long enough: executed once more, it is answered with what there is.
     mutating func expireWait(_ slot: Int) {
-        if connections[slot].changeRead != nobody {
-            abandonRead(Int(connections[slot].changeRead))
-            connections[slot].changeRead = nobody
-        }
+        endChangeRead(slot)
         queues.remove(slot)
         endWait(slot)
     }
@@ -200,7 +184,8 @@ extension Worker where Network: ~Copyable {
 
     /// While stopping: receives no more, unless a request is half here.
     mutating func endReceiving(_ slot: Int) {
-        guard connections[slot].requests > 0 || !connections[slot].isInRequest else { return }
+        let hasRequests = connections[slot].replies.requests > 0
+        guard hasRequests || !connections[slot].isInRequest else { return }
         connections[slot].hasEnded = true
     }
 }

@@ -31,9 +31,9 @@ struct Sending: BitwiseCopyable {
         case await(repeatedly: Bool)
     }
 
-    private(set) var state = State.idle
     /// Bytes of the send that the kernel has.
     private var handedBytes = 0
+    private(set) var state = State.idle
     /// The kernel owes word of room.
     private(set) var isArmed = false
     /// There was word of room since the send was handed over, or since there was nothing to send.
@@ -86,8 +86,16 @@ struct Sending: BitwiseCopyable {
     mutating func sent(_ bytes: Int) {
         precondition(state == .handed && bytes <= handedBytes)
         state = bytes == handedBytes || hasNews ? .idle : .full
+        handedBytes = 0
         isVain = bytes == 0 && wasTold
         wasTold = false
+    }
+
+    /// Traps if it contradicts itself.
+    func check(isBehind: Bool) {
+        precondition((state == .handed) == (handedBytes > 0))
+        precondition(state != .waiting || isArmed)
+        precondition(state == .idle || isBehind)
     }
 
     /// Word of room, which may be vain; `isArmed`: more will come.
@@ -113,13 +121,13 @@ struct Pace: BitwiseCopyable {
     private var sent = 0
     /// Bytes of these that the peer is known to have taken.
     private var taken = 0
-    private(set) var isRunning = false
     private var endedAt: UInt64 = 0
     private var lookedAt: UInt64 = 0
     /// When it was last seen that the peer has taken something, in nanoseconds.
     private(set) var takenAt: UInt64 = 0
     /// Until when what was taken is fast enough.
     private(set) var paidUntil: UInt64 = 0
+    private(set) var isRunning = false
 
     /// The rest of a reply is to leave. What follows another without a pause is one with it.
     mutating func begin(at now: UInt64) {

@@ -30,7 +30,7 @@ struct WaitQueue: BitwiseCopyable {
             returnedCount += 1
         }
         members.append(slot)
-        connections[slot].isNext = false
+        connections[slot].waiting.uncall()
     }
 
     mutating func remove(_ slot: Int) { members.remove(slot) }
@@ -51,7 +51,7 @@ struct WaitQueue: BitwiseCopyable {
         for slot in members {
             guard left > 0 else { break }
             left -= cost(slot)
-            connections[slot].isNext = true
+            connections[slot].waiting.call()
             count += 1
         }
         wokenCount = max(wokenCount, count)
@@ -72,10 +72,10 @@ struct WaitQueue: BitwiseCopyable {
             guard left > 0 else { break }
             left -= 1
             if connections[slot].wait.queue == queue {
-                connections[slot].isNext = false
+                connections[slot].waiting.uncall()
                 kept += 1
             } else if isTried(slot) {
-                connections[slot].isNext = false
+                connections[slot].waiting.uncall()
                 members.remove(slot)
                 served += 1
             } else {
@@ -178,7 +178,7 @@ struct WaitQueues: BitwiseCopyable {
 extension Worker where Network: ~Copyable {
     /// Whether a connection may take what others wait for: nobody waits, or it is its turn.
     func mayTake(_ slot: Int, _ queue: Queued) -> Bool {
-        queues[queue].isEmpty || connections[slot].isNext
+        queues[queue].isEmpty || connections[slot].waiting.isNext
     }
 
     /// Wakes whoever can be served. `isFrameNews`: frames came free.
@@ -220,7 +220,7 @@ extension Worker where Network: ~Copyable {
         let (table, ready) = (connections, ready)
         return queues[queue].settle(table, queue) {
             // Not yet, if it is still to be visited and nothing was executed since.
-            !table[$0].isNext || !ready.contains($0) || table[$0].waitingSince == 0
+            !table[$0].waiting.isNext || !ready.contains($0) || !table[$0].waiting.hasBegun
         }
     }
 

@@ -44,7 +44,7 @@ extension Worker where Network: ~Copyable {
     mutating func unwatchIfIdle(_ slot: Int) {
         let connection = connections
         if connection[slot].phase == .open {
-            guard connection[slot].wait == .nothing, connection[slot].firstPart == nobody,
+            guard connection[slot].wait == .nothing, connection[slot].deferred.isEmpty,
                 !connection[slot].isBehind, !connection[slot].arrival.isActive
             else { return }
         }
@@ -55,10 +55,7 @@ extension Worker where Network: ~Copyable {
 
     /// Keeps a connection from being served until what it waits for has come, or too long.
     mutating func beginWait(_ slot: Int, _ wait: Wait) {
-        connections[slot].wait = wait
-        connections[slot].isNext = false
-        let isRepeated = connections[slot].waitingSince != 0
-        if !isRepeated { connections[slot].waitingSince = max(now.nanoseconds, 1) }
+        let isRepeated = connections[slot].waiting.begin(wait, at: now.nanoseconds)
         if let queue = wait.queue {
             // A request that was refused before keeps its place.
             queues[queue].add(slot, connections, keepsPlace: isRepeated)
@@ -68,19 +65,20 @@ extension Worker where Network: ~Copyable {
     }
 
     mutating func endWait(_ slot: Int) {
-        connections[slot].wait = .nothing
+        connections[slot].waiting.end()
         markReady(slot)
         markTouched(slot)
     }
 
     /// Whether waiting for memory has come to nothing: too long, or there will be none.
     mutating func isRefusedMemory(_ slot: Int) -> Bool {
-        hasWaitedTooLong(slot) || connections[slot].waitingSince != 0 && door.isExhausted
+        hasWaitedTooLong(slot) || connections[slot].waiting.hasBegun && door.isExhausted
     }
 
     /// Whether the request that waits has waited too long.
     mutating func hasWaitedTooLong(_ slot: Int) -> Bool {
-        let since = connections[slot].waitingSince
-        return since != 0 && now.nanoseconds &- since >= ServerLimits.waitNanosecondsMax
+        let waiting = connections[slot].waiting
+        return waiting.hasBegun
+            && now.nanoseconds &- waiting.since >= ServerLimits.waitNanosecondsMax
     }
 }

@@ -21,7 +21,7 @@ extension Worker where Network: ~Copyable {
     /// Writes the answer of a decided read; true, as it leaves whole.
     mutating func emitRead(_ slot: Int, _ part: Int, _ space: consuming ReplySpace) -> Bool {
         let number = Int(parts[part].read)
-        connections[slot].diskReads.parts -= 1
+        connections[slot].diskReads.leave()
         var writer = replyWriter(space)
         writeRead(number, to: &writer)
         if reads[number].bringsLarge, let record = reads[number].record {
@@ -127,7 +127,7 @@ extension Worker where Network: ~Copyable {
     /// Whether a decided read cannot leave, for as long as its peer, a commit or memory takes.
     private func isHeldBack(_ number: Int) -> Bool {
         let slot = Int(reads[number].connection)
-        let front = connections[slot].firstPart
+        let front = connections[slot].deferred.first
         guard front != nobody else { return false }
         let kind = parts[Int(front)].kind
         return connections[slot].isBehind || kind == .commit || kind == .postponed
@@ -201,7 +201,7 @@ extension Worker where Network: ~Copyable {
         let count = writer.count
         parts[part].kind = .text
         parts[part].read = nobody
-        connections[slot].diskReads.parts -= 1
+        connections[slot].diskReads.leave()
         abandonRead(number)
         var copied = count
         if count <= ServerLimits.partInlineBytes {
@@ -215,7 +215,7 @@ extension Worker where Network: ~Copyable {
             copied = copy(source, count: count, behind: &chain, for: slot)
             parts[part].chain = chain
         }
-        connections[slot].partBytes += copied
+        connections[slot].deferred.add(copied)
         guard copied == count, !writer.overflowed else {
             close(slot, copied < count ? .closedPoolDry : .closedByFault)
             return

@@ -71,35 +71,6 @@ struct ReadSlot: BitwiseCopyable {
     }
 }
 
-/// How many reads from disk a connection has, and may have.
-struct ReadCounts: BitwiseCopyable {
-    /// Gets that wait for a slot.
-    var wanted: UInt8 = 0
-    /// How many slots it may have while others wait for some: one after a large value, and one more
-    /// with each short one that was read.
-    private var shareMax = UInt8(ServerLimits.readsPerConnectionMax)
-    /// Gets whose answer may still change: not decided, or to be sent from where it was read to.
-    var open = 0
-    /// Parts that are reads, each with a slot.
-    var parts = 0
-    /// Parts that wait for a slot of their own (PostponedReads).
-    var postponed = 0
-
-    /// How many slots the connection may have; `isScarce`: others wait for some.
-    func max(isScarce: Bool) -> Int {
-        isScarce ? Int(shareMax) : ServerLimits.readsPerConnectionMax
-    }
-
-    /// What was read is known.
-    mutating func note(isLarge: Bool) {
-        guard !isLarge else {
-            shareMax = 1
-            return
-        }
-        if shareMax < ServerLimits.readsPerConnectionMax { shareMax += 1 }
-    }
-}
-
 extension Worker where Network: ~Copyable {
     // MARK: Beginning
 
@@ -118,7 +89,7 @@ extension Worker where Network: ~Copyable {
         guard let number = takeRead(slot, input, batch[index].request.key, read) else {
             return false
         }
-        if connections[slot].changeOffset >= 0 { deferChanges(slot) }
+        if connections[slot].replies.hasChanges { deferChanges(slot) }
         guard connections[slot].phase == .open, let part = addPart(slot, .read) else {
             door.abandon(read)
             freeRead(number)
@@ -133,8 +104,7 @@ extension Worker where Network: ~Copyable {
         reads[number].endsKeys = batch[index].endsKeys
         if batch[index].request.isBinary { reads[number].binary = batch[index].request.head }
         reads[number].differing = connections[slot].differing
-        connections[slot].diskReads.open += 1
-        connections[slot].diskReads.parts += 1
+        connections[slot].diskReads.begin()
         startRead(number)
         return true
     }
@@ -149,7 +119,7 @@ extension Worker where Network: ~Copyable {
         }
         guard let number = takeRead(slot, place, key, read) else { return }
         reads[number].isChange = true
-        connections[slot].changeRead = UInt32(number)
+        connections[slot].diskReads.wait(for: UInt32(number))
         beginWait(slot, .change)
         startRead(number)
     }
@@ -230,7 +200,7 @@ extension Worker where Network: ~Copyable {
     /// only: it is the next that its connection is sent.
     private mutating func leavesAtOnce(_ number: Int) -> Bool {
         let slot = Int(reads[number].connection)
-        guard !reads[number].isChange, connections[slot].firstPart == reads[number].part
+        guard !reads[number].isChange, connections[slot].deferred.first == reads[number].part
         else { return false }
         return takesAtOnce(slot, bytes: reads[number].wantedBytes)
     }
@@ -238,12 +208,12 @@ extension Worker where Network: ~Copyable {
     /// Whether a connection's socket is sure to take a record and what its reply has besides.
     mutating func takesAtOnce(_ slot: Int, bytes: Int) -> Bool {
         let besides = ServerLimits.replyBytesMax - Door.copyBytesMax
-        return socketRoom(slot) - connections[slot].replyBytes >= bytes + besides
+        return socketRoom(slot) - connections[slot].replies.count >= bytes + besides
     }
 
     /// What stood before a read has left: memory that it has waited for may be at hand now.
     mutating func goOnReading(_ slot: Int) {
-        let part = connections[slot].firstPart
+        let part = connections[slot].deferred.first
         guard part != nobody, parts[Int(part)].kind == .read else { return }
         let number = Int(parts[Int(part)].read)
         guard reads[number].state == .waitingForRoom, leavesAtOnce(number) else { return }
@@ -383,7 +353,7 @@ extension Worker where Network: ~Copyable {
     /// The change may be executed again.
     private mutating func resumeChange(_ number: Int) {
         let slot = Int(reads[number].connection)
-        connections[slot].changeRead = nobody
+        connections[slot].diskReads.wait(for: nobody)
         freeRead(number)
         if connections[slot].wait == .change { endWait(slot) }
     }
@@ -412,12 +382,18 @@ extension Worker where Network: ~Copyable {
 
     /// A get's answer is what it is now: changes that come after it may be executed.
     mutating func endOpenRead(_ slot: Int) {
-        connections[slot].diskReads.open -= 1
-        let hasOpen = connections[slot].diskReads.open > 0
-        if !hasOpen, connections[slot].wait == .reads { endWait(slot) }
+        if connections[slot].diskReads.close(), connections[slot].wait == .reads { endWait(slot) }
     }
 
     // MARK: Ending
+
+    /// The change that waits for its read needs it no more.
+    mutating func endChangeRead(_ slot: Int) {
+        let number = connections[slot].diskReads.change
+        guard number != nobody else { return }
+        abandonRead(Int(number))
+        connections[slot].diskReads.wait(for: nobody)
+    }
 
     /// The worker ends: the kernel may still write into the buffers, but nobody looks at them, and
     /// the store must not wait for these reads.

@@ -22,8 +22,8 @@ extension Worker where Network: ~Copyable {
     @inline(__always)
     mutating func execute(_ index: Int, _ space: consuming ReplySpace) -> Bool {
         let slot = Int(batch[index].slot)
-        if connections[slot].firstPart != nobody,
-            connections[slot].partBytes > output.quota
+        if !connections[slot].deferred.isEmpty,
+            connections[slot].deferred.count > output.quota
         {
             beginWait(slot, .parts)
             return false

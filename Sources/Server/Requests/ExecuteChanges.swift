@@ -399,7 +399,7 @@ extension Worker where Network: ~Copyable {
             }
             addReply(slot, writer, space)
         }
-        connections[slot].swallow = fault.swallow
+        connections[slot].input.drop(next: fault.swallow)
         if fault.closes {
             connections[slot].leaving = fault.kind == .http ? .browser : .lost
         }

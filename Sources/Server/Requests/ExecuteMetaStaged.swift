@@ -91,7 +91,7 @@ extension Worker where Network: ~Copyable {
         // Without room for the reply, the command is looked at again.
         guard let space = takeSpace(for: slot) else { return }
         passLine(slot, consumed)
-        connections[slot].swallow = UInt64(request.valueBytes) + 2
+        connections[slot].input.drop(next: UInt64(request.valueBytes) + 2)
         var writer = replyWriter(space)
         Reply.fault(kind, to: &writer)
         addReply(slot, writer, space)

@@ -37,14 +37,14 @@ extension Worker where Network: ~Copyable {
     ) -> Int {
         let slot = Int(batch[start].slot)
         let table = connections
-        guard table[slot].mayServe, table[slot].waitingSince == 0,
-            table[slot].firstPart == nobody, !output.isFull
+        guard table[slot].mayServe, !table[slot].waiting.hasBegun,
+            table[slot].deferred.isEmpty, !output.isFull
         else { return start }
         // A plain get changes nothing of that, and takes nothing but room in the output.
         let filledMax = filledMax
         var index = start
         while index < batchCount, Int(batch[index].slot) == slot, !batch[index].isFault,
-            table[slot].replyBytes < output.quota,
+            table[slot].replies.count < output.quota,
             let space = takeSpace(ifFilledAtMost: filledMax)
         {
             let count = areTold ? writeTold(index, space) : writePlain(index, space)

@@ -39,7 +39,7 @@ extension Worker where Network: ~Copyable {
         let token = request.isBinary ? saslToken(index) : textToken(index)
         if case .refused = token, connections[slot].signIn.mustPay {
             connections[slot].signIn.isPaidFor = true
-            connections[slot].waitingSince = 0
+            connections[slot].waiting.done()
             beginWait(slot, .penalty)
             return false
         }

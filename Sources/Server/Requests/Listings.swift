@@ -74,7 +74,7 @@ extension Worker where Network: ~Copyable {
 
     /// The next stretch.
     mutating func writeListing(_ slot: Int) {
-        guard connections[slot].partBytes <= output.quota else {
+        guard connections[slot].deferred.count <= output.quota else {
             beginWait(slot, .parts)
             return
         }
@@ -129,7 +129,7 @@ extension Worker where Network: ~Copyable {
     /// There may be more for connections that wait for events or items.
     mutating func resumeListings() {
         for slot in watched where connections[slot].wait == .events {
-            connections[slot].waitingSince = 0
+            connections[slot].waiting.done()
             endWait(slot)
         }
     }

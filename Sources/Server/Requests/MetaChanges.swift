@@ -67,7 +67,7 @@ extension Worker where Network: ~Copyable {
         case .done:
             endStaging(slot)
             sighting.isStaged = true
-            connections[slot].waitingSince = 0
+            connections[slot].waiting.done()
             return .done(changed)
         }
     }

@@ -51,8 +51,7 @@ extension Worker where Network: ~Copyable {
             wantedBytes: UInt32(reads[number].wantedBytes), binary: reads[number].binary)
         parts[part].kind = .postponed
         parts[part].read = nobody
-        connections[slot].diskReads.parts -= 1
-        connections[slot].diskReads.postponed += 1
+        connections[slot].diskReads.postpone()
         endRead(number, nil)
         freeRead(number)
         if isFrontReady(slot) { markReady(slot) }
@@ -68,7 +67,7 @@ extension Worker where Network: ~Copyable {
         if !parts[part].postponed.isAwaited {
             // What the request behind it has waited for is another thing.
             parts[part].postponed.isAwaited = true
-            connections[slot].waitingSince = max(now.nanoseconds, 1)
+            connections[slot].waiting.restart(at: now.nanoseconds)
         }
         let asked = askedByPart(part)
         guard !hasWaitedTooLong(slot) else {
@@ -139,7 +138,7 @@ extension Worker where Network: ~Copyable {
         reads[number].startedAt = now.nanoseconds
         parts[part].kind = .read
         parts[part].read = UInt32(number)
-        connections[slot].diskReads.parts += 1
+        connections[slot].diskReads.takeUp()
         endPostponed(slot, part)
         counters.add(.diskReads)
         startLongRead(number)
@@ -198,7 +197,7 @@ extension Worker where Network: ~Copyable {
         var chain = parts[part].chain
         blocks.give(&chain)
         parts[part].chain = chain
-        connections[slot].diskReads.postponed -= 1
-        if connections[slot].wait == .nothing { connections[slot].waitingSince = 0 }
+        connections[slot].diskReads.endPostponed()
+        if connections[slot].wait == .nothing { connections[slot].waiting.done() }
     }
 }

@@ -36,7 +36,7 @@ extension Worker where Network: ~Copyable {
         }
         beginListing(slot, .events, number: id)
         // It is served nothing else; what it sends is dropped.
-        connections[slot].swallow = .max
+        connections[slot].input.drop(next: .max)
         return "OK\r\n"
     }
 

@@ -24,15 +24,13 @@ struct Entry: BitwiseCopyable {
 
     // What the connection goes back to.
     var parser: ClassicParser
-    var cursor: UInt32
-    var position: UInt32
-    var inputBytes: Int
+    var cursor: Input.Cursor
 
     /// Everything but what was parsed, in place: an entry is too long to be made and then copied.
     @inline(__always)
     mutating func begin(
         _ slot: Int, _ input: Location, _ hash: UInt64, _ bucket: Int, _ parser: ClassicParser,
-        cursor: UInt32, position: UInt32, inputBytes: Int
+        _ cursor: Input.Cursor
     ) {
         self.slot = UInt32(truncatingIfNeeded: slot)
         isFault = false
@@ -42,7 +40,5 @@ struct Entry: BitwiseCopyable {
         hint = bucket
         self.parser = parser
         self.cursor = cursor
-        self.position = position
-        self.inputBytes = inputBytes
     }
 }

@@ -66,20 +66,13 @@ extension Worker where Network: ~Copyable {
         precondition(Int(id) < blocks.receivedCount && bytes <= ServerLimits.blockBytes)
         blocks[id] = Block(next: nobody, start: 0, end: bytes, borrowed: 0)
         blocks.arrived()
-        let wasEmpty = connections[slot].input.isEmpty
-        blocks.append(id, to: &connections[slot].input)
-        if wasEmpty {
-            connections[slot].cursor = id
-            connections[slot].position = 0
-            if !connections[slot].arrival.isActive {
-                connections[slot].requestSince = now.nanoseconds
-            }
-        }
-        connections[slot].inputBytes += Int(bytes)
-        connections[slot].isPartial = false
+        connections[slot].input.receive(
+            id, bytes: bytes, blocks, isRequest: !connections[slot].arrival.isActive,
+            at: now.nanoseconds)
         connections[slot].lastActive = now.nanoseconds
         counters.add(.bytesRead, UInt64(bytes))
-        if connections[slot].swallow > 0 || connections[slot].deservesVisit { markReady(slot) }
+        let isDropped = connections[slot].input.swallow > 0
+        if isDropped || connections[slot].deservesVisit { markReady(slot) }
     }
 
     /// A receive that brought no bytes.
@@ -144,11 +137,11 @@ extension Worker where Network: ~Copyable {
             return
         }
         let sent = max(Int(result), 0)
-        let total = connection[slot].replyBytes
+        let total = connection[slot].replies.count
         guard sent < total else { return }
         counters.add(.bytesWritten, UInt64(bitPattern: Int64(sent &- total)))
         let rest = Location(
-            region: output.memory, offset: connection[slot].replyOffset + sent)
+            region: output.memory, offset: connection[slot].replies.offset + sent)
         connection[slot].sending.fill()
         connection[slot].pace.begin(at: now.nanoseconds)
         connection[slot].pace.add(sent: sent)

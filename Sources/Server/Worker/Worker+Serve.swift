@@ -48,11 +48,11 @@ extension Worker where Network: ~Copyable {
             case .large:
                 executeBatch()
                 guard mayGoOn(slot) else { return }
-                let before = connections[slot].inputBytes
+                let before = connections[slot].input.count
                 beginStaging(slot)
                 // If all of the value had arrived, what follows it is not to be copied out of the
                 // receive buffers for the next turn.
-                guard connections[slot].inputBytes < before, mayGoOn(slot) else { return }
+                guard connections[slot].input.count < before, mayGoOn(slot) else { return }
             }
         }
     }
@@ -60,30 +60,26 @@ extension Worker where Network: ~Copyable {
     /// Resets what counts per turn.
     @inline(__always)
     mutating func resetForTurn(_ slot: Int) {
-        guard connections[slot].turn != turnNumber else { return }
-        connections[slot].turn = turnNumber
-        connections[slot].requests = 0
-        connections[slot].replyBytes = 0
-        connections[slot].changeOffset = -1
+        guard connections[slot].replies.begin(turn: turnNumber) else { return }
         connections[slot].sending.beginTurn()
     }
 
     @inline(__always)
     private mutating func mayGoOn(_ slot: Int) -> Bool {
         !output.isFull && connections[slot].mayServe
-            && connections[slot].replyBytes < output.quota
+            && connections[slot].replies.count < output.quota
     }
 
     /// Goes on with what an earlier turn left. False: not to be parsed now.
     private mutating func resume(_ slot: Int) -> Bool {
         if connections[slot].isBehind { return false }
-        if connections[slot].tail.isOwed || connections[slot].firstPart != nobody {
+        if connections[slot].tail.isOwed || !connections[slot].deferred.isEmpty {
             guard executeOthers(before: slot) else { return false }
             emit(slot)
             // Whatever was written now would come in front of what is on its way, or is owed.
             if connections[slot].isBehind || connections[slot].tail.isOwed { return false }
         }
-        if connections[slot].swallow > 0 { dropInput(slot) }
+        if connections[slot].input.swallow > 0 { dropInput(slot) }
         if connections[slot].arrival.isActive, connections[slot].wait == .nothing {
             guard executeOthers(before: slot) else { return false }
             goOnStaging(slot)
@@ -110,15 +106,14 @@ extension Worker where Network: ~Copyable {
     private mutating func parse(_ slot: Int) -> ParseEnd {
         let table = connections
         var hasEntries = false
-        while table[slot].requests < bounds.requestsMax {
-            let id = table[slot].cursor
+        while table[slot].replies.requests < bounds.requestsMax {
+            let id = table[slot].input.cursor.block
             guard id != nobody else { return .idle }
             let block = blocks[id]
-            let position = table[slot].position
+            let position = table[slot].input.cursor.position
             guard position < block.end else {
                 guard block.next != nobody else { return .idle }
-                table[slot].cursor = block.next
-                table[slot].position = blocks[block.next].start
+                table[slot].input.moveOn(to: block.next, at: blocks[block.next].start)
                 continue
             }
             guard batchCount < ServerLimits.batchEntriesMax else { return .execute }
@@ -135,12 +130,12 @@ extension Worker where Network: ~Copyable {
             switch parsed {
             case .request(let request, let consumed):
                 enqueue(slot, request, place, parser, endsPrevious: hasEntries)
-                consume(slot, consumed)
+                table[slot].input.consume(consumed)
                 hasEntries = true
                 if request.verb.endsBatch { return .execute }
             case .fault(let fault):
                 enqueue(slot, fault, place, parser)
-                consume(slot, fault.consumed)
+                table[slot].input.consume(fault.consumed)
                 hasEntries = true
                 if fault.swallow > 0 || fault.closes { return .execute }
             case .needMore(let atLeast):
@@ -165,11 +160,11 @@ extension Worker where Network: ~Copyable {
             batchCount
             &+ min(
                 ServerLimits.batchEntriesMax &- batchCount,
-                bounds.requestsMax &- connections[slot].requests)
+                bounds.requestsMax &- connections[slot].replies.requests)
         while left > 0, batchCount < batchEnd {
             let taken = parseOne(slot, place, left, parser)
             guard taken > 0 else { break }
-            consume(slot, taken)
+            connections[slot].input.consume(taken)
             place.offset &+= taken
             left &-= taken
         }
@@ -217,12 +212,6 @@ extension Worker where Network: ~Copyable {
         hold(slot, place, key, parser, request)
     }
 
-    @inline(__always)
-    private mutating func consume(_ slot: Int, _ bytes: Int) {
-        connections[slot].position &+= UInt32(truncatingIfNeeded: bytes)
-        connections[slot].inputBytes &-= bytes
-    }
-
     /// Adds a request to the batch and asks for its bucket.
     @inline(__always)
     private mutating func enqueue(
@@ -262,11 +251,10 @@ extension Worker where Network: ~Copyable {
         }
         let table = connections
         batch[batchCount].begin(
-            slot, place, hash, bucket, parser, cursor: table[slot].cursor,
-            position: table[slot].position, inputBytes: table[slot].inputBytes)
+            slot, place, hash, bucket, parser, table[slot].input.cursor)
         batch[batchCount].request = request
         batchCount &+= 1
-        table[slot].requests &+= 1
+        table[slot].replies.addRequest()
     }
 
     // MARK: Requests that are cut
@@ -276,24 +264,23 @@ extension Worker where Network: ~Copyable {
         -> ParseEnd?
     {
         let table = connections
-        let id = table[slot].cursor
-        let rest = blocks[id].end &- table[slot].position
+        let id = table[slot].input.cursor.block
+        let rest = blocks[id].end &- table[slot].input.cursor.position
         let next = blocks[id].next
         if next != nobody, rest <= blocks[id].borrowed {
             // What is left was copied from the next block: parse it there.
             blocks[next].start -= rest
             blocks[id].end -= rest
             blocks[id].borrowed = 0
-            table[slot].cursor = next
-            table[slot].position = blocks[next].start
+            table[slot].input.moveOn(to: next, at: blocks[next].start)
             return nil
         }
         // What follows requests of this turn began in this turn.
-        if table[slot].requests > 0 { table[slot].requestSince = now.nanoseconds }
+        if table[slot].replies.requests > 0 { table[slot].input.begin(at: now.nanoseconds) }
         if atLeast > ServerLimits.blockBytes { return .large }
         guard next != nobody else {
             if atLeast > ServerLimits.partialBytesMax, bringsValue(slot) { return .large }
-            table[slot].isPartial = true
+            table[slot].input.awaitRest()
             return .idle
         }
         if hasEntries || batchCount > 0 { return .execute }
@@ -303,9 +290,9 @@ extension Worker where Network: ~Copyable {
     /// Whether a whole storage line stands at the cursor. A long line may be a list of keys, too.
     private mutating func bringsValue(_ slot: Int) -> Bool {
         let table = connections
-        let id = table[slot].cursor
+        let id = table[slot].input.cursor.block
         let place = blocks.place(id)
-        let start = Int(table[slot].position)
+        let start = Int(table[slot].input.cursor.position)
         return place.region.withBytes(place.offset + start, Int(blocks[id].end) - start) {
             table[slot].parser.storageHeader($0) != nil
         }
@@ -316,10 +303,11 @@ extension Worker where Network: ~Copyable {
     private mutating func join(_ slot: Int, atLeast: Int) -> Bool {
         trimInput(slot)
         let table = connections
-        var id = table[slot].cursor
+        var id = table[slot].input.cursor.block
+        let position = Int(table[slot].input.cursor.position)
         var capacity = blocks.capacity(id)
-        let rest = Int(blocks[id].end) - Int(table[slot].position)
-        if blocks.isReceived(id) || Int(table[slot].position) + atLeast > capacity {
+        let rest = Int(blocks[id].end) - position
+        if blocks.isReceived(id) || position + atLeast > capacity {
             guard let fresh = takeBlock(inPlaceOf: id) else {
                 counters.add(.waitsForBlocks)
                 waitForBlocks(slot)
@@ -328,16 +316,14 @@ extension Worker where Network: ~Copyable {
             let source = blocks.place(id)
             let target = blocks.place(fresh)
             target.region.copy(
-                from: source.region, at: source.offset + Int(table[slot].position),
+                from: source.region, at: source.offset + position,
                 to: target.offset, count: rest)
             blocks[fresh] = Block(
                 next: blocks[id].next, start: 0, end: UInt32(rest), borrowed: 0)
-            table[slot].input.head = fresh
+            table[slot].input.replaceFirst(with: fresh)
             release(id)
             id = fresh
             capacity = blocks.capacity(id)
-            table[slot].cursor = id
-            table[slot].position = 0
         }
         let next = blocks[id].next
         let end = Int(blocks[id].end)
@@ -354,7 +340,7 @@ extension Worker where Network: ~Copyable {
         if blocks[next].count == 0 {
             // Used up: the chain closes over it.
             blocks[id].next = blocks[next].next
-            if blocks[id].next == nobody { table[slot].input.tail = id }
+            if blocks[id].next == nobody { table[slot].input.dropLast(behind: id) }
             blocks[id].borrowed = 0
             release(next)
         }
@@ -393,14 +379,14 @@ extension Worker where Network: ~Copyable {
                 }
             }
             if isObserved { lookAhead(index) }
-            let waitingSince = connections[slot].waitingSince
+            let waitingSince = connections[slot].waiting.since
             if waitingSince != 0 {
                 latency.measure(from: now.nanoseconds, to: clock.nanoseconds())
-                door.isReserveGranted = isModest(batch[index].inputBytes)
+                door.isReserveGranted = isModest(batch[index].cursor.left)
             }
             guard
                 connections[slot].mayServe,
-                connections[slot].replyBytes < output.quota,
+                connections[slot].replies.count < output.quota,
                 let space = takeSpace(for: slot, entry: index),
                 execute(index, space)
             else {
@@ -412,7 +398,7 @@ extension Worker where Network: ~Copyable {
                 let ended = clock.nanoseconds()
                 latency.measure(from: waitingSince, to: ended)
                 latency.waited(from: waitingSince, to: ended)
-                connections[slot].waitingSince = 0
+                connections[slot].waiting.done()
             }
             if isObserved { observe(index) }
             if index >= sampled {
@@ -439,9 +425,9 @@ extension Worker where Network: ~Copyable {
         guard door.takeWithheld(), !wasGranted, connections[slot].wait == .frames else {
             return false
         }
-        let bytes = batch[index].inputBytes
+        let bytes = batch[index].cursor.left
         guard isModest(bytes), door.hasReserve(requestBytes: bytes) else { return false }
-        connections[slot].wait = .nothing
+        connections[slot].waiting.end()
         queues[.frames].remove(slot)
         return true
     }
@@ -451,7 +437,7 @@ extension Worker where Network: ~Copyable {
         var index = start
         takeBack(start)
         while index < batchCount, Int(batch[index].slot) == slot { index &+= 1 }
-        connections[slot].diskReads.wanted = UInt8(clamping: index - start)
+        connections[slot].diskReads.want(index - start)
         return index
     }
 
@@ -459,14 +445,10 @@ extension Worker where Network: ~Copyable {
     private mutating func takeBack(_ index: Int) {
         let slot = Int(batch[index].slot)
         let table = connections
-        guard table[slot].phase == .open, table[slot].inputBytes < batch[index].inputBytes else {
+        guard table[slot].phase == .open, table[slot].input.goBack(to: batch[index].cursor) else {
             return
         }
         table[slot].parser = batch[index].parser
-        table[slot].cursor = batch[index].cursor
-        table[slot].position = batch[index].position
-        table[slot].inputBytes = batch[index].inputBytes
-        table[slot].isPartial = false
         counters.add(.connectionYields)
     }
 }

@@ -222,9 +222,23 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
         parts.check()
         reads.check()
         wants.check()
-        for slot in slots.used { transfers.check(connections[slot]) }
+        for slot in slots.used { check(slot) }
         for number in reads.used { reads[number].check() }
         if slots.takenCount == 0 { checkNothingIsHeld() }
+    }
+
+    /// Traps if what one connection keeps contradicts itself.
+    private mutating func check(_ slot: Int) {
+        let connection = connections[slot]
+        transfers.check(connection)
+        connection.waiting.check()
+        guard connection.phase == .open else { return }
+        connection.input.check(blocks)
+        connection.replies.check(turn: turnNumber, output)
+        connection.unsent.check(blocks)
+        connection.deferred.check(blocks, parts)
+        connection.diskReads.check()
+        connection.sending.check(isBehind: connection.isBehind)
     }
 
     /// Traps unless everything came back from connections that are gone.

@@ -1,0 +1,109 @@
+// Waiting: what keeps a connection from being served, and since when.
+//
+// A small machine without effects: WorkerLists begins and ends waits, and knows the lists that
+// those who wait are in; WaitQueues says whose turn it is.
+
+internal import Memcache
+
+/// What keeps a connection from being served.
+enum Wait: UInt8, BitwiseCopyable {
+    case nothing
+    /// Memory of the store: `News.frames`.
+    case frames
+    /// The same for a value on its way in that is small: it need not wait for large ones.
+    case place
+    /// A value that the store's own thread must load: `News.loads`.
+    case loads
+    /// A slot to read from disk with.
+    case readSlot
+    /// Its own reads from disk, before a change.
+    case reads
+    /// Its own deferred replies, before a large value or more of them.
+    case parts
+    /// The disk read of the change that comes next.
+    case change
+    /// A pin on a large value.
+    case pin
+    /// Blocks of the pool, or parts, which others have to give back.
+    case blocks
+    /// Room for a text that is longer than other replies: looked for with each alarm, as a queue
+    /// would stand behind it.
+    case text
+    /// The time after which a refused try to sign in is answered.
+    case penalty
+    /// Something that a watcher is to be told, or more of a list that the store makes.
+    case events
+
+    /// Whether the request can be answered without what it waits for: a get by a miss, others by an
+    /// error.
+    var isRefusable: Bool {
+        switch self {
+        case .frames, .place, .loads, .readSlot, .pin, .change, .text: true
+        case .nothing, .reads, .parts, .blocks, .penalty, .events: false
+        }
+    }
+
+    /// Whether frames of the store are what it waits for.
+    var isForFrames: Bool { self == .frames || self == .place }
+}
+
+/// The wait of a connection's next request.
+///
+/// ```text
+///             begin                   end: it has come, or may have
+///   served ─────────────► waiting ────────────────────────────────► trying ───┐
+///     ▲                    ▲ ▲  │                                    │   │    │
+///     │                    │ └──┘ begin: for something else          │   │    │
+///     │                    └──────────────── begin: in vain ─────────┘   │    │
+///     └──────────────── done: executed, or answered without ─────────────┴────┘
+/// ```
+///
+/// However often it was tried in vain, it has waited since it began.
+struct Waiting: BitwiseCopyable {
+    /// When the wait began, in nanoseconds of the monotonic clock; 0 if there is none.
+    private(set) var since: UInt64 = 0
+    /// For a place: bytes of the value that is to have it.
+    private(set) var wantedBytes: UInt32 = 0
+    /// What it waits for; nothing while it is served, or tries.
+    private(set) var reason = Wait.nothing
+    /// It has waited longest for what came free, and may take some before others (WaitQueues).
+    private(set) var isNext = false
+
+    /// Whether a request has waited, which was not executed since.
+    @inline(__always) var hasBegun: Bool { since != 0 }
+
+    /// The request must wait. Answers whether it has waited before.
+    mutating func begin(_ reason: Wait, at now: UInt64) -> Bool {
+        precondition(reason != .nothing)
+        self.reason = reason
+        isNext = false
+        guard since == 0 else { return true }
+        since = max(now, 1)
+        return false
+    }
+
+    /// The place that is waited for is to hold so many bytes.
+    mutating func want(bytes: UInt32) { wantedBytes = bytes }
+
+    /// It is to be tried again.
+    mutating func end() { reason = .nothing }
+
+    /// The request was executed, or answered without what it waited for.
+    @inline(__always) mutating func done() { since = 0 }
+
+    /// Another request waits than the one before: its time begins now.
+    mutating func restart(at now: UInt64) { since = max(now, 1) }
+
+    /// It shall not wait longer than if it had begun at `moment`.
+    mutating func age(to moment: UInt64) {
+        precondition(hasBegun && moment > 0)
+        since = min(since, moment)
+    }
+
+    /// Its turn has come, or is over.
+    mutating func call() { isNext = true }
+    mutating func uncall() { isNext = false }
+
+    /// Traps if it contradicts itself.
+    func check() { precondition(reason == .nothing || hasBegun) }
+}
