@@ -64,6 +64,11 @@ def metrics_are_understood():
         assert after[(count, (("class", "get_miss"),))] == 1
         assert after[(count, (("class", "set"),))] == 200
         assert after[("brim_up_state", (("state", "serving"),))] == 1
+        parts = {name: after[("brim_memory_bytes", (("part", name),))]
+                 for name in ("items", "index", "network", "committer", "ghosts")}
+        # Only a store without a disk remembers what it evicted; the index has not grown yet.
+        assert parts.pop("ghosts") == 0 < min(parts.values()), parts
+        assert 48 << 20 < sum(parts.values()) <= 64 << 20, parts
         with server.client() as client:
             stats = client.stats("latency")
             assert stats["get_memory:count"] == "200" and float(stats["set:p99_us"]) > 0
@@ -128,6 +133,7 @@ def each_end_of_a_request_has_its_label():
                 assert told("brim_connections_closed_total", reason="protocol") == 0
                 regions = ("log", "promotion", "disk")
                 assert sum(told("brim_item_bytes", region=region) for region in regions) > 0
+                _check_bytes(server, client, local)
         with admin._server("-m", 64, "-t", 1, "-Y", people, "-S") as server:
             _sign_in(server)
             told = _told(server)
@@ -135,6 +141,32 @@ def each_end_of_a_request_has_its_label():
                                           ("sasl", "success", 1), ("sasl", "failure", 0)]:
                 found = told("brim_auth_attempts_total", method=method, result=result)
                 assert found == count, (method, result, found)
+
+
+def _check_bytes(server, client, local):
+    """By transport, exactly: also of large values, and of replies that do not leave at once."""
+    def told():
+        values = admin._values(admin._families(server))
+        return [int(values[(f"brim_{way}_bytes_total", (("transport", transport),))])
+                for way in ("receive", "transmit") for transport in ("tcp", "unix")]
+    value = b"x" * 300_000
+    line, times = b"get of-%s\r\n", 20
+    for peer, name in ((client, b"tcp"), (local, b"unix")):
+        before = told()
+        assert peer.set(b"of-" + name, value) == b"STORED"
+        peer.send(line % name * times)
+        for _ in range(times):
+            assert peer.values() == {b"of-" + name: value}
+        head = b"of-%s 0 300000\r\n" % name
+        received = len(b"set 0 " + head) + len(value) + 2 + times * len(line % name)
+        sent = len(b"STORED\r\n") + times * (
+            len(b"VALUE " + head) + len(value) + len(b"\r\nEND\r\n"))
+        grown = [after - old for after, old in zip(told(), before)]
+        assert grown[name == b"unix"::2] == [received, sent], (name, grown)
+        assert grown[name != b"unix"::2] == [0, 0], (name, grown)
+    # They are the parts of what is counted of all.
+    total = int(client.stats()["bytes_read"])
+    assert sum(told()[:2]) == total + len(b"stats brim\r\n")
 
 
 #: Commands that store, with what each is answered.

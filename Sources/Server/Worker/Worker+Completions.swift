@@ -78,8 +78,20 @@ extension Worker where Network: ~Copyable {
         connections[slot].inputBytes += Int(bytes)
         connections[slot].isPartial = false
         connections[slot].lastActive = now.nanoseconds
-        counters.add(.bytesRead, UInt64(bytes))
+        countReceived(slot, UInt64(bytes))
         if connections[slot].swallow > 0 || connections[slot].deservesVisit { markReady(slot) }
+    }
+
+    @inline(__always)
+    mutating func countReceived(_ slot: Int, _ bytes: UInt64) {
+        counters.add(.bytesRead, bytes)
+        if connections[slot].isLocal { counters.add(.bytesReadLocal, bytes) }
+    }
+
+    @inline(__always)
+    mutating func countSent(_ slot: Int, _ bytes: UInt64) {
+        counters.add(.bytesWritten, bytes)
+        if connections[slot].isLocal { counters.add(.bytesWrittenLocal, bytes) }
     }
 
     /// A receive that brought no bytes.
@@ -146,7 +158,8 @@ extension Worker where Network: ~Copyable {
         let sent = max(Int(result), 0)
         let total = connection[slot].replyBytes
         guard sent < total else { return }
-        counters.add(.bytesWritten, UInt64(bitPattern: Int64(sent &- total)))
+        // It was counted as sent.
+        countSent(slot, UInt64(bitPattern: Int64(sent &- total)))
         let rest = Location(
             region: output.memory, offset: connection[slot].replyOffset + sent)
         connection[slot].sending.fill()
@@ -165,7 +178,7 @@ extension Worker where Network: ~Copyable {
             return
         }
         guard result > 0 else { return }
-        counters.add(.bytesWritten, UInt64(result))
+        countSent(slot, UInt64(result))
         connection[slot].pace.add(sent: Int(result))
         connection[slot].lastActive = now.nanoseconds
         advanceOutput(slot, by: Int(result))
