@@ -93,7 +93,7 @@ AS_USER := $(if $(filter 0,$(shell id -u)),-u nobody)
 
 .PHONY: run build build-tests test test-debug differential simulate crash faults sanitize fuzz
 .PHONY: format
-.PHONY: check-format bench deb try-deb micro swift
+.PHONY: check-format bench deb try-deb try-image micro swift
 .PHONY: interpose archives clean test-clients client-packages memcached-suite
 .PHONY: build-packages bench-packages micro-packages test-packages
 
@@ -188,6 +188,9 @@ deb: build
 
 try-deb: deb
 	packaging/try.sh .build/deb/*.deb
+
+try-image: build
+	/usr/bin/python3 -B packaging/try_image.py $(BRIM)
 
 bench: build bench-packages
 	swift build $(STATIC) --product brim-bench

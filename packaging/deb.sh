@@ -20,7 +20,10 @@ doc=$root/usr/share/doc/brim
 install -D -m 755 "$brim" "$root/usr/bin/brim"
 strip --strip-unneeded "$root/usr/bin/brim"
 install -D -m 644 -t "$root/lib/systemd/system" "$here"/config/brim.{service,socket}
-install -D -m 644 "$here/config/brim.yaml" "$root/etc/brim/brim.yaml"
+# With the port of memcached's exporter for metrics: what scrapes that goes on.
+sed 's/^admin-listen: ""$/admin-listen: 127.0.0.1:9150/' "$here/config/brim.yaml" >"$work/brim.yaml"
+grep -q '^admin-listen: 127' "$work/brim.yaml"
+install -D -m 644 "$work/brim.yaml" "$root/etc/brim/brim.yaml"
 mkdir -p "$root/usr/share/man/man1" "$root/usr/share/bash-completion/completions"
 python3 "$here/packaging/help.py" man "$brim" | gzip -9n >"$root/usr/share/man/man1/brim.1.gz"
 python3 "$here/packaging/help.py" completion "$brim" \
