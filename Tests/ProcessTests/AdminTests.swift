@@ -8,7 +8,6 @@ extension ProcessTests {
             "limits_of_the_port_are_kept", "who_may_ask",
             "a_last_answer_that_nobody_reads_has_its_time", "health_is_told", "history_is_kept",
             "the_page_shows_a_running_server",
-            "settings_are_shown_as_they_are_now",
             "a_socket_that_was_lost_listens_again",
             "requests_may_come_in_any_pieces_or_garbled",
         ])

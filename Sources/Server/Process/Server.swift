@@ -60,14 +60,13 @@ struct Server<Control: SystemRing & ~Copyable>: ~Copyable {
         self.stopOrder = stopOrder
         self.vote = vote
         self.host = host
-        reloader = Reloader(host: host, shared: shared, events: events) {
-            store.withhold(bytes: $0)
-        }
+        reloader = Reloader(host: host, shared: shared, events: events, store: store)
         let reloader = reloader
         shared.enable(
             OperatorOrders(
                 reload: { reloader.reload() }, flush: { store.flushAll() },
-                settings: { reloader.inEffect }))
+                settings: { reloader.inEffect },
+                configured: { try host.settingsAgain?() ?? settings }, defaults: host.defaults))
         self.ring = consume ring
         acceptor = nil
     }
