@@ -86,6 +86,49 @@ def _load(server):
         assert client.ask(b"touch key-2 0") == b"TOUCHED"
 
 
+def orders_are_carried_out():
+    """Flush, the log's level and hot keys: for who has the token, and nobody's browser."""
+    with support.folder() as place:
+        token = place / "token"
+        token.write_text(TOKEN)
+        token.chmod(0o600)
+        good = {"Authorization": f"Bearer {TOKEN}"}
+        with _server("-m", 64, "-t", 1, "--admin-token-file", token) as server, \
+                server.client() as client:
+            assert client.set(b"key", b"value") == b"STORED"
+            # What a page of another origin can make a browser send, and what it asks before.
+            other = {"Origin": "http://evil.example", "Content-Type": "text/plain"}
+            for path in ("/api/v1/flush", "/api/v1/log?level=debug", "/api/v1/reload",
+                         "/api/v1/drain", "/api/v1/undrain"):
+                assert _ask(server, path, "POST", other)[0] == 401
+                status, headers, _ = _ask(server, path, "OPTIONS", other)
+                assert status == 405 and headers["Allow"] == "POST"
+                assert not [name for name in headers if name.lower().startswith("access-control")]
+                assert _ask(server, path, "GET", good)[0] == 405
+            assert client.get(b"key") == b"value" and client.stats("settings")["verbosity"] == "0"
+            assert json.loads(_ask(server, "/api/v1/flush", "POST", good)[2]) == {"flushed": "all"}
+            assert client.get(b"key") is None
+            for level, verbosity in (("debug", "1"), ("trace", "2"), ("info", "0")):
+                assert _ask(server, f"/api/v1/log?level={level}", "POST", good)[0] == 200
+                assert client.stats("settings")["verbosity"] == verbosity
+            for wrong in ("?level=loud", "", "?level=", "?levels=debug"):
+                assert _ask(server, "/api/v1/log" + wrong, "POST", good)[0] == 422
+            # Nothing but the token's file could be read again, and it was.
+            assert _ask(server, "/api/v1/reload", "POST", good)[0] == 200
+            assert json.loads(_ask(server, "/api/v1/hotkeys?n=1", headers=good)[2]) == {"keys": []}
+            client.send(b"get often\r\n" * 640)
+            for _ in range(640):
+                assert client.line() == b"END"
+            keys = json.loads(_ask(server, "/api/v1/hotkeys?n=1", headers=good)[2])["keys"]
+            assert [entry["key"] for entry in keys] == ["often"] and keys[0]["requests"] == 640
+        path = place / "admin.sock"
+        with support.Server("-m", 64, "-F", "--admin-listen", f"unix:{path}"), \
+                socket.socket(socket.AF_UNIX) as peer:
+            peer.connect(str(path))
+            peer.sendall(b"POST /api/v1/flush HTTP/1.0\r\n\r\n")
+            assert peer.recv(65536).startswith(b"HTTP/1.1 409")
+
+
 def a_socket_that_was_lost_listens_again():
     """Within seconds, counted and told; who is connected stays so, and the cache goes on."""
     pidfd_getfd = 438

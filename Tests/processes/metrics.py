@@ -33,6 +33,31 @@ def _check_histograms(families):
             assert counts[-1] == samples[(family.name + "_count", None)], key
 
 
+#: What Prometheus 2.42 sends, others, and whether OpenMetrics is the answer.
+ACCEPT = [
+    ("application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
+     "text/plain;version=0.0.4;q=0.5,*/*;q=0.1", True),
+    ("application/openmetrics-text;version=1.0.0;q=0.4,text/plain;version=0.0.4;q=0.5", False),
+    ("application/openmetrics-text;q=0", False), ("text/plain", False), ("*/*", False),
+    ("text/*;q=0.5, Application/OpenMetrics-Text ; version=1.0.0 ; q=0.5", True),
+]
+
+
+def the_form_is_the_one_that_is_preferred():
+    with admin._server("-m", 64) as server:
+        for accept, is_open in ACCEPT:
+            status, headers, text = admin._ask(server, "/metrics", headers={"Accept": accept})
+            assert status == 200 and text.endswith("# EOF\n") == is_open, accept
+            kind = headers["Content-Type"].partition(";")[0]
+            assert kind == ("application/openmetrics-text" if is_open else "text/plain"), accept
+        status, _, text = admin._ask(server, "/metrics")
+        # As Prometheus 3 writes them, so that nothing has to be renamed.
+        bounds = re.findall(r'request_duration_seconds_bucket{class="set",le="([^"]*)"}', text)
+        assert bounds == ["5e-06", "1e-05", "2.5e-05", "5e-05", "0.0001", "0.00025", "0.0005",
+                          "0.001", "0.0025", "0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5",
+                          "1.0", "2.5", "5.0", "10.0", "+Inf"], bounds
+
+
 def _described(family):
     labels = sorted({name for sample in family.samples for name in sample.labels})
     return " ".join([family.name, family.type, *labels])

@@ -50,6 +50,9 @@ def the_package_is_built():
                        "MAINTAINER": "Nobody <nobody@example.com>"}
         _run(ROOT / "packaging/deb.sh", _small(place), place, env=environment)
         package = next(place.glob("brim_*.deb"))
+        first = package.read_bytes()
+        _run(ROOT / "packaging/deb.sh", _small(place), place, env=environment)
+        assert package.read_bytes() == first, "the same makes another file"
         listing = _run("dpkg-deb", "-c", package)
         assert all(" root/root " in line for line in listing.splitlines()), listing
         for path in ("./usr/bin/brim", "./lib/systemd/system/brim.service", "./etc/brim/brim.yaml",
@@ -57,6 +60,9 @@ def the_package_is_built():
             assert path in listing, listing
         _run("dpkg-deb", "-e", package, place / "control")
         assert (place / "control/conffiles").read_text() == "/etc/brim/brim.yaml\n"
+        _run("dpkg-deb", "-x", package, place / "root")
+        settings = (place / "root/etc/brim/brim.yaml").read_text()
+        assert "\nadmin-listen: 127.0.0.1:9150\n" in settings
         for script in ("postinst", "prerm", "postrm"):
             _run("sh", "-n", place / "control" / script)
 
