@@ -5,7 +5,8 @@ import Testing
 extension ProcessTests {
     @Suite struct LifecycleTests {
         @Test(arguments: [
-            "the_manager_is_told", "the_watchdog_hears_of_every_worker",
+            "the_manager_is_told", "the_manager_hears_of_recovery",
+            "the_watchdog_hears_of_every_worker",
             "a_hanging_disk_keeps_the_watchdog_fed", "sockets_are_taken_over",
             "drain_delay_serves_on", "drain_timeout_waits_for_half_a_request",
             "logs_have_their_form",

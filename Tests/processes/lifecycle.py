@@ -62,11 +62,30 @@ def the_manager_is_told():
                 server.send_signal(signal.SIGHUP)
                 begun = int(manager.next("RELOADING=1")[1].removeprefix("MONOTONIC_USEC="))
                 assert 0 <= time.monotonic_ns() // 1000 - begun < 60_000_000
-                manager.next("READY=1")
+                # What was said of the state stays.
+                assert manager.next("READY=1") == ["READY=1"]
                 server.stop()
                 lines = manager.next("STOPPING=1")
                 assert any(line.startswith("EXTEND_TIMEOUT_USEC=") for line in lines)
                 assert not any("READY" in text for text in manager.waiting())
+
+
+def the_manager_hears_of_recovery():
+    """That it goes on, if it does for so long, and in any case that it is over."""
+    with support.folder() as place, _Manager(str(place / "notify")) as manager, support.Server(
+            "-m", 64, store=place / "store",
+            environment={"NOTIFY_SOCKET": str(place / "notify")}) as server:
+        with server.client() as client:
+            assert client.set(b"key", b"value") == b"STORED"
+        server.stop()
+        manager.waiting()
+        server.start()
+        over = f"STATUS=serving on 127.0.0.1:{server.port}"
+        lines = manager.next("READY=1")
+        assert lines[1].partition(",")[0] == over
+        while over not in lines:
+            assert re.fullmatch(over + r", recovering, \d+ items so far", lines[-1]), lines
+            lines = manager.next("STATUS=")
 
 
 def the_watchdog_hears_of_every_worker():

@@ -57,7 +57,7 @@ final class Reloader: Sendable {
     func reload() -> ReloadOutcome {
         state.withLock { state in
             host.manager.reloading()
-            defer { host.manager.ready("serving") }
+            defer { host.manager.readyAgain() }
             return reload(&state)
         }
     }

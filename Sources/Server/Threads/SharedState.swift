@@ -228,6 +228,10 @@ public final class SharedState: Sendable {
 
     /// Whether the index is being refilled.
     public var isRecovering: Bool { storeStatistics().isRecovering == 1 }
+    var recoveryState: (isRecovering: Bool, items: UInt64) {
+        let store = storeStatistics()
+        return (store.isRecovering == 1, store.items)
+    }
 
     /// The system's clocks, as the server's own times are taken.
     public static func now() -> Moment { TimeSource.system.now() }
