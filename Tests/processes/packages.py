@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 
 import support
@@ -37,10 +38,19 @@ def the_manual_has_every_flag():
     named = page.replace("\\-", "-")
     assert all(f"\\fB{flag}\\fR" in named for flag in flags)
     assert re.match(r'\.TH BRIM 1 "" "brim \d', page) and "\n.SH NAME\nbrim \\- an " in page
-    script = _run("python3", "-B", ROOT / "packaging/help.py", "completion", support.brim)
+    script = _run("python3", "-B", ROOT / "packaging/help.py", "bash", support.brim)
     asked = 'COMP_WORDS=(brim --drain); COMP_CWORD=1; _brim; echo "${COMPREPLY[@]}"'
     found = _run("bash", "-c", script + "\n" + asked).split()
     assert found == ["--drain-delay", "--drain-timeout"], found
+    asked = 'COMP_WORDS=(brim --engine ""); COMP_CWORD=2; _brim; echo "${COMPREPLY[@]}"'
+    assert _run("bash", "-c", script + "\n" + asked).split() == ["auto", "io_uring", "epoll"]
+    for shell, form in (("zsh", "'*{}["), ("fish", " -l {} ")):
+        script = _run("python3", "-B", ROOT / "packaging/help.py", shell, support.brim)
+        for flag in flags:
+            named = flag if shell == "zsh" else flag[2:]
+            assert form.format(named) in script or f"'*{flag}=[" in script, (shell, flag)
+        if shutil.which(shell):
+            _run(shell, "-n", input=script)
 
 
 def the_package_is_built():
