@@ -89,9 +89,9 @@ def ask(line):
 
 def serve(root, image):
     """Runs it, twice: what it held the first time it holds the second time."""
-    for turn, (said, wanted) in enumerate([
+    for said, wanted in [
             (b"set key 0 0 5\r\nvalue\r\n", b"STORED\r\n"),
-            (b"get key\r\n", b"VALUE key 0 5\r\nvalue\r\nEND\r\n")]):
+            (b"get key\r\n", b"VALUE key 0 5\r\nvalue\r\nEND\r\n")]:
         with open(f"{root}/log", "w+") as log, subprocess.Popen(
                 **command(root, image, image["ENTRYPOINT"]), stderr=log) as process:
             try:
@@ -100,7 +100,7 @@ def serve(root, image):
                                      stderr=subprocess.DEVNULL).returncode:
                     assert process.poll() is None and time.monotonic() < deadline
                     time.sleep(0.1)
-                while turn and b"yes" in ask(b"stats brim\r\n").partition(b"brim_recovering ")[2][:3]:
+                while b"brim_recovering yes" in ask(b"stats brim\r\n"):
                     time.sleep(0.1)
                 assert ask(said) == wanted, ask(said)
                 with urllib.request.urlopen("http://127.0.0.1:9150/metrics") as page:
@@ -122,21 +122,21 @@ def main():
     steps = last_stage((HERE.parent / "Containerfile").read_text())
     work = tempfile.mkdtemp()
     os.chmod(work, 0o755)
+    root = f"{work}/image"
+    proc = root + "/proc"
     try:
-        image = build(f"{work}/root", brim, steps)
+        image = build(root, brim, steps)
         assert image["EXPOSE"] == "11211 9150", image
         print("try: its steps are done")
         libc = ctypes.CDLL(None, use_errno=True)
         assert libc.unshare(CLONE_NEWNET | CLONE_NEWNS) == 0, ctypes.get_errno()
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
         subprocess.run(["mount", "--make-rprivate", "/"], check=True)
-        os.makedirs(f"{work}/root/proc", exist_ok=True)
-        subprocess.run(["mount", "-t", "proc", "proc", f"{work}/root/proc"], check=True)
-        serve(f"{work}/root", image)
-        subprocess.run(["umount", f"{work}/root/proc"], check=True)
+        subprocess.run(["mount", "-t", "proc", "proc", proc], check=True)
+        serve(root, image)
         print("try: served with epoll, was healthy, stopped, and had what it held before")
     finally:
-        subprocess.run(["umount", f"{work}/root/proc"], stderr=subprocess.DEVNULL, check=False)
+        subprocess.run(["umount", proc], stderr=subprocess.DEVNULL, check=False)
         subprocess.run(["rm", "-rf", "--one-file-system", work], check=True)
 
 

@@ -29,8 +29,6 @@ public struct StoreStatistics: BitwiseCopyable, Sendable {
     public var indexBytes: UInt64 = 0
     /// What remembers the keys that were evicted.
     public var ghostBytes: UInt64 = 0
-    /// What a commit needs.
-    public var committerBytes: UInt64 = 0
     /// Percent of the slots that the index can ever have.
     public var indexFilledPercent: UInt64 = 0
     public var indexDisplaced: UInt64 = 0

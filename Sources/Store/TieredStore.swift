@@ -290,7 +290,6 @@ public final class TieredStore: Sendable {
         sum.framesPinned = UInt64(frames.pinnedCount)
         sum.indexBytes = UInt64(log.index.touchedBytes())
         sum.ghostBytes = UInt64(log.geometry.ghostBytes)
-        sum.committerBytes = disk == nil ? 0 : UInt64(Disk.memoryBytes)
         sum.indexFilledPercent = UInt64(log.index.filledPercent())
         sum.indexDisplaced = log.index.displacedCount()
         sum.evictions = log.counter(.evictions).loadRelaxed()

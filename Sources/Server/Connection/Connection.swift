@@ -92,8 +92,6 @@ struct Connection: BitwiseCopyable {
     var isNext = false
     /// Whether the input that is there ends inside a request.
     var isPartial = false
-    /// Through a unix socket.
-    var isLocal = false
     /// What comes first, because the last value was sent from elsewhere.
     var tail = Tail.nothing
     /// Operations whose completion the kernel owes.

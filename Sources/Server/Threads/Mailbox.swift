@@ -48,7 +48,8 @@ public struct Mailbox: BitwiseCopyable, Sendable {
 
     // MARK: Senders, any thread unless it says otherwise
 
-    /// Hands over a socket, a unix one if it `isLocal`; false if the box is full. The acceptor only.
+    /// Hands over a socket, a unix one if it `isLocal`; false if the box is full. The acceptor
+    /// only.
     public func hand(_ socket: Socket, isLocal: Bool = false) -> Bool {
         precondition(socket.descriptor >= 0)
         let next = written.loadRelaxed()

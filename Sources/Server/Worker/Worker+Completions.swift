@@ -85,13 +85,13 @@ extension Worker where Network: ~Copyable {
     @inline(__always)
     mutating func countReceived(_ slot: Int, _ bytes: UInt64) {
         counters.add(.bytesRead, bytes)
-        if connections[slot].isLocal { counters.add(.bytesReadLocal, bytes) }
+        if connections[slot].receiving.isLocal { counters.add(.bytesReadLocal, bytes) }
     }
 
     @inline(__always)
     mutating func countSent(_ slot: Int, _ bytes: UInt64) {
         counters.add(.bytesWritten, bytes)
-        if connections[slot].isLocal { counters.add(.bytesWrittenLocal, bytes) }
+        if connections[slot].receiving.isLocal { counters.add(.bytesWrittenLocal, bytes) }
     }
 
     /// A receive that brought no bytes.

@@ -307,7 +307,7 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
             descriptor: socket.descriptor, generation: generation,
             parser: freshParser,
             now: now.nanoseconds)
-        connections[slot].isLocal = isLocal
+        connections[slot].receiving.isLocal = isLocal
         counters.add(.totalConnections)
         roll.opened(slot, descriptor: socket.descriptor, at: now.seconds)
         noteOpened(slot)
