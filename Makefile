@@ -9,6 +9,7 @@
 #   make crash        kill real servers, and cut their power, again and again: SECONDS=1800 SEED=1
 #   make faults       put known mistakes into a copy of the store: does the simulation find them?
 #   make sanitize     the unit tests of what threads share, under the sanitizers
+#   make test-epoll     every scenario with a whole server once more, without io_uring
 #   make test-clients   other people's clients, against the release; WHOLE=--whole: skip none
 #   make memcached-suite   memcached's own tests: SUITE=path of its sources
 #   make differential   random commands to Brim and to memcached: COMMANDS=200000 SEED=1
@@ -93,8 +94,8 @@ AS_USER := $(if $(filter 0,$(shell id -u)),-u nobody)
 
 .PHONY: run build build-tests test test-debug differential simulate crash faults sanitize fuzz
 .PHONY: format
-.PHONY: check-format bench deb try-deb micro swift
-.PHONY: interpose archives clean test-clients client-packages memcached-suite
+.PHONY: check-format bench deb try-deb try-image micro swift
+.PHONY: interpose archives clean test-clients test-epoll client-packages memcached-suite
 .PHONY: build-packages bench-packages micro-packages test-packages
 
 run: build
@@ -122,6 +123,14 @@ test: check-format test-packages interpose build build-tests
 test-debug: swift build-packages interpose
 	swift build --build-tests
 	swift test $(RUN) --no-parallel --filter '$(UNITS)'
+
+# Once more without io_uring; `make test` runs a few of them so. What does not serve is left out.
+test-epoll: test-packages interpose
+	swift build --configuration release --product brim
+	swift build --configuration release --product lmdb-probe
+	/usr/bin/python3 -B Tests/processes/run.py --brim .build/release/brim --engine epoll \
+		transcripts clients behaviour limits statistics_text admin admin_storm metrics lifecycle \
+		reload memory faults powercut crash docs examples sign_in administration
 
 test-clients: build client-packages
 	/usr/bin/python3 -B Tests/clients/run.py --brim $(BRIM) $(WHOLE)
@@ -190,6 +199,9 @@ deb: build
 
 try-deb: deb
 	packaging/try.sh .build/deb/*.deb
+
+try-image: build
+	/usr/bin/python3 -B packaging/try_image.py $(BRIM)
 
 bench: build bench-packages
 	swift build $(STATIC) --product brim-bench

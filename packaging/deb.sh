@@ -20,11 +20,18 @@ doc=$root/usr/share/doc/brim
 install -D -m 755 "$brim" "$root/usr/bin/brim"
 strip --strip-unneeded "$root/usr/bin/brim"
 install -D -m 644 -t "$root/lib/systemd/system" "$here"/config/brim.{service,socket}
-install -D -m 644 "$here/config/brim.yaml" "$root/etc/brim/brim.yaml"
-mkdir -p "$root/usr/share/man/man1" "$root/usr/share/bash-completion/completions"
+# With the port of memcached's exporter for metrics: what scrapes that goes on.
+sed 's/^admin-listen: ""$/admin-listen: 127.0.0.1:9150/' "$here/config/brim.yaml" >"$work/brim.yaml"
+grep -q '^admin-listen: 127' "$work/brim.yaml"
+install -D -m 644 "$work/brim.yaml" "$root/etc/brim/brim.yaml"
+mkdir -p "$root/usr/share/man/man1" "$root/usr/share/bash-completion/completions" \
+	"$root/usr/share/zsh/vendor-completions" "$root/usr/share/fish/vendor_completions.d"
 python3 "$here/packaging/help.py" man "$brim" | gzip -9n >"$root/usr/share/man/man1/brim.1.gz"
-python3 "$here/packaging/help.py" completion "$brim" \
+python3 "$here/packaging/help.py" bash "$brim" \
 	>"$root/usr/share/bash-completion/completions/brim"
+python3 "$here/packaging/help.py" zsh "$brim" >"$root/usr/share/zsh/vendor-completions/_brim"
+python3 "$here/packaging/help.py" fish "$brim" \
+	>"$root/usr/share/fish/vendor_completions.d/brim.fish"
 install -D -m 644 -t "$doc" "$here/docs/operating.md"
 install -D -m 644 -t "$doc/operating" "$here"/docs/operating/*.md
 install -D -m 644 -t "$doc/examples" "$here/config/grafana/brim.json" \

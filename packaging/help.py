@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Makes the manual page, or the completion of bash, from what `brim --help` prints.
+"""Makes the manual page, or the completion of a shell, from what `brim --help` prints.
 
     python3 help.py man PATH-TO-BRIM > brim.1
-    python3 help.py completion PATH-TO-BRIM > brim
+    python3 help.py bash PATH-TO-BRIM > brim      (or zsh > _brim, or fish > brim.fish)
 """
 
 import re
@@ -46,30 +46,68 @@ def manual(text, version):
     return "\n".join(lines)
 
 
-def completion(text):
+#: What a flag may be given, where that is a list of words; and the kinds of values that are files.
+WORDS = {"--durability": "interval ack", "--engine": "auto io_uring epoll",
+         "--log-format": "text json logfmt", "--protocol": "auto ascii binary"}
+FILES = ("path", "file", "directory")
+
+
+def bash(text):
     names = " ".join(name for _, name, _, _ in flags(text))
-    files = "|".join(name for _, name, value, _ in flags(text)
-                     if value in ("path", "file", "directory"))
+    files = "|".join(name for _, name, value, _ in flags(text) if value in FILES)
+    words = "\n".join(
+        f"    {name}) mapfile -t COMPREPLY < <(compgen -W \"{words}\" -- \"$current\") ;;"
+        for name, words in WORDS.items())
     return f"""# Completion of brim's flags.
 _brim() {{
     local current=${{COMP_WORDS[COMP_CWORD]}} previous=${{COMP_WORDS[COMP_CWORD - 1]}}
     case $previous in
     {files})
         mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
-    --durability) mapfile -t COMPREPLY < <(compgen -W "interval ack" -- "$current") ;;
-    --engine) mapfile -t COMPREPLY < <(compgen -W "auto io_uring epoll" -- "$current") ;;
-    --log-format) mapfile -t COMPREPLY < <(compgen -W "text json logfmt" -- "$current") ;;
+{words}
     *) mapfile -t COMPREPLY < <(compgen -W "{names}" -- "$current") ;;
     esac
 }}
 complete -F _brim brim"""
 
 
+def zsh(text):
+    lines = ["#compdef brim", "_arguments -s \\"]
+    for short, name, value, what in flags(text):
+        told = what.replace("\\", "\\\\").replace("[", "\\[").replace("]", "\\]")
+        told = told.replace("'", "'\\''")
+        action = "_files" if value in FILES else f"({WORDS[name]})" if name in WORDS else ""
+        rest = f"[{told}]" + (f":{value}:{action}" if value else "")
+        # Some may be repeated; none is wrong for being there twice.
+        for flag, end in ((short, "+" if value else ""), (name, "=" if value else "")):
+            if flag:
+                lines.append(f"    '*{flag}{end}{rest}' \\")
+    return "\n".join(lines).removesuffix(" \\")
+
+
+def fish(text):
+    lines = []
+    for short, name, value, what in flags(text):
+        told = what.replace("\\", "\\\\").replace("'", "\\'")
+        line = "complete -c brim" + (f" -s {short[1:]}" if short else "") + f" -l {name[2:]}"
+        if name in WORDS:
+            line += f" -x -a '{WORDS[name]}'"
+        elif value:
+            line += " -r" if value in FILES else " -x"
+        else:
+            line += " -f"
+        lines.append(f"{line} -d '{told}'")
+    return "\n".join(lines)
+
+
 def main():
     kind, brim = sys.argv[1:]
     text = subprocess.run([brim, "--help"], capture_output=True, text=True, check=True).stdout
     version = subprocess.run([brim, "-V"], capture_output=True, text=True, check=True).stdout
-    print(manual(text, version.split()[-1]) if kind == "man" else completion(text))
+    if kind == "man":
+        print(manual(text, version.split()[-1]))
+    else:
+        print({"bash": bash, "zsh": zsh, "fish": fish}[kind](text))
 
 
 if __name__ == "__main__":

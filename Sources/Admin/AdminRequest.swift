@@ -109,6 +109,11 @@ struct JSONText {
         append(Int64(exactly: value).map { "\($0)" } ?? "\(value)")
     }
 
+    mutating func boolean(_ value: Bool) {
+        separate()
+        append("\(value)")
+    }
+
     private mutating func separate() {
         if needsComma { append(",") }
         needsComma = true

@@ -21,6 +21,8 @@ struct AdminToken: Sendable {
             AdminTokenError(description: "the admin token in \(path): \(text)")
         }
         guard let mode = FileMode.permissions(path) else { throw fault("cannot be read") }
+        // Opening a pipe would wait for whoever writes to it.
+        guard SmallFile.isRegular(path) else { throw fault("no regular file") }
         guard mode & 0o077 == 0 else {
             throw fault("others may read the file; chmod 600 takes that away")
         }

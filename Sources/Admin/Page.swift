@@ -3,8 +3,8 @@
 /// Its answer.
 enum Page {
     /// The only script and style that a browser runs for it; a test compares them with the page.
-    private static let scriptHash = "sha256-iaTk2q8iZdBmy5aY5uROeHG2unNyw8yhDLtlUx0qCQQ="
-    private static let styleHash = "sha256-cuAg4z1JCQwUZkVmV8gVZtxl8GXdCWOKW7Q9nDODCYs="
+    private static let scriptHash = "sha256-ON7YtUn0sVRKcHMzSgol6MWBOIi1VZSWtE5/m/KaqFY="
+    private static let styleHash = "sha256-55UrnBk6zHBWQn7SX+zd5izwY0M2DOVrsuHBtGFTnhI="
 
     static let response: AdminResponse = {
         var response = AdminResponse(200, "")

@@ -115,7 +115,7 @@ struct Router {
         case .readyz: ready(request)
         case .now: AdminResponse(200, json: nowText)
         case .history: AdminResponse(200, json: historyText)
-        case .config: AdminResponse(200, json: configText)
+        case .config: AdminResponse(200, json: Self.configText(shared.settingFacts()))
         case .drain: drain(from: .serving, to: .draining)
         case .undrain: drain(from: .draining, to: .serving)
         case .reload: reload
@@ -314,18 +314,6 @@ struct Router {
                         for value in history.sample(index) { text.number(value) }
                     }
                 }
-            }
-        }
-        return text
-    }
-
-    private var configText: JSONText {
-        var text = JSONText()
-        text.object { text in
-            for line in shared.settingsNow.lines {
-                let parts = line.split(separator: " ", maxSplits: 1)
-                text.name(String(parts[0]))
-                text.string(parts.count == 2 ? String(parts[1]) : "")
             }
         }
         return text

@@ -57,6 +57,8 @@ struct Signals: BitwiseCopyable, Sendable {
     var believedFrom: AtomicWord64 { region.atomic64(at: 216) }
     /// 1: frames are short, and what could leave memory is not on disk yet. The committer takes it.
     var framesLacking: AtomicWord64 { region.atomic64(at: 224) }
+    /// Nanoseconds between commits, as chosen while the store serves; 0: as at the start.
+    var flushInterval: AtomicWord64 { region.atomic64(at: 240) }
     /// Threads end.
     var stopping: AtomicWord64 { region.atomic64(at: 120) }
 

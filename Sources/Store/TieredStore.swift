@@ -251,6 +251,13 @@ public final class TieredStore: Sendable {
         evictionTap.listen { listener(EvictedItem($0)) }
     }
 
+    /// From now on, so much time is between two commits. Any thread.
+    public func setFlushInterval(milliseconds: Int) {
+        precondition(milliseconds > 0)
+        signals.flushInterval.storeRelaxed(UInt64(milliseconds) * 1_000_000)
+        signals.committer.wake()
+    }
+
     /// Commits what is there and ends the store's threads. The doors are closed already.
     ///
     /// - Returns: whether everything is on disk, as far as there is one.

@@ -19,11 +19,14 @@ struct CommandOrigin: Sendable {
     let environment: [String: String]
     let processID = getpid()
     /// Later the process may be another user's.
-    let isRoot = Account.isRoot
+    let isRoot: Bool
 
-    init(_ arguments: [String], _ environment: [String: String]) {
+    init(
+        _ arguments: [String], _ environment: [String: String], isRoot: Bool = Account.isRoot
+    ) {
         self.arguments = arguments
         self.environment = environment
+        self.isRoot = isRoot
     }
 
     func plan() throws(UsageError) -> Plan {
@@ -35,8 +38,21 @@ struct CommandOrigin: Sendable {
             inherited: try Activation.sockets(environment, processID: processID)
         ).plan()
         plan.warnings.insert(contentsOf: expansion.warnings + layers.warnings, at: 0)
-        plan.hasFile = layers.hasFile
+        plan.file = layers.file
         return plan
+    }
+
+    /// The same with what stands in the file by now. What is no file is not opened: a pipe, which a
+    /// start may well be given, would be waited for, or be empty now.
+    func planAgain(_ file: String) throws(UsageError) -> Plan {
+        guard SmallFile.isRegular(file) else { throw UsageError("\(file) is no regular file") }
+        return try plan()
+    }
+
+    /// What this process would do if nobody had chosen anything.
+    func planByDefault() throws(UsageError) -> Plan {
+        let unchosen = environment.filter { !$0.key.hasPrefix("BRIM_") }
+        return try CommandOrigin([], unchosen, isRoot: isRoot).plan()
     }
 }
 
@@ -90,7 +106,10 @@ enum Command {
         for warning in plan.warnings {
             events.warning(.settingsWarning, "text=\(quoted: warning)")
         }
-        if plan.hasFile { host.settingsAgain = { try origin.plan().settings } }
+        if let file = plan.file {
+            host.settingsAgain = { try origin.planAgain(file).settings }
+        }
+        host.defaults = { try origin.planByDefault().settings }
         host.adopt = { output.choose($0.host.logFormat) }
         host.tick = { output.tick() }
         let code = Daemon.run(settings: plan.settings, events: events, host: host) {

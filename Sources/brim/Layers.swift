@@ -41,8 +41,11 @@ struct Layers {
         self.layers = layers
     }
 
-    /// Whether a file is one of them: the others stay as they are while the process lives.
-    var hasFile: Bool { layers.count > 2 }
+    /// The file, if one is named: the others stay as they are while the process lives.
+    var file: String? {
+        guard let last = layers.last, case .file(let path) = last.origin else { return nil }
+        return path
+    }
 
     /// What the first layer that knows `name` says.
     func choice(_ name: SettingName) throws(UsageError) -> Choice? {

@@ -7,7 +7,8 @@ internal import Server
 struct Plan {
     var settings: Settings
     var warnings: [String]
-    var hasFile = false
+    /// The file that some of them stand in, if there is one.
+    var file: String?
 }
 
 struct Resolution {

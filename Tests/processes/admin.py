@@ -26,7 +26,11 @@ TOKEN = "a-secret-of-sixteen-or-more"
 
 
 def _server(*arguments, **options):
-    server = support.Server("--admin-listen", "127.0.0.1:0", *arguments, **options)
+    return _find(support.Server("--admin-listen", "127.0.0.1:0", *arguments, **options))
+
+
+def _find(server):
+    """The server, with the number of its admin port."""
     found = server.wait_for_log(r'admin\.ready address="127\.0\.0\.1:(\d+)"')
     server.admin = int(found.group(1))
     return server
@@ -82,27 +86,47 @@ def _load(server):
         assert client.ask(b"touch key-2 0") == b"TOUCHED"
 
 
-def settings_are_shown_as_they_are_now():
-    """After cache_memlimit, verbosity and a reload; a setting that waits for a restart is not."""
+def orders_are_carried_out():
+    """Flush, the log's level and hot keys: for who has the token, and nobody's browser."""
     with support.folder() as place:
-        file, token = place / "settings", place / "token"
+        token = place / "token"
         token.write_text(TOKEN)
         token.chmod(0o600)
-        file.write_text("threads: 1\nidle-timeout: 10\n")
         good = {"Authorization": f"Bearer {TOKEN}"}
-
-        def shown(*names):
-            settings = json.loads(_ask(server, "/api/v1/config", headers=good)[2])
-            return [settings[name] for name in names]
-        with _server("-m", 64, "--config", file, "--admin-token-file", token) as server:
-            names = ("memory-limit", "verbose", "idle-timeout", "threads")
-            assert shown(*names) == [str(64 << 20), "0", "10", "1"]
-            with server.client() as client:
-                assert client.ask(b"cache_memlimit 48") == b"OK"
-                assert client.ask(b"verbosity 2") == b"OK"
-            file.write_text("threads: 2\nidle-timeout: 20\n")
+        with _server("-m", 64, "-t", 1, "--admin-token-file", token) as server, \
+                server.client() as client:
+            assert client.set(b"key", b"value") == b"STORED"
+            # What a page of another origin can make a browser send, and what it asks before.
+            other = {"Origin": "http://evil.example", "Content-Type": "text/plain"}
+            for path in ("/api/v1/flush", "/api/v1/log?level=debug", "/api/v1/reload",
+                         "/api/v1/drain", "/api/v1/undrain"):
+                assert _ask(server, path, "POST", other)[0] == 401
+                status, headers, _ = _ask(server, path, "OPTIONS", other)
+                assert status == 405 and headers["Allow"] == "POST"
+                assert not [name for name in headers if name.lower().startswith("access-control")]
+                assert _ask(server, path, "GET", good)[0] == 405
+            assert client.get(b"key") == b"value" and client.stats("settings")["verbosity"] == "0"
+            assert json.loads(_ask(server, "/api/v1/flush", "POST", good)[2]) == {"flushed": "all"}
+            assert client.get(b"key") is None
+            for level, verbosity in (("debug", "1"), ("trace", "2"), ("info", "0")):
+                assert _ask(server, f"/api/v1/log?level={level}", "POST", good)[0] == 200
+                assert client.stats("settings")["verbosity"] == verbosity
+            for wrong in ("?level=loud", "", "?level=", "?levels=debug"):
+                assert _ask(server, "/api/v1/log" + wrong, "POST", good)[0] == 422
+            # Nothing but the token's file could be read again, and it was.
             assert _ask(server, "/api/v1/reload", "POST", good)[0] == 200
-            assert shown(*names) == [str(48 << 20), "2", "20", "1"]
+            assert json.loads(_ask(server, "/api/v1/hotkeys?n=1", headers=good)[2]) == {"keys": []}
+            client.send(b"get often\r\n" * 640)
+            for _ in range(640):
+                assert client.line() == b"END"
+            keys = json.loads(_ask(server, "/api/v1/hotkeys?n=1", headers=good)[2])["keys"]
+            assert [entry["key"] for entry in keys] == ["often"] and keys[0]["requests"] == 640
+        path = place / "admin.sock"
+        with support.Server("-m", 64, "-F", "--admin-listen", f"unix:{path}"), \
+                socket.socket(socket.AF_UNIX) as peer:
+            peer.connect(str(path))
+            peer.sendall(b"POST /api/v1/flush HTTP/1.0\r\n\r\n")
+            assert peer.recv(65536).startswith(b"HTTP/1.1 409")
 
 
 def a_socket_that_was_lost_listens_again():
@@ -265,7 +289,8 @@ def who_may_ask():
             good = {"Authorization": f"Bearer {TOKEN}"}
             assert _ask(server, "/metrics", headers=good)[0] == 200
             settings = json.loads(_ask(server, "/api/v1/config", headers=good)[2])
-            assert settings["threads"].isdigit() and TOKEN not in json.dumps(settings)
+            assert settings["settings"]["threads"]["value"].isdigit()
+            assert TOKEN not in json.dumps(settings)
             assert (os.stat(path).st_mode & 0o777) == 0o600
             with socket.socket(socket.AF_UNIX) as peer:
                 peer.connect(str(path))
@@ -388,7 +413,7 @@ def the_page_shows_a_running_server():
                 assert page.value("document.getElementById('state').textContent") in (
                     "serving", "serving, recovering")
                 assert page.value("document.getElementById('workers').rows.length") == 2
-                assert page.value("document.getElementById('closed').rows.length") == 10
+                assert page.value("document.getElementById('closed').rows.length") == 11
                 _check_hot_keys(page)
                 _check_keys(page)
                 _check_names(page)

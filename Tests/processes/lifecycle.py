@@ -62,11 +62,30 @@ def the_manager_is_told():
                 server.send_signal(signal.SIGHUP)
                 begun = int(manager.next("RELOADING=1")[1].removeprefix("MONOTONIC_USEC="))
                 assert 0 <= time.monotonic_ns() // 1000 - begun < 60_000_000
-                manager.next("READY=1")
+                # What was said of the state stays.
+                assert manager.next("READY=1") == ["READY=1"]
                 server.stop()
                 lines = manager.next("STOPPING=1")
                 assert any(line.startswith("EXTEND_TIMEOUT_USEC=") for line in lines)
                 assert not any("READY" in text for text in manager.waiting())
+
+
+def the_manager_hears_of_recovery():
+    """That it goes on, if it does for so long, and in any case that it is over."""
+    with support.folder() as place, _Manager(str(place / "notify")) as manager, support.Server(
+            "-m", 64, store=place / "store",
+            environment={"NOTIFY_SOCKET": str(place / "notify")}) as server:
+        with server.client() as client:
+            assert client.set(b"key", b"value") == b"STORED"
+        server.stop()
+        manager.waiting()
+        server.start()
+        over = f"STATUS=serving on 127.0.0.1:{server.port}"
+        lines = manager.next("READY=1")
+        assert lines[1].partition(",")[0] == over
+        while over not in lines:
+            assert re.fullmatch(over + r", recovering, \d+ items so far", lines[-1]), lines
+            lines = manager.next("STATUS=")
 
 
 def the_watchdog_hears_of_every_worker():
@@ -94,10 +113,11 @@ def the_watchdog_hears_of_every_worker():
 
 
 def a_hanging_disk_keeps_the_watchdog_fed():
-    """While a commit hangs, four times as long as a worker may, the pings go on."""
+    """While a commit hangs, four times as long as a worker may, the pings and /livez go on."""
     with support.folder() as place, _Manager(str(place / "notify")) as manager, faults._Faulty(
-            place, "-m", 64, "-t", 2, environment={
+            place, "-m", 64, "-t", 2, "--admin-listen", "127.0.0.1:0", environment={
                 "NOTIFY_SOCKET": str(place / "notify"), "WATCHDOG_USEC": "4000000"}) as server:
+        admin._find(server)
         with server.client() as client:
             assert client.set(b"key", b"value") == b"STORED"
             faults._committed(server)
@@ -111,6 +131,7 @@ def a_hanging_disk_keeps_the_watchdog_fed():
             for _ in range(4):
                 assert manager.next("WATCHDOG=1") == ["WATCHDOG=1"]
                 assert client.get(b"key") == b"value"
+                assert admin._ask(server, "/livez")[::2] == (200, "ok\n")
             assert client.stats()["brim_last_commit_began_us"] == before
         server.kill()
 
@@ -217,100 +238,6 @@ def drain_timeout_waits_for_half_a_request():
             server.wait_for_log(r"server\.stopping")
             server.send_signal(signal.SIGTERM)
             assert server.process.wait(support.STOP_SECONDS_MAX) == 0
-
-
-#: Each setting: another value, and whether it holds without a restart.
-MATRIX = [
-    ("verbose", "1", True), ("log-format", "logfmt", True), ("idle-timeout", "77", True),
-    ("max-reqs-per-event", "33", True), ("conn-limit", "99", True), ("conn-limit", "2000", False),
-    ("memory-limit", "60", True), ("memory-limit", "128", False), ("drain-delay", "1", True),
-    ("drain-timeout", "1.5", True), ("auth-file", "/dev/null", False),
-    ("admin-token-file", "{token}", True), ("admin-hosts", "cache.example", True),
-    ("admin-metrics-auth", "true", True),
-    ("unix-mask", "770", False), ("listen-backlog", "5", False), ("max-item-size", "2m", False),
-    ("disable-cas", "true", False), ("daemon", "true", False), ("enable-shutdown", "true", False),
-    ("disable-flush-all", "true", False), ("disable-dumping", "true", False),
-    ("protocol", "ascii", False), ("enable-sasl", "true", False),
-    ("engine", "{engine}", False), ("unix-socket", "/run/x", False), ("pidfile", "/x", False),
-]
-
-
-def every_setting_is_read_again():
-    """What can change does, what needs a restart is named, and a wrong file changes nothing."""
-    with support.folder() as place:
-        token, file = place / "token", place / "settings"
-        token.write_text(admin.TOKEN)
-        token.chmod(0o600)
-        common = f"memory-limit: 64\nconn-limit: 1000\nadmin-token-file: {token}\n"
-        file.write_text(common)
-        good = {"Authorization": f"Bearer {admin.TOKEN}"}
-        # Another engine than the one that the tests may be run with.
-        other = "epoll" if support.engine is None else "auto"
-        with admin._server("-t", 1, "--config", file, environment={"BRIM_ENGINE": ""}) as server:
-            for name, value, is_live in MATRIX:
-                lines = [line for line in common.splitlines() if not line.startswith(name + ":")]
-                value = value.format(token=token, engine=other)
-                file.write_text("\n".join(lines + [f"{name}: {value}", ""]))
-                answer = _reload(server, good)
-                if name == "admin-token-file":
-                    assert answer == ([], []), (name, answer)
-                else:
-                    assert answer == (([name], []) if is_live else ([], [name])), (name, answer)
-                if not is_live:
-                    assert f"settings.restart_needed setting={name} " in server.log()
-                file.write_text(common)
-                answer = _reload(server, good)
-                assert answer == (([name], []) if is_live and name != "admin-token-file" else
-                                  ([], [])), (name, answer)
-            _values_hold(server, file, common, good)
-            before = server.stats("settings")
-            file.write_text(common.replace("64", "60") + "listen-backlog: none\n")
-            status, _, text = admin._ask(server, "/api/v1/reload", "POST", good)
-            assert status == 422 and "listen-backlog" in text, text
-            assert server.stats("settings") == before
-            assert re.search(r"error settings\.kept reason=.*listen-backlog", server.log())
-            values = admin._values(admin._families(server))
-            assert values[("brim_config_last_reload_successful", ())] == 0
-            assert values[("brim_config_reloads_total", (("result", "failure"),))] == 1
-
-
-def _reload(server, good):
-    status, _, text = admin._ask(server, "/api/v1/reload", "POST", good)
-    assert status == 200, text
-    answer = json.loads(text)
-    return answer["changed"], answer["restart_needed"]
-
-
-def _values_hold(server, file, common, good):
-    """What is said to hold does: as others see it."""
-    file.write_text(common.replace("1000", "3") + "verbose: 2\nidle-timeout: 1\n")
-    changed, pending = _reload(server, good)
-    assert sorted(changed) == ["conn-limit", "idle-timeout", "verbose"] and not pending
-    with server.client() as client:
-        assert client.stats("settings")["verbosity"] == "2"
-        # It sends nothing more, and is closed.
-        assert client.is_closed()
-    file.write_text(common.replace("1000", "2"))
-    _reload(server, good)
-    held = [server.client() for _ in range(2)]
-    for client in held:
-        assert client.ask(b"mn") == b"MN"
-    with server.client() as one_more:
-        assert one_more.line().startswith(b"ERROR Too many")
-    for client in held:
-        client.close()
-    file.write_text(common.replace("limit: 64", "limit: 60"))
-    _reload(server, good)
-    support.wait_for("room", lambda: int(_stats(server)["limit_maxbytes"]) == 60 << 20)
-    file.write_text(common)
-    _reload(server, good)
-
-
-def _stats(server):
-    try:
-        return server.stats()
-    except (ValueError, support.Closed, AssertionError):
-        return {"limit_maxbytes": "0"}
 
 
 def logs_have_their_form():

@@ -150,7 +150,8 @@ def epoll_where_rings_are_refused():
         for name in refusals:
             for turn in range(2):
                 with support.Server("-m", 64, "-t", 2, store=place / name,
-                                    refuse=getattr(errno, name)) as server:
+                                    refuse=getattr(errno, name),
+                                    environment={"BRIM_ENGINE": ""}) as server:
                     log = server.log()
                     assert log.count("ring.fallback") == 1, log
                     assert re.search(rf"ring\.fallback error={name} reason=", log), log

@@ -33,6 +33,31 @@ def _check_histograms(families):
             assert counts[-1] == samples[(family.name + "_count", None)], key
 
 
+#: What Prometheus 2.42 sends, others, and whether OpenMetrics is the answer.
+ACCEPT = [
+    ("application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
+     "text/plain;version=0.0.4;q=0.5,*/*;q=0.1", True),
+    ("application/openmetrics-text;version=1.0.0;q=0.4,text/plain;version=0.0.4;q=0.5", False),
+    ("application/openmetrics-text;q=0", False), ("text/plain", False), ("*/*", False),
+    ("text/*;q=0.5, Application/OpenMetrics-Text ; version=1.0.0 ; q=0.5", True),
+]
+
+
+def the_form_is_the_one_that_is_preferred():
+    with admin._server("-m", 64) as server:
+        for accept, is_open in ACCEPT:
+            status, headers, text = admin._ask(server, "/metrics", headers={"Accept": accept})
+            assert status == 200 and text.endswith("# EOF\n") == is_open, accept
+            kind = headers["Content-Type"].partition(";")[0]
+            assert kind == ("application/openmetrics-text" if is_open else "text/plain"), accept
+        status, _, text = admin._ask(server, "/metrics")
+        # As Prometheus 3 writes them, so that nothing has to be renamed.
+        bounds = re.findall(r'request_duration_seconds_bucket{class="set",le="([^"]*)"}', text)
+        assert bounds == ["5e-06", "1e-05", "2.5e-05", "5e-05", "0.0001", "0.00025", "0.0005",
+                          "0.001", "0.0025", "0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5",
+                          "1.0", "2.5", "5.0", "10.0", "+Inf"], bounds
+
+
 def _described(family):
     labels = sorted({name for sample in family.samples for name in sample.labels})
     return " ".join([family.name, family.type, *labels])
@@ -64,6 +89,11 @@ def metrics_are_understood():
         assert after[(count, (("class", "get_miss"),))] == 1
         assert after[(count, (("class", "set"),))] == 200
         assert after[("brim_up_state", (("state", "serving"),))] == 1
+        parts = {name: after[("brim_memory_bytes", (("part", name),))]
+                 for name in ("items", "index", "network", "committer", "ghosts")}
+        # Only a store without a disk remembers what it evicted; the index has not grown yet.
+        assert parts.pop("ghosts") == 0 < min(parts.values()), parts
+        assert 48 << 20 < sum(parts.values()) <= 64 << 20, parts
         with server.client() as client:
             stats = client.stats("latency")
             assert stats["get_memory:count"] == "200" and float(stats["set:p99_us"]) > 0
@@ -128,6 +158,7 @@ def each_end_of_a_request_has_its_label():
                 assert told("brim_connections_closed_total", reason="protocol") == 0
                 regions = ("log", "promotion", "disk")
                 assert sum(told("brim_item_bytes", region=region) for region in regions) > 0
+                _check_bytes(server, client, local)
         with admin._server("-m", 64, "-t", 1, "-Y", people, "-S") as server:
             _sign_in(server)
             told = _told(server)
@@ -135,6 +166,32 @@ def each_end_of_a_request_has_its_label():
                                           ("sasl", "success", 1), ("sasl", "failure", 0)]:
                 found = told("brim_auth_attempts_total", method=method, result=result)
                 assert found == count, (method, result, found)
+
+
+def _check_bytes(server, client, local):
+    """By transport, exactly: also of large values, and of replies that do not leave at once."""
+    def told():
+        values = admin._values(admin._families(server))
+        return [int(values[(f"brim_{way}_bytes_total", (("transport", transport),))])
+                for way in ("receive", "transmit") for transport in ("tcp", "unix")]
+    value = b"x" * 300_000
+    line, times = b"get of-%s\r\n", 20
+    for peer, name in ((client, b"tcp"), (local, b"unix")):
+        before = told()
+        assert peer.set(b"of-" + name, value) == b"STORED"
+        peer.send(line % name * times)
+        for _ in range(times):
+            assert peer.values() == {b"of-" + name: value}
+        head = b"of-%s 0 300000\r\n" % name
+        received = len(b"set 0 " + head) + len(value) + 2 + times * len(line % name)
+        sent = len(b"STORED\r\n") + times * (
+            len(b"VALUE " + head) + len(value) + len(b"\r\nEND\r\n"))
+        grown = [after - old for after, old in zip(told(), before)]
+        assert grown[name == b"unix"::2] == [received, sent], (name, grown)
+        assert grown[name != b"unix"::2] == [0, 0], (name, grown)
+    # They are the parts of what is counted of all.
+    total = int(client.stats()["bytes_read"])
+    assert sum(told()[:2]) == total + len(b"stats brim\r\n")
 
 
 #: Commands that store, with what each is answered.

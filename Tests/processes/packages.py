@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 
 import support
@@ -37,10 +38,19 @@ def the_manual_has_every_flag():
     named = page.replace("\\-", "-")
     assert all(f"\\fB{flag}\\fR" in named for flag in flags)
     assert re.match(r'\.TH BRIM 1 "" "brim \d', page) and "\n.SH NAME\nbrim \\- an " in page
-    script = _run("python3", "-B", ROOT / "packaging/help.py", "completion", support.brim)
+    script = _run("python3", "-B", ROOT / "packaging/help.py", "bash", support.brim)
     asked = 'COMP_WORDS=(brim --drain); COMP_CWORD=1; _brim; echo "${COMPREPLY[@]}"'
     found = _run("bash", "-c", script + "\n" + asked).split()
     assert found == ["--drain-delay", "--drain-timeout"], found
+    asked = 'COMP_WORDS=(brim --engine ""); COMP_CWORD=2; _brim; echo "${COMPREPLY[@]}"'
+    assert _run("bash", "-c", script + "\n" + asked).split() == ["auto", "io_uring", "epoll"]
+    for shell, form in (("zsh", "'*{}["), ("fish", " -l {} ")):
+        script = _run("python3", "-B", ROOT / "packaging/help.py", shell, support.brim)
+        for flag in flags:
+            named = flag if shell == "zsh" else flag[2:]
+            assert form.format(named) in script or f"'*{flag}=[" in script, (shell, flag)
+        if shutil.which(shell):
+            _run(shell, "-n", input=script)
 
 
 def the_package_is_built():
@@ -50,6 +60,9 @@ def the_package_is_built():
                        "MAINTAINER": "Nobody <nobody@example.com>"}
         _run(ROOT / "packaging/deb.sh", _small(place), place, env=environment)
         package = next(place.glob("brim_*.deb"))
+        first = package.read_bytes()
+        _run(ROOT / "packaging/deb.sh", _small(place), place, env=environment)
+        assert package.read_bytes() == first, "the same makes another file"
         listing = _run("dpkg-deb", "-c", package)
         assert all(" root/root " in line for line in listing.splitlines()), listing
         for path in ("./usr/bin/brim", "./lib/systemd/system/brim.service", "./etc/brim/brim.yaml",
@@ -57,6 +70,9 @@ def the_package_is_built():
             assert path in listing, listing
         _run("dpkg-deb", "-e", package, place / "control")
         assert (place / "control/conffiles").read_text() == "/etc/brim/brim.yaml\n"
+        _run("dpkg-deb", "-x", package, place / "root")
+        settings = (place / "root/etc/brim/brim.yaml").read_text()
+        assert "\nadmin-listen: 127.0.0.1:9150\n" in settings
         for script in ("postinst", "prerm", "postrm"):
             _run("sh", "-n", place / "control" / script)
 

@@ -478,7 +478,7 @@ extension Worker where Network: ~Copyable {
         guard table[slot].phase == .open, table[slot].arrival.phase == .filling else { return }
         switch result {
         case 1...:
-            counters.add(.bytesRead, UInt64(result))
+            countReceived(slot, UInt64(result))
             table[slot].lastActive = now.nanoseconds
             table[slot].arrival.add(Int(result))
         case 0:

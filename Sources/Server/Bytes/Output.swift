@@ -116,7 +116,7 @@ extension Worker where Network: ~Copyable {
         guard !table[slot].sending.isQueued else { return }
         table[slot].sending.queue()
         output.queue(count)
-        counters.add(.bytesWritten, bytes: count)
+        countSent(slot, UInt64(count))
         ring.sendNow(
             Socket(descriptor: table[slot].descriptor), from: output.memory,
             at: table[slot].replies.offset, count: count, token: token(.send, slot))

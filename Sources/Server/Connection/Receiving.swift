@@ -33,6 +33,8 @@ struct Receiving: BitwiseCopyable {
     private var state = State.idle
     /// It takes one buffer only, because they are scarce: one turn of those who stand in line.
     private var isTurn = false
+    /// From a unix socket: its bytes are counted apart.
+    var isLocal = false
     /// How many more receives take one buffer only because a large value may come, which shall not
     /// fill buffers on its way to its place.
     private var singlesLeft: UInt8 = 0

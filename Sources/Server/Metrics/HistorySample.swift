@@ -17,8 +17,9 @@ public struct HistorySource {
             "get_memory", "get_disk", "get_miss", "set", "delete", "arithmetic", "touch", "flush",
             "meta", "receive_bytes", "transmit_bytes", "accepted", "rejected", "closed_peer",
             "closed_quit", "closed_protocol", "closed_error", "closed_idle", "closed_stalled",
-            "closed_pool_dry", "closed_unread", "closed_failed_commit", "waits_expired", "turns",
-            "evictions", "expired", "promotions", "disk_written_bytes", "commits",
+            "closed_pool_dry", "closed_unread", "closed_failed_commit", "closed_auth",
+            "waits_expired", "turns", "evictions", "expired", "promotions", "disk_written_bytes",
+            "commits",
             "commit_failures", "commit_seconds", "cpu_user_seconds", "cpu_system_seconds",
         ] + gaugeNames + quantileNames
 
@@ -62,7 +63,8 @@ public struct HistorySource {
             total(.closedByFault) &+ total(.closedByBrowser), total(.closedByError),
             total(.idleKicks),
             total(.closedStalledInput) &+ total(.closedStalledForOthers), total(.closedPoolDry),
-            total(.closedUnread), total(.closedFailedCommit), total(.waitsExpired),
+            total(.closedUnread), total(.closedFailedCommit), total(.closedBySignIn),
+            total(.waitsExpired),
             total(.turns), store.evictions, store.expired, store.promotions,
             store.bytesWritten, store.commits, store.failedCommits,
         ]
@@ -73,14 +75,13 @@ public struct HistorySource {
     }
 
     private func gauges(_ store: StoreStatistics) -> [Double] {
-        let settings = shared.settings
         let network = UInt64(shared.facts.current.memory?.networkBytes ?? 0)
         let values: [UInt64] = [
             UInt64(shared.connectionCount), store.items, store.bytes, store.frames,
             store.framesFree, store.framesDirty, store.frames &* store.segmentBytes,
             store.indexBytes, network, ProcessFigures.current().anonymousBytes,
-            store.diskBytes, store.diskLimitBytes, UInt64(settings.memoryBytes),
-            UInt64(settings.connectionsMax), store.isRecovering, store.isDiskFailing,
+            store.diskBytes, store.diskLimitBytes, UInt64(shared.memoryLimit),
+            UInt64(shared.connectionsMax), store.isRecovering, store.isDiskFailing,
         ]
         return values.map { Double($0) }
     }

@@ -54,7 +54,7 @@ extension SharedState {
     private func addExporterConnections(to metrics: inout MetricsBuilder) {
         metrics.gauge("current_connections", "Open connections.", UInt64(connectionCount))
         metrics.gauge(
-            "max_connections", "Connections that may be open.", UInt64(settings.connectionsMax))
+            "max_connections", "Connections that may be open.", UInt64(connectionsMax))
         metrics.counter("connections", "Connections so far.", total(.totalConnections))
         metrics.counter(
             "connections_rejected", "Connections refused at the limit.",
@@ -71,7 +71,7 @@ extension SharedState {
 
     private func addExporterItems(_ store: StoreStatistics, to metrics: inout MetricsBuilder) {
         metrics.gauge("current_bytes", "Bytes of the items.", store.bytes)
-        metrics.gauge("limit_bytes", "Memory that may be used.", UInt64(settings.memoryBytes))
+        metrics.gauge("limit_bytes", "Memory that may be used.", UInt64(memoryLimit))
         metrics.gauge("current_items", "Items now.", store.items)
         metrics.counter("items", "Items stored so far.", total(.setCommands))
         metrics.counter("items_evicted", "Items that made room.", store.evictions)

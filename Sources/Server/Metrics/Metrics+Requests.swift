@@ -50,8 +50,12 @@ extension SharedState {
                 ("bad_data", total(.badValues)), ("key_too_long", total(.longKeys)),
                 ("unauthenticated", total(.unsignedRequests)),
             ])
-        metrics.counter("receive_bytes", "Bytes received from clients.", total(.bytesRead))
-        metrics.counter("transmit_bytes", "Bytes sent to clients.", total(.bytesWritten))
+        metrics.counter(
+            "receive_bytes", "Bytes received from clients.", by: "transport",
+            byTransport(.bytesRead, local: .bytesReadLocal))
+        metrics.counter(
+            "transmit_bytes", "Bytes sent to clients.", by: "transport",
+            byTransport(.bytesWritten, local: .bytesWrittenLocal))
         metrics.counter(
             "item_too_large", "Values refused for their size.", total(.storeTooLarge))
         metrics.counter(
@@ -98,6 +102,12 @@ extension SharedState {
             ("flush", "ok", total(.flushCommands)), ("stats", "ok", total(.statsCommands)),
             ("other", "ok", total(.otherCommands)),
         ]
+    }
+
+    /// What is counted of all connections, and of those through unix sockets.
+    func byTransport(_ all: Counter, local: Counter) -> [(String, UInt64)] {
+        let unix = total(local)
+        return [("tcp", Self.less(total(all), unix)), ("unix", unix)]
     }
 
     /// The counters are read one after the other: a part may be ahead of its whole.

@@ -17,6 +17,7 @@ extension SharedState {
             [
                 ("items", store.frames &* store.segmentBytes), ("index", store.indexBytes),
                 ("ghosts", store.ghostBytes), ("network", network),
+                ("committer", settings.store == nil ? 0 : UInt64(StoreLayout.committerBytes)),
             ])
         metrics.gauge(
             "items", "Keys, by where their values are; estimated.", by: "region",

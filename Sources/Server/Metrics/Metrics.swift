@@ -79,10 +79,11 @@ extension SharedState {
         metrics.gauge(
             "resident_anonymous_bytes", "Memory in use that is no file's: what -m bounds.",
             ProcessFigures.current().anonymousBytes)
-        metrics.gauge("limit_bytes", "Memory that may be used (-m).", UInt64(settings.memoryBytes))
         metrics.gauge(
-            "connection_limit", "Connections that may be open (-c).",
-            UInt64(settings.connectionsMax))
+            "limit_bytes", "Memory that may be used (-m), as it is now.", UInt64(memoryLimit))
+        metrics.gauge(
+            "connection_limit", "Connections that may be open (-c), as it is now.",
+            UInt64(connectionsMax))
         metrics.gauge(
             "item_size_limit_bytes", "The largest item (-I).", UInt64(settings.itemBytesMax))
     }
@@ -93,10 +94,7 @@ extension SharedState {
             mailboxes.enumerated().map { ("\($0)", UInt64($1.connectionCount)) })
         metrics.counter(
             "connections_accepted", "Connections that were accepted.", by: "transport",
-            [
-                ("tcp", Self.less(total(.totalConnections), total(.acceptedUnix))),
-                ("unix", total(.acceptedUnix)),
-            ])
+            byTransport(.totalConnections, local: .acceptedLocal))
         metrics.counter(
             "connections_rejected",
             "Connections that were refused: at the limit (-c), or for want of a place.",

@@ -41,8 +41,10 @@ public struct HostSettings: Sendable, Equatable {
 struct OperatorOrders: Sendable {
     var reload: @Sendable () -> ReloadOutcome
     var flush: @Sendable () -> Void
-    /// The settings as they are now.
+    /// The settings as they are now, as a start would find them, and if nobody had chosen any.
     var settings: @Sendable () -> Settings
+    var configured: @Sendable () throws -> Settings
+    var defaults: @Sendable () throws -> Settings
 }
 
 /// What the command does for the server while it runs.
@@ -50,6 +52,8 @@ public struct Host: Sendable {
     public var manager = ServiceManager.none
     /// Reads the settings once more, all of them or none; nil if they cannot change.
     public var settingsAgain: (@Sendable () throws -> Settings)?
+    /// The settings of a start that is told nothing.
+    public var defaults: @Sendable () throws -> Settings = { Settings() }
     /// Settings took effect: those that are the command's own business.
     public var adopt: @Sendable (Settings) -> Void = { _ in }
     /// Once a second.

@@ -37,18 +37,14 @@ final class Reloader: Sendable {
     private let host: Host
     private let shared: SharedState
     private let events: EventLog
-    private let withhold: @Sendable (Int) -> Bool
+    private let store: TieredStore
     private let state: Mutex<State>
 
-    /// - Parameter withhold: Takes so many bytes from the items' memory; false if it cannot be.
-    init(
-        host: Host, shared: SharedState, events: EventLog,
-        withhold: @escaping @Sendable (Int) -> Bool
-    ) {
+    init(host: Host, shared: SharedState, events: EventLog, store: TieredStore) {
         self.host = host
         self.shared = shared
         self.events = events
-        self.withhold = withhold
+        self.store = store
         state = Mutex(State(inEffect: shared.settings, admin: nil))
     }
 
@@ -61,7 +57,7 @@ final class Reloader: Sendable {
     func reload() -> ReloadOutcome {
         state.withLock { state in
             host.manager.reloading()
-            defer { host.manager.ready("serving") }
+            defer { host.manager.readyAgain() }
             return reload(&state)
         }
     }
@@ -110,7 +106,7 @@ final class Reloader: Sendable {
         var changed: [String] = []
         for (name, _, _) in LiveSetting.difference(state.inEffect, wanted) {
             guard let setting = SettingName(rawValue: name) else { continue }
-            let isTaken = LiveSetting(shared: shared, withhold: withhold)
+            let isTaken = LiveSetting(shared: shared, store: store)
                 .take(setting, from: wanted, into: &state.inEffect)
             if isTaken { changed.append(name) }
         }
@@ -137,12 +133,13 @@ final class Reloader: Sendable {
 /// Brings one setting into effect while the server runs, if that can be.
 struct LiveSetting {
     let shared: SharedState
-    let withhold: @Sendable (Int) -> Bool
+    let store: TieredStore
 
     /// Copies the setting from `wanted`; false if it needs a restart.
     func take(
         _ name: SettingName, from wanted: Settings, into settings: inout Settings
     ) -> Bool {
+        guard name.isReloadable else { return false }
         switch name {
         case .verbose:
             settings.verbosity = wanted.verbosity
@@ -161,11 +158,17 @@ struct LiveSetting {
             shared.tuning[.connectionsMax] = wanted.connectionsMax
         case .memoryLimit:
             let reserved = shared.settings.memoryBytes
-            guard wanted.memoryBytes <= reserved, withhold(reserved - wanted.memoryBytes) else {
-                return false
-            }
+            guard wanted.memoryBytes <= reserved,
+                store.withhold(bytes: reserved - wanted.memoryBytes)
+            else { return false }
             settings.memoryBytes = wanted.memoryBytes
             shared.memoryLimit = wanted.memoryBytes
+        case .flushInterval:
+            guard settings.store != nil, let wanted = wanted.store else { return false }
+            let chosen = wanted.flushIntervalMilliseconds
+            settings.store?.flushIntervalMilliseconds = chosen
+            shared.tuning[.flushIntervalMilliseconds] = chosen
+            store.setFlushInterval(milliseconds: chosen)
         case .drainDelay:
             settings.host.drainDelaySeconds = wanted.host.drainDelaySeconds
             shared.tuning[.drainDelaySeconds] = wanted.host.drainDelaySeconds
@@ -198,12 +201,19 @@ struct LiveSetting {
     }
 
     private static func values(_ settings: Settings) -> [String: String] {
-        var values: [String: String] = [:]
-        for line in settings.lines {
-            let parts = line.split(separator: " ", maxSplits: 1).map(String.init)
-            guard parts.count == 2 else { continue }
-            values[parts[0]] = values[parts[0]].map { "\($0),\(parts[1])" } ?? parts[1]
+        Dictionary(settings.values) { first, _ in first }
+    }
+}
+
+extension SettingName {
+    /// Whether another value may take effect while the server runs, at least some of them.
+    var isReloadable: Bool {
+        switch self {
+        case .verbose, .logFormat, .idleTimeout, .maxReqsPerEvent, .connLimit, .memoryLimit,
+            .flushInterval, .drainDelay, .drainTimeout, .authFile, .adminTokenFile, .adminHosts,
+            .adminMetricsAuth:
+            true
+        default: false
         }
-        return values
     }
 }

@@ -22,6 +22,7 @@ struct Server<Control: SystemRing & ~Copyable>: ~Copyable {
     private let host: Host
     private let reloader: Reloader
     private var heartbeat: Heartbeat?
+    private var status: ServingStatus?
     private var ring: Control?
     private var acceptor: Acceptor<Control>?
     private var wakers: [Waker] = []
@@ -60,14 +61,13 @@ struct Server<Control: SystemRing & ~Copyable>: ~Copyable {
         self.stopOrder = stopOrder
         self.vote = vote
         self.host = host
-        reloader = Reloader(host: host, shared: shared, events: events) {
-            store.withhold(bytes: $0)
-        }
+        reloader = Reloader(host: host, shared: shared, events: events, store: store)
         let reloader = reloader
         shared.enable(
             OperatorOrders(
                 reload: { reloader.reload() }, flush: { store.flushAll() },
-                settings: { reloader.inEffect }))
+                settings: { reloader.inEffect },
+                configured: { try host.settingsAgain?() ?? settings }, defaults: host.defaults))
         self.ring = consume ring
         acceptor = nil
     }
@@ -184,7 +184,10 @@ struct Server<Control: SystemRing & ~Copyable>: ~Copyable {
                 // Scripts that were written for releases without events wait for these words.
                 + " text=\"now ready: brim \(Version.number) on \(places),"
                 + " workers=\(settings.workers)\"")
-        if shared.phase == .serving { host.manager.ready("serving on \(places)") }
+        var status = ServingStatus(places: places)
+        let text = status.next { shared.recoveryState } ?? ""
+        if shared.phase == .serving { host.manager.ready(text) }
+        self.status = status
         guard let limit = host.manager.watchdogMicroseconds else { return }
         if limit < Heartbeat.microsecondsMin {
             events.warning(.watchdogShort, "microseconds=\(limit)")
@@ -201,9 +204,13 @@ struct Server<Control: SystemRing & ~Copyable>: ~Copyable {
         let fates = fates
         let (shared, host) = (shared, host)
         var heartbeat = heartbeat
+        var status = status
         do {
             try acceptor?.run {
                 let now = Clock.monotonicNanoseconds()
+                if shared.phase == .serving, let text = status?.next({ shared.recoveryState }) {
+                    host.manager.status(text)
+                }
                 if heartbeat?.isDue(shared.turnCounts, at: now) == true { host.manager.alive() }
                 host.tick()
                 return stopOrder.loadAcquire() == 1 || fates.failure != nil

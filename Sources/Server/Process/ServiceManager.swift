@@ -21,6 +21,9 @@ public struct ServiceManager: Sendable {
     public static let none = ServiceManager(environment: [:], processID: 0)
 
     func ready(_ status: String) { tell("READY=1\nSTATUS=\(Self.line(status))") }
+    /// The settings have been read again; what was said of the state still holds.
+    func readyAgain() { tell("READY=1") }
+    func status(_ text: String) { tell("STATUS=\(Self.line(text))") }
     func alive() { tell("WATCHDOG=1") }
 
     /// The settings are being read again; `ready` ends that.
@@ -37,6 +40,23 @@ public struct ServiceManager: Sendable {
 
     private static func line(_ text: String) -> String {
         String(text.map { $0.isNewline ? " " : $0 })
+    }
+}
+
+/// What the manager is told of the state: where it serves, and how far it is while the index is
+/// refilled.
+public struct ServingStatus: Sendable {
+    private let places: String
+    private var isSettled = false
+
+    public init(places: String) { self.places = places }
+
+    /// The text of now; nil if nothing has changed since the last call, nor will.
+    public mutating func next(_ store: () -> (isRecovering: Bool, items: UInt64)) -> String? {
+        guard !isSettled else { return nil }
+        let (isRecovering, items) = store()
+        isSettled = !isRecovering
+        return "serving on \(places)" + (isRecovering ? ", recovering, \(items) items so far" : "")
     }
 }
 

@@ -55,6 +55,21 @@ extension Settings {
         ]
     }
 
+    /// The same as names and values, each name once: what has several values joins them by commas.
+    var values: [(name: String, value: String)] {
+        var values: [(name: String, value: String)] = []
+        for line in lines {
+            let parts = line.split(separator: " ", maxSplits: 1).map(String.init)
+            guard parts.count == 2 else { continue }
+            if let last = values.last, last.name == parts[0] {
+                values[values.count - 1].value += ",\(parts[1])"
+            } else {
+                values.append((parts[0], parts[1]))
+            }
+        }
+        return values
+    }
+
     /// As it may be given: `2`, `0.3`.
     private static func seconds(_ milliseconds: Int) -> String {
         var digits = String(milliseconds % 1000 + 1000).dropFirst()

@@ -24,10 +24,11 @@ enum Counter: Int, CaseIterable {
     case missesTimedOut, missesDamaged
     case touchHits, touchMisses
     case storeTooLarge, storeNoMemory
-    case bytesRead, bytesWritten
+    // Of all connections, and of those through unix sockets.
+    case bytesRead, bytesWritten, bytesReadLocal, bytesWrittenLocal
     case connectionYields, idleKicks
     case totalConnections, rejectedConnections, listenDisabled, listenDisabledMicroseconds
-    case acceptErrors, acceptedUnix, rejectedWithoutPlace
+    case acceptErrors, acceptedLocal, rejectedWithoutPlace
     case turns, batches, ringEnters
     // As they stand, once a second: large blocks of the pool.
     case poolBlocksUsed, poolBlocksFree

@@ -8,7 +8,7 @@ extension SharedState {
     func addSettings(to lines: inout StatisticsLines) {
         let tcp = settings.listenAddresses
         lines.add("maxbytes", memoryLimit)
-        lines.add("maxconns", settings.connectionsMax)
+        lines.add("maxconns", connectionsMax)
         lines.add("tcpport", tcp.first?.port ?? 0)
         lines.add("udpport", 0)
         lines.add(
@@ -26,7 +26,7 @@ extension SharedState {
         lines.add("num_threads_per_udp", 0)
         lines.add("stat_key_prefix", String(UnicodeScalar(observers.prefixEnd)))
         lines.add("detail_enabled", observers.countsPrefixes)
-        lines.add("reqs_per_event", settings.requestsPerTurnMax)
+        lines.add("reqs_per_event", requestsPerTurnMax)
         lines.add("cas_enabled", !settings.isCasDisabled)
         lines.add("tcp_backlog", settings.backlog)
         lines.add("binding_protocol", bindingProtocol)
@@ -69,7 +69,7 @@ extension SharedState {
         lines.add("warm_max_factor", "2.00")
         lines.add("temp_lru", false)
         lines.add("temporary_ttl", 61)
-        lines.add("idle_timeout", settings.idleTimeoutSeconds)
+        lines.add("idle_timeout", idleTimeoutSeconds)
         lines.add("watcher_logbuf_size", Watchers.bufferBytes)
         lines.add("worker_logbuf_size", 0)
         lines.add("read_buf_mem_limit", 0)
@@ -83,7 +83,9 @@ extension SharedState {
             lines.add("ext_path", store.directory)
             lines.add("ext_limit_maxbytes", store.sizeBytes)
             lines.add("brim_durability", store.durability.rawValue)
-            lines.add("brim_flush_interval", store.flushIntervalMilliseconds)
+            lines.add(
+                "brim_flush_interval",
+                tuning[.flushIntervalMilliseconds] ?? store.flushIntervalMilliseconds)
         }
         lines.add("ssl_enabled", false)
         lines.add("proxy_enabled", false)

@@ -233,7 +233,7 @@ extension SharedState {
 
     private func addConnections(to lines: inout StatisticsLines) {
         let open = connectionCount
-        lines.add("max_connections", settings.connectionsMax)
+        lines.add("max_connections", connectionsMax)
         lines.add("curr_connections", open)
         lines.add("total_connections", total(.totalConnections))
         lines.add("rejected_connections", total(.rejectedConnections))
@@ -271,7 +271,7 @@ extension SharedState {
         lines.add("store_no_memory", total(.storeNoMemory))
         lines.add("auth_cmds", total(.signIns))
         lines.add("auth_errors", total(.signInErrors))
-        if settings.idleTimeoutSeconds > 0 { lines.add("idle_kicks", total(.idleKicks)) }
+        if idleTimeoutSeconds > 0 { lines.add("idle_kicks", total(.idleKicks)) }
     }
 
     private func addNetwork(to lines: inout StatisticsLines) {

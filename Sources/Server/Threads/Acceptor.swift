@@ -123,7 +123,9 @@ struct Acceptor<Network: Ring & ~Copyable>: ~Copyable {
             ring.close(socket, token: Token(.close, slot: 0, generation: 0))
             return
         }
-        guard shared.connectionCount < shared.connectionsMax, hand(socket) else {
+        var isLocal = false
+        if case .unix = listeners[listener].address { isLocal = true }
+        guard shared.connectionCount < shared.connectionsMax, hand(socket, isLocal: isLocal) else {
             counters.add(.rejectedConnections)
             ring.sendNow(
                 socket, from: limitReply, at: 0, count: limitReplyBytes,
@@ -131,17 +133,17 @@ struct Acceptor<Network: Ring & ~Copyable>: ~Copyable {
             ring.close(socket, token: Token(.close, slot: 0, generation: 0))
             return
         }
-        if case .unix = listeners[listener].address { counters.add(.acceptedUnix) }
+        if isLocal { counters.add(.acceptedLocal) }
     }
 
     /// Hands a socket to the worker with the fewest connections.
-    private func hand(_ socket: Socket) -> Bool {
+    private func hand(_ socket: Socket, isLocal: Bool) -> Bool {
         var chosen = 0
         for index in shared.mailboxes.indices
         where shared.mailboxes[index].connectionCount < shared.mailboxes[chosen].connectionCount {
             chosen = index
         }
-        guard shared.mailboxes[chosen].hand(socket) else { return false }
+        guard shared.mailboxes[chosen].hand(socket, isLocal: isLocal) else { return false }
         shared.mailboxes[chosen].notify(wakers[chosen])
         return true
     }

@@ -21,6 +21,8 @@ public struct Mailbox: BitwiseCopyable, Sendable {
     private let capacity: UInt32
 
     private static let socketsStart = 384
+    /// No descriptor has it: they are not negative.
+    private static let localBit: UInt32 = 1 << 31
 
     /// A box for up to `connectionsMax` sockets that wait to be taken.
     public init(connectionsMax: Int) throws(MemoryError) {
@@ -46,12 +48,14 @@ public struct Mailbox: BitwiseCopyable, Sendable {
 
     // MARK: Senders, any thread unless it says otherwise
 
-    /// Hands over a socket; false if the box is full. The acceptor only.
-    public func hand(_ socket: Socket) -> Bool {
+    /// Hands over a socket, a unix one if it `isLocal`; false if the box is full. The acceptor
+    /// only.
+    public func hand(_ socket: Socket, isLocal: Bool = false) -> Bool {
+        precondition(socket.descriptor >= 0)
         let next = written.loadRelaxed()
         guard next &- read.loadAcquire() < capacity else { return false }
         region.atomic32(at: Self.socketsStart + Int(next & (capacity - 1)) * 4)
-            .storeRelaxed(UInt32(bitPattern: socket.descriptor))
+            .storeRelaxed(UInt32(socket.descriptor) | (isLocal ? Self.localBit : 0))
         connections.add(1)
         written.storeRelease(next &+ 1)
         return true
@@ -92,14 +96,15 @@ public struct Mailbox: BitwiseCopyable, Sendable {
         return pending.exchange(0) != 0
     }
 
-    /// The oldest socket in the box.
-    func takeSocket() -> Socket? {
+    /// The oldest socket in the box, and whether it is a unix one.
+    func takeSocket() -> (socket: Socket, isLocal: Bool)? {
         let next = read.loadRelaxed()
         guard next != written.loadAcquire() else { return nil }
         let bits = region.atomic32(at: Self.socketsStart + Int(next & (capacity - 1)) * 4)
             .loadRelaxed()
         read.storeRelease(next &+ 1)
-        return Socket(descriptor: Int32(bitPattern: bits))
+        let socket = Socket(descriptor: Int32(bitPattern: bits & ~Self.localBit))
+        return (socket, bits & Self.localBit != 0)
     }
 
     var isStopOrdered: Bool { stopping.loadAcquire() == 1 }

@@ -131,12 +131,14 @@ public final class SharedState: Sendable {
     /// What operators may order beside the protocol.
     func enable(_ orders: OperatorOrders) { self.orders.withLock { $0 = orders } }
 
+    var operatorOrders: OperatorOrders? { orders.withLock { $0 } }
+
     /// Reads the settings again, as a hangup does. Any thread but a worker's.
-    public func reloadSettings() -> ReloadOutcome { orders.withLock { $0 }?.reload() ?? .nothing }
+    public func reloadSettings() -> ReloadOutcome { operatorOrders?.reload() ?? .nothing }
 
     /// flush_all, of no client; false if it is forbidden.
     public func flush() -> Bool {
-        guard !settings.refused.contains(.flushing), let orders = orders.withLock({ $0 }) else {
+        guard !settings.refused.contains(.flushing), let orders = operatorOrders else {
             return false
         }
         orders.flush()
@@ -145,7 +147,7 @@ public final class SharedState: Sendable {
 
     /// The settings as they are now, by whatever changed them. Any thread but a worker's.
     public var settingsNow: Settings {
-        var now = orders.withLock { $0 }?.settings() ?? settings
+        var now = operatorOrders?.settings() ?? settings
         now.memoryBytes = memoryLimit
         now.verbosity = verbosity
         return now
@@ -226,6 +228,10 @@ public final class SharedState: Sendable {
 
     /// Whether the index is being refilled.
     public var isRecovering: Bool { storeStatistics().isRecovering == 1 }
+    var recoveryState: (isRecovering: Bool, items: UInt64) {
+        let store = storeStatistics()
+        return (store.isRecovering == 1, store.items)
+    }
 
     /// The system's clocks, as the server's own times are taken.
     public static func now() -> Moment { TimeSource.system.now() }

@@ -5,7 +5,7 @@ internal import Primitives
 /// What a reload has changed; all else stands in the settings of the start.
 struct Tuning: BitwiseCopyable, Sendable {
     enum Choice: Int, CaseIterable {
-        case idleTimeoutSeconds, connectionsMax, requestsPerTurnMax
+        case idleTimeoutSeconds, connectionsMax, requestsPerTurnMax, flushIntervalMilliseconds
         case drainDelaySeconds, drainTimeoutMilliseconds
         /// The stop has no more time for anybody.
         case isHurried
@@ -31,6 +31,8 @@ struct Tuning: BitwiseCopyable, Sendable {
 extension SharedState {
     /// Connections that may be open now.
     public var connectionsMax: Int { tuning[.connectionsMax] ?? settings.connectionsMax }
+    var idleTimeoutSeconds: Int { tuning[.idleTimeoutSeconds] ?? settings.idleTimeoutSeconds }
+    var requestsPerTurnMax: Int { tuning[.requestsPerTurnMax] ?? settings.requestsPerTurnMax }
 
     var drainDelayNanoseconds: UInt64 {
         UInt64(tuning[.drainDelaySeconds] ?? settings.host.drainDelaySeconds) * 1_000_000_000

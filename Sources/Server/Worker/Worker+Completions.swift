@@ -70,9 +70,21 @@ extension Worker where Network: ~Copyable {
             id, bytes: bytes, blocks, isRequest: !connections[slot].arrival.isActive,
             at: now.nanoseconds)
         connections[slot].lastActive = now.nanoseconds
-        counters.add(.bytesRead, UInt64(bytes))
+        countReceived(slot, UInt64(bytes))
         let isDropped = connections[slot].input.swallow > 0
         if isDropped || connections[slot].deservesVisit { markReady(slot) }
+    }
+
+    @inline(__always)
+    mutating func countReceived(_ slot: Int, _ bytes: UInt64) {
+        counters.add(.bytesRead, bytes)
+        if connections[slot].receiving.isLocal { counters.add(.bytesReadLocal, bytes) }
+    }
+
+    @inline(__always)
+    mutating func countSent(_ slot: Int, _ bytes: UInt64) {
+        counters.add(.bytesWritten, bytes)
+        if connections[slot].receiving.isLocal { counters.add(.bytesWrittenLocal, bytes) }
     }
 
     /// A receive that brought no bytes.
@@ -139,7 +151,8 @@ extension Worker where Network: ~Copyable {
         let sent = max(Int(result), 0)
         let total = connection[slot].replies.count
         guard sent < total else { return }
-        counters.add(.bytesWritten, UInt64(bitPattern: Int64(sent &- total)))
+        // It was counted as sent.
+        countSent(slot, UInt64(bitPattern: Int64(sent &- total)))
         let rest = Location(
             region: output.memory, offset: connection[slot].replies.offset + sent)
         connection[slot].sending.fill()
@@ -158,7 +171,7 @@ extension Worker where Network: ~Copyable {
             return
         }
         guard result > 0 else { return }
-        counters.add(.bytesWritten, UInt64(result))
+        countSent(slot, UInt64(result))
         connection[slot].pace.add(sent: Int(result))
         connection[slot].lastActive = now.nanoseconds
         advanceOutput(slot, by: Int(result))

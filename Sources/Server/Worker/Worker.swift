@@ -300,7 +300,7 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
     }
 
     private mutating func takeMail() {
-        while let socket = mailbox.takeSocket() { adopt(socket) }
+        while let handed = mailbox.takeSocket() { adopt(handed.socket, isLocal: handed.isLocal) }
         if transfers.listings.takenCount > 0 { resumeListings() }
         guard mailbox.isStopOrdered else { return }
         if !drain.isActive { beginDrain() }
@@ -308,7 +308,7 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
     }
 
     /// A new connection.
-    private mutating func adopt(_ socket: Socket) {
+    private mutating func adopt(_ socket: Socket, isLocal: Bool) {
         guard !drain.isActive, let slot = takeSlot() else {
             if !drain.isActive { counters.add(.rejectedWithoutPlace) }
             ring.close(socket, token: Token(.none, slot: 0, generation: 0))
@@ -321,6 +321,7 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
             descriptor: socket.descriptor, generation: generation,
             parser: freshParser,
             now: now.nanoseconds)
+        connections[slot].receiving.isLocal = isLocal
         counters.add(.totalConnections)
         roll.opened(slot, descriptor: socket.descriptor, at: now.seconds)
         noteOpened(slot)

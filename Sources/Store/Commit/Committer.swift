@@ -122,6 +122,8 @@ struct Committer: ~Copyable {
             if health.isUnusable { end(isCommitted: true) } else { schedule.close(retryAt: 0) }
             return .nothing
         }
+        let interval = signals.flushInterval.loadRelaxed()
+        if interval > 0 { schedule.choose(interval: interval, at: now.nanoseconds) }
         reserveOrders()
         if health.isUnusable { failAwaited() }
         removals.beginStep()

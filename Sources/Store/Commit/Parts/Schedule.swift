@@ -23,7 +23,7 @@ struct Schedule {
     private(set) var owesCommit = false
     /// When the last commit that succeeded began, until it is known how long it took.
     private var unmeasured: UInt64?
-    private let interval: UInt64
+    private var interval: UInt64
 
     init(interval: UInt64, at now: UInt64) {
         self.interval = interval
@@ -32,6 +32,13 @@ struct Schedule {
 
     func isDue(at now: UInt64) -> Bool { now >= dueAt }
     mutating func passInterval(at now: UInt64) { dueAt = now + interval }
+
+    /// From now on, commits come so far apart.
+    mutating func choose(interval: UInt64, at now: UInt64) {
+        guard interval != self.interval else { return }
+        self.interval = interval
+        dueAt = min(dueAt, now + interval)
+    }
 
     mutating func didBegin() { owesCommit = true }
 
