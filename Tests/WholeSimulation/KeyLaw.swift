@@ -53,9 +53,10 @@ struct KeyLaw {
     /// lives without a commit there were tens of thousands, and orders of ten requests from each.
     static let startsMax = 256
 
-    /// How many more requests may be made of it now.
-    var room: Int {
-        (starts.count > Self.startsMax ? 1 : Self.operationsMax) - operations.count
+    /// Whether one more request may be made of it, of which so many are asked and not yet sent.
+    func hasRoom(asked: Int) -> Bool {
+        if starts.count > Self.startsMax { return operations.isEmpty && asked == 0 }
+        return operations.count < Self.operationsMax && asked < 10
     }
 
     mutating func begin(_ operation: Operation) {

@@ -74,7 +74,7 @@ extension WholeWorld {
         let asked = clients.reduce(0) { sum, client in
             sum + client.questions.count { $0.began == nil && $0.keys.contains(key) }
         }
-        return asked < min(law.keys[key].room, 10)
+        return law.keys[key].hasRoom(asked: asked)
     }
 
     func ask(_ client: WholeClient) {
