@@ -104,6 +104,13 @@ public enum MemoryError: Error {
         // SAFETY: as above.
         unsafe word(offset, 2).storeBytes(of: value, as: UInt16.self)
     }
+    /// Atomically and unordered, beside a thread that loads the word around it.
+    @inlinable @inline(__always)
+    public func storeRelaxed(_ value: UInt16, at offset: Int) {
+        // SAFETY: as above.
+        unsafe word(offset, 2).assumingMemoryBound(to: Atomic<UInt16>.self).pointee
+            .store(value, ordering: .relaxed)
+    }
     @inlinable public func store(_ value: UInt8, at offset: Int) {
         // SAFETY: as above.
         unsafe word(offset, 1).storeBytes(of: value, as: UInt8.self)

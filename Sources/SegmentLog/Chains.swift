@@ -7,8 +7,7 @@ extension SegmentLog {
     /// The checksum of a record that lies in a chain of frames; the header is in the first.
     private func checksum(chain first: Int, filled: Int) -> UInt32 {
         let record = Record(frames.memory, at: frames.offset(first))
-        var crc = CRC32C.of(record.word & ~(Record.Form.home << 56))
-        crc = frames.memory.crc32c(record.at + 12, 2, seed: crc)
+        var crc = record.headerChecksum()
         let content = min(record.contentBytes, filled)
         var position = 16
         while position < content {

@@ -123,8 +123,9 @@ public struct Record: BitwiseCopyable {
         form & Form.cas == 0 ? order &<< 16 | hash &>> 48 : region.uint64(at: at &+ 16)
     }
     @inlinable @inline(__always) public var marks: UInt16 { region.uint16(at: at &+ 14) }
+    /// The committer may load them meanwhile, for what else is in their word.
     @inlinable @inline(__always) public func setMarks(_ marks: UInt16) {
-        region.store(marks, at: at &+ 14)
+        region.storeRelaxed(marks, at: at &+ 14)
     }
     /// Changes the expiry of a record that was written with one.
     public func setExpiry(_ expiry: UInt32) {
@@ -172,10 +173,16 @@ public struct Record: BitwiseCopyable {
     /// The checksum of the record's immutable bytes, whatever its crc field holds.
     public func checksum() -> UInt32 {
         let content = contentBytes
-        let word = word & ~(Form.home << 56)
-        var crc = CRC32C.of(word)
-        crc = region.crc32c(at + 12, 2, seed: crc)
+        let crc = headerChecksum()
         return region.crc32c(at + 16, content - 16, seed: crc)
+    }
+    /// Of the marks it covers those that an access leaves as they were: below a cut they do not
+    /// change. A record without them has the checksum that it had before they were covered.
+    func headerChecksum() -> UInt32 {
+        let (word, second) = words
+        let kept = UInt32(truncatingIfNeeded: second >> 48) & UInt32(Mark.kept)
+        let crc = region.crc32c(at + 12, 2, seed: CRC32C.of(word & ~(Form.home << 56)))
+        return crc ^ kept &* 0x9E37_79B9
     }
     public var storedChecksum: UInt32 { region.uint32(at: at + 8) }
     /// Readers may load the word around the checksum meanwhile, for what else is in it.

@@ -77,13 +77,13 @@ func hasKey(_ record: Record, _ key: String) -> Bool { record.hasKey(Array(key.u
         }
     }
 
-    @Test func homeAndMarksAreOutsideTheChecksum() {
+    @Test func homeAndMarksOfAnAccessAreOutsideTheChecksum() {
         let record = write(RecordFields(flags: 1), order: 5, key: "key", value: [1, 2, 3, 4])
         let before = record.checksum()
         let total = record.totalBytes
         let home = Home(Place(segment: 0xABCDE, offset: 0xFFF8), sequence: 0x123_4567)
         record.setHome(home)
-        region.store(UInt16(0xFFFF), at: 64 + 14)
+        region.store(UInt16(0xFFFF) & ~Record.Mark.kept, at: 64 + 14)
         #expect(record.hasHome)
         #expect(record.home == home)
         #expect(record.home.place == Place(segment: 0xABCDE, offset: 0xFFF8))
@@ -100,6 +100,18 @@ func hasKey(_ record: Record, _ key: String) -> Bool { record.hasKey(Array(key.u
             }
             region.store(old, at: byte)
         }
+    }
+
+    /// Damage must not make a record stale, nor say that somebody was told to renew it.
+    @Test func marksThatAnAccessKeepsAreInTheChecksum() {
+        let record = write(RecordFields(), order: 5, key: "key", value: [1, 2, 3, 4])
+        let sums = (0...Record.Mark.kept).map { kept in
+            record.setMarks(0xFFF8 | kept)
+            return record.checksum()
+        }
+        #expect(Set(sums).count == sums.count)
+        record.setMarks(0)
+        #expect(record.checksum() == sums[0])
     }
 
     @Test func fillersAndTombstonesTellTheirLength() {
