@@ -33,6 +33,12 @@ extension Worker where Network: ~Copyable {
         ready.append(slot)
     }
 
+    /// To be visited before all others.
+    mutating func markFirst(_ slot: Int) {
+        guard connections[slot].phase == .open else { return }
+        ready.prepend(slot)
+    }
+
     /// To be looked at when the turn ends.
     @inline(__always)
     mutating func markTouched(_ slot: Int) { touched.append(slot) }

@@ -96,7 +96,7 @@ extension Worker where Network: ~Copyable {
     private mutating func executeOthers(before slot: Int) -> Bool {
         executeBatch()
         guard output.isFull else { return true }
-        markReady(slot)
+        markFirst(slot)
         return false
     }
 
@@ -361,8 +361,7 @@ extension Worker where Network: ~Copyable {
         while index < batchCount {
             let slot = Int(batch[index].slot)
             guard !output.isFull else {
-                takeBack(index)
-                index &+= 1
+                index = takeBackRest(from: index)
                 continue
             }
             // A request before may have switched it on.
@@ -439,6 +438,19 @@ extension Worker where Network: ~Copyable {
         while index < batchCount, Int(batch[index].slot) == slot { index &+= 1 }
         connections[slot].diskReads.want(index - start)
         return index
+    }
+
+    /// The turn is over: nothing is executed from an entry on. Who has had nothing comes before all
+    /// who had: those who end each turn would else always find the same ones behind them. Answers
+    /// where the batch ends.
+    @inline(never)
+    private mutating func takeBackRest(from start: Int) -> Int {
+        for index in start..<batchCount { takeBack(index) }
+        let served = start > 0 ? batch[start &- 1].slot : .max
+        for index in (start..<batchCount).reversed() where batch[index].slot != served {
+            markFirst(Int(batch[index].slot))
+        }
+        return batchCount
     }
 
     /// Puts the connection back to before this entry, unless an earlier one did already.
