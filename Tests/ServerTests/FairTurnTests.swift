@@ -56,33 +56,6 @@ import Uring
         #expect(world.shared.connectionCount == 2)
     }
 
-    /// Each turn has room for one change that copies much, and parses the requests of four
-    /// connections: of twelve that are ready, those who are fourth would be so for ever.
-    @Test func whoIsParsedBehindChangesThatCopyMuchHasATurn() throws {
-        let world = try World(memoryBytes: 64 << 20, requestsPerTurnMax: 20)
-        let peers = (0..<11).map { _ in world.connect() }
-        let other = world.connect()
-        let stored = try world.ask("set big 0 0 900000\r\n\(value(900_000))\r\n", other)
-        #expect(stored == "STORED\r\n")
-        for at in 0..<200 {
-            for peer in peers {
-                world.network.send("touch big \(100 + at % 2) noreply\r\n", from: peer)
-            }
-        }
-        try world.turn(4)
-        for _ in 0..<3 {
-            world.network.send("get none\r\n", from: other)
-            var (turns, received) = (0, "")
-            while received.isEmpty, turns < 100 {
-                try world.turn()
-                turns += 1
-                received = world.received(other)
-            }
-            #expect(received == "END\r\n")
-            #expect(turns < 20, "\(turns) turns")
-        }
-    }
-
     /// The disk takes nothing, so memory fills up with what was set; and no time passes.
     @Test func whoWritesMuchDoesNotKeepOthersFromWritingALittle() throws {
         let disk = PlayedDisk(flushIntervalMilliseconds: 100)
