@@ -421,6 +421,8 @@ final class PlayedClient {
                 .set, key: name.span, hash: door.hash(name.span),
                 value: valueBytes == 0 ? name.span : filling.span, flags: 0, expiry: 0,
                 isExpired: false, cas: 0)
+            // Several slots may be the key's, and would have to be read.
+            if case .read(let read) = outcome { door.abandon(read) }
             if case .wait = outcome { break }
         }
         door.endTurn()

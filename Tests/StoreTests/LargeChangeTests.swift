@@ -103,6 +103,40 @@ private final class Joiners: Sendable {
         #expect(joiners.complaints == [])
     }
 
+    /// A large value that is at hand needs its frames for a call's time only: it does not wait
+    /// until nothing else arrives, which may be never.
+    @Test func whatIsAtHandDoesNotWaitForWhatArrives() throws {
+        let store = try SteppedStore(
+            memoryBytes: 16 << 20, workers: 2, itemBytesMax: 8 << 20, seed: 1)
+        defer { store.close() }
+        var door = store.door(worker: 0)
+        var other = store.door(worker: 1)
+        let key = text("large")
+        let value = pattern(1, 4 << 20)
+        let hash = door.hash(key.span)
+        other.beginTurn(now: 1000)
+        let arriving = try #require(
+            other.openStaging(
+                key: text("arrives").span, hash: 1, valueBytes: 5000, flags: 0, expiry: 0))
+        other.endTurn()
+        door.beginTurn(now: 1000)
+        // What is to arrive itself has to wait.
+        let late = door.openStaging(
+            key: key.span, hash: hash, valueBytes: value.count, flags: 0, expiry: 0)
+        let outcome = door.store(
+            .set, key: key.span, hash: hash, value: value.span, flags: 0, expiry: 0,
+            isExpired: false, cas: 0)
+        door.endTurn()
+        #expect(late == nil)
+        guard case .stored = outcome else {
+            Issue.record("a value at hand was answered \(outcome)")
+            return
+        }
+        other.beginTurn(now: 1000)
+        other.abandon(arriving)
+        other.endTurn()
+    }
+
     /// A touch is a use: what was touched stays when memory is full, what was not goes. Without
     /// threads, so that it comes out the same at any speed.
     @Test func whatWasTouchedIsWanted() throws {

@@ -81,10 +81,11 @@ extension Door {
     }
 
     mutating func openStaging(
-        _ key: Span<UInt8>, _ hash: UInt64, _ valueBytes: Int, _ fields: RecordFields
+        _ key: Span<UInt8>, _ hash: UInt64, _ valueBytes: Int, _ fields: RecordFields,
+        isBrief: Bool = false
     ) -> Staging? {
         let total = fields.totalBytes(keyBytes: key.count, valueBytes: valueBytes)
-        guard let room = writer.openRoom(total) else {
+        guard let room = writer.openRoom(total, isBrief: isBrief) else {
             signals.maintenance.wake()
             return nil
         }
@@ -188,7 +189,9 @@ extension Door {
         _ mode: StoreMode, key: Span<UInt8>, hash: UInt64, value: Span<UInt8>,
         fields: RecordFields, isExpired: Bool, cas: UInt64, except: Differing
     ) -> Outcome {
-        guard let staging = openStaging(key, hash, value.count, fields) else { return .wait }
+        guard let staging = openStaging(key, hash, value.count, fields, isBrief: true) else {
+            return .wait
+        }
         copy(value, to: valueExtent(staging), at: 0)
         let outcome = store(
             mode, staging: staging, isExpired: isExpired, cas: cas, except: except)
