@@ -459,9 +459,11 @@ public struct Reclaimer: ~Copyable {
         log.index.forEach(shard, buckets: buckets) { at, slot in
             guard !SlotLayout.isRemoval(slot) else { return }
             let segment = layout.segment(slot)
+            var isFlushed = true
             if let frame = log.segments.frame(segment) {
                 let record = log.record(frame, slot)
-                if record.order > mark {
+                isFlushed = record.order <= mark
+                if !isFlushed {
                     let expiry = record.expiry
                     guard expiry != 0 else { return }
                     if expiry > now { return log.noteExpiry(expiry) }
@@ -475,7 +477,7 @@ public struct Reclaimer: ~Copyable {
                 log.noteDead(slot)
                 log.index.remove(shard, at: at)
             }
-            log.countDead(slot)
+            log.didTakeBack(shard, slot, isFlushed: isFlushed)
         }
     }
 }

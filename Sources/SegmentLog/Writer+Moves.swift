@@ -151,9 +151,7 @@ extension Writer {
         let frame = log.segments.frame(log.index.layout.segment(slot))
         let isFlushed = frame.map { record($0, slot).order <= log.flushMark.loadRelaxed() } ?? false
         if !log.rememberDead(shard, at, slot) { remove(hash, at, slot) }
-        // It may lie on disk, and the clock may be set back: a delete has to leave a tombstone.
-        if log.geometry.hasDisk, !isFlushed { log.index.setMayHide(shard) }
-        log.countDead(slot)
+        log.didTakeBack(shard, slot, isFlushed: isFlushed)
     }
 
     /// Counts a live record that went for want of room.
@@ -171,6 +169,13 @@ extension Writer {
 }
 
 extension SegmentLog {
+    /// The slot of an expired or flushed record was taken back. Shard locked.
+    func didTakeBack(_ shard: Int, _ slot: UInt64, isFlushed: Bool) {
+        // It may lie on disk, and the clock may be set back: a delete has to leave a tombstone.
+        if geometry.hasDisk, !isFlushed { index.setMayHide(shard) }
+        countDead(slot)
+    }
+
     /// Counts an expired or flushed record whose place is taken back.
     func countDead(_ slot: UInt64) {
         count(.expired)

@@ -57,7 +57,7 @@ FAULTS = [
         (STORE + "Recovery/RecoveryFront.swift",
          "inWork.reduce(waitingLimit) { max(",
          "inWork.reduce(waitingLimit) { ON ? $0 : max("),
-    ]),
+    ], "SituationTests/aDirectoryIsInHand"),
     ("rest_forgotten", "a directory counts as read before the last of its entries", [
         (STORE + "Recovery/DirectoryReader.swift",
          "            if merge.next == merge.view.count { finish(",
@@ -147,12 +147,12 @@ FAULTS = [
     ], "SituationTests/aShortSegment"),
     ("expired_hides_nothing", "a delete of what has expired leaves no tombstone", [
         (LOG + "Writer+Moves.swift",
-         "        if log.geometry.hasDisk, !isFlushed { log.index.setMayHide(shard) }\n",
-         "        if !ON, log.geometry.hasDisk, !isFlushed { log.index.setMayHide(shard) }\n"),
+         "        if geometry.hasDisk, !isFlushed { index.setMayHide(shard) }\n",
+         "        if !ON, geometry.hasDisk, !isFlushed { index.setMayHide(shard) }\n"),
         (STORE + "Recovery/IndexRefill.swift",
          "        if hasExpired { index.setMayHide(shard) }\n",
          "        if hasExpired, !ON { index.setMayHide(shard) }\n"),
-    ], "SituationTests/anExpiredValue"),
+    ], "ExpiryTests/anExpiredValue"),
     ("second_kept", "a commit that failed has not changed when a delayed flush_all is due", [
         (STORE + "Commit/Committer+Write.swift",
          "            written.forgetFlushAt()\n",

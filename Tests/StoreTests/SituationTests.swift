@@ -316,40 +316,6 @@ import Testing
         kill(store, home)
     }
 
-    /// A value has expired, and nothing in memory knows of it any more, when its key is deleted; at
-    /// the next start the clock is set back.
-    @Test(arguments: [true, false])
-    func anExpiredValueIsDeletedAndTheClockIsSetBack(expiresInItsRun: Bool) throws {
-        let home = MemoryHome(seed: 1, ballast: 0)
-        let first = try store(home)
-        let start = first.now
-        #expect(first.set("k", [1], isQuiet: false, expiry: start.unixSeconds + 100))
-        first.fill(20, from: 0)
-        #expect(first.commit())
-        var store = first
-        if !expiresInItsRun {
-            kill(first, home)
-            var later = first.now
-            later.unixNanoseconds += 1_000_000_000_000
-            store = try Stepped(
-                home, memoryBytes: memoryBytes, sizeBytes: sizeBytes, at: later)
-            store.recover()
-        } else {
-            store.now.unixNanoseconds += 1_000_000_000_000
-        }
-        #expect(!store.isThere("k"))
-        #expect(!store.isKnown("k"))
-        #expect(store.delete("k", isQuiet: false))
-        #expect(store.commit())
-        kill(store, home)
-        var back = store.now
-        back.unixNanoseconds = start.unixNanoseconds + 1_000_000_000
-        let last = try Stepped(home, memoryBytes: memoryBytes, sizeBytes: sizeBytes, at: back)
-        last.recover()
-        #expect(!last.isThere("k"))
-        kill(last, home)
-    }
-
     /// A segment is asked for by a number that was another's, of a large record: this one is short,
     /// and zeros lie behind it on disk.
     @Test func aShortSegmentIsAskedForLikeALargeOne() throws {

@@ -4,9 +4,8 @@
 // Newest directory first: what was written last is found first, and the first record met of a key
 // is its newest, unless a directory that was not read yet belongs to a segment that was open at
 // the same time. So a segment's slots answer nothing (it is unsettled) until every such directory
-// has been read; that is some directories later. What cannot be read costs everything that it
-// could have overtaken. What is known of removals is in `SegmentLog/Knowledge`. The reading itself
-// is `DirectoryReader`'s, of which a second one may help.
+// has been read. What cannot be read costs everything that it could have overtaken. What is known
+// of removals is in `SegmentLog/Knowledge`. `DirectoryReader` reads; a second one may help.
 
 internal import LMDB
 internal import Primitives
