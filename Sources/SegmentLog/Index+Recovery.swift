@@ -37,6 +37,31 @@ extension Index {
         return true
     }
 
+    /// Adds an item's slot to a chain of one bucket in which it has room, and nothing has its tag:
+    /// most keys' are like that. False: it is to be compared, the chain is longer or gets longer,
+    /// or the shard is closed to recovery; nothing was changed.
+    public func insertAlone(_ hash: UInt64, _ slot: UInt64) -> Bool {
+        let shard = shard(hash)
+        guard !isClosed(shard) else { return false }
+        let at = offset(shard, bucket(shard, hash))
+        let line = buckets.line(at: at)
+        guard !layout.isLink(line.loadRelaxed(7)) else { return false }
+        var vacant = 8
+        for number in 0..<8 {
+            let old = line.loadRelaxed(number)
+            if old == 0 {
+                vacant = min(vacant, number)
+            } else if layout.matches(old, slot) {
+                return false
+            }
+        }
+        guard vacant < 8 else { return false }
+        store(slot, at: at + vacant * 8)
+        addItems(shard, 1)
+        didInsert(shard)
+        return true
+    }
+
     /// Gives a shard as many buckets as `items` need while there is little in it: growing later
     /// would move every slot again and again. A fifth of the memory is left to overflow buckets.
     public func presize(_ shard: Int, items: Int) {

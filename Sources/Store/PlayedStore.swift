@@ -11,6 +11,9 @@ package final class PlayedStore {
     private var committer: Committer
     private var maintenance: Maintenance
     private var recovery: Recovery?
+    private var helper: RecoveryHelper?
+    /// Entries of a directory that recovery merges in one step: few, so that others come between.
+    private static let entriesPerStep = 128
     private var lister: Lister?
     /// What did not hold after the last step of recovery; a sentence.
     package private(set) var recoveryFinding: String?
@@ -25,9 +28,13 @@ package final class PlayedStore {
         committer.begin()
         store.signals.ready.storeRelease(1)
         maintenance = Maintenance(store, number: store.configuration.workers, wake: wake)
-        recovery =
-            store.log.recovering.loadAcquire() == 0
-            ? nil : try Recovery(store, disk: disk, at: now.nanoseconds)
+        if store.log.recovering.loadAcquire() != 0 {
+            let recovery = try Recovery(
+                store, disk: disk, at: now.nanoseconds, entriesPerStep: Self.entriesPerStep)
+            helper = try RecoveryHelper(
+                store, disk: disk, recovery.board, entriesPerStep: Self.entriesPerStep)
+            self.recovery = consume recovery
+        }
         lister = Lister(store)
         // Only a start gives it up. Steps of the committer may be under way when this is asked.
         isMemoryOnly = committer.health.isUnusable
@@ -38,15 +45,33 @@ package final class PlayedStore {
     package func stepMaintenance(at now: ClockReading) -> NextStep { maintenance.step(at: now) }
     package func stepLister(at now: ClockReading) -> NextStep { lister?.step(at: now) ?? .ended }
 
-    package func stepRecovery(at now: ClockReading) -> NextStep {
+    /// One step of recovery.
+    ///
+    /// - Parameter isHelper: It is the second reader's, if there is one by now.
+    package func stepRecovery(at now: ClockReading, isHelper: Bool = false) -> NextStep {
         let closed = slotsOfClosedShards()
-        let next = recovery?.step(at: now) ?? .ended
+        let next: NextStep
+        if isHelper, helper != nil, recovery?.isPresized == true {
+            if helper?.step(at: now) == .ended { endHelper() }
+            next = .nothing
+        } else {
+            next = recovery?.step(at: now) ?? .ended
+        }
         recoveryFinding = recovery?.check()
         for (shard, slots) in closed where store.log.index.slotCount(shard) > slots {
             recoveryFinding = "a slot was added where others were lost"
         }
-        if next == .ended { recovery = nil }
+        if next == .ended {
+            recovery?.discardMemory()
+            recovery = nil
+            endHelper()
+        }
         return next
+    }
+
+    private func endHelper() {
+        helper?.discardMemory()
+        helper = nil
     }
 
     /// Where recovery adds nothing any more, and how many slots there are.
@@ -196,6 +221,7 @@ package final class PlayedStore {
     package func discardMemory() {
         committer.discardMemory()
         recovery?.discardMemory()
+        endHelper()
         store.discardMemory()
     }
 }

@@ -125,7 +125,7 @@ public final class TieredStore: Sendable {
         try startServing(wake: wake)
         guard let disk, log.recovering.loadAcquire() != 0 else { return nil }
         do {
-            return SteppedRecovery(try Recovery(self, disk: disk, at: 0))
+            return try SteppedRecovery(self, disk: disk)
         } catch {
             throw .memory(byteCount: Directory.regionBytes)
         }
@@ -191,32 +191,39 @@ public final class TieredStore: Sendable {
             events.error(.recoveryWithoutMemory, "bytes=\(Directory.regionBytes)")
             return
         }
-        var populating: Thread?
+        var helping: Thread?
         var isAsked = false
         NextStep.drive(nil) { now in
             let next = recovery.step(at: now)
             if !isAsked, recovery.isPresized {
                 isAsked = true
-                populating = populateIndex()
+                helping = help(disk, recovery.board)
             }
             return next
         }
-        populating?.join()
+        helping?.join()
     }
 
-    /// Clearing the index's memory is a fifth of what a large recovery takes: a second thread does
-    /// it ahead. Nil: it is not worth that, or there is no thread.
-    private func populateIndex() -> Thread? {
-        guard log.index.touchedBytes() >= Self.populatedBytesMin else { return nil }
-        let (index, signals) = (log.index, signals)
-        return try? Thread(name: "brim-populate", isBackground: true) {
+    /// Has a second thread read directories, once it has had the system clear the index's memory.
+    /// Nil: it is not worth that, there is no core for it, or no thread.
+    private func help(_ disk: Disk, _ board: RecoveryBoard) -> Thread? {
+        let index = log.index
+        guard index.touchedBytes() >= Self.helpedBytesMin, Cores.available > 1 else { return nil }
+        return try? Thread(name: "brim-recover-2", isBackground: true) { [self] in
             var next: Int? = 0
             while let offset = next, signals.stopping.loadAcquire() == 0 {
                 next = index.populate(from: offset)
             }
+            // Without the memory the first reader reads all.
+            guard
+                var helper = try? RecoveryHelper(
+                    self, disk: disk, board, entriesPerStep: Recovery.entriesPerStep)
+            else { return }
+            NextStep.drive(nil) { helper.step(at: $0) }
+            helper.discardMemory()
         }
     }
-    private static let populatedBytesMin = 16 << 20
+    private static let helpedBytesMin = 16 << 20
 
     /// The lister's thread.
     private func list() {

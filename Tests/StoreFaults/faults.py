@@ -53,6 +53,16 @@ FAULTS = [
          "        let from = ON ? 0 : max(unreadLimit, failedLimit)\n".replace("ON", "@"),
          "        let from = @ || ON ? 0 : max(unreadLimit, failedLimit)\n"),
     ]),
+    ("in_hand_forgotten", "what one reader has in hand does not count as unread by the other", [
+        (STORE + "Recovery/RecoveryFront.swift",
+         "inWork.reduce(waitingLimit) { max(",
+         "inWork.reduce(waitingLimit) { ON ? $0 : max("),
+    ], "SituationTests/aDirectoryIsInHand"),
+    ("rest_forgotten", "a directory counts as read before the last of its entries", [
+        (STORE + "Recovery/DirectoryReader.swift",
+         "            if merge.next == merge.view.count { finish(",
+         "            if ON || merge.next == merge.view.count { finish("),
+    ]),
     ("orders_unread", "a start does not look into the orders file", [
         (STORE + "Disk/Disk.swift", "max(meta.orders, ordersFound.orders)",
          "max(meta.orders, ON ? 0 : ordersFound.orders)"),
@@ -116,10 +126,10 @@ FAULTS = [
     ], "DistrustTests/theNumberOfTheNewerSegment"),
     ("unsealed_late", "what is sealed while recovery surveys the directories is not read", [
         (STORE + "Recovery/Recovery.swift",
-         "        front.begin(survey.takeHeads(unsealed: unsealedBefore, overlap: end))\n",
+         "        let heads = survey.takeHeads(unsealed: unsealedBefore, overlap: end)\n",
          "        let late = store.unsealed.withLock { $0 }\n"
          "        let open = ON ? late : unsealedBefore\n"
-         "        front.begin(survey.takeHeads(unsealed: open, overlap: end))\n"),
+         "        let heads = survey.takeHeads(unsealed: open, overlap: end)\n"),
     ], "SituationTests/whatWasOpenIsSealed"),
     ("unsettled_comes", "what recovery has found and not settled comes after a set that failed", [
         (STORE + "Door/Door+Changes.swift",
@@ -202,8 +212,8 @@ FAULTS = [
     ]),
     ("adopted_late", "the oldest leave without what recovery has found meanwhile", [
         (STORE + "Commit/Committer+Budget.swift",
-         "        adoptRecovered()\n        let isRecovering",
-         "        if !ON { adoptRecovered() }\n        let isRecovering"),
+         "        adoptRecovered()\n        var dropped = 0\n",
+         "        if !ON { adoptRecovered() }\n        var dropped = 0\n"),
     ], "SituationTests/recoveryEndsInACommit"),
     ("stop_forgets", "a recovery that is cut short counts as ended", [
         (STORE + "Recovery/Recovery.swift",

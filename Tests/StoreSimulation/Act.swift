@@ -138,7 +138,7 @@ package struct Act: Sendable {
         // What has left the disk must not have uncovered anything.
         play.bury()
         try play.start()
-        for _ in 0..<400 where play.isRecovering { play.stepRecovery() }
+        for _ in 0..<4000 where play.isRecovering { play.stepRecovery() }
         inspect(play)
     }
 

@@ -307,7 +307,8 @@ package final class Play: @unchecked Sendable {
     }
 
     func stepRecovery() {
-        guard let steps, !isDead, steps.recovery(at: now) else { return }
+        guard let steps, !isDead, steps.recovery(at: now, isHelper: chance.below(3) == 0)
+        else { return }
         if let key = Player.watchedKey, let trace { trace("    r \(describe(key: key))") }
         if isRecovering, let key = (0..<model.keys.count).first(where: { slots(of: $0) > 8 }) {
             fail("key \(key) has \(slots(of: key)) slots")
@@ -356,7 +357,7 @@ package final class Play: @unchecked Sendable {
         switch chance.below(20) {
         case 0..<9: stepCommitter()
         case 9..<12: stepMaintenance()
-        case 12..<15: stepRecovery()
+        case 12..<15: for _ in 0...chance.below(16) { stepRecovery() }
         case 15..<18:
             for other in clients where !other.isBusy { other.turn() }
         default:

@@ -34,9 +34,11 @@ package final class StoreSteps {
     package func maintenance(at now: ClockReading) { _ = played.stepMaintenance(at: now) }
 
     /// False: it waits for a lock, while the last run's segments are being sealed.
-    package func recovery(at now: ClockReading) -> Bool {
+    ///
+    /// - Parameter isHelper: It is the second reader's step.
+    package func recovery(at now: ClockReading, isHelper: Bool) -> Bool {
         guard !(isCommitting && hadUnsealed) else { return false }
-        _ = played.stepRecovery(at: now)
+        _ = played.stepRecovery(at: now, isHelper: isHelper)
         if let what = played.recoveryFinding { fail("after a step of recovery: \(what)") }
         return true
     }

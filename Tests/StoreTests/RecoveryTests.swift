@@ -218,8 +218,12 @@ private struct Truth {
         pair = try pair.reopened(crash: false, memory: 4 << 20)
         var isRecovering = true
         var number = 2
+        var steps = 0
         while isRecovering {
             isRecovering = pair.step()
+            steps += 1
+            // Memory holds all of these tombstones: a commit waits for a turn of the other client.
+            guard steps % 100 == 0 else { continue }
             for _ in 0..<20 {
                 // Removed and set again while recovery runs.
                 pair.clients[0].delete("k\(number)")

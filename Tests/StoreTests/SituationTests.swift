@@ -258,6 +258,33 @@ import Testing
         kill(store, home)
     }
 
+    /// The second reader of a recovery has a directory in hand, and the first one reads all others:
+    /// what that directory may have overtaken does not answer.
+    @Test(arguments: 0..<40)
+    func aDirectoryIsInHand(steps: Int) throws {
+        let home = MemoryHome(seed: 1, ballast: 0)
+        let first = try store(home)
+        // Open from the beginning to the end, so that it may hold what is newer.
+        #expect(first.set("q", [1], isQuiet: true))
+        first.fill(20, from: 0)
+        #expect(first.set("k", [1], isQuiet: false))
+        first.fill(20, from: 20)
+        #expect(first.commit())
+        #expect(first.delete("k", isQuiet: true))
+        #expect(first.commit())
+        let store = try next(first, home)
+        #expect(store.commit())
+        for _ in 0..<steps { _ = store.played.stepRecovery(at: store.now) }
+        _ = store.played.stepRecovery(at: store.now, isHelper: true)
+        for _ in 0..<200 {
+            _ = store.played.stepRecovery(at: store.now)
+            #expect(!store.isThere("k"))
+        }
+        store.recover()
+        #expect(!store.isThere("k") && store.isThere("q"))
+        kill(store, home)
+    }
+
     /// A set fails, with not even an order for a tombstone, while recovery has found the record
     /// that it was to replace, and has not settled its segment.
     @Test func aSetFailsWhileWhatItWasToReplaceIsUnsettled() throws {

@@ -349,7 +349,8 @@ package final class WholeWorld: @unchecked Sendable {
     }
 
     func stepRecovery() {
-        guard let steps, !isOver, steps.recovery(at: now) else { return }
+        guard let steps, !isOver, steps.recovery(at: now, isHelper: chance.below(3) == 0)
+        else { return }
         watch("recovery")
         if isRecovering { isRecovering = (store?.statistics().isRecovering ?? 0) != 0 }
     }
@@ -384,7 +385,7 @@ package final class WholeWorld: @unchecked Sendable {
         switch chance.below(20) {
         case 0..<5: stepCommitter()
         case 5..<7: stepMaintenance()
-        case 7..<9: stepRecovery()
+        case 7..<9: for _ in 0...chance.below(8) { stepRecovery() }
         default: if !workers.isEmpty { turn(chance.below(workers.count)) }
         }
     }

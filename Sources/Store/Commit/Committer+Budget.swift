@@ -84,9 +84,11 @@ extension Committer {
     /// Takes up to `count` of the oldest segments out of use, and off the disk as far as nobody
     /// reads them; returns how many.
     mutating func dropOldest(_ count: Int, isUrgent: Bool = false) -> Int {
-        adoptRecovered()
+        // The limit first: recovery's readers hand over in any order, and only what is below the
+        // limit has all been handed over.
         let isRecovering = log.recovering.loadAcquire() != 0
         let limit = isRecovering ? signals.recoveredUpTo.loadAcquire() : .max
+        adoptRecovered()
         var dropped = 0
         var excess = Int.max
         if bytesToCome > mapBudget.bytes {

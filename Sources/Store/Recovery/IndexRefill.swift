@@ -5,14 +5,13 @@ internal import LMDB
 internal import Primitives
 internal import SegmentLog
 
-/// Compares and inserts. Used by the recovery thread.
+/// Compares and inserts. Used by a thread that reads directories.
 struct IndexRefill {
     let log: SegmentLog
     let files: any StoreFiles
     /// Unix seconds, to tell what is expired.
     let now: UInt32
-    /// Segments whose directories on disk are damaged: they were made anew, in memory only.
-    let remade: Set<UInt64>
+    let remade: RemadeSegments
 
     /// What became of an entry.
     enum Result {
@@ -39,6 +38,9 @@ struct IndexRefill {
         if entry.order > index.order(shard) { index.setOrder(shard, entry.order) }
         // If the clock is set back it is alive at the next start: a delete leaves a tombstone.
         if hasExpired { index.setMayHide(shard) }
+        var slot = index.layout.slot(tag: index.layout.tag(entry.hash), place)
+        // Most keys have no other record, nor share their tag with another key.
+        if !isDead, index.insertAlone(entry.hash, slot) { return .inserted }
         // A key may have several slots: its newest record, and what is remembered of it.
         var walk = index.matches(entry.hash)
         var older: (at: SlotOffset, slot: UInt64)?
@@ -76,7 +78,6 @@ struct IndexRefill {
             replace(shard, older.at, older.slot, place, isDead: isRemembered)
             return .replaced
         }
-        var slot = index.layout.slot(tag: index.layout.tag(entry.hash), place)
         if isDead { slot |= SlotLayout.removalBit }
         guard index.insertIfRoom(entry.hash, slot, isItem: !isDead) else {
             if !isDead { countDead(entry, place) }

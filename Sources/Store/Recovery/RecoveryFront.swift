@@ -5,7 +5,7 @@
 // every unread directory's overlap lies at or below a segment's sequence, nothing unread can hold
 // anything newer than what that segment holds. It knows nothing of the index or of the disk.
 
-/// The order of recovery, and what is settled. Used by the recovery thread.
+/// The order of recovery, and what is settled. The readers share one, behind a lock.
 struct RecoveryFront {
     typealias Head = DirectorySurvey.Head
 
@@ -23,6 +23,8 @@ struct RecoveryFront {
     /// Unread heads, ascending; those before `oldest` were taken from the bottom.
     private var heads: [Head] = []
     private var oldest = 0
+    /// Taken, and not merged whole yet: one for each reader at most.
+    private var inWork: [Head] = []
     /// The highest overlap of the heads up to each of them.
     private var limits: [UInt64] = []
     /// The same of what could not be read.
@@ -44,19 +46,34 @@ struct RecoveryFront {
         }
     }
 
-    /// Every directory below this sequence has been taken.
-    var floor: UInt64 { oldest < heads.count ? heads[oldest].sequence : .max }
+    /// Every directory below this sequence has been read.
+    var floor: UInt64 {
+        let unread = oldest < heads.count ? heads[oldest].sequence : .max
+        return inWork.reduce(unread) { min($0, $1.sequence) }
+    }
+    /// Whether nothing is left to take, and no reader is at work.
+    var isRead: Bool { heads.count <= oldest && inWork.isEmpty }
 
+    /// What is taken counts as unread until `didRead` is told of it.
     mutating func takeNewest() -> Head? {
         guard heads.count > oldest else { return nil }
         limits.removeLast()
-        return heads.removeLast()
+        let head = heads.removeLast()
+        inWork.append(head)
+        return head
     }
 
     mutating func takeOldest() -> Head? {
         guard heads.count > oldest else { return nil }
         defer { oldest += 1 }
+        inWork.append(heads[oldest])
         return heads[oldest]
+    }
+
+    /// What was taken has been merged, or cannot be.
+    mutating func didRead(_ head: Head) {
+        let index = inWork.firstIndex { $0.sequence == head.sequence }
+        if let index { inWork.remove(at: index) }
     }
 
     /// A directory cannot be read: what it could have overtaken is never settled.
@@ -88,7 +105,8 @@ struct RecoveryFront {
     mutating func settle(
         isLast: Bool, isRebuilt: Bool, _ body: (_ segment: Int, _ isWhole: Bool) -> Void
     ) {
-        let unreadLimit = limits.count > oldest ? limits[limits.count - 1] : 0
+        let waitingLimit = limits.count > oldest ? limits[limits.count - 1] : 0
+        let unreadLimit = inWork.reduce(waitingLimit) { max($0, $1.overlap) }
         let from = max(unreadLimit, failedLimit)
         settledFrom = from
         unsettled.removeAll { entry in
