@@ -56,6 +56,34 @@ import Uring
         #expect(world.shared.connectionCount == 2)
     }
 
+    /// Each turn has room for one change that copies much, and parses the requests of four
+    /// connections: of twelve that are ready, nine would stand behind one of the other three in
+    /// every turn.
+    @Test func whoIsParsedBehindChangesThatCopyMuchHasATurn() throws {
+        let world = try World(memoryBytes: 64 << 20, requestsPerTurnMax: 20)
+        let peers = (0..<11).map { _ in world.connect() }
+        let other = world.connect()
+        let stored = try world.ask("set big 0 0 900000\r\n\(value(900_000))\r\n", other)
+        #expect(stored == "STORED\r\n")
+        for at in 0..<200 {
+            for peer in peers {
+                world.network.send("touch big \(100 + at % 2) noreply\r\n", from: peer)
+            }
+        }
+        try world.turn(4)
+        // As many as a turn takes of one connection: with fewer, a fifth would be parsed beside
+        // them, and whoever comes first in a turn would be another one each time.
+        world.network.send(String(repeating: "get none\r\n", count: 20), from: other)
+        let before = world.network.receivedCount(by: other)
+        var turns = 0
+        while world.network.receivedCount(by: other) == before, turns < 100 {
+            try world.turn()
+            turns += 1
+        }
+        #expect(world.received(other) == String(repeating: "END\r\n", count: 20))
+        #expect(turns < 20, "\(turns) turns")
+    }
+
     /// The disk takes nothing, so memory fills up with what was set; and no time passes.
     @Test func whoWritesMuchDoesNotKeepOthersFromWritingALittle() throws {
         let disk = PlayedDisk(flushIntervalMilliseconds: 100)
