@@ -83,6 +83,9 @@ private struct Program {
 
     private struct Unready: Error {}
 
+    /// Tenths of a second after which a peer that is refused five times is out.
+    private static let penaltySteps = 60
+
     /// What `-I` counts of an item besides its value, at least.
     private static let itemOverhead = 64
 
@@ -336,6 +339,13 @@ private struct Program {
     private mutating func leave() throws -> String? {
         for peer in clients.map(\.peer) + strangers { world.network.reset(peer) }
         try world.settle(turnsMax: 20_000)
+        // What follows a password that was wrong is not looked at before it has cost a second, and
+        // nothing more is received meanwhile: that the peer has gone is seen then.
+        var steps = 0
+        while isGuarded, world.shared.connectionCount > 0, steps < Self.penaltySteps {
+            try world.pass(milliseconds: 100)
+            steps += 1
+        }
         let left = world.shared.connectionCount
         return left == 0 ? nil : "\(left) connections are left"
     }
