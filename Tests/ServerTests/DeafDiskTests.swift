@@ -125,19 +125,25 @@ import Uring
     }
 
     /// A read that was given up is begun again when it can leave. The key may have a longer value
-    /// on disk by then, which needs more room than was wanted before.
+    /// on disk by then, which needs more room than was wanted before. Which of them are given up
+    /// is not what this is about: some are.
     @Test func aValueThatGrewMeanwhileHasRoom() throws {
         let world = try world()
-        let reader = world.connect()
-        world.network.setSocketBuffer(10_000, of: reader)
-        world.network.setAppetite(10_000, of: reader)
-        world.network.send("get l158 l159\r\n", from: reader)
+        let readers = (0..<5).map { _ in world.connect() }
+        for (number, reader) in readers.enumerated() {
+            world.network.setSocketBuffer(10_000, of: reader)
+            world.network.setAppetite(10_000, of: reader)
+            world.network.send("get l15\(2 * number) l15\(2 * number + 1)\r\n", from: reader)
+        }
         let deaf = beDeaf(world, 100, Self.kinds[3])
         try world.turn(300)
         #expect(world.shared.total("waitsForReadSlot") ?? 0 > 0, "nobody had to wait")
         let writer = world.connect()
         let grown = String(repeating: "w", count: 30_000)
-        world.network.send("set l159 0 0 30000 noreply\r\n\(grown)\r\n", from: writer)
+        for number in readers.indices {
+            let key = "l15\(2 * number + 1)"
+            world.network.send("set \(key) 0 0 30000 noreply\r\n\(grown)\r\n", from: writer)
+        }
         for number in 0..<1000 {
             let other = "set other\(number) 0 0 15000 noreply\r\n\(Self.value(15_000))\r\n"
             world.network.send(other, from: writer)
@@ -146,17 +152,26 @@ import Uring
         let isFilled = try world.turn { world.received(writer) == "MN\r\n" }
         #expect(isFilled)
         for peer in deaf { world.network.reset(peer) }
-        world.network.setAppetite(.max, of: reader)
-        var received = ""
-        let isAnswered = try world.turn {
-            received += world.received(reader)
-            return received.hasSuffix("END\r\n")
+        var grownCount = 0
+        for (number, reader) in readers.enumerated() {
+            world.network.setAppetite(.max, of: reader)
+            var received = ""
+            let isAnswered = try world.turn {
+                received += world.received(reader)
+                return received.hasSuffix("END\r\n")
+            }
+            #expect(isAnswered)
+            func answer(_ second: String) -> String {
+                "VALUE l15\(2 * number) 0 20000\r\n\(Self.value(20_000))\r\n"
+                    + "VALUE l15\(2 * number + 1) 0 \(second.utf8.count)\r\n"
+                    + "\(second)\r\nEND\r\n"
+            }
+            let isGrown = received == answer(grown)
+            if isGrown { grownCount += 1 }
+            let isWhole = isGrown || received == answer(Self.value(20_000))
+            #expect(isWhole, "\(received.utf8.count) bytes")
         }
-        #expect(isAnswered)
-        let isWhole =
-            received == "VALUE l158 0 20000\r\n\(Self.value(20_000))\r\n"
-            + "VALUE l159 0 30000\r\n\(grown)\r\nEND\r\n"
-        #expect(isWhole, "\(received.utf8.count) bytes")
+        #expect(grownCount > 0, "none was given up")
         #expect(try world.close())
     }
 }
