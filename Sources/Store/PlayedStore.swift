@@ -114,6 +114,14 @@ package final class PlayedStore {
         let needed = 2 * geometry.framesNeeded(bytes)
         return needed <= frames - geometry.framesHeldMax - geometry.freeFramesMin
     }
+    /// Whether memory as it is holds the frames that somebody waits for, beside a value of so many
+    /// bytes that has arrived for the same change, and what writers hold.
+    package func holdsWanted(beside bytes: Int) -> Bool {
+        let geometry = store.log.geometry
+        let frames = geometry.frameCount - store.log.frames.surrenderedCount
+        let wanted = Int(store.log.frames.wanted.loadRelaxed()) + geometry.framesNeeded(bytes)
+        return wanted <= frames - geometry.framesHeldMax
+    }
     /// Orders that this run gives out are above this one, at its start.
     package var ordersBegin: UInt64 { store.log.highestOrder() }
     /// The run has given up its disk: no start finds what it gives out.

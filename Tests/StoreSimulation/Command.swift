@@ -212,6 +212,8 @@ struct Command {
         }
         guard value.count <= play.itemBytesMax else { return }
         guard let staging = client.stage(name, value, flags: flags, expiry: expiry) else { return }
+        client.stagedBytes = value.count
+        defer { client.stagedBytes = 0 }
         var wasStuck = false
         client.change(
             name,

@@ -399,6 +399,8 @@ package final class Play: @unchecked Sendable {
 
     func holdsTwice(_ read: DiskRead) -> Bool { played?.holdsTwice(read) ?? false }
 
+    func holdsWanted(beside bytes: Int) -> Bool { played?.holdsWanted(beside: bytes) ?? false }
+
     func didMeetDamage() {
         if !isDamaged, !hadFailingReads { fail("a read from disk was damaged") }
     }

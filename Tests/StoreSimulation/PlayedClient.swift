@@ -63,7 +63,10 @@ final class PlayedClient {
         var patience = !isAlone ? 200 : play.home.plan.isHarmless ? Play.patience : 400
         while !condition() {
             guard play.idle(self), patience > 0 else {
-                if patience == 0, isAlone { play.didStarve(what) }
+                // A worker refuses what memory cannot hold beside what has arrived for it.
+                if patience == 0, isAlone, play.holdsWanted(beside: stagedBytes) {
+                    play.didStarve(what)
+                }
                 return false
             }
             patience -= 1
@@ -427,6 +430,9 @@ final class PlayedClient {
         }
         door.endTurn()
     }
+
+    /// Bytes of a value that has arrived in pieces, and is not stored yet; 0 for none.
+    var stagedBytes = 0
 
     /// Room for a value that arrives in pieces, while others go on; nil: there was none.
     func stage(_ key: [UInt8], _ value: [UInt8], flags: UInt32, expiry: UInt32) -> Staging? {
