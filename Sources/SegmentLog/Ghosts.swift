@@ -3,9 +3,11 @@
 // A key that comes back while its ghost is here has proved that it is wanted: its record starts
 // with a hit and so survives the log region (the ghost queue of S3-FIFO; Yang et al., SOSP 2023).
 // Lossy, but not by chance alone: a ghost has a date, the oldest of a group of four gives way,
-// and one that is older than a cache's worth of departures proves nothing and does not count.
+// and one that is older than a cache's worth of departures proves nothing and does not count. What
+// is small may be away for longer: to keep it costs little, and what large values drive out, many
+// at a time, is asked for as often as they are.
 
-internal import Primitives
+package import Primitives
 
 /// A lossy set of fingerprints; a handle that all threads share without a lock. A race loses a
 /// ghost, no more.
@@ -13,24 +15,28 @@ internal import Primitives
 /// ```text
 /// group, 8 bytes:  | f | d | f | d | f | d | f | d |
 /// ```
-/// f: fingerprint, never 0 but in an empty place. d: date, the epoch in which the key left; it
-/// has a byte and looks young again after 256 epochs, when the group has long been overwritten.
+/// f: fingerprint, never 0 but in an empty place. d: date, the epoch in which the key left, of a
+/// small record `smallEpochs` later. It has a byte, and would look young again after some 200
+/// epochs: in each epoch a part of the groups is cleared of what does not count any more.
 public struct Ghosts: BitwiseCopyable, Sendable {
-    // The groups; behind them, in a cache line of their own: 0 epoch, 8 departures until the next.
+    // The groups; behind them, in a cache line of their own: 0 epoch, 8 departures until the next,
+    // 16 the mean size of what left lately, in 256ths of a byte.
     private let region: Region
     private let groups: UInt64
     private let common: Int
 
     /// A ghost counts for so many epochs.
     private static let epochsMax: UInt8 = 16
+    /// That of a record of less than half the mean size counts for so many more.
+    private static let smallEpochs: UInt8 = 48
 
-    init(_ geometry: Geometry) throws(MemoryError) {
+    package init(_ geometry: Geometry) throws(MemoryError) {
         groups = UInt64(geometry.ghostCount / 4)
         common = (geometry.ghostCount / 4 * 8 + 63) / 64 * 64
         region = try Region.map(byteCount: common + 64)
     }
 
-    func discardMemory() { region.discardAll() }
+    package func discardMemory() { region.discardAll() }
 
     public var isEmpty: Bool { groups == 0 }
 
@@ -41,15 +47,49 @@ public struct Ghosts: BitwiseCopyable, Sendable {
     private func fingerprint(_ hash: UInt64) -> UInt8 { UInt8(truncatingIfNeeded: hash) | 1 }
     private var epoch: UInt8 { UInt8(truncatingIfNeeded: word(common).loadRelaxed()) }
 
+    /// Epochs since the date, and `smallEpochs`, which it may lie ahead.
+    private func age(of ghost: UInt16, in epoch: UInt8) -> UInt8 {
+        epoch &- UInt8(ghost >> 8) &+ Self.smallEpochs
+    }
+
+    /// Clears a 128th of the groups of what is too old to count.
+    private func forgetOld() {
+        let now = epoch
+        let part = UInt64(now & 127)
+        let (from, to) = (Int(groups * part / 128), Int(groups * (part + 1) / 128))
+        for group in from..<to {
+            var ghosts = word(group * 8).loadRelaxed()
+            guard ghosts != 0 else { continue }
+            for place in 0..<4 as Range<UInt64> {
+                let ghost = UInt16(truncatingIfNeeded: ghosts >> (place * 16))
+                guard age(of: ghost, in: now) > Self.epochsMax + Self.smallEpochs else { continue }
+                ghosts &= ~(0xFFFF << (place * 16))
+            }
+            word(group * 8).storeRelaxed(ghosts)
+        }
+    }
+
+    /// Whether a record is small among those that leave, and counts it as one of them.
+    private func isSmall(_ bytes: Int) -> Bool {
+        let mean = Int(word(common + 16).loadRelaxed())
+        let more = mean == 0 ? bytes << 8 : mean + bytes - mean / 256
+        word(common + 16).storeRelaxed(UInt64(max(more, 0)))
+        return bytes * 2 < mean / 256
+    }
+
     /// Notes that a key has left. Maintenance only.
     ///
-    /// - Parameter lifetime: how many keys may leave before this one is forgotten; asked for once
-    ///   in an epoch.
-    func insert(_ hash: UInt64, lifetime: () -> Int) {
+    /// - Parameters:
+    ///   - bytes: of its record.
+    ///   - lifetime: how many keys may leave before this one is forgotten; asked for once in an
+    ///     epoch.
+    package func insert(_ hash: UInt64, bytes: Int, lifetime: () -> Int) {
         guard groups > 0 else { return }
+        let date = epoch &+ (isSmall(bytes) ? Self.smallEpochs : 0)
         let left = word(common + 8).loadRelaxed()
         if left == 0 {
             word(common).storeRelaxed(UInt64(epoch &+ 1))
+            forgetOld()
             word(common + 8).storeRelaxed(UInt64(lifetime() / Int(Self.epochsMax)))
         } else {
             word(common + 8).storeRelaxed(left - 1)
@@ -61,10 +101,10 @@ public struct Ghosts: BitwiseCopyable, Sendable {
         var oldestAge = -1
         for place in 0..<4 as Range<UInt64> {
             let ghost = UInt16(truncatingIfNeeded: ghosts >> (place * 16))
-            let age = ghost == 0 ? 256 : Int(now &- UInt8(ghost >> 8))
+            let age = ghost == 0 ? 256 : Int(age(of: ghost, in: now))
             if age > oldestAge { (oldest, oldestAge) = (place * 16, age) }
         }
-        let ghost = UInt64(now) << 8 | UInt64(fingerprint(hash))
+        let ghost = UInt64(date) << 8 | UInt64(fingerprint(hash))
         word(group).storeRelaxed(ghosts & ~(0xFFFF << oldest) | ghost << oldest)
     }
 
@@ -76,7 +116,7 @@ public struct Ghosts: BitwiseCopyable, Sendable {
         for place in 0..<4 as Range<UInt64> {
             let ghost = UInt16(truncatingIfNeeded: ghosts >> (place * 16))
             guard UInt8(truncatingIfNeeded: ghost) == fingerprint(hash),
-                epoch &- UInt8(ghost >> 8) <= Self.epochsMax
+                age(of: ghost, in: epoch) <= Self.epochsMax + Self.smallEpochs
             else { continue }
             word(group).storeRelaxed(ghosts & ~(0xFFFF << (place * 16)))
             return true

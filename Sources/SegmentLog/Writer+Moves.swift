@@ -135,6 +135,8 @@ extension Writer {
 
     /// Removes a live record for want of room. Shard locked.
     mutating func evict(_ hash: UInt64, _ at: SlotOffset, _ slot: UInt64) {
+        let frame = log.segments.frame(log.index.layout.segment(slot))
+        let bytes = frame.map { record($0, slot).totalBytes } ?? 0
         remove(hash, at, slot)
         // An older record of the key may still be on disk, unknown to the index.
         if log.geometry.hasDisk {
@@ -142,7 +144,7 @@ extension Writer {
             log.index.closeToRecovery(log.index.shard(hash))
         }
         countEviction(slot)
-        log.ghosts.insert(hash) { log.index.itemCount() }
+        log.ghosts.insert(hash, bytes: bytes) { log.index.itemCount() }
     }
 
     /// Removes an expired or flushed record. Shard locked.
