@@ -88,6 +88,7 @@ extension Writer {
     /// The same for a record in a chain.
     public func keep(_ room: Room, as segment: Int) {
         log.frames.stagedFrames.subtract(UInt64(log.geometry.framesNeeded(room.bytes)))
+        log.frames.stagedChains.subtract(1)
         keep(room.frame, as: segment)
     }
 

@@ -22,7 +22,8 @@ public struct Frames: BitwiseCopyable, Sendable {
     @usableFromInline let workers: Int
 
     // A frame's entry, 16 bytes: 0 pins, 4 next frame of a chain + 1, 8 staged records.
-    // Behind the entries: 0 pinned frames, 8 staged frames, 16 wanted, 32 freed (news),
+    // Behind the entries: 0 pinned frames, 8 staged frames, 16 wanted, 24 staged chains of values,
+    // 32 freed (news),
     // 40 withheld, 48 exhausted, 56 the first frame that was never used.
 
     init(_ geometry: Geometry, workers: Int) throws(MemoryError) {
@@ -228,4 +229,6 @@ public struct Frames: BitwiseCopyable, Sendable {
     /// Values being received share a frame; it is free again when the last of them has left.
     func stagedCount(_ frame: Int) -> AtomicWord32 { table.atomic32(at: frame << 4 + 8) }
     var stagedFrames: AtomicWord64 { table.atomic64(at: common + 8) }
+    /// Large values that are being received or made, each in frames of its own.
+    var stagedChains: AtomicWord64 { table.atomic64(at: common + 24) }
 }

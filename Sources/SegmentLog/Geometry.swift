@@ -126,9 +126,9 @@ public struct Geometry: BitwiseCopyable, Sendable, Equatable {
     public var sharedRecordBytesMax: Int { segmentBytes / 2 }
     /// Frames that a large record may not count on: both open segments of every writer, of every
     /// worker one that the small rooms of each use share, and one to spare.
-    public var framesHeldMax: Int {
-        2 * writers + SharedFrames.count * max(writers - (hasDisk ? 2 : 1), 0) + 1
-    }
+    public var framesHeldMax: Int { 2 * writers + framesSharedMax + 1 }
+    /// Of these, the frames that small rooms share.
+    var framesSharedMax: Int { SharedFrames.count * max(writers - (hasDisk ? 2 : 1), 0) }
     /// Records up to this many bytes may be overwritten where they lie, and values up to this many
     /// are copied under a shard's lock. What is larger is pinned while it is sent, or copied to a
     /// draft without the lock: safe only because it is never overwritten in place.

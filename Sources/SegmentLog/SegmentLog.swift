@@ -233,9 +233,11 @@ public struct SegmentLog: BitwiseCopyable, Sendable {
     /// Whether memory can hold a record of so many bytes, beside what the index has grown to, once
     /// everything else that may leave it has.
     public func canHold(_ recordBytes: Int) -> Bool {
-        geometry.canHold(recordBytes)
-            && geometry.framesNeeded(recordBytes) <= framesAllowed() - geometry.framesHeldMax
+        geometry.canHold(recordBytes) && canHold(frames: geometry.framesNeeded(recordBytes))
     }
+
+    /// The same of so many frames.
+    func canHold(frames: Int) -> Bool { frames <= framesAllowed() - geometry.framesHeldMax }
 
     /// Whether one more frame may be filled that nothing will be evicted from: memory holds it
     /// beside what the index has grown to, and the index has slots for what comes into it.

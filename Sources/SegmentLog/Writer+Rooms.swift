@@ -90,9 +90,10 @@ public struct Room: BitwiseCopyable {
 }
 
 extension Writer {
-    /// Frames that rooms may take together; one larger value is let in alone. What is large, or
-    /// read for peers who may not take it, leaves the last of them to small values, and these leave
-    /// some to what clients have sent: so each is received whatever the others do.
+    /// Frames that rooms may take together; a large value is let in beside them while it is the
+    /// only one. What is large, or read for peers who may not take it, leaves the last of them to
+    /// small values, and these leave some to what clients have sent: so each is received whatever
+    /// the others do, and what waits behind its own value leaves.
     private var roomFramesMax: Int { log.geometry.frameCount / 4 }
 
     /// Whether rooms may have so many frames more, for one of this use. Small values have one of
@@ -170,6 +171,7 @@ extension Writer {
     /// The room is not needed any more (its bytes were copied, or nobody wants them).
     public mutating func closeRoom(_ room: Room) {
         if !room.isChained { return giveStaging(room.frame, room.use) }
+        if room.use == .value { log.frames.stagedChains.subtract(1) }
         var frame: Int? = room.frame
         while let here = frame {
             frame = log.frames.next(here)
@@ -213,14 +215,19 @@ extension Writer {
 
     private mutating func openChain(_ bytes: Int, _ use: RoomUse, _ isBrief: Bool) -> Room? {
         let needed = log.geometry.framesNeeded(bytes)
-        let isAlone = log.frames.stagedFrames.loadRelaxed() == 0
+        let isAlone =
+            use == .value
+            ? log.frames.stagedChains.loadRelaxed() == 0
+            : log.frames.stagedFrames.loadRelaxed() == 0
         guard isBrief || isAlone || mayStage(needed, for: use, isChained: true) else {
             log.count(.waits)
             return nil
         }
         guard log.frames.freeCount >= needed else {
             // What cannot be had must not drive out what is there.
-            log.canHold(bytes) ? want(needed) : log.count(.waits)
+            let staged = Int(log.frames.stagedFrames.loadRelaxed())
+            let beside = max(staged - log.geometry.framesSharedMax, 0)
+            log.canHold(frames: needed + beside) ? want(needed) : log.count(.waits)
             return nil
         }
         var first: Int?
@@ -233,8 +240,9 @@ extension Writer {
             log.frames.setNext(frame, first)
             first = frame
         }
-        log.frames.stagedFrames.add(UInt64(needed))
         guard let first else { return nil }
+        log.frames.stagedFrames.add(UInt64(needed))
+        if use == .value { log.frames.stagedChains.add(1) }
         return Room(frame: first, start: 0, bytes: bytes, isChained: true, use: use)
     }
 
@@ -260,6 +268,7 @@ extension Writer {
         segments.overlap(segment).storeRelaxed(segments.sequenceLimit())
         segments.setFrame(segment, room.frame)
         log.frames.stagedFrames.subtract(UInt64(log.geometry.framesNeeded(room.bytes)))
+        log.frames.stagedChains.subtract(1)
         // Another value that waited for its share of the rooms may come now.
         log.frames.news.add(1)
         log.noteExpiry(expiry)

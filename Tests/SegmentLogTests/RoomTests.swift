@@ -138,6 +138,32 @@ import Testing
         #expect(log.frames.freeCount == log.geometry.frameCount)
     }
 
+    /// Input may take more than large values leave to it, and waits behind the value of its own
+    /// connection: one of these is let in.
+    @Test func aLargeValueFindsAPlaceHoweverMuchHasBeenSent() throws {
+        let log = try makeLog()
+        var writer = Writer(log, number: 0)
+        var inputs: [Room] = []
+        while let room = writer.openRoom(log.geometry.sharedRecordBytesMax, for: .input) {
+            inputs.append(room)
+        }
+        let large = log.geometry.sharedRecordBytesMax + 1
+        let opened = writer.openRoom(large)
+        let room = try #require(opened)
+        let second = writer.openRoom(large)
+        #expect(second == nil)
+        let isRead = writer.openReadingRoom(large) != nil
+        #expect(!isRead)
+        writer.closeRoom(room)
+        let third = writer.openRoom(large)
+        let next = try #require(third)
+        let place = writer.makeSegment(of: next, expiry: 0)
+        #expect(place != nil)
+        let fourth = writer.openRoom(large)
+        writer.closeRoom(try #require(fourth))
+        for room in inputs { writer.closeRoom(room) }
+    }
+
     /// The largest record that memory says it holds finds its frames beside all that workers hold
     /// for small ones: each of them shares a frame between those of one use.
     @Test func theLargestRecordFitsBesideWhatIsHeld() throws {
