@@ -115,9 +115,9 @@ private final class Joiners: Sendable {
         let value = pattern(1, 4 << 20)
         let hash = door.hash(key.span)
         other.beginTurn(now: 1000)
-        let small = text("arrives")
+        let name = text("arrives")
         let arriving = other.openStaging(
-            key: small.span, hash: 1, valueBytes: 5000, flags: 0, expiry: 0)
+            key: name.span, hash: 1, valueBytes: 1 << 20, flags: 0, expiry: 0)
         other.endTurn()
         door.beginTurn(now: 1000)
         // What is to arrive itself has to wait.
