@@ -123,6 +123,8 @@ package final class Play: @unchecked Sendable {
     private var hadFailingReads = false
     /// The highest order that was given out in any life.
     private var highestOrder: UInt64 = 0
+    /// The same of lives that could reserve none: only the time of their starts keeps them apart.
+    private var highestUnreservedOrder: UInt64 = 0
     /// Damage was done: what cannot be read is no fault.
     var isDamaged = false
     package private(set) var lives = 0
@@ -209,6 +211,7 @@ package final class Play: @unchecked Sendable {
         if played.ordersBegin < highestOrder, model.comparesTokens {
             fail("orders begin above \(played.ordersBegin), and \(highestOrder) was given out")
         }
+        if played.ordersBegin < highestUnreservedOrder { model.comparesTokens = false }
         clients = (0..<workers).map {
             PlayedClient(store, number: $0, self, buffer: buffers[$0])
         }
@@ -295,8 +298,12 @@ package final class Play: @unchecked Sendable {
     /// What was given out is known to the next start.
     private func checkOrders() {
         guard let played, !home.isDead, !played.isMemoryOnly else { return }
+        guard played.areOrdersReserved else {
+            highestUnreservedOrder = max(highestUnreservedOrder, played.highestOrder)
+            return
+        }
         highestOrder = max(highestOrder, played.highestOrder)
-        guard played.areOrdersReserved, played.highestOrder > home.reservedOrders else { return }
+        guard played.highestOrder > home.reservedOrders else { return }
         fail("\(played.highestOrder) was given out, \(home.reservedOrders) is reserved")
     }
 
