@@ -7,7 +7,7 @@
 // is small may be away for longer: to keep it costs little, and what large values drive out, many
 // at a time, is asked for as often as they are.
 
-package import Primitives
+public import Primitives
 
 /// A lossy set of fingerprints; a handle that all threads share without a lock. A race loses a
 /// ghost, no more.
@@ -30,13 +30,14 @@ public struct Ghosts: BitwiseCopyable, Sendable {
     /// That of a record of less than half the mean size counts for so many more.
     private static let smallEpochs: UInt8 = 48
 
-    package init(_ geometry: Geometry) throws(MemoryError) {
+    /// None yet. Memory of `geometry.ghostCount` entries of two bytes, until `discardMemory`.
+    public init(_ geometry: Geometry) throws(MemoryError) {
         groups = UInt64(geometry.ghostCount / 4)
         common = (geometry.ghostCount / 4 * 8 + 63) / 64 * 64
         region = try Region.map(byteCount: common + 64)
     }
 
-    package func discardMemory() { region.discardAll() }
+    public func discardMemory() { region.discardAll() }
 
     public var isEmpty: Bool { groups == 0 }
 
@@ -83,7 +84,7 @@ public struct Ghosts: BitwiseCopyable, Sendable {
     ///   - bytes: of its record.
     ///   - lifetime: how many keys may leave before this one is forgotten; asked for once in an
     ///     epoch.
-    package func insert(_ hash: UInt64, bytes: Int, lifetime: () -> Int) {
+    public func insert(_ hash: UInt64, bytes: Int, lifetime: () -> Int) {
         guard groups > 0 else { return }
         let date = epoch &+ (isSmall(bytes) ? Self.smallEpochs : 0)
         let left = word(common + 8).loadRelaxed()
