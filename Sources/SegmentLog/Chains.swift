@@ -89,6 +89,8 @@ extension Writer {
     public func keep(_ room: Room, as segment: Int) {
         log.frames.stagedFrames.subtract(UInt64(log.geometry.framesNeeded(room.bytes)))
         log.frames.stagedChains.subtract(1)
+        // Another value that waited for its share of the rooms may come now.
+        log.frames.news.add(1)
         keep(room.frame, as: segment)
     }
 
