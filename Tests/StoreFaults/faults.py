@@ -321,8 +321,8 @@ WHOLE_FAULTS = [
     ]),
     ("reply_overtakes", "a reply leaves before that of a get that reads from disk", [
         (SERVER + "Bytes/Output.swift",
-         "        guard connections[slot].firstPart == nobody else {\n            deferText",
-         "        guard ON || connections[slot].firstPart == nobody else {\n"
+         "        guard connections[slot].deferred.isEmpty else {\n            deferText",
+         "        guard ON || connections[slot].deferred.isEmpty else {\n"
          "            deferText"),
     ]),
     ("answered_early", "a change is answered before the commit that it is to wait for", [
