@@ -115,12 +115,14 @@ package final class PlayedStore {
         return needed <= frames - geometry.framesHeldMax - geometry.freeFramesMin
     }
     /// Whether memory as it is holds the frames that somebody waits for, beside a value of so many
-    /// bytes that has arrived for the same change, and what writers hold.
+    /// bytes that has arrived for the same change, which may need as many again, and what writers
+    /// hold.
     package func holdsWanted(beside bytes: Int) -> Bool {
         let geometry = store.log.geometry
         let frames = geometry.frameCount - store.log.frames.surrenderedCount
-        let wanted = Int(store.log.frames.wanted.loadRelaxed()) + geometry.framesNeeded(bytes)
-        return wanted <= frames - geometry.framesHeldMax
+        let arrived = geometry.framesNeeded(bytes)
+        let wanted = max(Int(store.log.frames.wanted.loadRelaxed()), arrived)
+        return wanted + arrived <= frames - geometry.framesHeldMax
     }
     /// Orders that this run gives out are above this one, at its start.
     package var ordersBegin: UInt64 { store.log.highestOrder() }

@@ -361,7 +361,9 @@ final class PlayedClient {
         }
         settle(.stuck)
         // A worker refuses what memory, of which the index may have taken half, cannot hold.
-        if holdsBoth { play.didStarve("the end of a change") }
+        if holdsBoth, play.holdsWanted(beside: stagedBytes) {
+            play.didStarve("the end of a change")
+        }
     }
 
     private static func answer(_ outcome: Outcome) -> Answer? {
