@@ -111,6 +111,7 @@ build-tests: swift build-packages
 test: check-format test-packages interpose build build-tests
 	$(BRIM) -V
 	@status=0; set -x; \
+	/usr/bin/python3 -B Tests/StoreFaults/faults.py --check || status=$$?; \
 	swift test --configuration release $(RUN) --skip '$(ALONE)' || status=$$?; \
 	swift test --configuration release $(RUN) --no-parallel --ignore-lock \
 		--filter '$(BESIDE)' >$(BESIDE_LOG) 2>&1 & beside=$$!; \

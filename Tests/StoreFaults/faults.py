@@ -4,8 +4,10 @@
 # these, not of the server.
 #
 #     python3 -B Tests/StoreFaults/faults.py --tree FOLDER [--seconds 60] [--seed 1] [NAME …]
+#     python3 -B Tests/StoreFaults/faults.py --check
 #
 # FOLDER gets the copy and its build; without NAMEs all faults are tried, and a table is printed.
+# `--check` only looks whether each line to be changed still stands where it should, once.
 # All of them are compiled in at once, and an environment variable says which one is on.
 
 import argparse
@@ -427,12 +429,17 @@ def build(tree):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--tree", type=pathlib.Path, required=True)
+    work = parser.add_mutually_exclusive_group(required=True)
+    work.add_argument("--tree", type=pathlib.Path)
+    work.add_argument("--check", action="store_true", help="whether all lines are found, once")
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--built", action="store_true", help="the copy is there, and built")
     parser.add_argument("names", nargs="*")
     options = parser.parse_args()
+    if options.check:
+        changed_texts()
+        return
     options.tree.mkdir(parents=True, exist_ok=True)
     if not options.built:
         make_tree(options.tree)
