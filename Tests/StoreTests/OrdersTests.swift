@@ -264,6 +264,27 @@ import Testing
         die(store, home)
     }
 
+    /// Starts with no orders file and no room for one, soon after a run that has reserved more
+    /// than the clock stands for yet: only the time keeps them apart, whatever lies between them.
+    @Test func startsThatCanReserveNothingAreKeptApart() throws {
+        let home = try used(12, hasBlocks: false)
+        home.plan = full()
+        var given: Set<UInt64> = []
+        for life in 0..<40 as Range<UInt64> {
+            var now = Stepped.beginning
+            // Where half of what is reserved at a time goes into the time's orders twice and more.
+            now.unixNanoseconds += 1_000_000_000 + life * 51_228_150_000
+            let store = try Stepped(home, memoryBytes: 12 << 20, sizeBytes: 12 << 20, at: now)
+            for number in 0..<40 as Range<UInt8> {
+                #expect(store.set("k", [number], isQuiet: true))
+                let cas = try #require(store.cas("k"))
+                #expect(given.insert(cas >> 16).inserted, "life \(life)")
+            }
+            #expect(!store.played.areOrdersReserved)
+            die(store, home)
+        }
+    }
+
     /// The files are moved aside, and the orders file stays.
     @Test func orderRisesOverAStoreThatIsMovedAside() throws {
         let home = try used(6)

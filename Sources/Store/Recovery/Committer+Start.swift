@@ -22,7 +22,7 @@ extension Committer {
     mutating func begin() {
         log.orderLimit.storeRelease(reservation.limit)
         let first = Self.firstOrder(
-            above: disk.ordersGivenOut, at: now.unixNanoseconds, among: reservation.ahead / 2,
+            above: disk.ordersGivenOut, at: now.unixNanoseconds, among: Reservation.startsApart,
             isKnown: disk.ordersFound.orders > 0)
         log.raiseOrders(above: first)
         signals.firstOrder.storeRelease(first)
@@ -62,9 +62,8 @@ extension Committer {
     /// even if nothing is left of theirs (there was no room for the orders file, or somebody has
     /// removed it), because the time of the start has a part in it: 131 for each millisecond since
     /// 2020, which 48 bits hold until 2088. With a reservation above that, what is left of it
-    /// after division by `count` is added: half of what is reserved at a time. Where the orders
-    /// file was read, `isKnown`, the time is not needed: it must not take orders so far up that
-    /// the file may not reserve them.
+    /// after division by `count` is added. Where the orders file was read, `isKnown`, the time is
+    /// not needed: it must not take orders so far up that the file may not reserve them.
     static func firstOrder(
         above reserved: UInt64, at nanoseconds: UInt64, among count: UInt64, isKnown: Bool = false
     ) -> UInt64 {

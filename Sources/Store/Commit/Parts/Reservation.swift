@@ -25,6 +25,9 @@ struct Reservation {
     /// So far above the metadata begins a start that cannot read the file, and so far above them
     /// the file may reserve: what any run has given out, such a start is above it.
     static let aboveMetadata: UInt64 = 1 << 38
+    /// Starts that can reserve nothing are kept apart by their time, in orders, modulo this, where
+    /// more is reserved than the time stands for: starts a multiple of 36 hours apart may meet.
+    static let startsApart: UInt64 = 1 << 34
 
     init(ahead: UInt64, found file: OrdersFile, committed: UInt64) {
         self.ahead = ahead
