@@ -174,10 +174,13 @@ struct KeyLaw {
         return nil
     }
 
-    /// Before the first request of a life.
-    mutating func flushed(isCertain: Bool) {
-        starts = isCertain ? [nil] : starts + (starts.contains(nil) ? [] : [nil])
+    /// Before the first request of a life. On disk with its first commit: where that fails, and the
+    /// clock is set back, what was there is found again.
+    mutating func flushed(isCertain: Bool, at moment: Int) {
         written = starts.map { ($0, 0) }
+        starts = isCertain ? [nil] : starts + (starts.contains(nil) ? [] : [nil])
+        written.append((nil, moment))
+        if isCertain { changes.append((moment, 1)) }
     }
 
     // MARK: Cas numbers

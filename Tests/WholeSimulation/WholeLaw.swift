@@ -130,7 +130,9 @@ struct WholeLaw {
         if due.isEmpty, !flush.base.contains(0) { fail("a delayed flush_all was lost") }
         if !due.isEmpty {
             let isCertain = due.count == flush.base.count
-            for key in keys.indices { keys[key].flushed(isCertain: isCertain) }
+            let moment = tick()
+            for key in keys.indices { keys[key].flushed(isCertain: isCertain, at: moment) }
+            return flush.change([0], commit: 1)
         }
         flush.base = [0]
     }
