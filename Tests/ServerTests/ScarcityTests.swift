@@ -56,6 +56,27 @@ import Uring
         try world.pass(milliseconds: 200)
     }
 
+    /// Whoever has waited for blocks, was told to try, and is gone by then, leaves nothing to do.
+    @Test(arguments: 0..<8) func whoIsGoneIsNotWaitedFor(turns: Int) throws {
+        let world = try World(receiveBuffers: 16, poolBlocks: 32, connections: 64)
+        let honest = world.connect()
+        #expect(try world.ask("set k 0 0 9000\r\n\(value(9000))\r\n", honest) == "STORED\r\n")
+        let deaf = (0..<60).map { _ in world.connect() }
+        for peer in deaf {
+            world.network.setAppetite(0, of: peer)
+            world.network.setSocketBuffer(2000, of: peer)
+            world.network.send("get k\r\nget k\r\n", from: peer)
+        }
+        try world.settle()
+        #expect(world.shared.total("waitsForBlocks") ?? 0 > 0, "there was enough")
+        for peer in deaf[..<20] { world.network.reset(peer) }
+        try world.turn(turns)
+        for peer in deaf[20...] { world.network.reset(peer) }
+        world.network.finish(honest)
+        try world.settle(turnsMax: 1000)
+        #expect(world.isIdle)
+    }
+
     /// Each of them has room for a few replies more in every turn, and none for the rest: those who
     /// have taken nothing for a while give way to whoever asks.
     @Test func manyShortRepliesThatNobodyReadsKeepNobodyWaitingForLong() throws {

@@ -33,7 +33,12 @@ struct WaitQueue: BitwiseCopyable {
         connections[slot].waiting.uncall()
     }
 
-    mutating func remove(_ slot: Int) { members.remove(slot) }
+    /// Takes off whoever does not wait any more, called or not.
+    mutating func remove(_ slot: Int) {
+        members.remove(slot)
+        // Nobody is to try who is gone: the worker would look for that in every turn.
+        wokenCount = min(wokenCount, members.count)
+    }
 
     /// Puts a member in front of all others.
     mutating func prefer(_ slot: Int) {
@@ -166,6 +171,7 @@ struct WaitQueues: BitwiseCopyable {
     func check(_ connections: Table<Connection>, _ watched: ConnectionList) {
         for queue in [frames, places, readSlots, pins, blocks] {
             queue.members.check()
+            precondition(queue.members.count > 0 || !queue.isTrying)
             for slot in queue.members { precondition(connections[slot].phase == .open) }
         }
         for slot in watched {
