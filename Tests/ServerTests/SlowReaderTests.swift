@@ -38,6 +38,29 @@ import Uring
         #expect(taken > 3_000_000, "hardly anybody was served")
     }
 
+    /// What a socket was sent at once, and holds, is taken before what it had no room for: it
+    /// counts, and the window that it has shut opens late.
+    @Test func whatWasSentAtOnceCountsAsTaken() throws {
+        let world = try World(receiveBuffers: 16, poolBlocks: 32, connections: 128)
+        let other = world.connect()
+        #expect(try world.ask("set k 0 0 9000\r\n\(value(9000))\r\n", other) == "STORED\r\n")
+        let peers = (0..<40).map { _ in world.connect() }
+        for peer in peers {
+            world.network.setAppetite(0, of: peer)
+            world.network.setSocketBuffer(1_000_000, of: peer)
+            world.network.send(String(repeating: "get k\r\n", count: 150), from: peer)
+        }
+        try world.settle()
+        #expect(world.shared.total("waitsForBlocks") ?? 0 > 0, "there was enough")
+        // 100 KB/s, in pieces that come seven tenths of a second apart.
+        for _ in 0..<20 {
+            try world.pass(milliseconds: 600)
+            try read(70_000, steps: 1, peers, world)
+        }
+        #expect(world.shared.total("closedPoolDry") == 0)
+        #expect(peers.allSatisfy { world.network.receivedCount(by: $0) > 1_350_000 })
+    }
+
     /// A system with a large buffer tells late that there is room again; others wait for the pins
     /// meanwhile.
     @Test func whoseWindowIsShutForAWhileIsNotClosedForOthers() throws {

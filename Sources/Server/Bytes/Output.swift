@@ -134,7 +134,10 @@ extension Worker where Network: ~Copyable {
             watch(slot)
             return
         }
-        table[slot].pace.begin(at: now.nanoseconds)
+        if !table[slot].pace.isRunning {
+            table[slot].pace.begin(at: now.nanoseconds)
+            measurePace(of: slot)
+        }
         watch(slot)
         let socket = Socket(descriptor: table[slot].descriptor)
         switch table[slot].sending.next() {

@@ -244,7 +244,7 @@ extension Worker where Network: ~Copyable {
     /// is long. False: there is none.
     mutating func relievePool(sparing slot: Int) -> Bool {
         if closeStalled(
-            sparing: slot, longerThan: ServerLimits.wantedBlocksNanosecondsMax)
+            sparing: slot, longerThan: ServerLimits.wantedBlocksNanosecondsMax, sparesShut: true)
         {
             return true
         }
@@ -255,17 +255,32 @@ extension Worker where Network: ~Copyable {
             return false
         }
         wants.restartBlocks(at: now.nanoseconds)
-        return closeQuietest(sparing: slot)
+        return isAnyoneIdleForBlocks && closeQuietest(sparing: slot)
     }
 
-    mutating func closeStalled(sparing slot: Int, longerThan limit: UInt64) -> Bool {
+    /// Whether somebody who waits for blocks has taken all that it was sent: the others miss
+    /// nothing yet.
+    private var isAnyoneIdleForBlocks: Bool {
+        queues[.blocks].members.contains {
+            ring.heldByteCount(of: Socket(descriptor: connections[$0].descriptor)) == 0
+        }
+    }
+
+    /// The same for whoever has stalled for so long; 0: at all. `sparesShut`: nobody who has fallen
+    /// behind so lately that its window need not have opened since.
+    mutating func closeStalled(
+        sparing slot: Int, longerThan limit: UInt64, sparesShut: Bool = false
+    ) -> Bool {
+        let (table, moment) = (connections, now.nanoseconds)
         // One look at everybody a turn is enough if it finds nobody.
         guard limit == 0 || wants.searchedTurn != turnNumber else { return false }
         let victim = slots.used.eldest(
-            where: { $0 != slot && holdsBlocks($0) },
-            by: { stalledSince($0, longerThan: limit) })
+            where: {
+                $0 != slot && holdsBlocks($0)
+                    && !(sparesShut && table[$0].isBehind && table[$0].pace.mayBeShut(at: moment))
+            }, by: { stalledSince($0, longerThan: limit) })
         guard let victim else {
-            wants.searchedTurn = turnNumber
+            if !sparesShut { wants.searchedTurn = turnNumber }
             return false
         }
         close(victim, .closedPoolDry)

@@ -117,11 +117,12 @@ struct Sending: BitwiseCopyable {
 /// A peer may take much at once and then nothing for a while, because its system opens a closed
 /// window late; that is why it is not the last byte that counts.
 struct Pace: BitwiseCopyable {
-    /// Bytes that the socket took of what it had no room for at once.
+    /// Bytes that the socket holds or held since the reply began, whenever they were sent.
     private var sent = 0
     /// Bytes of these that the peer is known to have taken.
     private var taken = 0
-    private var endedAt: UInt64 = 0
+    /// When it began last, while it runs, or ended.
+    private var changedAt: UInt64 = 0
     private var lookedAt: UInt64 = 0
     /// When it was last seen that the peer has taken something, in nanoseconds.
     private(set) var takenAt: UInt64 = 0
@@ -132,16 +133,17 @@ struct Pace: BitwiseCopyable {
     /// The rest of a reply is to leave. What follows another without a pause is one with it.
     mutating func begin(at now: UInt64) {
         guard !isRunning else { return }
-        if now &- endedAt > ServerLimits.replyPauseNanosecondsMax { self = Pace() }
+        if now &- changedAt > ServerLimits.replyPauseNanosecondsMax { self = Pace() }
         isRunning = true
         takenAt = now
+        changedAt = now
         paidUntil = max(paidUntil, now)
     }
 
     /// All of it has left.
     mutating func end(at now: UInt64) {
         isRunning = false
-        endedAt = now
+        changedAt = now
     }
 
     mutating func add(sent bytes: Int) { sent += bytes }
@@ -156,6 +158,12 @@ struct Pace: BitwiseCopyable {
             ServerLimits.shutNanosecondsMax)
     }
 
+    /// Whether it has begun so lately that the peer's window need not have opened since, if what it
+    /// was sent before has shut it.
+    func mayBeShut(at now: UInt64) -> Bool {
+        isRunning && now &- changedAt < ServerLimits.firstWindowNanosecondsMax
+    }
+
     /// Whether a look at what the socket holds may tell something new.
     func isDue(at now: UInt64) -> Bool {
         isRunning && now &- lookedAt >= ServerLimits.paceNanosecondsMin
@@ -163,11 +171,14 @@ struct Pace: BitwiseCopyable {
 
     /// The socket holds so many bytes that the peer has not taken.
     mutating func note(held: Int, at now: UInt64) {
-        // Less than none, if it holds some that was sent at once and not counted.
         let fresh = sent - held - taken
         lookedAt = now
+        guard fresh > 0 else {
+            // It holds some that was sent at once, which counts from now on.
+            sent -= fresh
+            return
+        }
         taken += fresh
-        guard fresh > 0 else { return }
         takenAt = now
         let paid = UInt64(fresh) * 1_000_000_000 / UInt64(ServerLimits.readBytesPerSecondMin)
         paidUntil = min(max(paidUntil, 1) &+ paid, now &+ ServerLimits.pacePaidNanosecondsMax)

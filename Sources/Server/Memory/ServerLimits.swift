@@ -117,6 +117,9 @@ enum ServerLimits {
     /// How far ahead a peer can pay that takes much at once: as long as a system with a receive
     /// buffer of 6 MB may leave its window closed at that rate.
     static let pacePaidNanosecondsMax: UInt64 = 20_000_000_000
+    /// How long the window of a peer that falls behind may stay shut, by what it was sent before,
+    /// while others wait for blocks only: half a buffer of 400 KB at 50 KB/s.
+    static let firstWindowNanosecondsMax: UInt64 = 4_000_000_000
     /// Between two looks at what a socket holds.
     static let paceNanosecondsMin: UInt64 = 50_000_000
     /// Replies with a longer pause between them are judged each by itself.

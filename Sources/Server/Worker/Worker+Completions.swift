@@ -158,6 +158,7 @@ extension Worker where Network: ~Copyable {
         connection[slot].sending.fill()
         connection[slot].pace.begin(at: now.nanoseconds)
         connection[slot].pace.add(sent: sent)
+        measurePace(of: slot)
         keepUnsent(slot, rest, count: total - sent)
     }
 
