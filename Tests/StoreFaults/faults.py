@@ -147,6 +147,14 @@ FAULTS = [
          "        let end = ON ? count : filled\n"
          "        var records = RecordWalk(scratch, at: 0, end: end, isTrusted: false)\n"),
     ], "SituationTests/aShortSegment"),
+    ("touch_forgotten", "a touch into the past of a key that was not reached leaves nothing", [
+        (STORE + "Door/Door+Changes.swift",
+         "            guard isExpired else { return .done(.notFound) }\n",
+         "            guard !ON, isExpired else { return .done(.notFound) }\n"),
+        (STORE + "Door/Door+Touching.swift",
+         "            guard isExpired else { return .miss }\n",
+         "            guard !ON, isExpired else { return .miss }\n"),
+    ], "UnreachedTests"),
     ("expired_hides_nothing", "a delete of what has expired leaves no tombstone", [
         (LOG + "Writer+Moves.swift",
          "        if geometry.hasDisk, !isFlushed { index.setMayHide(shard) }\n",
@@ -234,8 +242,8 @@ FAULTS = [
     ]),
     ("touch_of_another", "gat touches the value that came in between", [
         (STORE + "Door/Door+Changes.swift",
-         "            if let compare, compare != record.cas(hash)",
-         "            if !ON, let compare, compare != record.cas(hash)"),
+         "            if isAlive, let compare, compare != record.cas(hash)",
+         "            if !ON, isAlive, let compare, compare != record.cas(hash)"),
     ]),
     ("damage_forgets", "a damaged read forgets the key while recovery runs", [
         (STORE + "Door/Door+Reading.swift",

@@ -160,6 +160,33 @@ final class Stepped {
         }
     }
 
+    /// A touch, gat or mg that ends a key at once; whether it found nothing.
+    func end(_ name: String, by command: Ending) -> Bool {
+        let key = Array(name.utf8)
+        return turn(&quiet) { door in
+            let hash = door.hash(key.span)
+            switch command {
+            case .touch:
+                let outcome = door.touch(key.span, hash: hash, expiry: 0, isExpired: true)
+                if case .notFound = outcome { return true }
+            case .gat:
+                let lookup = door.findTouching(
+                    key.span, hash: hash, expiry: 0, isExpired: true, valueBytesMax: 1000)
+                if case .miss = lookup { return true }
+            case .metaGet:
+                var get = MetaGet()
+                get.touch = MetaExpiry(second: 0, isOver: true)
+                if case .miss = door.metaGet(get, key: key.span, hash: hash) { return true }
+            case .vivify:
+                var get = MetaGet()
+                get.vivify = MetaExpiry(second: 0, isOver: true)
+                if case .made = door.metaGet(get, key: key.span, hash: hash) { return true }
+            }
+            return false
+        }
+    }
+    enum Ending: CaseIterable, Sendable { case touch, gat, metaGet, vivify }
+
     /// A read that brings nothing sound.
     func readDamaged(_ read: DiskRead) { turn(&quiet) { $0.drop(read, isDamaged: true) } }
 
