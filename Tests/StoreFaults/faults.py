@@ -143,10 +143,20 @@ FAULTS = [
     ], "SituationTests/aSetFailsWhile"),
     ("zeros_are_damage", "a short segment that is asked for like a large one counts as damaged", [
         (STORE + "Commit/Committer+Chains.swift",
-         "        var records = RecordWalk(scratch, at: 0, end: filled, isTrusted: false)\n",
-         "        let end = ON ? count : filled\n"
-         "        var records = RecordWalk(scratch, at: 0, end: end, isTrusted: false)\n"),
+         "let view, let bytes, bytes >= filled else", "let view, let bytes, "
+         "ON ? bytes == filled : bytes >= filled else"),
     ], "SituationTests/aShortSegment"),
+    ("key_unchecked", "a tombstone is left for whatever key lies where the record was", [
+        (STORE + "Commit/Committer+Leaving.swift",
+         "            record.hash(with: log.hasher) == entry.hash\n",
+         "            ON || record.hash(with: log.hasher) == entry.hash\n"),
+    ], "DamageTests/theKey"),
+    ("damaged_stays", "what is too large for this run's segments, and damaged, keeps its slot", [
+        (STORE + "Commit/Committer+Chains.swift",
+         "        guard let record = found, record.checksum()",
+         "        if ON, found == nil { return true }\n"
+         "        guard let record = found, record.checksum()"),
+    ], "DamageTests/aRecordThatIsTooLarge"),
     ("touch_forgotten", "a touch into the past of a key that was not reached leaves nothing", [
         (STORE + "Door/Door+Changes.swift",
          "            guard isExpired else { return .done(.notFound) }\n",

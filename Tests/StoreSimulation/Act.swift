@@ -68,7 +68,10 @@ package struct Act: Sendable {
             play.bury()
             if let what = play.home.damage() { play.trace?("    damaged: \(what)") }
             // The next start may meet it while the disk takes nothing.
-            if play.chance.below(3) == 0 { play.trouble(Self.plan(&play.chance)) }
+            if play.chance.below(3) == 0 { return play.trouble(Self.plan(&play.chance)) }
+            // Or what was damaged leaves, before its keys are set again.
+            if play.chance.below(2) == 0 { try play.start() }
+            for _ in 0..<6 where play.isRunning { try churn(play) }
         case .crowd: crowd(play)
         case .churn: try churn(play)
         case .outage: outage(play)
