@@ -157,6 +157,18 @@ FAULTS = [
          "        if ON, found == nil { return true }\n"
          "        guard let record = found, record.checksum()"),
     ], "DamageTests/aRecordThatIsTooLarge"),
+    ("older_bytes_believed", "what an older segment has left on its pages is read as this one's", [
+        (STORE + "Door/Door+Reading.swift",
+         "        guard record.order >= log.segments.lowest",
+         "        guard ON || record.order >= log.segments.lowest"),
+        (LOG + "Chains.swift", "record.storedChecksum, record.order >= lowest",
+         "record.storedChecksum, ON || record.order >= lowest"),
+    ], "DamageTests/aWrite"),
+    ("older_directory", "a directory that an older segment has left is read as this one's", [
+        (STORE + "Disk/Directory.swift",
+         "            guard overlap & ~Segments.returnedBit > sequence",
+         "            guard ON || overlap & ~Segments.returnedBit > sequence"),
+    ], "DamageTests/aWrite"),
     ("touch_forgotten", "a touch into the past of a key that was not reached leaves nothing", [
         (STORE + "Door/Door+Changes.swift",
          "            guard isExpired else { return .done(.notFound) }\n",

@@ -118,6 +118,38 @@ extension MemoryHome {
         return count
     }
 
+    /// The writes of the newest segment that holds this text were lost, as far as they went to one
+    /// table: it holds what the oldest with that text holds there. Answers whether there are two
+    /// of one size.
+    package func loseWrite(of text: String, in table: StoreTable) -> Bool {
+        let segments = durable.tables[StoreTable.segments.rawValue].entries
+        let found = segments.filter {
+            !Self.places(of: Array(text.utf8), in: $0.value.bytes).isEmpty
+        }
+        guard let first = found.first, let last = found.last, first.key < last.key else {
+            return false
+        }
+        guard table == .segments else {
+            let directories = durable.tables[table.rawValue]
+            guard let old = directories.find(TableKey(first: first.key.first >> 10)),
+                let new = directories.find(TableKey(first: last.key.first >> 10)),
+                old.bytes.count == new.bytes.count, old.bytes != new.bytes
+            else { return false }
+            new.bytes = old.bytes
+            return true
+        }
+        func value(_ key: TableKey, _ part: UInt64) -> StoredValue? {
+            durable.tables[table.rawValue].find(TableKey(first: key.first + part))
+        }
+        var part: UInt64 = 0
+        while let old = value(first.key, part), let new = value(last.key, part) {
+            guard old.bytes.count == new.bytes.count, old.bytes != new.bytes else { return false }
+            new.bytes = old.bytes
+            part += 1
+        }
+        return part > 0
+    }
+
     /// Sets one of the highest bits in a key of segments, stretches or directories.
     private func damageKey() -> String? {
         let table = chance.below(3)

@@ -88,4 +88,33 @@ import Testing
         #expect(store.commit())
         kill(store, home)
     }
+
+    /// The same keys are set in each of three runs, with values of one size, so that they lie at
+    /// the same places of their segments. What the last has written there was lost, and what the
+    /// first had written is found: tiny segments, which are loaded, others, and large records.
+    @Test(arguments: [100, 5000, 900_000], [StoreTable.segments, .directories])
+    func aWriteThatWasLost(valueBytes: Int, table: StoreTable) throws {
+        let home = MemoryHome(seed: 3, ballast: 0)
+        var store = try Stepped(
+            home, memoryBytes: memoryBytes, sizeBytes: 64 << 20, at: Stepped.beginning)
+        for round in 0..<3 as Range<UInt8> {
+            let value = [UInt8](repeating: round, count: valueBytes)
+            for number in 0..<3 { #expect(store.set("same:\(number)", value, isQuiet: true)) }
+            // What holds nothing that lives would leave.
+            #expect(store.set("only:\(round)", value, isQuiet: true))
+            #expect(store.commit())
+            store = try store.crash(home, memoryBytes: memoryBytes, sizeBytes: 64 << 20)
+            #expect(store.commit())
+        }
+        kill(store, home)
+        #expect(home.loseWrite(of: "same:1", in: table))
+        let after = try Stepped(
+            home, memoryBytes: memoryBytes, sizeBytes: 64 << 20, at: store.now)
+        after.recover()
+        for number in 0..<3 {
+            let found = try after.value("same:\(number)", home)
+            #expect(found == nil || found?.first == 2, "same:\(number)")
+        }
+        kill(after, home)
+    }
 }

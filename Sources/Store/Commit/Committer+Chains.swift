@@ -111,7 +111,7 @@ extension Committer {
             writer.closeRoom(room)
             return loseIfDamaged(segment, error)
         }
-        guard log.isSound(chain: room.frame, filled: filled) else {
+        guard log.isSound(chain: room.frame, filled: filled, of: segment) else {
             writer.closeRoom(room)
             return lose(segment)
         }
@@ -142,7 +142,9 @@ extension Committer {
                 isRead = end == filled
                 log.frames.memory.copy(from: scratch, at: 0, to: offset, count: filled)
             }
-            guard isRead == true, log.isSound(offset, filled: filled) else { throw .corrupted }
+            guard isRead == true, log.isSound(offset, filled: filled, of: segment) else {
+                throw .corrupted
+            }
         } catch {
             log.frames.giveBack(frame)
             return loseIfDamaged(segment, error)

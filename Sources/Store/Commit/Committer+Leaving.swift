@@ -174,7 +174,7 @@ extension Committer {
             try transaction.get(.directories, key: sequence) { bytes -> Int? in
                 guard bytes.count <= directory.byteCount else { return nil }
                 directory.store(bytes, at: 0)
-                return Directory.View(directory, byteCount: bytes.count)?.count
+                return Directory.View(directory, byteCount: bytes.count, of: sequence)?.count
             } ?? nil
         }
         guard found == nil else { return found }
