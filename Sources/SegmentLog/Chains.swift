@@ -26,18 +26,25 @@ extension SegmentLog {
         word.storeRelaxed(checksum(chain: first, filled: filled))
     }
 
-    /// Whether a chain that was read from disk holds one sound record.
-    public func isSound(chain first: Int, filled: Int) -> Bool {
+    /// Whether a chain that was read from disk holds one sound record, and one that the segment
+    /// was written with.
+    public func isSound(chain first: Int, filled: Int, of segment: Int) -> Bool {
         let record = Record(frames.memory, at: frames.offset(first))
-        guard record.isPlausible(limit: filled), !record.isFiller else { return false }
+        guard record.isPlausible(limit: filled), !record.isFiller,
+            record.order >= segments.lowestOrder(segment).loadRelaxed()
+        else { return false }
         return record.storedChecksum == checksum(chain: first, filled: filled)
     }
 
-    /// Whether bytes that were read from disk are sound records from end to end.
-    public func isSound(_ offset: Int, filled: Int) -> Bool {
+    /// Whether bytes that were read from disk are sound records from end to end, none of them older
+    /// than what the segment was written with.
+    public func isSound(_ offset: Int, filled: Int, of segment: Int) -> Bool {
+        let lowest = segments.lowestOrder(segment).loadRelaxed()
         var walk = RecordWalk(frames.memory, at: offset, end: filled, isTrusted: false)
         while let (record, _) = walk.next() {
-            if record.checksum() != record.storedChecksum { return false }
+            guard record.checksum() == record.storedChecksum, record.order >= lowest else {
+                return false
+            }
         }
         return walk.isComplete
     }

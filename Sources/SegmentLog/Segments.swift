@@ -62,6 +62,7 @@ public struct Segments: BitwiseCopyable, Sendable {
     /// When each segment was opened, in unix seconds of the clock below.
     private let openedWords: Region
     @usableFromInline let lostWords: Region
+    @usableFromInline let lowestOrders: Region
     @usableFromInline let table: Region
     public let count: Int
     private let freeNumbers: SlotQueue
@@ -78,6 +79,7 @@ public struct Segments: BitwiseCopyable, Sendable {
         frameWords = try Region.map(byteCount: 4 << geometry.segmentBits)
         openedWords = try Region.map(byteCount: count * 4)
         lostWords = try Region.map(byteCount: count * 4)
+        lowestOrders = try Region.map(byteCount: count * 8)
         table = try Region.map(byteCount: count * 64 + 64)
         let queue = try Region.map(byteCount: SlotQueue.byteCount(capacity: count))
         freeNumbers = SlotQueue(queue, at: 0, capacity: count)
@@ -86,7 +88,9 @@ public struct Segments: BitwiseCopyable, Sendable {
     }
 
     func discardMemory() {
-        for region in [frameWords, openedWords, lostWords, table] { region.discardAll() }
+        for region in [frameWords, openedWords, lostWords, lowestOrders, table] {
+            region.discardAll()
+        }
         freeNumbers.discardRegion()
     }
 
@@ -100,6 +104,7 @@ public struct Segments: BitwiseCopyable, Sendable {
         let segment = Int(number)
         table.zero(segment * 64, 64)
         lostBytes(segment).storeRelaxed(0)
+        lowestOrder(segment).storeRelaxed(0)
         table.store(kind.rawValue, at: segment * 64 + 4)
         table.store(sequence ?? nextSequence.add(1), at: segment * 64 + 8)
         openedWords.atomic32(at: segment * 4).storeRelaxed(clock.loadRelaxed())
@@ -227,6 +232,11 @@ public struct Segments: BitwiseCopyable, Sendable {
     /// Bytes of dead records, and of holes that overwriting in place has left.
     @inlinable public func lostBytes(_ segment: Int) -> AtomicWord32 {
         lostWords.atomic32(at: segment &<< 2)
+    }
+    /// The lowest order among the records that the segment lies on disk with; 0 before that. What
+    /// is read there and is older was left by something else: a write was lost, or went elsewhere.
+    @inlinable public func lowestOrder(_ segment: Int) -> AtomicWord64 {
+        lowestOrders.atomic64(at: segment &<< 3)
     }
     @inlinable @inline(__always) func word32(_ segment: Int, _ offset: Int) -> AtomicWord32 {
         table.atomic32(at: segment &<< 6 &+ offset)

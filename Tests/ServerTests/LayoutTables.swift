@@ -107,8 +107,9 @@ enum LayoutTables {
     private static func segments() -> [String] {
         let sizes = [64, 256, 1024, 4096]
         let all = sizes.map { geometry($0, storeGibibytes: 4) }
-        // Entry, frame, and a place in each queue of segments.
-        let entry = 64 + 4 + 5 * 4
+        // Entry, frame, when it was opened, lost bytes, lowest order, and a place in each queue of
+        // segments.
+        let entry = 64 + 4 + 4 + 4 + 8 + 5 * 4
         return table(
             ["with a store of 4 GiB and 4 workers"] + sizes.map { "`-m \($0)`" },
             [

@@ -143,10 +143,40 @@ FAULTS = [
     ], "SituationTests/aSetFailsWhile"),
     ("zeros_are_damage", "a short segment that is asked for like a large one counts as damaged", [
         (STORE + "Commit/Committer+Chains.swift",
-         "        var records = RecordWalk(scratch, at: 0, end: filled, isTrusted: false)\n",
-         "        let end = ON ? count : filled\n"
-         "        var records = RecordWalk(scratch, at: 0, end: end, isTrusted: false)\n"),
+         "let view, let bytes, bytes >= filled else", "let view, let bytes, "
+         "ON ? bytes == filled : bytes >= filled else"),
     ], "SituationTests/aShortSegment"),
+    ("key_unchecked", "a tombstone is left for whatever key lies where the record was", [
+        (STORE + "Commit/Committer+Leaving.swift",
+         "            record.hash(with: log.hasher) == entry.hash\n",
+         "            ON || record.hash(with: log.hasher) == entry.hash\n"),
+    ], "DamageTests/theKey"),
+    ("damaged_stays", "what is too large for this run's segments, and damaged, keeps its slot", [
+        (STORE + "Commit/Committer+Chains.swift",
+         "        guard let record = found, record.checksum()",
+         "        if ON, found == nil { return true }\n"
+         "        guard let record = found, record.checksum()"),
+    ], "DamageTests/aRecordThatIsTooLarge"),
+    ("older_bytes_believed", "what an older segment has left on its pages is read as this one's", [
+        (STORE + "Door/Door+Reading.swift",
+         "        guard record.order >= log.segments.lowest",
+         "        guard ON || record.order >= log.segments.lowest"),
+        (LOG + "Chains.swift", "record.storedChecksum, record.order >= lowest",
+         "record.storedChecksum, ON || record.order >= lowest"),
+    ], "DamageTests/aWrite"),
+    ("older_directory", "a directory that an older segment has left is read as this one's", [
+        (STORE + "Disk/Directory.swift",
+         "            guard overlap & ~Segments.returnedBit > sequence",
+         "            guard ON || overlap & ~Segments.returnedBit > sequence"),
+    ], "DamageTests/aWrite"),
+    ("touch_forgotten", "a touch into the past of a key that was not reached leaves nothing", [
+        (STORE + "Door/Door+Changes.swift",
+         "            guard isExpired else { return .done(.notFound) }\n",
+         "            guard !ON, isExpired else { return .done(.notFound) }\n"),
+        (STORE + "Door/Door+Touching.swift",
+         "            guard isExpired else { return .miss }\n",
+         "            guard !ON, isExpired else { return .miss }\n"),
+    ], "UnreachedTests"),
     ("expired_hides_nothing", "a delete of what has expired leaves no tombstone", [
         (LOG + "Writer+Moves.swift",
          "        if geometry.hasDisk, !isFlushed { index.setMayHide(shard) }\n",
@@ -234,8 +264,8 @@ FAULTS = [
     ]),
     ("touch_of_another", "gat touches the value that came in between", [
         (STORE + "Door/Door+Changes.swift",
-         "            if let compare, compare != record.cas(hash)",
-         "            if !ON, let compare, compare != record.cas(hash)"),
+         "            if isAlive, let compare, compare != record.cas(hash)",
+         "            if !ON, isAlive, let compare, compare != record.cas(hash)"),
     ]),
     ("damage_forgets", "a damaged read forgets the key while recovery runs", [
         (STORE + "Door/Door+Reading.swift",

@@ -62,13 +62,7 @@ package struct Act: Sendable {
             play.trouble(plan)
         case .well: play.trouble(.init())
         case .heal: play.heal()
-        case .damage:
-            guard play.casting.mayDamage else { break }
-            play.isDamaged = true
-            play.bury()
-            if let what = play.home.damage() { play.trace?("    damaged: \(what)") }
-            // The next start may meet it while the disk takes nothing.
-            if play.chance.below(3) == 0 { play.trouble(Self.plan(&play.chance)) }
+        case .damage: if play.casting.mayDamage { try damage(play) }
         case .crowd: crowd(play)
         case .churn: try churn(play)
         case .outage: outage(play)
@@ -92,6 +86,26 @@ package struct Act: Sendable {
             command.key = last.key
         }
         command.execute(play, client)
+    }
+
+    /// Something changes on disk between two lives.
+    private func damage(_ play: Play) throws {
+        play.isDamaged = true
+        play.bury()
+        if play.chance.below(2) == 0 {
+            // What was open is a segment first.
+            try play.start()
+            for _ in 0..<30 where play.isRunning { play.stepCommitter() }
+            play.bury()
+        }
+        if let what = play.home.damage() { play.trace?("    damaged: \(what)") }
+        // The next start may meet it while the disk takes nothing.
+        if play.chance.below(3) == 0 { return play.trouble(Self.plan(&play.chance)) }
+        guard play.chance.below(2) == 0 else { return }
+        // Or what was damaged leaves, before its keys are set again.
+        try play.start()
+        for _ in 0..<4000 where play.isRecovering && play.isRunning { play.stepRecovery() }
+        for _ in 0..<6 where play.isRunning { try churn(play) }
     }
 
     /// Many small values that nobody asks for again: they fill the index.

@@ -171,7 +171,7 @@ struct Command {
                 door.touch(
                     name.span, hash: hash, expiry: expiry, isExpired: isExpired, except: except)
             } settle: { answer in
-                judge(play, client, answer, [.touched]) { old in
+                judge(play, client, answer, isExpired ? [.touched, .notFound] : [.touched]) { old in
                     guard !isExpired else { return nil }
                     var new = old
                     new?.expiry = expiry
@@ -264,7 +264,12 @@ struct Command {
         _ play: Play, _ client: PlayedClient, _ item: PlayedItem?, _ expiry: UInt32,
         _ isExpired: Bool
     ) {
-        guard !play.isDead, let item else { return }
+        guard !play.isDead else { return }
+        guard let item else {
+            // It is as good as removed, whatever there was.
+            if isExpired { judge(play, client, .notFound, [.notFound]) { _ in nil } }
+            return
+        }
         let isSame: (ValueState) -> Bool = { $0.bytes == item.bytes && $0.flags == item.flags }
         guard play.model.alive(key, client.lastTurn).contains(where: isSame) else {
             return play.fail(

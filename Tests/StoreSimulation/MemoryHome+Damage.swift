@@ -7,6 +7,7 @@ extension MemoryHome {
     /// Damages a value; answers which.
     package func damage() -> String? {
         if chance.below(4) == 0 { return chance.below(4) == 0 ? damageKey() : damagePage() }
+        if chance.below(2) == 0, let what = damageRecordKeys() { return what }
         let table = [0, 1, 2, 2][chance.below(4)]
         let entries = durable.tables[table].entries
         guard !entries.isEmpty else { return nil }
@@ -81,6 +82,72 @@ extension MemoryHome {
     private func move(_ key: TableKey, of table: Int, to number: UInt64) {
         guard let value = durable.tables[table].remove(key) else { return }
         durable.tables[table].put(TableKey(first: number, second: key.second), value)
+    }
+
+    /// Changes a bit in the keys of a segment's records, which most bytes that are drawn miss; of
+    /// one that leaves soon.
+    private func damageRecordKeys() -> String? {
+        let entries = durable.tables[StoreTable.segments.rawValue].entries
+        guard !entries.isEmpty else { return nil }
+        let (key, value) = entries[chance.below(entries.count / 3 + 1)]
+        let text = Array("key:".utf8)
+        // A digit, so that it is another key, which there may be.
+        let found = Self.places(of: text, in: value.bytes).map { $0 + text.count }
+        let bit = UInt8(1 << chance.below(3))
+        for at in found where at < value.bytes.count { value.bytes[at] ^= bit }
+        return found.isEmpty ? nil : "\(found.count) records' keys in \(key.first >> 10)"
+    }
+
+    private static func places(of text: [UInt8], in bytes: [UInt8]) -> [Int] {
+        guard let first = text.first, bytes.count >= text.count else { return [] }
+        return (0...bytes.count - text.count).filter {
+            bytes[$0] == first && bytes[$0..<$0 + text.count].elementsEqual(text)
+        }
+    }
+
+    /// Changes bits of a byte in all segments that hold this text, `distance` bytes from where it
+    /// begins; answers how many there are.
+    package func flip(_ bits: UInt8, near text: String, at distance: Int = 0) -> Int {
+        var count = 0
+        for entry in durable.tables[StoreTable.segments.rawValue].entries {
+            for place in Self.places(of: Array(text.utf8), in: entry.value.bytes) {
+                entry.value.bytes[place + distance] ^= bits
+                count += 1
+            }
+        }
+        return count
+    }
+
+    /// The writes of the newest segment that holds this text were lost, as far as they went to one
+    /// table: it holds what the oldest with that text holds there. Answers whether there are two
+    /// of one size.
+    package func loseWrite(of text: String, in table: StoreTable) -> Bool {
+        let segments = durable.tables[StoreTable.segments.rawValue].entries
+        let found = segments.filter {
+            !Self.places(of: Array(text.utf8), in: $0.value.bytes).isEmpty
+        }
+        guard let first = found.first, let last = found.last, first.key < last.key else {
+            return false
+        }
+        guard table == .segments else {
+            let directories = durable.tables[table.rawValue]
+            guard let old = directories.find(TableKey(first: first.key.first >> 10)),
+                let new = directories.find(TableKey(first: last.key.first >> 10)),
+                old.bytes.count == new.bytes.count, old.bytes != new.bytes
+            else { return false }
+            new.bytes = old.bytes
+            return true
+        }
+        func value(_ key: TableKey, _ part: UInt64) -> StoredValue? {
+            durable.tables[table.rawValue].find(TableKey(first: key.first + part))
+        }
+        var part: UInt64 = 0
+        while let old = value(first.key, part), let new = value(last.key, part) {
+            guard old.bytes.count == new.bytes.count, old.bytes != new.bytes else { return false }
+            new.bytes = old.bytes
+            part += 1
+        }
+        return part > 0
     }
 
     /// Sets one of the highest bits in a key of segments, stretches or directories.

@@ -160,6 +160,33 @@ final class Stepped {
         }
     }
 
+    /// A touch, gat or mg that ends a key at once; whether it found nothing.
+    func end(_ name: String, by command: Ending) -> Bool {
+        let key = Array(name.utf8)
+        return turn(&quiet) { door in
+            let hash = door.hash(key.span)
+            switch command {
+            case .touch:
+                let outcome = door.touch(key.span, hash: hash, expiry: 0, isExpired: true)
+                if case .notFound = outcome { return true }
+            case .gat:
+                let lookup = door.findTouching(
+                    key.span, hash: hash, expiry: 0, isExpired: true, valueBytesMax: 1000)
+                if case .miss = lookup { return true }
+            case .metaGet:
+                var get = MetaGet()
+                get.touch = MetaExpiry(second: 0, isOver: true)
+                if case .miss = door.metaGet(get, key: key.span, hash: hash) { return true }
+            case .vivify:
+                var get = MetaGet()
+                get.vivify = MetaExpiry(second: 0, isOver: true)
+                if case .made = door.metaGet(get, key: key.span, hash: hash) { return true }
+            }
+            return false
+        }
+    }
+    enum Ending: CaseIterable, Sendable { case touch, gat, metaGet, vivify }
+
     /// A read that brings nothing sound.
     func readDamaged(_ read: DiskRead) { turn(&quiet) { $0.drop(read, isDamaged: true) } }
 
@@ -187,6 +214,71 @@ final class Stepped {
                 return true
             }
         }
+    }
+
+    /// What a get answers; nil: a miss. Of a value in several frames, the beginning.
+    func value(_ name: String, _ home: MemoryHome) throws -> [UInt8]? {
+        let key = Array(name.utf8)
+        let buffer = try Region.map(byteCount: 4 << 20)
+        defer { buffer.discardAll() }
+        var except = Differing()
+        for _ in 0..<100 {
+            let lookup = turn(&quiet) { door in
+                door.find(key.span, hash: door.hash(key.span), except: except)
+            }
+            switch lookup {
+            case .miss, .dead: return nil
+            case .memory(let found):
+                defer { quiet.release(found) }
+                guard found.isChained, let pin = quiet.pin(found) else {
+                    return bytes(quiet.memory, found.valueOffset, found.valueBytes)
+                }
+                defer { quiet.unpin(pin) }
+                let piece = quiet.piece(pin, from: 0)
+                return bytes(quiet.memory, piece.offset, piece.count)
+            case .disk(let read):
+                switch follow(read, key, home, buffer) {
+                case .record(let record):
+                    turn(&quiet) { $0.abandon(read) }
+                    return bytes(buffer, record.valueOffset, record.valueBytes)
+                case .damaged:
+                    readDamaged(read)
+                    return nil
+                case .dead:
+                    turn(&quiet) { $0.drop(read, isDamaged: false) }
+                    return nil
+                case .other:
+                    except.exclude(read)
+                    turn(&quiet) { $0.abandon(read) }
+                case .beyond, .more:
+                    load(read)
+                    for _ in 0..<20 { step() }
+                }
+            }
+        }
+        Issue.record("a get of \(name) is never answered")
+        return nil
+    }
+
+    /// What a read brings; `beyond` for what has to be loaded.
+    private func follow(
+        _ read: DiskRead, _ key: [UInt8], _ home: MemoryHome, _ buffer: Region
+    ) -> Examined {
+        guard !read.isLoad else { return .beyond }
+        var count = read.firstBytes
+        while true {
+            guard let found = home.read(at: read.fileOffset, count: count) else { return .damaged }
+            buffer.store(found.span, at: 0)
+            let examined = turn(&quiet) {
+                $0.examine(read, key: key.span, in: buffer, at: 0, count: found.count)
+            }
+            guard case .more(let total) = examined, total > count else { return examined }
+            count = total
+        }
+    }
+
+    private func bytes(_ region: Region, _ offset: Int, _ count: Int) -> [UInt8] {
+        (0..<count).map { region.uint8(at: offset + $0) }
     }
 
     /// The number of a key's record in memory; nil if there is none.

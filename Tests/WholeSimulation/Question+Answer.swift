@@ -73,8 +73,8 @@ extension Question {
             return different
         case "NOT_FOUND" where verb == .delete, "NF" where verb == .delete && isMeta:
             return .change([.remove])
-        case "NOT_FOUND" where !isMeta && (verb == .touch || verb == .cas):
-            return Verdict()
+        case "NOT_FOUND" where verb == .touch: return untouched(seconds)
+        case "NOT_FOUND" where !isMeta && verb == .cas: return Verdict()
         case "NF" where isMeta && verb == .cas: return Verdict()
         case "NOT_FOUND", "NF": return verb == .incr || verb == .decr ? Verdict() : nil
         case "DELETED" where verb == .delete: return .change([.remove])
@@ -139,10 +139,19 @@ extension Question {
 
     var missed: Verdict { Verdict(effects: mustHit ? [.absent] : []) }
 
+    /// A touch has found nothing. One into the past removes what recovery has not reached.
+    func untouched(_ seconds: ClosedRange<UInt32>) -> Verdict {
+        let isTouch = verb == .touch || verb == .gat || verb == .gats
+        guard isTouch, !mustHit, lifetime.expiry(seconds) == nil else {
+            return isGet ? missed : Verdict()
+        }
+        return Verdict(effects: [.remove], isOptional: true)
+    }
+
     private func hearMetaGet(_ bytes: [UInt8], _ seconds: ClosedRange<UInt32>) -> Heard {
         guard let (line, next) = Self.line(bytes, 0) else { return .more }
         if line == "EN" || line.hasPrefix("SERVER_ERROR out of memory") {
-            return .answer(count: next, [missed])
+            return .answer(count: next, [untouched(seconds)])
         }
         let words = line.split(separator: " ")
         guard words.first == "VA", words.count >= 3, let count = Int(words[1]) else {
@@ -167,7 +176,7 @@ extension Question {
         while true {
             guard let (line, next) = Self.line(bytes, position) else { return .more }
             if line == "END" || line.hasPrefix("SERVER_ERROR out of memory") {
-                while verdicts.count < keys.count { verdicts.append(missed) }
+                while verdicts.count < keys.count { verdicts.append(untouched(seconds)) }
                 return .answer(count: next, verdicts)
             }
             let words = line.split(separator: " ")
@@ -176,7 +185,7 @@ extension Question {
             else { return .wrong("\(self.words) is told \(line)") }
             guard bytes.count >= next + count + 2 else { return .more }
             while verdicts.count < keys.count, Self.name(keys[verdicts.count]) != words[1] {
-                verdicts.append(missed)
+                verdicts.append(untouched(seconds))
             }
             guard verdicts.count < keys.count, bytes[next + count] == 13 else {
                 return .wrong("\(self.words) is told \(line)")

@@ -107,7 +107,7 @@ extension Question {
                 while verdicts.count < keys.count,
                     isLast || Array(Self.name(keys[verdicts.count]).utf8) != packet.key
                 {
-                    verdicts.append(missed)
+                    verdicts.append(untouched(seconds))
                 }
                 if isLast { return .answer(count: position, verdicts) }
                 guard verdicts.count < keys.count, packet.opcode == opcode,
@@ -127,7 +127,7 @@ extension Question {
         case Status.tooLarge, Status.outOfMemory:
             guard verb == .set else { return isGet ? missed : Verdict() }
             return Verdict(effects: [.remove], isForgotten: true)
-        case Status.notFound where isGet: return missed
+        case Status.notFound where isGet || verb == .touch: return untouched(seconds)
         case Status.notFound where verb == .delete: return .change([.remove])
         case Status.notFound: return verb == .add || verb == .set ? nil : Verdict()
         case Status.exists where verb == .add: return Verdict(effects: [.present])

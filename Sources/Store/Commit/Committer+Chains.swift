@@ -111,7 +111,7 @@ extension Committer {
             writer.closeRoom(room)
             return loseIfDamaged(segment, error)
         }
-        guard log.isSound(chain: room.frame, filled: filled) else {
+        guard log.isSound(chain: room.frame, filled: filled, of: segment) else {
             writer.closeRoom(room)
             return lose(segment)
         }
@@ -142,7 +142,9 @@ extension Committer {
                 isRead = end == filled
                 log.frames.memory.copy(from: scratch, at: 0, to: offset, count: filled)
             }
-            guard isRead == true, log.isSound(offset, filled: filled) else { throw .corrupted }
+            guard isRead == true, log.isSound(offset, filled: filled, of: segment) else {
+                throw .corrupted
+            }
         } catch {
             log.frames.giveBack(frame)
             return loseIfDamaged(segment, error)
@@ -158,31 +160,46 @@ extension Committer {
     private mutating func moveLarge(
         _ files: any StoreFiles, _ segment: Int, _ filled: Int
     ) -> Loads.Result {
-        let found: Int?
+        let sequence = log.segments.sequence(segment)
+        var view: Directory.View?
+        var bytes: Int?
         do throws(LMDBError) {
-            found = try readBack(files, log.segments.sequence(segment))
+            // What the records say of themselves may be damaged; and one that is nowhere to be
+            // found has a slot all the same, which whoever wants its key waits for.
+            if let count = try readDirectory(files, sequence) {
+                view = Directory.View(directory, byteCount: Directory.bytes(count: count))
+            }
+            bytes = try readBack(files, sequence)
         } catch {
             return loseIfDamaged(segment, error)
         }
         // Zeros may lie behind a short one.
-        guard let count = found, count >= filled else { return lose(segment) }
+        guard let view, let bytes, bytes >= filled else { return lose(segment) }
         let now = now.unixSeconds
-        var records = RecordWalk(scratch, at: 0, end: filled, isTrusted: false)
-        while let (record, offset) = records.next() {
-            guard !record.isTombstone, log.isBeyond(record) else { continue }
-            let place = Place(segment: segment, offset: offset)
-            guard moveLarge(record, place, now: now) else { return .noRoom }
+        for number in 0..<view.count {
+            guard moveLarge(view[number], segment, filled, now: now) else { return .noRoom }
         }
-        return records.isComplete ? .done : lose(segment)
+        return .done
     }
 
-    /// False: there is no memory for it now. What cannot be read, or never fits, is forgotten.
-    private mutating func moveLarge(_ record: Record, _ place: Place, now: UInt32) -> Bool {
-        let hash = log.hash(of: record)
+    /// Moves a record that is too large for this run, and forgets one that is damaged; the others
+    /// stay. False: there is no memory for it now. What never fits is forgotten, too.
+    private mutating func moveLarge(
+        _ entry: Directory.Entry, _ segment: Int, _ filled: Int, now: UInt32
+    ) -> Bool {
+        let hash = entry.hash
+        let place = Place(segment: segment, offset: entry.offset)
+        let found = record(of: entry, read: filled, limit: filled)
+        if entry.isTombstone || found.map({ !log.isBeyond($0) }) == true { return true }
         let shard = log.index.shard(hash)
         log.index.lock(shard)
         defer { log.index.unlock(shard) }
         guard let (at, slot) = log.index.find(hash, place), !SlotLayout.isRemoval(slot) else {
+            return true
+        }
+        guard let record = found, record.checksum() == record.storedChecksum else {
+            forget(hash, at, slot)
+            signals.damagedReads.add(1)
             return true
         }
         guard log.isAlive(record, at: now) else {
@@ -190,16 +207,22 @@ extension Committer {
             writer.expire(hash, at, slot)
             return true
         }
-        let isSound = record.checksum() == record.storedChecksum
-        guard isSound, let target = writer.copyToSegment(record) else {
-            if isSound, log.canHold(Record.aligned(record.contentBytes)) { return false }
-            log.index.setMayHide(shard)
-            if !log.rememberDead(shard, at, slot) { writer.remove(hash, at, slot) }
-            if isSound { log.count(.evictions) } else { signals.damagedReads.add(1) }
+        guard let target = writer.copyToSegment(record) else {
+            if log.canHold(Record.aligned(record.contentBytes)) { return false }
+            forget(hash, at, slot)
+            log.count(.evictions)
             return true
         }
         writer.replace(at, slot, with: target, hits: 1)
         return true
+    }
+
+    /// Takes away the slot of a record that only the disk holds, and that nobody can have. Shard
+    /// locked.
+    private mutating func forget(_ hash: UInt64, _ at: SlotOffset, _ slot: UInt64) {
+        let shard = log.index.shard(hash)
+        log.index.setMayHide(shard)
+        if !log.rememberDead(shard, at, slot) { writer.remove(hash, at, slot) }
     }
 
     private func read(

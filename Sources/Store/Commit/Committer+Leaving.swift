@@ -47,14 +47,8 @@ extension Committer {
         for number in min(first, count)..<count {
             let entry = view[number]
             let place = Place(segment: segment, offset: entry.offset)
-            var record: Record?
-            if entry.offset % 8 == 0, entry.offset + Record.headerBytes <= bytes {
-                let found = Record(scratch, at: entry.offset)
-                let limit = isChain ? Int(log.segments.filled(segment).loadRelaxed()) : bytes
-                if found.isPlausible(limit: limit - entry.offset), found.order == entry.order {
-                    record = found
-                }
-            }
+            let limit = isChain ? Int(log.segments.filled(segment).loadRelaxed()) : bytes
+            let record = record(of: entry, read: bytes, limit: limit)
             let needsTombstone = doubtful.has(entry)
             if needsTombstone, record == nil {
                 // Without the key there is no tombstone.
@@ -72,6 +66,24 @@ extension Committer {
             }
         }
         return unpaid.map { .tombstones(from: $0) } ?? .none
+    }
+
+    /// The record of an entry among the bytes that were read back to `scratch`: of the key and the
+    /// order that the directory names. Nil if something else lies there, or its header or its key
+    /// is damaged: a tombstone would be some other key's, or none's. Its value may be damaged, and
+    /// of a chain only the beginning is there.
+    ///
+    /// - Parameters:
+    ///   - bytes: how many were read back.
+    ///   - limit: where the segment ends.
+    func record(of entry: Directory.Entry, read bytes: Int, limit: Int) -> Record? {
+        guard entry.offset % 8 == 0, entry.offset + Record.headerBytes <= bytes else { return nil }
+        let record = Record(scratch, at: entry.offset)
+        guard record.isPlausible(limit: limit - entry.offset), !record.isFiller,
+            record.isTombstone == entry.isTombstone, record.order == entry.order,
+            record.hash(with: log.hasher) == entry.hash
+        else { return nil }
+        return record
     }
 
     /// Reads what is to be known of a victim: its directory (the number of its entries), its bytes,
@@ -162,7 +174,7 @@ extension Committer {
             try transaction.get(.directories, key: sequence) { bytes -> Int? in
                 guard bytes.count <= directory.byteCount else { return nil }
                 directory.store(bytes, at: 0)
-                return Directory.View(directory, byteCount: bytes.count)?.count
+                return Directory.View(directory, byteCount: bytes.count, of: sequence)?.count
             } ?? nil
         }
         guard found == nil else { return found }
@@ -189,6 +201,8 @@ extension Committer {
         }
         guard let end else { return nil }
         let sound = SegmentImage.soundBytes(scratch, count: end)
+        // What is not sound may be the older record that somebody looks for.
+        guard sound.isWhole else { return nil }
         return Directory.make(
             image: scratch, filled: sound.bytes,
             overlap: signals.firstSequence.loadAcquire(), log.hasher, into: directory)

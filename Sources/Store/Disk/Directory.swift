@@ -42,8 +42,8 @@ enum Directory {
 
     static func bytes(count: Int) -> Int { headerBytes + entryBytes * count }
 
-    /// Walks a segment's records (complete, in memory), fills in their checksums, and writes the
-    /// directory to `target`. Returns how many entries it has.
+    /// Walks a segment's records (complete, in memory), fills in their checksums, notes the lowest
+    /// order, and writes the directory to `target`. Returns how many entries it has.
     static func make(
         _ segment: Int, _ log: SegmentLog, into target: Region
     ) -> Int {
@@ -59,6 +59,7 @@ enum Directory {
             count: count, earliest: segments.earliestExpiry(segment).loadRelaxed(),
             latest: segments.latestExpiry(segment).loadRelaxed())
         finish(head, target)
+        segments.lowestOrder(segment).storeRelaxed(lowestOrder(target, count: count))
         return count
     }
 
@@ -118,6 +119,16 @@ enum Directory {
         target.store(record.expiry, at: at + 20)
     }
 
+    /// The lowest order of a directory's entries.
+    private static func lowestOrder(_ region: Region, count: Int) -> UInt64 {
+        var lowest = Record.orderMax
+        for number in 0..<count {
+            let word = region.uint64(at: headerBytes + number * entryBytes + 8)
+            lowest = min(lowest, Record.order(word))
+        }
+        return lowest
+    }
+
     private static func checksum(_ region: Region, count: Int) -> UInt32 {
         let crc = region.crc32c(0, 28)
         return region.crc32c(32, bytes(count: count) - 32, seed: crc)
@@ -141,6 +152,16 @@ enum Directory {
         let latest: UInt32
 
         /// Nil if the bytes are not a sound directory.
+        ///
+        /// - Parameter sequence: of the segment that it was found under. A write that was lost, or
+        ///   went elsewhere, leaves a directory there that was sound before: its segment was sealed
+        ///   before this one was opened, and so it overlaps nothing of this sequence.
+        init?(_ region: Region, byteCount: Int, of sequence: UInt64) {
+            self.init(region, byteCount: byteCount)
+            guard overlap & ~Segments.returnedBit > sequence else { return nil }
+        }
+
+        /// The same where it does not matter whose it is.
         init?(_ region: Region, byteCount: Int) {
             guard byteCount >= headerBytes, region.uint32(at: 0) == version,
                 let kind = SegmentKind(rawValue: region.uint32(at: 4))
@@ -158,6 +179,8 @@ enum Directory {
             earliest = region.uint32(at: 32)
             latest = region.uint32(at: 36)
         }
+
+        var lowestOrder: UInt64 { Directory.lowestOrder(region, count: count) }
 
         func hash(_ number: Int) -> UInt64 {
             region.uint64(at: headerBytes + number * entryBytes)

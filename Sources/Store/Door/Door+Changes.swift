@@ -348,15 +348,19 @@ extension Door {
         let subject = subject(key, hash, except, mayTake: false)
         switch subject {
         case .mustRead(let read): return .done(.read(read))
-        case .absent, .unread: return .done(.notFound)
+        case .absent, .unread:
+            // What recovery has not reached, say, must not come: it is as good as removed.
+            guard isExpired else { return .done(.notFound) }
+            return .done(bury(subject, key, hash, shard) ? .notFound : lack(shard))
         case .present(let at, let slot, let record, let isAlive):
-            guard isAlive else {
+            guard isAlive || isExpired else {
                 writer.expire(hash, at, slot)
                 return .done(.notFound)
             }
-            if let compare, compare != record.cas(hash) { return .done(.exists) }
+            if isAlive, let compare, compare != record.cas(hash) { return .done(.exists) }
             if isExpired {
-                return .done(bury(subject, key, hash, shard) ? .touched : lack(shard))
+                let done: Outcome = isAlive ? .touched : .notFound
+                return .done(bury(subject, key, hash, shard) ? done : lack(shard))
             }
             let noted = writer.noteHit(at, slot)
             if record.expiry == expiry {

@@ -32,6 +32,10 @@ extension Door {
         case .disk(_, let slot, _):
             return .read(beginRead(hash, slot))
         case .none:
+            // What recovery has not reached, say, must not come.
+            if get.touch?.isOver == true, !bury(.absent, key, hash, shard) {
+                return lackMeta(shard)
+            }
             return vivify(get, .absent, key, hash, shard)
         case .memory(let at, let slot, let record):
             guard log.isAlive(record, at: now) else {
@@ -40,8 +44,12 @@ extension Door {
                         get, .present(at, slot, record, isAlive: false), key, hash, shard)
                 }
                 let death: Death = record.isExpired(at: now) ? .expired : .flushed
-                writer.expire(hash, at, slot)
-                return .dead(death)
+                guard get.touch?.isOver == true else {
+                    writer.expire(hash, at, slot)
+                    return .dead(death)
+                }
+                let subject = Subject.present(at, slot, record, isAlive: false)
+                return bury(subject, key, hash, shard) ? .dead(death) : lackMeta(shard)
             }
             let noted = get.isAccess ? writer.noteHit(at, slot) : slot
             return metaGet(get, at, noted, record, key, hash, shard)
@@ -170,9 +178,7 @@ extension Door {
         facts.isChanged = true
         facts.expiry = expiry.second
         guard !expiry.isOver else {
-            if case .present = subject, !bury(subject, key, hash, shard) {
-                return lackMeta(shard)
-            }
+            guard bury(subject, key, hash, shard) else { return lackMeta(shard) }
             return .made(facts, cas: get.next ?? 0)
         }
         let origin = Origin(

@@ -214,6 +214,10 @@ extension Door {
         let limit = Int(log.segments.filled(place.segment).loadRelaxed()) - place.offset
         let record = Record(region, at: offset)
         guard record.isPlausible(limit: limit), !record.isFiller else { return .damaged }
+        // What is older than all that the segment was written with is none of it.
+        guard record.order >= log.segments.lowestOrder(place.segment).loadRelaxed() else {
+            return .damaged
+        }
         let content = record.contentBytes
         // Written with larger frames than this run has memory for.
         guard !log.isBeyond(record) else { return .beyond }

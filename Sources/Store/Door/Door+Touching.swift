@@ -30,13 +30,20 @@ extension Door {
         _ valueBytesMax: Int, _ except: Differing
     ) -> TouchedLookup {
         switch writer.locate(key, hash: hash, first: except.first, second: except.second) {
-        case .none: return .miss
+        case .none:
+            // What recovery has not reached, say, must not come.
+            guard isExpired else { return .miss }
+            return bury(.absent, key, hash, shard) ? .miss : lackTouching(shard)
         case .disk(_, let slot, _): return .read(beginRead(hash, slot))
         case .memory(let at, let slot, let record):
             guard log.isAlive(record, at: now) else {
                 let death: Death = record.isExpired(at: now) ? .expired : .flushed
-                writer.expire(hash, at, slot)
-                return .dead(death)
+                guard isExpired else {
+                    writer.expire(hash, at, slot)
+                    return .dead(death)
+                }
+                let subject = Subject.present(at, slot, record, isAlive: false)
+                return bury(subject, key, hash, shard) ? .dead(death) : lackTouching(shard)
             }
             let found = found(shard, slot, record, hash)
             guard found.valueBytes <= valueBytesMax, !found.isChained else {

@@ -157,7 +157,7 @@ struct DirectoryReader: ~Copyable {
                 try transaction.fileOffset(segment: key)
             }
         }
-        if Directory.View(directory, byteCount: copy.byteCount) == nil {
+        if Directory.View(directory, byteCount: copy.byteCount, of: sequence) == nil {
             guard let image = try? Region.map(byteCount: Geometry.frameBytesMax) else { return nil }
             defer { image.discard(0, image.byteCount) }
             let count = try SegmentImage.remakeDirectory(
@@ -214,6 +214,7 @@ struct DirectoryReader: ~Copyable {
                 overlap: view.overlap, earliest: view.earliest, latest: view.latest,
                 fileOffset: view.kind == .chain ? nil : copy.fileOffset)
         else { return nil }
+        log.segments.lowestOrder(segment).storeRelaxed(view.lowestOrder)
         return Merge(copy: copy, view: view, segment: segment)
     }
 

@@ -46,7 +46,7 @@ struct DirectorySurvey {
                 guard sequence < end, found.count < Self.headsPerStepMax else { return false }
                 let count = min(bytes.count, directory.byteCount)
                 directory.store(bytes.extracting(0..<count), at: 0)
-                guard let view = Directory.View(directory, byteCount: count) else {
+                guard let view = Directory.View(directory, byteCount: count, of: sequence) else {
                     found.append(Head(sequence: sequence, overlap: .max, isDamaged: true))
                     return true
                 }
