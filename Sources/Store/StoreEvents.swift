@@ -13,8 +13,8 @@ extension Event {
     /// the file as it is. `reason`, `directory`.
     static let storeUnreadable = Event("store.unreadable")
 
-    /// The disk is full and no store could be begun; this run serves from memory alone.
-    /// `directory`.
+    /// The disk is full: no store could be begun, or the one that is there not be opened. It stays
+    /// as it is, and this run serves from memory alone. `directory`.
     static let storeWithoutSpace = Event("store.without_space")
 
     /// The list of keys of one segment could not be read, nor be made from the segment. What is

@@ -61,6 +61,8 @@ package final class MemoryHome: StoreHome, @unchecked Sendable {
     package var blocks: [[UInt8]]?
     /// There is no room to make them.
     package var refusesBlocks = false
+    /// There is no room for what the files need beside them to be opened.
+    package var refusesOpening = false
     /// Of the blocks alone, so that they change nothing that the other calls draw.
     private var blockChance: Chance
     private var isPanicked = false
@@ -110,6 +112,7 @@ package final class MemoryHome: StoreHome, @unchecked Sendable {
 
     package func open(
         sizeBytes: Int, reserveBytes: Int
+        guard !refusesOpening else { throw .noSpace }
     ) throws(LMDBError) -> any StoreFiles {
         try call(plan.reopenFails, .io(errno: EIO))
         isPanicked = false

@@ -103,7 +103,8 @@ final class Disk: Sendable {
         try? orders.open(home)
         ordersFound = orders
         let opening = Opening(
-            home: home, configuration: configuration, events: events, unixSeconds: unixSeconds)
+            home: home, configuration: configuration, events: events, unixSeconds: unixSeconds,
+            ordersReserved: orders.orders)
         if home.markedStarts >= Opening.attemptsMax {
             opening.moveAside("it failed \(Opening.attemptsMax) starts")
         }
@@ -173,6 +174,8 @@ private struct Opening {
     let events: EventLog
     let unixSeconds: UInt32
 
+    /// What the orders file says.
+    let ordersReserved: UInt64
     func open() throws(StoreError) -> (files: any StoreFiles, meta: Meta, isFound: Bool) {
         do {
             let files = try home.open(sizeBytes: configuration.sizeBytes, reserveBytes: 0)
@@ -195,9 +198,7 @@ private struct Opening {
     }
 
     private func refusal(_ error: LMDBError) -> StoreError {
-        let directory = configuration.directory
-        guard error != .noSpace else { return .noSpace(directory: directory) }
-        return .directory(directory, reason: error.description)
+        StoreError(error, directory: configuration.directory, ordersReserved: ordersReserved)
     }
 
     private func readMeta(_ files: any StoreFiles) throws(LMDBError) -> Meta? {
@@ -255,6 +256,16 @@ private struct Opening {
         home.clearMarker()
         guard let target else { return }
         events.warning(.storeMovedAside, "reason=\(quoted: reason) to=\(quoted: target)")
+    }
+}
+
+extension StoreError {
+    /// Why the store in a directory cannot be opened or begun.
+    init(_ error: LMDBError, directory: String, ordersReserved: UInt64 = 0) {
+        self =
+            error == .noSpace
+            ? .noSpace(directory: directory, orders: ordersReserved)
+            : .directory(directory, reason: error.description)
     }
 }
 

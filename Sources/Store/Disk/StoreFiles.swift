@@ -151,7 +151,7 @@ extension LMDBError {
         case .corrupted, .invalid, .versionMismatch, .notFound, .keyExists: true
         // All but "too many readers", which end.
         case .other(let code): code != -30790
-        case .mapFull, .panic, .noSpace, .io, .busy: false
+        case .mapFull, .panic, .irregular, .noSpace, .io, .busy: false
         }
     }
 }
