@@ -17,6 +17,14 @@ extension Event {
     /// as it is, and this run serves from memory alone. `directory`.
     static let storeWithoutSpace = Event("store.without_space")
 
+    /// What tells up to which order all was removed is damaged: all up to `order` is gone. `order`.
+    static let flushMarkDamaged = Event("store.flush_mark_damaged")
+
+    /// What tells the size of the last run's segments is damaged, so this run chooses its own: the
+    /// first get of a record that is too large for that misses, and moves it. `bytes` (what is
+    /// there).
+    static let frameSizeDamaged = Event("store.frame_size_damaged")
+
     /// The list of keys of one segment could not be read, nor be made from the segment. What is
     /// older is deleted, since it may have been overtaken. `sequence`.
     static let keyDirectoryUnreadable = Event("store.key_directory_unreadable")

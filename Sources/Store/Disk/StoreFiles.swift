@@ -118,6 +118,14 @@ extension StoreReading {
 
 extension StoreReading {
     /// The highest key that is not above `limit`; nil if there is none. Looks at few keys, and not
+    /// A number of the metadata; nil if it is not there. One that has not its eight bytes was
+    /// damaged: the highest, which is none that any of them can be.
+    func word(_ key: MetaKey) throws(LMDBError) -> UInt64? {
+        try get(.meta, key: key.rawValue) { bytes -> UInt64 in
+            bytes.count == 8 ? bytes.word(at: 0) : .max
+        }
+    }
+
     /// at what lies above them unless `limit` is needed.
     func lastKey(_ table: StoreTable, atMost limit: UInt64) throws(LMDBError) -> UInt64? {
         guard let last = try lastKey(table) else { return nil }
