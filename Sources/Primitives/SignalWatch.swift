@@ -24,7 +24,10 @@ public enum SignalWatch {
     /// Waits for the next of the held signals.
     public static func next() -> StopSignal {
         while true {
-            if let signal = take(within: nil) { return signal }
+            var number: Int32 = 0
+            // SAFETY: a local set and a local number, for the call only.
+            let code = unsafe withHeldSet { set in unsafe sigwait(set, &number) }
+            if code == 0, let signal = StopSignal(rawValue: number) { return signal }
         }
     }
 
@@ -33,23 +36,9 @@ public enum SignalWatch {
         var time = timespec()
         time.tv_sec = Int(nanoseconds / 1_000_000_000)
         time.tv_nsec = Int(nanoseconds % 1_000_000_000)
-        return take(within: time)
-    }
-
-    /// Takes a held signal. One that a thread of this process has sent to this thread is none: with
-    /// SIGUSR1, Swift's runtime has the other threads stand still when it tells where the process
-    /// has crashed.
-    private static func take(within time: timespec?) -> StopSignal? {
-        // SAFETY: a local set and local structures, for the calls only.
-        var sender = unsafe siginfo_t()
-        let number: Int32
-        if var time {
-            number = unsafe withHeldSet { set in unsafe sigtimedwait(set, &sender, &time) }
-        } else {
-            number = unsafe withHeldSet { set in unsafe sigwaitinfo(set, &sender) }
-        }
-        let isToThread = unsafe Int(sender.si_code) == SI_TKILL
-        return isToThread ? nil : StopSignal(rawValue: number)
+        // SAFETY: a local set and a local time, for the call only.
+        let number = unsafe withHeldSet { set in unsafe sigtimedwait(set, nil, &time) }
+        return StopSignal(rawValue: number)
     }
 
     @unsafe private static func withHeldSet<R>(
