@@ -28,13 +28,14 @@ public enum DataFile {
     /// - Parameter includingValues: look at the page in front of every large value, too: one
     ///   more read each.
     /// - Throws: `invalid` if it is no LMDB file or a meta page is damaged, `versionMismatch`,
-    ///   `corrupted` if pages are missing or contradict each other, `io`.
+    ///   `corrupted` if pages are missing or contradict each other, `irregular`, `io`.
     public static func check(
         directory: String, includingValues: Bool = false
     ) throws(LMDBError) -> DataFileState {
         let path = directory + "/" + name
         // SAFETY: a nul-terminated path for the time of the call.
-        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+        // To open a pipe would wait for somebody who writes to it.
+        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         if descriptor < 0 {
             guard errno == ENOENT else { throw LMDBError(code: errno) }
             return .absent
@@ -97,6 +98,7 @@ struct FileReader {
         var status = stat()
         // SAFETY: the struct is the call's own.
         guard unsafe fstat(descriptor, &status) == 0 else { throw LMDBError(code: errno) }
+        guard status.st_mode & S_IFMT == S_IFREG else { throw .irregular }
         self.descriptor = descriptor
         byteCount = Int(status.st_size)
     }

@@ -36,7 +36,8 @@ public final class Environment: Sendable {
     ///   - databasesMax: named databases that may be open, 1 to 64.
     ///   - readersMax: read transactions that may be open at a time.
     /// - Throws: `busy` if it is open in this process; `invalid`, `versionMismatch` or
-    ///   `corrupted` from `DataFile.check`, before anything is mapped or changed.
+    ///   `corrupted` from `DataFile.check`, before anything is mapped or changed; `noSpace` if
+    ///   LMDB's lock file or the head of a new data file finds no room.
     public init(
         path: String, mapBytes: Int, databasesMax: Int, readersMax: Int = 16
     ) throws(LMDBError) {
@@ -47,9 +48,10 @@ public final class Environment: Sendable {
         guard openDirectories.withLock({ $0.insert(identity).inserted }) else { throw .busy }
         do throws(LMDBError) {
             let state = try DataFile.check(directory: path)
-            let handle = try Environment.open(path, mapBytes, databasesMax, readersMax)
+            try LockFile.reserve(directory: path, readersMax: readersMax)
+            let handle = try Environment.begin(
+                path, mapBytes, databasesMax, readersMax, isNew: state == .absent)
             do throws(LMDBError) {
-                if state == .absent { try Environment.makeDurable(handle, path) }
                 var info = unsafe MDB_envinfo()
                 // SAFETY: an open environment; the struct is the call's own.
                 unsafe try LMDBError.check(mdb_env_info(handle.pointer, &info))
@@ -97,6 +99,29 @@ public final class Environment: Sendable {
             throw LMDBError(code: code)
         }
         return EnvironmentHandle(bits: UInt(bitPattern: pointer))
+    }
+
+    /// Opens the files. Of a new one that could not be begun (the disk is full) nothing stays: the
+    /// next start must not take half of a head for damage.
+    private static func begin(
+        _ path: String, _ mapBytes: Int, _ databasesMax: Int, _ readersMax: Int, isNew: Bool
+    ) throws(LMDBError) -> EnvironmentHandle {
+        do throws(LMDBError) {
+            if isNew { try DataFile.reserve(directory: path) }
+            let handle = try open(path, mapBytes, databasesMax, readersMax)
+            guard isNew else { return handle }
+            do throws(LMDBError) {
+                try makeDurable(handle, path)
+                return handle
+            } catch {
+                // SAFETY: just opened, used by nobody else.
+                unsafe mdb_env_close(handle.pointer)
+                throw error
+            }
+        } catch {
+            if isNew { DataFile.empty(directory: path) }
+            throw error
+        }
     }
 
     /// LMDB leaves the first meta pages and the directory entry to the page cache.

@@ -21,6 +21,8 @@ public enum LMDBError: Error, Equatable, Sendable {
     /// Not an LMDB file, or its meta pages are damaged.
     case invalid
     case versionMismatch
+    /// Where the file should be is a directory, a pipe or a device.
+    case irregular
     /// The file system is full, or a quota is.
     case noSpace
     /// The system refused; the errno.
@@ -29,6 +31,9 @@ public enum LMDBError: Error, Equatable, Sendable {
     case busy
     /// Any other code of LMDB's (negative).
     case other(code: Int32)
+
+    /// What the system answered to one of its calls.
+    public init(errno: Int32) { self.init(code: errno) }
 
     init(code: Int32) {
         switch code {
@@ -63,6 +68,7 @@ extension LMDBError: CustomStringConvertible {
         case .corrupted: "damaged file"
         case .invalid: "not a store or damaged at its head"
         case .versionMismatch: "another format version"
+        case .irregular: "one of its files is no regular file"
         case .noSpace: "no space left"
         case .io(let errno): Self.text(errno)
         case .busy: "in use"

@@ -3,6 +3,7 @@
 //
 // It assumes that the caller holds the directory's `StoreLock`.
 
+internal import CLMDB
 internal import Glibc
 
 /// Changes to names in a store's directory.
@@ -70,9 +71,36 @@ extension DataFile {
             guard errno == ENOENT else { throw LMDBError(code: errno) }
             return nil
         }
-        _ = unsafe unlink(directory + "/lock.mdb")
+        _ = unsafe unlink(directory + "/" + LockFile.name)
         try StoreDirectory.sync(directory)
         return aside
+    }
+
+    /// Makes the data file if it is missing, empty, and gives the pages of its first transactions
+    /// their place. Where there is room for half of them only, a transaction fails with EIO, as if
+    /// the disk were broken. Not while it is open.
+    static func reserve(directory: String) throws(LMDBError) {
+        // SAFETY: a nul-terminated path for the time of the call.
+        let descriptor = unsafe Glibc.open(
+            directory + "/" + name, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0o600)
+        guard descriptor >= 0 else { throw LMDBError(code: errno) }
+        defer { _ = close(descriptor) }
+        let byteCount = reservedPages * max(sysconf(Int32(_SC_PAGESIZE)), 4096)
+        // The length stays: it tells LMDB that the file is new. A file system that cannot do that
+        // is left to itself.
+        guard fallocate(descriptor, keepLength, 0, off_t(byteCount)) != 0 else { return }
+        guard [ENOSPC, EDQUOT, EFBIG].contains(errno) else { return }
+        throw .noSpace
+    }
+
+    private static let reservedPages = 16
+    /// FALLOC_FL_KEEP_SIZE.
+    private static let keepLength: Int32 = 1
+
+    /// Nothing is left in the data file, if there is one. Not while it is open.
+    static func empty(directory: String) {
+        // SAFETY: a nul-terminated path for the time of the call.
+        _ = unsafe truncate(directory + "/" + name, 0)
     }
 
     /// Opens the data file for reads at the places that `fileOffset` tells. The caller closes the

@@ -34,9 +34,10 @@ public enum SmallFile {
         return entry.st_mode & S_IFMT == S_IFREG
     }
 
-    /// What a file begins with, up to so many bytes; nil if it cannot be read.
+    /// What a file begins with, up to so many bytes; nil if it cannot be read. Of a pipe that
+    /// nobody writes to, nothing.
     public static func read(_ path: String, byteCountMax: Int) -> [UInt8]? {
-        let descriptor = openForReading(path)
+        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { return nil }
         defer { close(descriptor) }
         var count = 0
@@ -57,7 +58,7 @@ public enum SmallFile {
     /// Makes the file if it is missing, for its owner alone, and has it hold just these bytes.
     /// Errors are not told.
     public static func write(_ path: String, _ bytes: [UInt8]) {
-        let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
+        let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0o600)
         guard descriptor >= 0 else { return }
         defer { close(descriptor) }
         // SAFETY: the array lives through the call.

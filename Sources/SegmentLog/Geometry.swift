@@ -46,13 +46,20 @@ public struct Geometry: BitwiseCopyable, Sendable, Equatable {
     /// Frames are smaller where there would be fewer: those that are kept free, and the open ones
     /// that are half full, hold no records.
     static let framesWanted = 256
+    /// Whether frames can have so many bytes.
+    public static func isFrameSize(_ byteCount: Int) -> Bool {
+        byteCount >= frameBytesMin && byteCount <= frameBytesMax
+            && byteCount & (byteCount - 1) == 0
+    }
     public static let diskPrefixBytes = 16
     /// Below this a log cannot hold its open segments.
     public static let memoryBytesMin = 4 << 20
 
     /// - Parameter frameBytesWanted: the frame size that a store on disk was written with; kept
-    ///   if the memory holds enough of them, so that every record fits where it came from.
-    /// - Parameter segmentsFound: segments that lie on disk already, maybe smaller ones.
+    ///   if the memory holds enough of them, so that every record fits where it came from. What
+    ///   is no frame size is not.
+    /// - Parameter segmentsFound: segments that lie on disk already, maybe smaller ones. As the
+    ///   disk says: it may be any number.
     public init(
         memoryBytes requested: Int, writers: Int, diskBytes: Int,
         frameBytesWanted: Int? = nil, segmentsFound: Int = 0, mayEvict: Bool = true
@@ -90,7 +97,9 @@ public struct Geometry: BitwiseCopyable, Sendable, Equatable {
         var frame = Self.frameBytesMax
         let framesWanted = max(30 * writers, Self.framesWanted)
         while frame > Self.frameBytesMin, available / frame < framesWanted { frame /= 2 }
-        if let wanted = frameBytesWanted, wanted > frame, available / wanted >= 6 * writers {
+        if let wanted = frameBytesWanted, Self.isFrameSize(wanted), wanted > frame,
+            available / wanted >= 6 * writers
+        {
             frame = wanted
         }
         frameBytes = frame
@@ -103,7 +112,7 @@ public struct Geometry: BitwiseCopyable, Sendable, Equatable {
 
         // Segments that were sealed early are smaller than a frame: some numbers more. At most
         // so many that a tag keeps 24 bits.
-        let onDisk = max(diskBytes / frame, segmentsFound)
+        let onDisk = max(diskBytes / frame, min(segmentsFound, 1 << Self.segmentBitsMax))
         let disk = diskBytes > 0 ? onDisk * 5 / 4 + 256 : 0
         segmentCount = min(frames + disk + 64, (1 << Self.segmentBitsMax) - 2)
         var bits = 8

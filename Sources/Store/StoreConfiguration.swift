@@ -79,8 +79,9 @@ public enum StoreError: Error, Equatable, Sendable {
     case inUse(directory: String, processId: Int32?)
     /// The directory cannot be made, read or written: what the system said.
     case directory(String, reason: String)
-    /// The disk is full, so that no store can be begun in the directory.
-    case noSpace(directory: String)
+    /// The disk is full, so that no store can be begun in the directory, or the one that is there
+    /// cannot be opened. Orders up to this one are reserved by earlier runs, as far as is known.
+    case noSpace(directory: String, orders: UInt64)
     /// A thread could not be started.
     case thread(errno: Int32)
 }

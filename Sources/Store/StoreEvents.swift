@@ -13,9 +13,17 @@ extension Event {
     /// the file as it is. `reason`, `directory`.
     static let storeUnreadable = Event("store.unreadable")
 
-    /// The disk is full and no store could be begun; this run serves from memory alone.
-    /// `directory`.
+    /// The disk is full: no store could be begun, or the one that is there not be opened. It stays
+    /// as it is, and this run serves from memory alone. `directory`.
     static let storeWithoutSpace = Event("store.without_space")
+
+    /// What tells up to which order all was removed is damaged: all up to `order` is gone. `order`.
+    static let flushMarkDamaged = Event("store.flush_mark_damaged")
+
+    /// What tells the size of the last run's segments is damaged, so this run chooses its own: the
+    /// first get of a record that is too large for that misses, and moves it. `bytes` (what is
+    /// there).
+    static let frameSizeDamaged = Event("store.frame_size_damaged")
 
     /// The list of keys of one segment could not be read, nor be made from the segment. What is
     /// older is deleted, since it may have been overtaken. `sequence`.

@@ -64,11 +64,13 @@ public final class TieredStore: Sendable {
         var configuration = configuration
         let diskWanted = configuration.disk != nil
         var opened: Disk?
+        var ordersReserved: UInt64 = 0
         if let settings = configuration.disk {
             do throws(StoreError) {
                 opened = try Disk(settings, events: events, home: home, at: now)
-            } catch .noSpace(let directory) {
+            } catch .noSpace(let directory, let orders) {
                 // A cache without its disk is better than none.
+                ordersReserved = orders
                 events.error(.storeWithoutSpace, "directory=\(quoted: directory)")
                 configuration.disk = nil
             }
@@ -79,10 +81,11 @@ public final class TieredStore: Sendable {
         log = try Self.makeLog(configuration, disk: disk)
         log.segments.tell(now)
         if opened == nil, diskWanted {
-            // Nothing is known of what was given out earlier but the time.
+            // Nothing can be reserved: what keeps orders from those of other starts is the time.
             log.raiseOrders(
                 above: Committer.firstOrder(
-                    above: 0, at: UInt64(now) * 1_000_000_000, among: Record.orderMax))
+                    above: ordersReserved, at: UInt64(now) * 1_000_000_000,
+                    among: Reservation.startsApart))
         }
         do {
             signals = try Signals(segmentCount: log.geometry.segmentCount)

@@ -26,9 +26,20 @@ extension ProcessTests {
             try Scenario.run("faults.\(scenario)")
         }
 
-        @Test(arguments: ["unwritable_folder", "store_of_another"])
+        @Test func aFullDiskEndsNoStart() throws {
+            try Scenario.run("starts.full_disk_at_start")
+        }
+
+        @Test(arguments: ["starts_that_are_killed", "starts_that_the_store_ends"])
+        func onlyItsOwnFaultMovesAStoreAside(_ scenario: String) throws {
+            try Scenario.run("starts.\(scenario)")
+        }
+
+        @Test(arguments: [
+            "faults.unwritable_folder", "faults.store_of_another", "starts.no_regular_file",
+        ])
         func aStoreThatCannotBeUsedIsNamedInOneLine(_ scenario: String) throws {
-            try Scenario.run("faults.\(scenario)")
+            try Scenario.run(scenario)
         }
     }
 }

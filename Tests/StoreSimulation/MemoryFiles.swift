@@ -61,10 +61,11 @@ package final class MemoryHome: StoreHome, @unchecked Sendable {
     package var blocks: [[UInt8]]?
     /// There is no room to make them.
     package var refusesBlocks = false
+    /// There is no room for what the files need beside them to be opened.
+    package var refusesOpening = false
     /// Of the blocks alone, so that they change nothing that the other calls draw.
     private var blockChance: Chance
     private var isPanicked = false
-    private var markers = 0
     package private(set) var movedAside = 0
     private let secret: UInt64
     /// What something else than the store takes of the map, in pages.
@@ -111,6 +112,7 @@ package final class MemoryHome: StoreHome, @unchecked Sendable {
     package func open(
         sizeBytes: Int, reserveBytes: Int
     ) throws(LMDBError) -> any StoreFiles {
+        guard !refusesOpening else { throw .noSpace }
         try call(plan.reopenFails, .io(errno: EIO))
         isPanicked = false
         isWriting = false
@@ -130,9 +132,10 @@ package final class MemoryHome: StoreHome, @unchecked Sendable {
         return "aside"
     }
 
-    package var markedStarts: Int { markers }
-    package func raiseMarker() { if !isDead { markers += 1 } }
-    package func clearMarker() { if !isDead { markers = 0 } }
+    // A start that dies here is killed: only a fault of its own leaves a mark.
+    package var markedStarts: Int { 0 }
+    package func raiseMarker() {}
+    package func clearMarker() {}
     package func close() {}
 
     package func openBlocks(_ count: Int) throws(LMDBError) {

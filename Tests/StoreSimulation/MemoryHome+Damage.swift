@@ -175,8 +175,9 @@ extension MemoryHome {
 
     /// Damages a number of the metadata: 3 orders, 4 the flush mark, 5 the second of a delayed
     /// flush_all, 6 the bytes of a frame, 7 the distrust mark.
-    package func damage(meta number: UInt64) {
-        let bytes = [UInt8](repeating: 0xFF, count: 8)
+    package func damage(
+        meta number: UInt64, to bytes: [UInt8] = [UInt8](repeating: 0xFF, count: 8)
+    ) {
         durable.tables[StoreTable.meta.rawValue].put(
             TableKey(first: number), StoredValue(bytes, page: nil))
     }

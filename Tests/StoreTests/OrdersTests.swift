@@ -58,6 +58,47 @@ import Testing
         }
     }
 
+    /// A store that is there cannot be opened, for want of room beside it: this run serves from
+    /// memory, and what it gives out is above what the file beside the store says, though the time
+    /// is not. The store stays.
+    @Test func memoryAloneGivesOutWhatNoRunHasGivenOut() throws {
+        let home = MemoryHome(seed: 9, ballast: 0)
+        let first = try store(home, ordersAhead: 1 << 36)
+        #expect(first.set("k", [1], isQuiet: true))
+        #expect(first.stop().isCommitted)
+        first.played.discardMemory()
+        // Far above the time: the reservation of the run before was not used up.
+        var highest: UInt64 = 0
+        for _ in 0..<3 {
+            let store = try store(home, secondsBack: 1_000_000, ordersAhead: 1 << 36)
+            #expect(store.set("k", [2], isQuiet: true))
+            highest = try #require(store.cas("k"))
+            #expect(store.stop().isCommitted)
+            store.played.discardMemory()
+        }
+        home.refusesOpening = true
+        home.revive()
+        var configuration = StoreConfiguration(
+            memoryBytes: 12 << 20, workers: 1, itemBytesMax: 1 << 20)
+        configuration.disk = DiskConfiguration(directory: "memory", sizeBytes: 12 << 20)
+        let lines = Lines()
+        let alone = try TieredStore(
+            configuration: configuration, events: lines.events, home: home,
+            now: UInt32(Stepped.beginning.unixNanoseconds / 1_000_000_000) - 1_000_000)
+        #expect(lines.contains("store.without_space"))
+        let client = Client(alone, now: World.unixNow)
+        #expect(client.store(.set, text("k"), [3]) == .stored)
+        let cas = try #require(client.get(text("k"))?.cas)
+        #expect(cas >> 16 > highest >> 16)
+        client.close()
+        #expect(home.movedAside == 0)
+        home.refusesOpening = false
+        let last = try store(home, ordersAhead: 1 << 36)
+        last.recover()
+        #expect(last.isThere("k"))
+        last.played.discardMemory()
+    }
+
     /// A power cut in the middle of a write: whatever is left of that block, the other has what
     /// was given out.
     @Test(arguments: 0..<60 as Range<UInt64>)

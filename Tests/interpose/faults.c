@@ -10,6 +10,7 @@
  *   fault      enospc, eio, edquot, erofs, eacces
  *              short NUMBER    write or read so many bytes only
  *              stall NUMBER    wait so many milliseconds, then go on (with the next rule)
+ *              crash           end in a fault of the calling thread
  *   file=      only the file with this last path component
  *   after=     let so many matching calls pass first
  *   times=     then apply to so many calls only
@@ -22,7 +23,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
-enum { RULES_MAX = 16, TEXT_MAX = 4096 };
+enum { RULES_MAX = 16, TEXT_MAX = 4096, CRASH = 1 << 16 };
 
 struct rule {
     char operation[12];
@@ -59,6 +60,7 @@ static int parse(char *line, struct rule *rule) {
     else if (!strcmp(word, "edquot")) rule->error = EDQUOT;
     else if (!strcmp(word, "erofs")) rule->error = EROFS;
     else if (!strcmp(word, "eacces")) rule->error = EACCES;
+    else if (!strcmp(word, "crash")) rule->error = CRASH;
     else if (!strcmp(word, "short") || !strcmp(word, "stall")) {
         char *number = strtok_r(NULL, " \t", &next);
         if (!number) return 0;
@@ -121,6 +123,7 @@ static int decide(const char *operation, const char *path, int64_t offset, long 
         struct timespec wait = {stall / 1000, stall % 1000 * 1000000};
         while (nanosleep(&wait, &wait) != 0 && errno == EINTR) {}
     }
+    if (error == CRASH) *(volatile int *)8 = 0;
     return error;
 }
 

@@ -156,6 +156,8 @@ int ftruncate64(int fd, off64_t bytes) { return ftruncate(fd, bytes); }
 
 int fallocate(int fd, int mode, off_t offset, off_t bytes) {
     REAL(int, "fallocate", int, int, off_t, off_t);
+    /* What only reserves blocks changes nothing. */
+    if (mode == FALLOC_FL_KEEP_SIZE) return real(fd, mode, offset, bytes);
     RECORDING(0, ALLOCATE, (uint64_t)(offset + bytes), real(fd, mode, offset, bytes));
 }
 int fallocate64(int fd, int mode, off64_t offset, off64_t bytes) {

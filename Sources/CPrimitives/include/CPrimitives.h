@@ -134,6 +134,13 @@ uint64_t cprim_unix_nanoseconds(void);
 void cprim_shift_clock(int64_t nanoseconds_more);
 void cprim_pause_clock(int is_paused);
 
+/* From now on a fault that ends this process in the calling thread (SIGBUS, SIGSEGV, SIGILL,
+ * SIGTRAP, SIGFPE, or an abort of its own) appends a byte to `file` first; what somebody else sends
+ * does not. 0, or EBUSY if the thread is watched already. */
+int cprim_fault_watch(int file);
+/* The end of that, by the same thread: its descriptor, or -1. */
+int cprim_fault_unwatch(void);
+
 /* Fills with bytes from the kernel's random source; 0 or -errno. */
 int cprim_random(void *bytes, size_t count);
 

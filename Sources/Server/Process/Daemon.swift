@@ -287,9 +287,9 @@ public enum Daemon {
                 line: "the store \(directory) cannot be used: \(reason);"
                     + " --store names another directory",
                 exitCode: ExitCode.cannotCreate)
-        case .noSpace(let directory):
+        case .noSpace(let directory, _):
             Failure(
-                line: "the store \(directory) cannot be begun: no space left",
+                line: "the store \(directory) cannot be opened: no space left",
                 exitCode: ExitCode.cannotCreate)
         case .thread(let code):
             Failure(line: "no thread: \(errorText(code))", exitCode: ExitCode.system)

@@ -212,7 +212,9 @@ extension Committer {
         guard let files = disk.files() else { return }
         let word: (MetaKey) -> UInt64? = { key in
             guard let transaction = try? files.beginRead() else { return nil }
-            return try? transaction.get(.meta, key: key.rawValue) { $0.word(at: 0) }
+            return try? transaction.get(.meta, key: key.rawValue) { bytes -> UInt64? in
+                bytes.count == 8 ? bytes.word(at: 0) : nil
+            } ?? nil
         }
         written.note(distrustMark: word(.distrustMark) ?? 0)
         written.note(

@@ -79,6 +79,7 @@ final class Disk: Sendable {
     var areOrdersKnown: Bool { meta.areOrdersSound || ordersFound.orders > 0 }
     /// Whether the distrust mark can be right. It is at most one above the highest sequence.
     var isDistrustMarkSound: Bool { meta.distrustMark <= SegmentKey.sequenceMax + 1 }
+    /// Nil if it is not there, or is no frame size.
     var frameBytes: Int? { meta.frameBytes == 0 ? nil : Int(meta.frameBytes) }
 
     /// - Parameter home: nil: the configuration's directory.
@@ -103,7 +104,8 @@ final class Disk: Sendable {
         try? orders.open(home)
         ordersFound = orders
         let opening = Opening(
-            home: home, configuration: configuration, events: events, unixSeconds: unixSeconds)
+            home: home, configuration: configuration, events: events, unixSeconds: unixSeconds,
+            ordersReserved: orders.orders)
         if home.markedStarts >= Opening.attemptsMax {
             opening.moveAside("it failed \(Opening.attemptsMax) starts")
         }
@@ -172,6 +174,8 @@ private struct Opening {
     let configuration: DiskConfiguration
     let events: EventLog
     let unixSeconds: UInt32
+    /// What the orders file says.
+    let ordersReserved: UInt64
 
     func open() throws(StoreError) -> (files: any StoreFiles, meta: Meta, isFound: Bool) {
         do {
@@ -195,18 +199,12 @@ private struct Opening {
     }
 
     private func refusal(_ error: LMDBError) -> StoreError {
-        let directory = configuration.directory
-        guard error != .noSpace else { return .noSpace(directory: directory) }
-        return .directory(directory, reason: error.description)
+        StoreError(error, directory: configuration.directory, ordersReserved: ordersReserved)
     }
 
     private func readMeta(_ files: any StoreFiles) throws(LMDBError) -> Meta? {
         let transaction = try files.beginRead()
-        func word(_ key: MetaKey) throws(LMDBError) -> UInt64? {
-            try transaction.get(.meta, key: key.rawValue) { bytes -> UInt64 in
-                bytes.count == 8 ? bytes.word(at: 0) : 0
-            }
-        }
+        func word(_ key: MetaKey) throws(LMDBError) -> UInt64? { try transaction.word(key) }
         guard let format = try word(.format) else { return nil }
         guard format == Disk.format else { throw .versionMismatch }
         var meta = Meta(secret: (0, 0, 0, 0))
@@ -224,10 +222,13 @@ private struct Opening {
         meta.orders = meta.areOrdersSound ? orders : 0
         meta.flushMark = try word(.flushMark) ?? 0
         meta.flushAt = try word(.flushAt) ?? 0
-        meta.frameBytes =
-            try word(.frameBytes).map {
-                $0 <= UInt64(Geometry.frameBytesMax) ? $0 : 0
-            } ?? 0
+        if let frameBytes = try word(.frameBytes) {
+            if Geometry.isFrameSize(Int(clamping: frameBytes)) {
+                meta.frameBytes = frameBytes
+            } else {
+                events.warning(.frameSizeDamaged, "bytes=\(frameBytes)")
+            }
+        }
         meta.distrustMark = try word(.distrustMark) ?? 0
         meta.segments = try transaction.entryCount(.directories)
         return meta
@@ -255,6 +256,16 @@ private struct Opening {
         home.clearMarker()
         guard let target else { return }
         events.warning(.storeMovedAside, "reason=\(quoted: reason) to=\(quoted: target)")
+    }
+}
+
+extension StoreError {
+    /// Why the store in a directory cannot be opened or begun.
+    init(_ error: LMDBError, directory: String, ordersReserved: UInt64 = 0) {
+        self =
+            error == .noSpace
+            ? .noSpace(directory: directory, orders: ordersReserved)
+            : .directory(directory, reason: error.description)
     }
 }
 

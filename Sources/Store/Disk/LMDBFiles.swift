@@ -21,7 +21,7 @@ final class LMDBHome: StoreHome {
         do {
             try StoreDirectory.make(directory)
         } catch {
-            throw .directory(directory, reason: error.description)
+            throw StoreError(error, directory: directory)
         }
         do {
             lock = Mutex(try StoreLock(directory: directory))
@@ -29,7 +29,7 @@ final class LMDBHome: StoreHome {
             switch error {
             case .inUse(let process): throw .inUse(directory: directory, processId: process)
             case .io(let errno):
-                throw .directory(directory, reason: LMDBError.io(errno: errno).description)
+                throw StoreError(LMDBError(errno: errno), directory: directory)
             }
         }
     }

@@ -1,16 +1,17 @@
-// StartMarker: how many starts in a row ended while they looked at the store's files.
+// StartMarker: how many starts in a row were ended by what they found in the store's files.
 //
 // A file in the store's directory, there while a start looks at them: the id of the machine's boot
-// and a byte for every start. Damage ends a process, and the machine goes on. What was marked in an
-// earlier boot says nothing: the power may have failed, and the removal of a mark may have been
-// lost with it.
+// and a byte for every start whose look ended the process by a fault of its own: a page that is not
+// there, a trap, an abort. Damage does that. Whoever is killed leaves none, as looking at a slow
+// disk may take longer than somebody waits; and what was marked in an earlier boot says nothing:
+// the power may have failed, and the removal of a mark may have been lost with it.
 
 internal import Primitives
 
 /// A handle to the file. Errors are not told: a mark that cannot be made counts no start.
 struct StartMarker: Sendable {
     private static let bootIdBytes = 36
-    /// More than any start ever leaves.
+    /// More than any store ever has.
     private static let countMax = 64
 
     private let path: String
@@ -23,17 +24,27 @@ struct StartMarker: Sendable {
         boot = id ?? []
     }
 
-    /// Starts of this boot that are marked.
-    var count: Int {
+    /// Of this boot; nil if there is none.
+    private var marks: Int? {
         let limit = Self.bootIdBytes + Self.countMax
-        guard let bytes = SmallFile.read(path, byteCountMax: limit) else { return 0 }
-        return bytes.starts(with: boot) ? bytes.count - boot.count : 0
+        guard let bytes = SmallFile.read(path, byteCountMax: limit), bytes.starts(with: boot) else {
+            return nil
+        }
+        return bytes.count - boot.count
     }
 
+    /// Starts of this boot that are marked.
+    var count: Int { marks ?? 0 }
+
+    /// From now on this thread looks at the files.
     func raise() {
-        let marks = [UInt8](repeating: UInt8(ascii: "+"), count: min(count + 1, Self.countMax))
-        SmallFile.write(path, boot + marks)
+        if marks == nil { SmallFile.write(path, boot) }
+        FaultWatch.begin(appendingTo: path)
     }
 
-    func clear() { SmallFile.remove(path) }
+    /// It does not any more. By the same thread.
+    func clear() {
+        FaultWatch.end()
+        SmallFile.remove(path)
+    }
 }

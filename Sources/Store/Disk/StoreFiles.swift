@@ -35,8 +35,9 @@ package protocol StoreHome: AnyObject, Sendable {
     func newSecret() -> (UInt64, UInt64, UInt64, UInt64)
     /// Takes the files away so that new ones can be made; answers what they are called now.
     func moveAside(at unixSeconds: UInt32) -> String?
-    /// Starts in a row that ended while they looked at the files.
+    /// Starts in a row that ended by a fault of their own while they looked at the files.
     var markedStarts: Int { get }
+    /// The calling thread begins to look at them, and ends that.
     func raiseMarker()
     func clearMarker()
     /// Opens the blocks beside the files, or makes them of zeros; again after an error. They are
@@ -117,6 +118,14 @@ extension StoreReading {
 }
 
 extension StoreReading {
+    /// A number of the metadata; nil if it is not there. One that has not its eight bytes was
+    /// damaged: the highest, which is none that any of them can be.
+    func word(_ key: MetaKey) throws(LMDBError) -> UInt64? {
+        try get(.meta, key: key.rawValue) { bytes -> UInt64 in
+            bytes.count == 8 ? bytes.word(at: 0) : .max
+        }
+    }
+
     /// The highest key that is not above `limit`; nil if there is none. Looks at few keys, and not
     /// at what lies above them unless `limit` is needed.
     func lastKey(_ table: StoreTable, atMost limit: UInt64) throws(LMDBError) -> UInt64? {
@@ -151,7 +160,7 @@ extension LMDBError {
         case .corrupted, .invalid, .versionMismatch, .notFound, .keyExists: true
         // All but "too many readers", which end.
         case .other(let code): code != -30790
-        case .mapFull, .panic, .noSpace, .io, .busy: false
+        case .mapFull, .panic, .irregular, .noSpace, .io, .busy: false
         }
     }
 }

@@ -27,16 +27,25 @@ extension Committer {
         log.raiseOrders(above: first)
         signals.firstOrder.storeRelease(first)
         reserveOrders()
-        // A mark above the first order was damaged, and must not kill what is written from now on.
-        log.flushMark.storeRelease(min(disk.meta.flushMark, first))
-        written.begin(disk.meta)
+        var meta = disk.meta
+        if meta.flushMark > first {
+            // It was damaged. It must not kill what is written from now on, nor, if it stayed, what
+            // the runs after this one find.
+            store.events.error(.flushMarkDamaged, "order=\(first)")
+            log.flushMark.storeRelease(first)
+            meta.flushMark = 0
+        } else {
+            log.flushMark.storeRelease(meta.flushMark)
+        }
+        written.begin(meta)
         if disk.isDistrustMarkSound {
             distrust.raise(to: disk.meta.distrustMark)
             written.note(distrustMark: disk.meta.distrustMark)
         }
         var flushAt = disk.meta.flushAt
-        if flushAt != 0, flushAt <= UInt64(now.unixSeconds) {
-            // A delayed flush_all came due while the server was down.
+        if flushAt != 0, flushAt <= UInt64(now.unixSeconds) || flushAt > UInt64(UInt32.max) {
+            // A delayed flush_all came due while the server was down, or nobody knows when it will:
+            // its second was damaged.
             log.flushMark.storeRelease(first)
             flushAt = 0
         }
