@@ -258,7 +258,7 @@ extension WholeWorld {
             let isDurable = isAcknowledging && verdict.isHeld
             law.end(
                 key, id: question.ids[at], allowed(verdict, seconds),
-                isForgotten: verdict.isForgotten, seconds,
+                isOptional: verdict.isOptional, isForgotten: verdict.isForgotten, seconds,
                 commit: verdict.isCertain ? (isDurable ? 0 : commits.begun + 1) : nil,
                 completed: commits.completed)
         }
