@@ -385,21 +385,24 @@ def stops_under_load():
 
 def stops_with_open_connections():
     """Idle ones, half a request, an unread reply: none of them keeps the server from ending."""
-    with support.Server("-m", 64, "-t", 2) as server:
-        value = os.urandom((1 << 20) - 200)
-        clients = [server.client() for _ in range(20)]
-        assert clients[0].set(b"a", value) == b"STORED"
-        clients[1].send(b"set b 0 0 100\r\nabc")
-        clients[2].send(b"get a\r\n" * 50)
-        clients[3].send(b"get")
-        time.sleep(0.2)
-        code, spent = server.stop()
-        assert code == 0 and spent < support.STOP_SECONDS_PROMISED, (code, spent)
-        for client in clients:
-            client.close()
-        print(f"stopped in {spent:.2f} s")
-        # Of which an unread reply costs some hundred milliseconds; the machine may be busy.
-        assert spent < 2.0, spent
+    value, seconds = os.urandom((1 << 20) - 200), []
+    # An unread reply costs some hundred milliseconds; who waits for it to be read, two seconds,
+    # each time. A busy machine is not as slow as that each time.
+    while len(seconds) < 5 and min(seconds, default=2.0) >= 2.0:
+        with support.Server("-m", 64, "-t", 2) as server:
+            clients = [server.client() for _ in range(20)]
+            assert clients[0].set(b"a", value) == b"STORED"
+            clients[1].send(b"set b 0 0 100\r\nabc")
+            clients[2].send(b"get a\r\n" * 50)
+            clients[3].send(b"get")
+            support.wait_for("the reply", lambda: clients[2].socket.recv(1, socket.MSG_PEEK))
+            code, spent = server.stop()
+            assert code == 0 and spent < support.STOP_SECONDS_PROMISED, (code, spent)
+            for client in clients:
+                client.close()
+            seconds.append(spent)
+    print("stopped in " + ", ".join(f"{spent:.2f} s" for spent in seconds))
+    assert min(seconds) < 2.0, seconds
 
 
 def hangup():
