@@ -448,11 +448,11 @@ def _read_answers(data, counts):
 
 def _converse(client, data):
     """Sends everything and then no more, reads all the while; what came until the end."""
-    received, sent = bytearray(), 0
+    received, sent, is_closed = bytearray(), 0, False
     client.socket.setblocking(False)
     deadline = time.monotonic() + support.REPLY_SECONDS_MAX
     while time.monotonic() < deadline:
-        waiting = [client.socket] if sent < len(data) else []
+        waiting = [client.socket] if sent < len(data) and not is_closed else []
         readable, writable, _ = select.select([client.socket], waiting, [], 1)
         try:
             if readable:
@@ -460,6 +460,11 @@ def _converse(client, data):
                 if not piece:
                     return bytes(received)
                 received += piece
+        except BlockingIOError:
+            continue
+        except OSError:
+            return bytes(received)  # Closed by the server, as a line without an end has to be.
+        try:
             if writable:
                 sent += client.socket.send(data[sent:sent + (1 << 16)])
                 if sent == len(data):
@@ -467,7 +472,7 @@ def _converse(client, data):
         except BlockingIOError:
             continue
         except OSError:
-            return bytes(received)  # Closed by the server, as a line without an end has to be.
+            is_closed = True  # What it answered before is there to be read.
     raise AssertionError(f"not ended after {len(received)} bytes of answers")
 
 
