@@ -527,7 +527,7 @@ def major_faults_of_workers():
             for number in range(30_000):
                 client.send(b"set f%d 0 0 %d noreply\r\n%s\r\n" % (number, len(value), value))
             assert client.ask(b"mn") == b"MN"
-            time.sleep(1)
+            faults._committed(server)
             # The file leaves the kernel's cache, as far as it lets go of it.
             with open(place / "store" / "data.mdb", "rb") as file:
                 os.fsync(file.fileno())
