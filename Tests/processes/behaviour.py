@@ -18,8 +18,9 @@ PIPELINED = 100_000
 REPLY_SECONDS_ALLOWED = 2.0
 #: Of a large value that waits until others give way, which the server lets nobody do for longer.
 LARGE_SECONDS_ALLOWED = 5.0 + REPLY_SECONDS_ALLOWED
-#: Longer than anybody may hold what others wait for, without taking any of it.
-STILL_SECONDS = 1.5
+#: Longer than anybody may hold what others wait for, without taking any of it: half a second for
+#: who waits, and two for a window that is shut.
+STILL_SECONDS = 3.5
 
 
 class _Others:
@@ -265,9 +266,10 @@ def still_readers():
 
 
 def _still_reader(server, number):
-    """Asks for far more than sockets hold, and takes nothing."""
-    client = server.client()
-    client.send(b"get large%d\r\n" % number * 16)
+    """Asks for far more than sockets hold, and takes nothing. With buffers as large as the system
+    likes, they have held four values of these, and more elsewhere."""
+    client = server.client(receive_bytes=65536)
+    client.send(b"get large%d\r\n" % number * 32)
     return client
 
 
