@@ -57,7 +57,7 @@ final class Client {
 
     /// Makes turns until `condition` holds; answers whether it did in time.
     @discardableResult
-    func pump(seconds: Double = 6, until condition: () -> Bool) -> Bool {
+    func pump(seconds: Double = 30, until condition: () -> Bool) -> Bool {
         eventually(seconds: seconds) {
             turn()
             return condition()
