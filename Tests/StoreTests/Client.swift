@@ -71,6 +71,17 @@ final class Client {
         return pump(seconds: seconds) { door.news().commits >= barrier }
     }
 
+    /// Turns until nothing was written for a while, and nothing is being written.
+    func rest() {
+        for _ in 0..<100 {
+            let before = store.statistics()
+            pump(seconds: 0.2) { false }
+            let now = store.statistics()
+            if now.commits == before.commits, now.bytesWritten == before.bytesWritten { return }
+        }
+        Issue.record("the store never comes to rest")
+    }
+
     func recovered() -> Bool { pump { store.statistics().isRecovering == 0 } }
 
     func close() {

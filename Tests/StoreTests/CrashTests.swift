@@ -30,7 +30,7 @@ final class Lives {
     /// The process dies now, after its last commit.
     func crash(memory: Int? = nil) throws {
         #expect(client.commit())
-        client.pump(seconds: 0.2) { false }
+        client.rest()
         let copy = scratch.copy()
         world.stop()
         scratch = copy
