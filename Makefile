@@ -130,8 +130,8 @@ test-epoll: test-packages interpose
 	swift build --configuration release --product brim
 	swift build --configuration release --product lmdb-probe
 	/usr/bin/python3 -B Tests/processes/run.py --brim .build/release/brim --engine epoll \
-		transcripts clients behaviour limits statistics_text admin admin_storm metrics lifecycle \
-		reload memory faults powercut crash docs examples sign_in administration
+		transcripts clients behaviour scarcity limits statistics_text admin admin_storm metrics \
+		lifecycle reload memory faults powercut crash docs examples sign_in administration
 
 test-clients: build client-packages
 	/usr/bin/python3 -B Tests/clients/run.py --brim $(BRIM) $(WHOLE)

@@ -129,7 +129,7 @@ private struct Program {
         case 13: read(choice)
         case 14: stranger(choice)
         case 15, 16: try world.turn(1 + choice % 8)
-        case 17: try world.settle(turnsMax: 60)
+        case 17: _ = try world.comesToRest(turnsMax: 60)
         case 18: try world.pass(milliseconds: 100 * (1 + choice % 12))
         default: world.network.holdsReads = choice % 4 == 3
         }
@@ -314,7 +314,7 @@ private struct Program {
             send(index, .max)
         }
         for peer in strangers { world.network.setAppetite(.max, of: peer) }
-        try world.settle(turnsMax: 20_000)
+        _ = try world.comesToRest(turnsMax: 20_000)
         if let complaint = hearAll() { return complaint }
         var steps = 0
         while steps < 60, clients.contains(where: { !$0.isReset && !$0.isAnswered }) {
@@ -338,7 +338,7 @@ private struct Program {
 
     private mutating func leave() throws -> String? {
         for peer in clients.map(\.peer) + strangers { world.network.reset(peer) }
-        try world.settle(turnsMax: 20_000)
+        _ = try world.comesToRest(turnsMax: 20_000)
         // What follows a password that was wrong is not looked at before it has cost a second, and
         // nothing more is received meanwhile: that the peer has gone is seen then.
         var steps = 0

@@ -6,11 +6,16 @@ extension ProcessTests {
     @Suite struct BehaviourTests {
         @Test(arguments: [
             "connections_are_spread_evenly", "pipelines_that_nobody_reads",
-            "pipelines_that_are_read", "slow_readers", "slow_writers", "still_writers",
-            "still_readers", "half_close", "random_bytes", "major_faults_of_workers",
+            "pipelines_that_are_read", "slow_readers", "slow_writers", "half_close",
+            "random_bytes", "major_faults_of_workers",
         ])
         func oneConnectionCostsNoOther(_ scenario: String) throws {
             try Scenario.run("behaviour.\(scenario)")
+        }
+
+        @Test(arguments: ["still_writers", "still_readers"])
+        func whoDoesNothingGivesWayToWhoWaits(_ scenario: String) throws {
+            try Scenario.run("scarcity.\(scenario)")
         }
 
         @Test(arguments: ["stops_under_load", "stops_with_open_connections", "hangup"])

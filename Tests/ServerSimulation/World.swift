@@ -9,6 +9,9 @@ import Simulation
 import Store
 import Uring
 
+/// Something goes on and on.
+package struct Unrest: Error { let turns: Int }
+
 package final class World {
     package let network: SimulatedNetwork
     package let store: TieredStore
@@ -119,16 +122,22 @@ package final class World {
 
     /// Turns until nothing more can happen, which is certain: once the worker has waited, the
     /// network had nothing left and the store's threads wait for the clock or a worker. It is seen
-    /// twice, since a step may have given the worker something to do.
+    /// twice, since a step may have given the worker something to do. Throws if so many turns are
+    /// not enough.
     package func settle(turnsMax: Int = 100_000) throws {
-        var turns = 0
+        guard try comesToRest(turnsMax: turnsMax) else { throw Unrest(turns: turnsMax) }
+    }
+
+    /// The same; answers whether so many turns were enough.
+    package func comesToRest(turnsMax: Int) throws -> Bool {
         var quiet = 0
         let enough = played == nil ? 1 : 2
-        while quiet < enough, turns < turnsMax {
+        for _ in 0..<turnsMax {
             try oneTurn()
             quiet = network.isStill && worker.isIdle && isStoreIdle ? quiet + 1 : 0
-            turns += 1
+            if quiet == enough { return true }
         }
+        return false
     }
 
     /// Moves all clocks; the worker's timer fires once for each second.

@@ -28,15 +28,9 @@ import Uring
 
     /// Long replies that are not read fill the pool's large blocks, short ones the small ones.
     @Test func repliesThatNobodyReadsKeepNobodyFromBeingAnswered() throws {
-        let world = try World(receiveBuffers: 16, poolBlocks: 32, connections: 512)
-        let honest = world.connect()
-        #expect(try world.ask("set k 0 0 9000\r\n\(value(9000))\r\n", honest) == "STORED\r\n")
-        let deaf = (0..<300).map { _ in world.connect() }
-        for (number, peer) in deaf.enumerated() {
-            world.network.setAppetite(0, of: peer)
-            world.network.setSocketBuffer(2000, of: peer)
-            let request = number % 3 == 0 ? "get k\r\n" : String(repeating: "mn\r\n", count: 2000)
-            world.network.send(request, from: peer)
+        let (world, honest) = try World.scarce(connections: 512)
+        let deaf = world.connectDeaf(300, socketBytes: 2000) {
+            $0 % 3 == 0 ? "get k\r\n" : String(repeating: "mn\r\n", count: 2000)
         }
         try world.settle()
         #expect(world.shared.total("waitsForBlocks") ?? 0 > 0, "there was enough")
@@ -58,15 +52,8 @@ import Uring
 
     /// Whoever has waited for blocks, was told to try, and is gone by then, leaves nothing to do.
     @Test(arguments: 0..<8) func whoIsGoneIsNotWaitedFor(turns: Int) throws {
-        let world = try World(receiveBuffers: 16, poolBlocks: 32, connections: 64)
-        let honest = world.connect()
-        #expect(try world.ask("set k 0 0 9000\r\n\(value(9000))\r\n", honest) == "STORED\r\n")
-        let deaf = (0..<60).map { _ in world.connect() }
-        for peer in deaf {
-            world.network.setAppetite(0, of: peer)
-            world.network.setSocketBuffer(2000, of: peer)
-            world.network.send("get k\r\nget k\r\n", from: peer)
-        }
+        let (world, honest) = try World.scarce(connections: 64)
+        let deaf = world.connectDeaf(60, socketBytes: 2000) { _ in "get k\r\nget k\r\n" }
         try world.settle()
         #expect(world.shared.total("waitsForBlocks") ?? 0 > 0, "there was enough")
         for peer in deaf[..<20] { world.network.reset(peer) }
@@ -81,11 +68,8 @@ import Uring
     /// have taken nothing for a while give way to whoever asks.
     @Test func manyShortRepliesThatNobodyReadsKeepNobodyWaitingForLong() throws {
         let world = try World(receiveBuffers: 16, poolBlocks: 32, connections: 512)
-        let deaf = (0..<300).map { _ in world.connect() }
-        for peer in deaf {
-            world.network.setAppetite(0, of: peer)
-            world.network.setSocketBuffer(2000, of: peer)
-            world.network.send(String(repeating: "mn\r\n", count: 900), from: peer)
+        let deaf = world.connectDeaf(300, socketBytes: 2000) { _ in
+            String(repeating: "mn\r\n", count: 900)
         }
         for _ in 0..<5 {
             let honest = world.connect()
@@ -152,11 +136,8 @@ import Uring
             dump.key = Array("detail dump".utf8)
             world.network.send(dump.bytes, from: peer)
         }
-        let readers = (0..<40).map { _ in world.connect() }
-        for peer in readers {
-            world.network.setAppetite(0, of: peer)
-            world.network.setSocketBuffer(20_000, of: peer)
-            world.network.send(String(repeating: "get k\r\n", count: 20), from: peer)
+        let readers = world.connectDeaf(40, socketBytes: 20_000) { _ in
+            String(repeating: "get k\r\n", count: 20)
         }
         for _ in 0..<50 {
             for peer in readers { world.network.setAppetite(8000, of: peer) }

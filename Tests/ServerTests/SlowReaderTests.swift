@@ -20,14 +20,9 @@ import Uring
     }
 
     @Test func whoTakesTwentyKilobytesASecondIsNotClosedForOthers() throws {
-        let world = try World(receiveBuffers: 16, poolBlocks: 32, connections: 128)
-        let other = world.connect()
-        #expect(try world.ask("set k 0 0 9000\r\n\(value(9000))\r\n", other) == "STORED\r\n")
-        let peers = (0..<40).map { _ in world.connect() }
-        for peer in peers {
-            world.network.setAppetite(0, of: peer)
-            world.network.setSocketBuffer(60_000, of: peer)
-            world.network.send(String(repeating: "get k\r\n", count: 40), from: peer)
+        let (world, _) = try World.scarce(connections: 128)
+        let peers = world.connectDeaf(40, socketBytes: 60_000) { _ in
+            String(repeating: "get k\r\n", count: 40)
         }
         try world.settle()
         #expect(world.shared.total("waitsForBlocks") ?? 0 > 0)
@@ -41,14 +36,9 @@ import Uring
     /// What a socket was sent at once, and holds, is taken before what it had no room for: it
     /// counts, and the window that it has shut opens late.
     @Test func whatWasSentAtOnceCountsAsTaken() throws {
-        let world = try World(receiveBuffers: 16, poolBlocks: 32, connections: 128)
-        let other = world.connect()
-        #expect(try world.ask("set k 0 0 9000\r\n\(value(9000))\r\n", other) == "STORED\r\n")
-        let peers = (0..<40).map { _ in world.connect() }
-        for peer in peers {
-            world.network.setAppetite(0, of: peer)
-            world.network.setSocketBuffer(1_000_000, of: peer)
-            world.network.send(String(repeating: "get k\r\n", count: 150), from: peer)
+        let (world, _) = try World.scarce(connections: 128)
+        let peers = world.connectDeaf(40, socketBytes: 1_000_000) { _ in
+            String(repeating: "get k\r\n", count: 150)
         }
         try world.settle()
         #expect(world.shared.total("waitsForBlocks") ?? 0 > 0, "there was enough")
@@ -88,14 +78,9 @@ import Uring
     }
 
     @Test func whoTakesNothingIsClosedForOthersAlsoIfItsSocketHoldsMuch() throws {
-        let world = try World(receiveBuffers: 16, poolBlocks: 32, connections: 128)
-        let other = world.connect()
-        #expect(try world.ask("set k 0 0 9000\r\n\(value(9000))\r\n", other) == "STORED\r\n")
-        let deaf = (0..<20).map { _ in world.connect() }
-        for peer in deaf {
-            world.network.setAppetite(0, of: peer)
-            world.network.setSocketBuffer(60_000, of: peer)
-            world.network.send(String(repeating: "get k\r\n", count: 12), from: peer)
+        let (world, other) = try World.scarce(connections: 128)
+        _ = world.connectDeaf(20, socketBytes: 60_000) { _ in
+            String(repeating: "get k\r\n", count: 12)
         }
         try world.settle()
         // A short reply needs nothing that they hold, a long one waits for who does not read.

@@ -57,7 +57,7 @@ final class Client {
 
     /// Makes turns until `condition` holds; answers whether it did in time.
     @discardableResult
-    func pump(seconds: Double = 6, until condition: () -> Bool) -> Bool {
+    func pump(seconds: Double = 30, until condition: () -> Bool) -> Bool {
         eventually(seconds: seconds) {
             turn()
             return condition()
@@ -69,6 +69,17 @@ final class Client {
     func commit(seconds: Double = 20) -> Bool {
         let barrier = door.barrier()
         return pump(seconds: seconds) { door.news().commits >= barrier }
+    }
+
+    /// Turns until nothing was written for a while, and nothing is being written.
+    func rest() {
+        for _ in 0..<100 {
+            let before = store.statistics()
+            pump(seconds: 0.2) { false }
+            let now = store.statistics()
+            if now.commits == before.commits, now.bytesWritten == before.bytesWritten { return }
+        }
+        Issue.record("the store never comes to rest")
     }
 
     func recovered() -> Bool { pump { store.statistics().isRecovering == 0 } }

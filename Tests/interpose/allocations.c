@@ -1,7 +1,8 @@
 /* allocations: counts what a thread asks of the allocator and of the Swift runtime between two
  * moments, and writes the sums down.
  *
- *   ALLOCATIONS_OUT      where the result goes (JSON), written whole at each stop
+ *   ALLOCATIONS_OUT      where the result goes (JSON), written whole at each stop;
+ *                        with ".started" behind its name an empty file, at each start
  *   ALLOCATIONS_THREADS  names of the threads to count begin with this (default "brim-worker");
  *                        empty: all threads
  *   ALLOCATIONS_CONTROL  a file that says "start" or "stop"; or use signals:
@@ -212,6 +213,11 @@ static void start(void) {
     if (allocations_active) return;
     __atomic_add_fetch(&round_number, 1, __ATOMIC_RELEASE);
     __atomic_store_n(&allocations_active, 1, __ATOMIC_RELEASE);
+    char started[PATH_MAX];
+    const char *path = getenv("ALLOCATIONS_OUT");
+    if (!path || snprintf(started, sizeof started, "%s.started", path) >= PATH_MAX) return;
+    int fd = open(started, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    if (fd >= 0) close(fd);
 }
 
 static void stop(void) {

@@ -162,6 +162,8 @@ def a_socket_that_was_lost_listens_again():
 
 def limits_of_the_port_are_kept():
     with _server("-m", 64) as server:
+        descriptors = pathlib.Path(f"/proc/{server.pid}/fd")
+        before = len(list(descriptors.iterdir()))
         head = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n"
         cases = [
             (b"nonsense\r\n\r\n", b"400"), (b"GET /livez HTTP/1.1\r\n\r\n", b"400"),
@@ -195,6 +197,7 @@ def limits_of_the_port_are_kept():
             assert headers["X-Content-Type-Options"] == "nosniff"
             assert ("Allow" in headers) == (status == 405)
         # The 33rd is closed, and when one goes another is served.
+        support.wait_for("closing", lambda: len(list(descriptors.iterdir())) <= before)
         peers = [socket.create_connection(("127.0.0.1", server.admin), 30) for _ in range(32)]
         for peer in peers:
             peer.sendall(head + b"\r\n")
@@ -362,10 +365,17 @@ def health_is_told():
 def history_is_kept():
     with _server("-m", 64) as server:
         _load(server)
-        support.wait_for("samples", lambda: len(
-            json.loads(_ask(server, "/api/v1/history")[2])["samples"]) >= 3)
-        history = json.loads(_ask(server, "/api/v1/history")[2])
-        now = json.loads(_ask(server, "/api/v1/now")[2])
+
+        def history_of(path):
+            return json.loads(_ask(server, f"/api/v1/{path}")[2])
+
+        def is_sampled():
+            names, sample = history_of("history")["names"], history_of("now")["sample"]
+            return dict(zip(names, sample)).get("get_memory") == 200
+        # One a second: the last of them may have been taken in the middle of the load.
+        support.wait_for("a sample", is_sampled)
+        support.wait_for("samples", lambda: len(history_of("history")["samples"]) >= 3)
+        history, now = history_of("history"), history_of("now")
         names = history["names"]
         assert names[0] == "time" and set(history["gauges"]) <= set(names)
         assert all(len(sample) == len(names) for sample in history["samples"] + [now["sample"]])

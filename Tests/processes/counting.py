@@ -8,7 +8,6 @@ dynamically, as it is in the tests' build.
 import json
 import random
 import signal
-import time
 
 import support
 
@@ -95,8 +94,10 @@ def _count(*arguments, **options):
 
 def _counted(server, out, work):
     """What the workers' threads asked for while the work was done."""
+    started = out.with_suffix(out.suffix + ".started")
+    started.unlink(missing_ok=True)
     server.send_signal(SIGNAL_START)
-    time.sleep(0.3)
+    support.wait_for("the count's start", started.exists)
     work()
     out.unlink(missing_ok=True)
     server.send_signal(SIGNAL_STOP)

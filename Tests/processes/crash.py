@@ -30,13 +30,14 @@ class Change:
         self.version, self.expiry = version, expiry
         self.answered, self.is_quiet, self.is_settled = None, is_quiet, False
 
-    def presence(self, now):
-        """Whether the value should be there: True, False, or None for either."""
+    def presence(self, asked):
+        """Whether the value should be there for a request that was sent then, and was answered by
+        now: True, False, or None for either."""
         if self.version is None:
             return False
-        if not self.expiry or now < self.expiry - BLUR_SECONDS:
+        if not self.expiry or time.time() < self.expiry - BLUR_SECONDS:
             return True
-        return False if now > self.expiry + BLUR_SECONDS else None
+        return False if asked > self.expiry + BLUR_SECONDS else None
 
 
 def value_of(key, version):
@@ -82,6 +83,7 @@ class Writer:
         for _ in range(BATCH):
             self.add(request, awaited, is_known)
         request += b"mn\r\n"
+        asked = time.time()
         client.send(bytes(request))
         self.sent += len(awaited)
         quiet = []
@@ -92,10 +94,10 @@ class Writer:
             if kind == "get":
                 found = client.values().get(key)
                 if found is not None or not self.is_tight:
-                    check(key, found, [prior], time.time())
+                    check(key, found, [prior], asked)
                 continue
             line = client.line()
-            self.settle(kind, key, change, prior, line)
+            self.settle(kind, key, change, prior, line, asked)
             change.answered = time.time()
         assert client.line() == b"MN"
         for change in quiet:
@@ -134,23 +136,23 @@ class Writer:
         return int(time.time()) + self.generator.choice(
             (8, 20, 1000, 100_000)) if self.generator.random() < 0.2 else 0
 
-    def settle(self, kind, key, change, prior, line):
+    def settle(self, kind, key, change, prior, line, asked):
         if kind == "set":
             assert line == b"STORED", (key, line)
         elif kind == "delete":
             assert line in (b"DELETED", b"NOT_FOUND"), (key, line)
-            presence = None if self.is_tight else prior.presence(time.time())
+            presence = None if self.is_tight else prior.presence(asked)
             assert presence is None or not self.is_known or presence == (line == b"DELETED"), (
                 key, line, prior.version)
         elif line == b"NOT_FOUND" and self.is_tight:
             # It had to leave; should a crash bring it back, it is what it was.
             change.version, change.expiry = prior.version, prior.expiry
         elif line == b"NOT_FOUND":
-            assert not prior.presence(time.time()), (kind, key, prior.version)
+            assert not prior.presence(asked), (kind, key, prior.version)
             change.version = None
         elif kind == "touch":
             assert line == b"TOUCHED", (key, line)
-            assert prior.presence(time.time()) is not False, (key, "touched", prior.expiry)
+            assert prior.presence(asked) is not False, (key, "touched", prior.expiry)
             change.version = prior.version
         else:
             assert line == b"%d" % change.version, (key, line, change.version)
@@ -159,10 +161,10 @@ class Writer:
     is_tight = False
 
 
-def check(key, found, allowed, now):
+def check(key, found, allowed, asked):
     """Whether what was found is the state after one of the changes."""
     for change in allowed:
-        presence = change.presence(now)
+        presence = change.presence(asked)
         if found is None and not presence:
             return change
         if found is not None and presence is not False and found == value_of(key, change.version):
@@ -287,17 +289,17 @@ class Run:
         with server.client() as client:
             for writer in self.writers:
                 for start in range(0, len(writer.keys), 40):
-                    keys = writer.keys[start:start + 40]
+                    keys, asked = writer.keys[start:start + 40], time.time()
                     found = client.get_many(keys)
                     for key in keys:
-                        self.compare(writer, key, found.get(key), time.time())
+                        self.compare(writer, key, found.get(key), asked)
         self.checked += 1
 
-    def compare(self, writer, key, found, now):
+    def compare(self, writer, key, found, asked):
         history = writer.histories[key]
         if found is None and self.is_tight:
             return  # It may have had to leave. What comes later may not be older.
-        there = check(key, found, list(reversed(history)), now)
+        there = check(key, found, list(reversed(history)), asked)
         lost = [c.answered for c in history[history.index(there) + 1:] if c.answered]
         if lost:
             self.lost += 1

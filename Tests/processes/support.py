@@ -172,8 +172,8 @@ class Server:
     def wait_for_recovery(self, timeout=REPLY_SECONDS_MAX):
         return wait_for("recovery", lambda: self.stats()["brim_recovering"] == "no", timeout, 0.02)
 
-    def client(self, timeout=REPLY_SECONDS_MAX):
-        return Client(("127.0.0.1", self.port), timeout)
+    def client(self, timeout=REPLY_SECONDS_MAX, receive_bytes=None):
+        return Client(("127.0.0.1", self.port), timeout, receive_bytes)
 
     def stats(self, of=""):
         with self.client() as client:
@@ -225,12 +225,15 @@ class Closed(Exception):
 
 
 class Client:
-    """A connection that speaks the classic protocol, with every wait bounded."""
+    """A connection that speaks the classic protocol, with every wait bounded. `receive_bytes`: how
+    much the system may take in for it, instead of as much as it likes."""
 
-    def __init__(self, address, timeout=REPLY_SECONDS_MAX):
+    def __init__(self, address, timeout=REPLY_SECONDS_MAX, receive_bytes=None):
         family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
         self.socket = socket.socket(family, socket.SOCK_STREAM)
         self.socket.settimeout(timeout)
+        if receive_bytes:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
         self.socket.connect(address)
         if family == socket.AF_INET:
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
