@@ -85,7 +85,7 @@ import Testing
         let settled = wholeFile(scratch.dataFile)
         do {
             let (environment, table) = try opened(scratch)
-            try environment.store(table, [(3, pattern(9, 20_000))])
+            try environment.store(table, [(3, pattern(9, isCut ? 300 : 20_000))])
         }
         bytes = wholeFile(scratch.dataFile)
         for place in 0..<2 * 4096 { bytes[place] = settled[place] }
