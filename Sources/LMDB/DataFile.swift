@@ -43,14 +43,26 @@ public enum DataFile {
         defer { _ = close(descriptor) }
         let file = try FileReader(descriptor)
         if file.byteCount == 0 { return .absent }
-        let meta = try newestMeta(file)
+        let metas = try metaPages(file)
+        // The older one may be half undone after a failed write; only the newer one counts.
+        let meta = metas.newer
+        try checkHead(meta)
         var walk = TreeWalk(file: file, meta: meta, includingValues: includingValues)
         try walk.run()
+        try checkNumber(meta, beside: metas.older, file)
         return .sound(lastPage: Int(meta.lastPage), transaction: meta.transaction)
     }
 
+    /// Both meta pages.
+    struct MetaPages {
+        let first: MetaPage
+        let second: MetaPage
+        var newer: MetaPage { first.transaction < second.transaction ? second : first }
+        var older: MetaPage { first.transaction < second.transaction ? first : second }
+    }
+
     /// Both meta pages must be whole, agree with each other, and belong where they are.
-    private static func newestMeta(_ file: FileReader) throws(LMDBError) -> MetaPage {
+    static func metaPages(_ file: FileReader) throws(LMDBError) -> MetaPages {
         let first = try meta(file, at: 0)
         let pageBytes = first.pageBytes
         guard pageBytes >= 512, pageBytes <= 65536, pageBytes & (pageBytes - 1) == 0 else {
@@ -66,18 +78,20 @@ public enum DataFile {
         guard first.transaction & 1 == 0, isNew || second.transaction & 1 == 1 else {
             throw .invalid
         }
-        // The older one may be half undone after a failed write; only the newer one counts.
-        let newest = first.transaction < second.transaction ? second : first
-        guard newest.lastPage >= 1, newest.lastPage < 1 << 40 else { throw .invalid }
-        for database in [newest.free, newest.main] {
+        return MetaPages(first: first, second: second)
+    }
+
+    /// Where a state's trees begin.
+    static func checkHead(_ meta: MetaPage) throws(LMDBError) {
+        guard meta.lastPage >= 1, meta.lastPage < 1 << 40 else { throw .invalid }
+        for database in [meta.free, meta.main] {
             guard database.depth <= PageFormat.levelsMax else { throw .invalid }
             guard
                 database.isEmpty
-                    || database.depth > 0 && database.root >= 2 && database.root <= newest.lastPage
+                    || database.depth > 0 && database.root >= 2 && database.root <= meta.lastPage
             else { throw .invalid }
         }
-        guard newest.free.hasIntegerKeys, newest.main.flags == 0 else { throw .invalid }
-        return newest
+        guard meta.free.hasIntegerKeys, meta.main.flags == 0 else { throw .invalid }
     }
 
     private static func meta(_ file: FileReader, at offset: Int) throws(LMDBError) -> MetaPage {

@@ -47,6 +47,7 @@ public final class Environment: Sendable {
         let identity = try DirectoryIdentity(path: path)
         guard openDirectories.withLock({ $0.insert(identity).inserted }) else { throw .busy }
         do throws(LMDBError) {
+            try DataFile.settleNewest(directory: path)
             let state = try DataFile.check(directory: path)
             try LockFile.reserve(directory: path, readersMax: readersMax)
             let handle = try Environment.begin(

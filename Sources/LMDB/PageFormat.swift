@@ -87,6 +87,8 @@ struct StoredDatabase {
 struct MetaPage {
     static let byteCount = 152
     static let magic: UInt32 = 0xBEEF_C0DE
+    static let freeRootOffset = 80
+    static let transactionOffset = 144
 
     let kind: UInt16
     let magic: UInt32
@@ -105,6 +107,6 @@ struct MetaPage {
         free = StoredDatabase(page, at: 40)
         main = StoredDatabase(page, at: 88)
         lastPage = page.uint64(136)
-        transaction = page.uint64(144)
+        transaction = page.uint64(Self.transactionOffset)
     }
 }

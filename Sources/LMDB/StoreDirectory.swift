@@ -58,16 +58,19 @@ public enum StoreDirectory {
 }
 
 extension DataFile {
-    /// The name that a data file gets when it is moved aside.
-    public static let asideName = name + ".aside"
-
     /// Renames the data file so that a new one can begin; answers the new path, or nil if there
-    /// was no file. At most one is kept: an older one makes way. Not while it is open.
+    /// was no file, or an empty one. One of that name makes way. Not while it is open.
     @discardableResult
-    public static func moveAside(directory: String) throws(LMDBError) -> String? {
-        let aside = directory + "/" + asideName
-        // SAFETY (both): nul-terminated paths for the time of the call.
-        if unsafe rename(directory + "/" + name, aside) != 0 {
+    public static func moveAside(
+        directory: String, to target: String
+    ) throws(LMDBError) -> String? {
+        let (path, aside) = (directory + "/" + name, directory + "/" + target)
+        var status = stat()
+        // SAFETY (all calls here): nul-terminated paths for the time of the call.
+        var code = unsafe stat(path, &status)
+        if code == 0, status.st_size == 0 { return nil }
+        if code == 0 { code = unsafe rename(path, aside) }
+        guard code == 0 else {
             guard errno == ENOENT else { throw LMDBError(code: errno) }
             return nil
         }

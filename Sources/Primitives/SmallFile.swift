@@ -69,9 +69,4 @@ public enum SmallFile {
     }
 
     public static func remove(_ path: String) { _ = unsafe unlink(path) }
-
-    /// Whether `path` is called `target` now.
-    public static func rename(_ path: String, to target: String) -> Bool {
-        unsafe Glibc.rename(path, target) == 0
-    }
 }

@@ -25,7 +25,8 @@ package final class PlayedStore {
         guard let disk = store.disk else { return nil }
         self.store = store
         var committer = Committer(store, disk: disk, at: now, wake: wake)
-        committer.begin()
+        // Nothing but a death keeps a played store's files from being moved aside.
+        _ = committer.begin()
         store.signals.ready.storeRelease(1)
         maintenance = Maintenance(store, number: store.configuration.workers, wake: wake)
         if store.log.recovering.loadAcquire() != 0 {

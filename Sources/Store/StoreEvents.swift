@@ -6,15 +6,17 @@ internal import Primitives
 extension Event {
     // MARK: Start
 
-    /// The store's file cannot be used. It was renamed, and a new store begun. `reason`, `to`.
+    /// The store's file cannot be used, or this run has to go on without it, so that what it holds
+    /// will be out of date. It was renamed, and a new store begins, or does at the next start.
+    /// `reason`, `to`.
     static let storeMovedAside = Event("store.moved_aside")
 
-    /// The store's file could not be read at start; this run serves from memory alone and leaves
-    /// the file as it is. `reason`, `directory`.
+    /// The store's file could not be read at start; this run serves from memory alone, and the file
+    /// is moved aside. `reason`, `directory`.
     static let storeUnreadable = Event("store.unreadable")
 
-    /// The disk is full: no store could be begun, or the one that is there not be opened. It stays
-    /// as it is, and this run serves from memory alone. `directory`.
+    /// The disk is full: no store could be begun, or the one that is there not be opened, which is
+    /// moved aside then. This run serves from memory alone. `directory`.
     static let storeWithoutSpace = Event("store.without_space")
 
     /// What tells up to which order all was removed is damaged: all up to `order` is gone. `order`.

@@ -157,7 +157,13 @@ public final class TieredStore: Sendable {
         } catch {
             throw .thread(errno: error.errno)
         }
+        guard let disk, signals.ready.loadAcquire() == Self.refused else { return }
+        throw .directory(
+            disk.configuration.directory, reason: "it can neither be read nor be moved aside")
     }
+
+    /// What `ready` is where nobody may be served.
+    private static let refused: UInt64 = 2
 
     /// Starts recovery, if there is anything to recover. It takes a core for as long as it runs,
     /// so whoever waits for the first reply is served first.
@@ -180,8 +186,7 @@ public final class TieredStore: Sendable {
     /// The committer's thread.
     private func runCommitter(_ disk: Disk, _ wake: @escaping @Sendable (Int) -> Void) {
         var committer = Committer(self, disk: disk, at: .system(), wake: wake)
-        committer.begin()
-        signals.ready.storeRelease(1)
+        signals.ready.storeRelease(committer.begin() ? 1 : Self.refused)
         NextStep.drive(signals.committer) { committer.step(at: $0) }
     }
 

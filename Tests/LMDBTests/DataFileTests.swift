@@ -245,12 +245,16 @@ import Testing
 
     @Test func aBadFileIsMovedAsideAndANewOneBegins() throws {
         let scratch = Scratch()
-        #expect(try DataFile.moveAside(directory: scratch.path) == nil)
+        let target = "data.mdb.aside"
+        #expect(try DataFile.moveAside(directory: scratch.path, to: target) == nil)
+        writeFile(scratch.dataFile, [])
+        #expect(try DataFile.moveAside(directory: scratch.path, to: target) == nil)
         for round in 1...2 {
             let bad = pattern(UInt64(round), 9000)
             writeFile(scratch.dataFile, bad)
             #expect(throws: LMDBError.invalid) { _ = try opened(scratch) }
-            let aside = try #require(try DataFile.moveAside(directory: scratch.path))
+            let moved = try DataFile.moveAside(directory: scratch.path, to: target)
+            let aside = try #require(moved)
             #expect(wholeFile(aside) == bad)
             let (environment, table) = try opened(scratch)
             try environment.store(table, [(1, pattern(1, 5000))])

@@ -63,6 +63,8 @@ package final class MemoryHome: StoreHome, @unchecked Sendable {
     package var refusesBlocks = false
     /// There is no room for what the files need beside them to be opened.
     package var refusesOpening = false
+    /// They cannot be moved aside.
+    package var refusesMoving = false
     /// Of the blocks alone, so that they change nothing that the other calls draw.
     private var blockChance: Chance
     private var isPanicked = false
@@ -124,8 +126,9 @@ package final class MemoryHome: StoreHome, @unchecked Sendable {
         (secret, secret &* 3, secret &* 5, secret &* 7)
     }
 
-    package func moveAside(at unixSeconds: UInt32) -> String? {
-        guard !isDead else { return nil }
+    package func moveAside(at unixSeconds: UInt32) throws(LMDBError) -> String? {
+        guard durable.tables.contains(where: { !$0.entries.isEmpty }) else { return nil }
+        guard !isDead, !refusesMoving else { throw .io(errno: EIO) }
         durable = StoredState()
         loadBallast()
         movedAside += 1

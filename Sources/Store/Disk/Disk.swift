@@ -146,6 +146,13 @@ final class Disk: Sendable {
         return true
     }
 
+    /// This run goes on without the files: what they hold is out of date from its first change on,
+    /// so no later start may find them. Not while anything reads them.
+    func leave(because reason: String, at unixSeconds: UInt32) throws(LMDBError) {
+        current.withLock { $0 = nil }
+        try home.moveAside(because: reason, events, at: unixSeconds)
+    }
+
     func open(_ file: inout OrdersFile) throws(LMDBError) { try file.open(home) }
 
     /// Reserves orders in the file for that, which is open.
@@ -178,14 +185,19 @@ private struct Opening {
     let ordersReserved: UInt64
 
     func open() throws(StoreError) -> (files: any StoreFiles, meta: Meta, isFound: Bool) {
+        var isOpen = false
         do {
             let files = try home.open(sizeBytes: configuration.sizeBytes, reserveBytes: 0)
+            isOpen = true
             if let meta = try readMeta(files) { return (files, meta, true) }
             return (files, try writeMeta(files), false)
         } catch {
             switch error {
             case .invalid, .corrupted, .versionMismatch, .panic, .other, .keyExists, .notFound:
                 moveAside(error.description)
+            case .noSpace where !isOpen:
+                try leave()
+                throw refusal(error)
             default:
                 throw refusal(error)
             }
@@ -200,6 +212,19 @@ private struct Opening {
 
     private func refusal(_ error: LMDBError) -> StoreError {
         StoreError(error, directory: configuration.directory, ordersReserved: ordersReserved)
+    }
+
+    /// There is no room to open the store that is there, if one is: this run goes on without it,
+    /// and what it holds will be out of date.
+    private func leave() throws(StoreError) {
+        do {
+            let reason = LMDBError.noSpace.description
+            try home.moveAside(because: reason, events, at: unixSeconds)
+        } catch {
+            throw .directory(
+                configuration.directory,
+                reason: "no space is left to open it, nor can it be moved aside: \(error)")
+        }
     }
 
     private func readMeta(_ files: any StoreFiles) throws(LMDBError) -> Meta? {
@@ -252,10 +277,9 @@ private struct Opening {
 
     /// The store's file makes way for a new one.
     func moveAside(_ reason: String) {
-        let target = home.moveAside(at: unixSeconds)
+        // Where that is refused, the file is still there, and the next look at it ends the start.
+        try? home.moveAside(because: reason, events, at: unixSeconds)
         home.clearMarker()
-        guard let target else { return }
-        events.warning(.storeMovedAside, "reason=\(quoted: reason) to=\(quoted: target)")
     }
 }
 

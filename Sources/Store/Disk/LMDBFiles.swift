@@ -29,12 +29,16 @@ final class LMDBHome: StoreHome {
             switch error {
             case .inUse(let process): throw .inUse(directory: directory, processId: process)
             case .io(let errno):
-                throw StoreError(LMDBError(errno: errno), directory: directory)
+                let error = LMDBError(errno: errno)
+                guard error == .noSpace else { throw StoreError(error, directory: directory) }
+                // There is none for the lock's own file: who holds it has made it, so nobody does.
+                lock = Mutex(nil)
             }
         }
     }
 
     func open(sizeBytes: Int, reserveBytes: Int) throws(LMDBError) -> any StoreFiles {
+        guard lock.withLock({ $0 != nil }) else { throw .noSpace }
         var bytes = max(sizeBytes, DiskConfiguration.sizeBytesMin)
         if reserveBytes > 0 {
             bytes = max(bytes, SmallFile.byteCount(directory + "/" + DataFile.name)) + reserveBytes
@@ -48,12 +52,9 @@ final class LMDBHome: StoreHome {
 
     func newSecret() -> (UInt64, UInt64, UInt64, UInt64) { Disk.randomSecret() }
 
-    func moveAside(at unixSeconds: UInt32) -> String? {
-        let path = directory + "/" + DataFile.name
-        let target = path + ".unusable-\(unixSeconds)"
-        let isMoved = SmallFile.rename(path, to: target)
-        SmallFile.remove(directory + "/lock.mdb")
-        return isMoved ? target : nil
+    func moveAside(at unixSeconds: UInt32) throws(LMDBError) -> String? {
+        try DataFile.moveAside(
+            directory: directory, to: DataFile.name + ".unusable-\(unixSeconds)")
     }
 
     var markedStarts: Int { marker.count }

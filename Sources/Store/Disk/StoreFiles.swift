@@ -33,8 +33,9 @@ package protocol StoreHome: AnyObject, Sendable {
     func openForReading() -> Int32
     /// What a new store hashes its keys with.
     func newSecret() -> (UInt64, UInt64, UInt64, UInt64)
-    /// Takes the files away so that new ones can be made; answers what they are called now.
-    func moveAside(at unixSeconds: UInt32) -> String?
+    /// Takes the files away so that new ones can be made; answers what they are called now, nil if
+    /// there were none. When this returns, no later start finds them.
+    func moveAside(at unixSeconds: UInt32) throws(LMDBError) -> String?
     /// Starts in a row that ended by a fault of their own while they looked at the files.
     var markedStarts: Int { get }
     /// The calling thread begins to look at them, and ends that.
@@ -50,6 +51,16 @@ package protocol StoreHome: AnyObject, Sendable {
     func write(block number: Int, _ bytes: [UInt8]) throws(LMDBError)
     /// Nothing is used any more.
     func close()
+}
+
+extension StoreHome {
+    /// Takes the files away, and says so.
+    func moveAside(
+        because reason: String, _ events: EventLog, at unixSeconds: UInt32
+    ) throws(LMDBError) {
+        guard let target = try moveAside(at: unixSeconds) else { return }
+        events.warning(.storeMovedAside, "reason=\(quoted: reason) to=\(quoted: target)")
+    }
 }
 
 /// Open files. Any thread may use them; one transaction at a time writes.

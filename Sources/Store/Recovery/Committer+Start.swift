@@ -19,7 +19,9 @@ struct Unsealed {
 
 extension Committer {
     /// Prepares the log for requests. Segments on disk are left to the recovery.
-    mutating func begin() {
+    ///
+    /// - Returns: false if nobody may be served: a later start would find what this run makes old.
+    mutating func begin() -> Bool {
         log.orderLimit.storeRelease(reservation.limit)
         let first = Self.firstOrder(
             above: disk.ordersGivenOut, at: now.unixNanoseconds, among: Reservation.startsApart,
@@ -62,9 +64,10 @@ extension Committer {
             reservation.giveUp()
             log.orderLimit.storeRelease(reservation.limit)
             disk.counters[.isFailing] = 1
-            return
+            return (try? disk.leave(because: error.description, at: now.unixSeconds)) != nil
         }
         _ = beginCommit(askingWorkers: false)
+        return true
     }
 
     /// Where orders begin: above the reservation, and elsewhere than in the runs before this one
