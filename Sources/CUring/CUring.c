@@ -323,6 +323,13 @@ int64_t curing_room(int fd) {
     return used < all ? (all - used) / 2 : 0;
 }
 
+int64_t curing_receive_now(int fd, void *bytes, uint32_t count) {
+    ssize_t received;
+    do received = recv(fd, bytes, count, MSG_DONTWAIT);
+    while (received < 0 && errno == EINTR);
+    return received < 0 ? -errno : received;
+}
+
 void curing_read(struct curing *c, int fd, void *bytes, uint32_t count, uint64_t offset,
                  uint64_t user_data) {
     struct io_uring_sqe *sqe = take(c);

@@ -51,6 +51,12 @@ public protocol Ring: ~Copyable {
     /// One receive straight into memory, which the ring owns until the completion.
     mutating func receive(
         _ socket: Socket, into region: Region, at offset: Int, count: Int, token: Token)
+    /// Receives at once what has arrived: bytes, 0 at the end of the stream, or a negated errno,
+    /// -EAGAIN if nothing has. Not while a receive of the same socket is owed. A system call of its
+    /// own: ask rarely.
+    mutating func receiveNow(
+        _ socket: Socket, into region: Region, at offset: Int, count: Int
+    ) -> Int
     /// An immediate send that never waits: no completion when all bytes went out; otherwise one
     /// with the bytes that did (maybe -EAGAIN), within the same `submit`. The memory is free
     /// again once that submit's completions have been taken.
@@ -99,4 +105,13 @@ public protocol Ring: ~Copyable {
 extension Ring where Self: ~Copyable {
     public func heldByteCount(of socket: Socket) -> Int { Int(curing_held(socket.descriptor)) }
     public func roomByteCount(of socket: Socket) -> Int { Int(curing_room(socket.descriptor)) }
+    public mutating func receiveNow(
+        _ socket: Socket, into region: Region, at offset: Int, count: Int
+    ) -> Int {
+        // SAFETY: the region checks the bounds; the bytes are written before the call returns.
+        unsafe Int(
+            curing_receive_now(
+                socket.descriptor, region.uncheckedAddress(at: offset, count: count),
+                UInt32(count)))
+    }
 }

@@ -265,7 +265,7 @@ extension SimulatedRing {
 
     // MARK: Bytes
 
-    private func strikesReset(_ link: Int) -> Bool {
+    func strikesReset(_ link: Int) -> Bool {
         if network.strikes(.resets) { network.links[link].isReset = true }
         return network.links[link].isReset
     }
@@ -275,13 +275,13 @@ extension SimulatedRing {
         return strikesReset(link) ? -Code.reset : nil
     }
 
-    private func isAtEnd(_ link: Int) -> Bool {
+    func isAtEnd(_ link: Int) -> Bool {
         network.links[link].waiting == 0
             && (network.links[link].isPeerFinished || network.links[link].isShutDown)
     }
 
     /// Moves bytes that have arrived into memory; at least one.
-    private func take(_ link: Int, at offset: Int, of memory: Region, max: Int) -> Int {
+    func take(_ link: Int, at offset: Int, of memory: Region, max: Int) -> Int {
         var count = min(max, network.links[link].waiting)
         if count > 1, network.strikes(.shortReceives) {
             count = 1 + network.chance.below(count - 1)

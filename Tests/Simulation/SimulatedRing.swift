@@ -16,6 +16,8 @@ public struct SimulatedRing: ~Copyable, Ring {
     enum Kind {
         case accept, receive, receiveOnce, receiveInto, sendNow, send, room, read
         case cancel, shutdown, close, timeout, wake
+
+        var receives: Bool { self == .receive || self == .receiveOnce || self == .receiveInto }
     }
 
     /// One queued or running operation.
@@ -135,6 +137,22 @@ public struct SimulatedRing: ~Copyable, Ring {
         _ socket: Socket, into region: Region, at offset: Int, count: Int, token: Token
     ) {
         add(.receiveInto, socket.descriptor, region, offset, count, token)
+    }
+
+    public mutating func receiveNow(
+        _ socket: Socket, into region: Region, at offset: Int, count: Int
+    ) -> Int {
+        precondition(
+            !(queue + running).contains {
+                $0.kind.receives && $0.descriptor == socket.descriptor
+            }, "one receive at a time")
+        guard let link = network.link(socket.descriptor) else { return -Int(Code.badDescriptor) }
+        if strikesReset(link) { return -Int(Code.reset) }
+        if network.links[link].waiting > 0, !network.strikes(.delays) {
+            fill(region, offset, count)
+            return take(link, at: offset, of: region, max: count)
+        }
+        return isAtEnd(link) ? 0 : -Int(Code.again)
     }
 
     public mutating func sendNow(

@@ -110,6 +110,10 @@ import Uring
         try RingPromises<KernelRing>.receivesStraightIntoMemory()
     }
 
+    @Test func receivesAtOnceWhatHasArrived() throws {
+        try RingPromises<KernelRing>.receivesAtOnceWhatHasArrived()
+    }
+
     @Test func cancelEndsWhatItNamesAndOnlyThat() throws {
         try RingPromises<KernelRing>.cancelEndsWhatItNamesAndOnlyThat()
     }

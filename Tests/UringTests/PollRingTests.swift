@@ -107,6 +107,10 @@ import Uring
         try RingPromises<PollRing>.receivesStraightIntoMemory()
     }
 
+    @Test func receivesAtOnceWhatHasArrived() throws {
+        try RingPromises<PollRing>.receivesAtOnceWhatHasArrived()
+    }
+
     @Test func cancelEndsWhatItNamesAndOnlyThat() throws {
         try RingPromises<PollRing>.cancelEndsWhatItNamesAndOnlyThat()
     }

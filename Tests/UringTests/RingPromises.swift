@@ -154,6 +154,20 @@ enum RingPromises<Network: SystemRing & ~Copyable> {
         far.close()
     }
 
+    static func receivesAtOnceWhatHasArrived() throws {
+        let (near, far) = try Socket.pair()
+        defer { near.close() }
+        var ring = try Network(configuration: .small())
+        let memory = try Region.pages(1)
+        #expect(ring.receiveNow(near, into: memory, at: 0, count: 10) == Int(-EAGAIN))
+        try far.say("at once and more")
+        #expect(ring.receiveNow(near, into: memory, at: 100, count: 8) == 8)
+        #expect(memory.text(100, 9) == "at once \0")
+        #expect(ring.receiveNow(near, into: memory, at: 0, count: 100) == 8)
+        far.close()
+        #expect(ring.receiveNow(near, into: memory, at: 0, count: 100) == 0)
+    }
+
     static func cancelEndsWhatItNamesAndOnlyThat() throws {
         let (near, far) = try Socket.pair()
         defer { near.close() }
