@@ -14,6 +14,8 @@ public enum RoomUse: BitwiseCopyable {
     case reading
     /// What a client has sent and cannot be executed yet.
     case input
+    /// The same, of a kilobyte at most: of who may hold no more.
+    case shortInput
 }
 
 /// The frame that a writer's small rooms of each use share now, plus one, and how much of it is
@@ -25,11 +27,12 @@ struct SharedFrames: BitwiseCopyable {
     }
 
     /// How many there are: one for each use.
-    static let count = 3
+    static let count = 4
 
     private var value = Open()
     private var reading = Open()
     private var input = Open()
+    private var shortInput = Open()
     /// Frames in which the writer has small values, the one that they share now among them.
     var valueFrames = 0
 
@@ -39,6 +42,7 @@ struct SharedFrames: BitwiseCopyable {
             case .value: value
             case .reading: reading
             case .input: input
+            case .shortInput: shortInput
             }
         }
         set {
@@ -46,6 +50,7 @@ struct SharedFrames: BitwiseCopyable {
             case .value: value = newValue
             case .reading: reading = newValue
             case .input: input = newValue
+            case .shortInput: shortInput = newValue
             }
         }
     }
@@ -92,8 +97,9 @@ public struct Room: BitwiseCopyable {
 extension Writer {
     /// Frames that rooms may take together; a large value is let in beside them while it is the
     /// only one. What is large, or read for peers who may not take it, leaves the last of them to
-    /// small values, and these leave some to what clients have sent: so each is received whatever
-    /// the others do, and what waits behind its own value leaves.
+    /// small values, and these leave some to what clients have sent, of which what is long leaves
+    /// some to what is short: so each is received whatever the others do, and what waits behind its
+    /// own value leaves.
     private var roomFramesMax: Int { log.geometry.frameCount / 4 }
 
     /// Whether rooms may have so many frames more, for one of this use. Small values have one of
@@ -105,6 +111,7 @@ extension Writer {
             case .value where !isChained: roomFramesMax
             case .value, .reading: roomFramesMax - max(roomFramesMax / 8, 1)
             case .input: roomFramesMax + max(roomFramesMax / 8, 1)
+            case .shortInput: roomFramesMax + 2 * max(roomFramesMax / 8, 1)
             }
         if use == .value, !isChained, shared.valueFrames == 0 { return true }
         return Int(log.frames.stagedFrames.loadRelaxed()) + frames <= most

@@ -50,6 +50,40 @@ import Uring
         try world.pass(milliseconds: 200)
     }
 
+    /// Requests on top of replies that nobody reads fill the pool, and what the cache's memory has
+    /// for them: who holds nothing is received from all the same, and nobody is closed for it.
+    @Test func requestsOnTopOfUnreadRepliesKeepNobodyFromBeingReceived() throws {
+        let world = try World(receiveBuffers: 16, poolBlocks: 32, connections: 512)
+        let honest = world.connect()
+        #expect(try world.ask("set k 0 0 17000\r\n\(value(17000))\r\n", honest) == "STORED\r\n")
+        let deaf = (0..<400).map { _ in world.connect() }
+        for peer in deaf {
+            world.network.setAppetite(0, of: peer)
+            world.network.setSocketBuffer(2000, of: peer)
+            world.network.send(String(repeating: "get k\r\n", count: 4000), from: peer)
+        }
+        try world.settle()
+        let newcomers = (0..<100).map { _ in world.connect() }
+        for _ in 0..<5 {
+            #expect(try turns(world, honest, "get none\r\n", ends: "END\r\n") != nil)
+            #expect(try turns(world, honest, "set a 0 0 1\r\nx\r\n", ends: "STORED\r\n") != nil)
+            // A request that comes in two pieces, and one that does not fit a small block.
+            world.network.send("get no", from: honest)
+            try world.turn(4)
+            #expect(try turns(world, honest, "ne\r\n", ends: "END\r\n") != nil)
+            let keys = (0..<40).map { "key\($0)" + value(20) }.joined(separator: " ")
+            #expect(try turns(world, honest, "get \(keys)\r\n", ends: "END\r\n") != nil)
+            for peer in newcomers { world.network.send("mn\r\n", from: peer) }
+            try world.turn(40)
+            #expect(newcomers.allSatisfy { world.received($0) == "MN\r\n" })
+        }
+        #expect(world.shared.total("receivesStarved") ?? 0 > 0, "there was enough")
+        #expect(world.shared.total("closedPoolDry") == 0)
+        for peer in deaf { world.network.reset(peer) }
+        world.network.finish(honest)
+        try world.pass(milliseconds: 200)
+    }
+
     /// Whoever has waited for blocks, was told to try, and is gone by then, leaves nothing to do.
     @Test(arguments: 0..<8) func whoIsGoneIsNotWaitedFor(turns: Int) throws {
         let (world, honest) = try World.scarce(connections: 64)
@@ -92,7 +126,8 @@ import Uring
     /// place keeps others from being received. Who has waited for a moment only is not refused for
     /// that, and then few are in one turn, as others may need no more than what they give back.
     @Test func whoHasNotWaitedForLongIsNotRefused() throws {
-        let world = try World(receiveBuffers: 16, poolBlocks: 32, connections: 256)
+        let world = try World(
+            memoryBytes: 4 << 20, receiveBuffers: 16, poolBlocks: 32, connections: 256)
         let peers = (0..<160).map { _ in world.connect() }
         try world.settle()
         let half = value(50_000)
@@ -180,7 +215,7 @@ import Uring
         _ turns: Int, afterTheStoreGoesOn nanoseconds: UInt64
     ) throws -> Bool {
         let world = try World(
-            receiveBuffers: 16, poolBlocks: 32, connections: 256,
+            memoryBytes: 4 << 20, receiveBuffers: 16, poolBlocks: 32, connections: 256,
             disk: PlayedDisk(isAcknowledging: true))
         let peers = (0..<160).map { _ in world.connect() }
         try world.settle()

@@ -52,7 +52,8 @@ struct Lodging: BitwiseCopyable {
 /// in reserve for all that are out, and one more to join the halves of a request in; a buffer that
 /// comes back while there are too few is withheld from the ring until there are enough again.
 /// Neither input nor output can take the last quarter of the pool from the other: input waits for
-/// room to answer in, and must not itself be what fills it.
+/// room to answer in, and must not itself be what fills it. A quarter of the small blocks is for
+/// the requests of those who hold nothing, where no buffer can be lent.
 struct Blocks: ~Copyable {
     private let received: Region
     /// The pool's memory: large blocks, then small ones.
@@ -77,6 +78,10 @@ struct Blocks: ~Copyable {
     private var outputCount = 0
     private var freeSmall = nobody
     private(set) var smallFreeCount: Int
+    /// Of the small blocks, those from here on are only for who holds nothing (`takeShort`).
+    private let reserveStart: Int
+    private var freeReserve = nobody
+    private var reserveFreeCount: Int
     /// Free pieces of large blocks that are cut for now, linked in both directions (`start` is the
     /// one before); a cut block's `end` counts its pieces in use.
     private var freePiece = nobody
@@ -119,16 +124,22 @@ struct Blocks: ~Copyable {
         self.pool = pool
         self.blocks = blocks
         freeCount = largeCount
-        smallFreeCount = smallCount
+        let firstSmall = smallStart + largeCount * Self.pieces
+        reserveFreeCount = smallCount / 4
+        smallFreeCount = smallCount - reserveFreeCount
+        reserveStart = firstSmall + smallFreeCount
         outCount = receivedCount
         for index in (receivedCount..<receivedCount + largeCount).reversed() {
             blocks[index].next = free
             free = UInt32(index)
         }
-        let firstSmall = smallStart + largeCount * Self.pieces
-        for index in (firstSmall..<firstSmall + smallCount).reversed() {
+        for index in (firstSmall..<reserveStart).reversed() {
             blocks[index].next = freeSmall
             freeSmall = UInt32(index)
+        }
+        for index in (reserveStart..<firstSmall + smallCount).reversed() {
+            blocks[index].next = freeReserve
+            freeReserve = UInt32(index)
         }
         for index in (lodgingStart..<blocks.count).reversed() {
             blocks[index].next = freeLodging
@@ -228,6 +239,10 @@ struct Blocks: ~Copyable {
         precondition(isPooled(id))
         if isPiece(id) {
             givePiece(id)
+        } else if isReserve(id) {
+            blocks[Int(id)].next = freeReserve
+            freeReserve = id
+            reserveFreeCount += 1
         } else if isSmall(id) {
             blocks[Int(id)].next = freeSmall
             freeSmall = id
@@ -260,10 +275,27 @@ struct Blocks: ~Copyable {
     /// The large block that a piece is cut from.
     private func whole(_ piece: Int) -> Int { receivedCount + (piece - smallStart) / Self.pieces }
 
-    /// A small block for input; cuts a large one if there are enough.
-    private mutating func takePiece() -> UInt32? {
+    /// A small block to receive into, for who holds little or nothing. `pledged`: large blocks that
+    /// this turn's replies may come to need.
+    mutating func takeShort(pledged: Int) -> UInt32? {
+        if let id = takePiece(sparing: pledged) { return id }
+        guard freeReserve != nobody else { return nil }
+        let id = freeReserve
+        freeReserve = blocks[Int(id)].next
+        reserveFreeCount -= 1
+        blocks[Int(id)] = Block(next: nobody, start: 0, end: 0, borrowed: 0)
+        return id
+    }
+
+    /// Whether a small block is one that nothing else takes.
+    private func isReserve(_ id: UInt32) -> Bool {
+        Int(id) >= reserveStart && Int(id) < lodgingStart
+    }
+
+    /// A small block for input; cuts a large one if there are enough beside those that are spared.
+    private mutating func takePiece(sparing spared: Int = 0) -> UInt32? {
         if freePiece == nobody {
-            let left = min(freeCount, freeCount &+ outputCount &- shareCount)
+            let left = min(freeCount, freeCount &+ outputCount &- shareCount) &- spared
             guard left > reserveCount, let id = take() else { return nil }
             cutNowCount += 1
             let first = smallStart + (Int(id) - receivedCount) * Self.pieces
@@ -319,24 +351,27 @@ struct Blocks: ~Copyable {
         return id
     }
 
-    /// A lodging is not used any more; its room is to be closed.
-    mutating func dislodge(_ id: UInt32) -> InputRoom {
+    /// A lodging is not used any more; its room, of so many bytes, is to be closed.
+    mutating func dislodge(_ id: UInt32) -> (room: InputRoom, bytes: Int) {
         precondition(isLodging(id))
+        let bytes = capacity(id)
         blocks[Int(id)].next = freeLodging
         freeLodging = id
         lodgedCount -= 1
-        return lodgings[Int(id) - lodgingStart].room
+        return (lodgings[Int(id) - lodgingStart].room, bytes)
     }
 
     /// Whether nobody holds anything.
     var isUnused: Bool {
-        freeCount == largeCount && smallFreeCount == (poolCount - largeCount) * Self.pieces
+        freeCount == largeCount
+            && smallFreeCount + reserveFreeCount == (poolCount - largeCount) * Self.pieces
             && lodgedCount == 0 && heldCount == 0
     }
 
     /// Traps if what is free contradicts what is counted.
     mutating func check() {
         precondition(count(from: free) == freeCount && count(from: freeSmall) == smallFreeCount)
+        precondition(count(from: freeReserve) == reserveFreeCount)
         precondition(freeCount + cutNowCount <= largeCount && outCount >= heldCount)
         precondition(count(from: freePiece) <= cutNowCount * Self.pieces)
         precondition(count(from: freeLodging) + lodgedCount == lodgings.count)

@@ -47,6 +47,14 @@ struct Intake: BitwiseCopyable {
         return true
     }
 
+    /// Who stands in line, in order.
+    var queue: ConnectionList { starved }
+    /// It was received from without a buffer.
+    mutating func leaveLine(_ slot: Int, at now: UInt64) {
+        starved.remove(slot)
+        stuckSince = starved.isEmpty ? 0 : max(now, 1)
+    }
+
     /// Whose turn it is to be received from.
     mutating func takeStarved(at now: UInt64) -> Int? {
         guard let slot = starved.removeFirst() else { return nil }

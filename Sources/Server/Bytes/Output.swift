@@ -215,7 +215,8 @@ extension Worker where Network: ~Copyable {
                 ring.lendBuffer(UInt16(truncatingIfNeeded: id))
             }
         } else if blocks.isLodging(id) {
-            door.closeInputRoom(blocks.dislodge(id))
+            let (room, bytes) = blocks.dislodge(id)
+            door.closeInputRoom(room, bytes: bytes)
         } else {
             blocks.give(id)
         }

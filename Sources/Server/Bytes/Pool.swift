@@ -261,9 +261,12 @@ extension Worker where Network: ~Copyable {
     /// Whether somebody who waits for blocks has taken all that it was sent: the others miss
     /// nothing yet.
     private var isAnyoneIdleForBlocks: Bool {
-        queues[.blocks].members.contains {
-            ring.heldByteCount(of: Socket(descriptor: connections[$0].descriptor)) == 0
-        }
+        queues[.blocks].members.contains { isTaken($0) }
+    }
+
+    /// Whether its peer has taken all that its socket was given.
+    func isTaken(_ slot: Int) -> Bool {
+        ring.heldByteCount(of: Socket(descriptor: connections[slot].descriptor)) == 0
     }
 
     /// The same for whoever has stalled for so long; 0: at all. `sparesShut`: nobody who has fallen
@@ -321,7 +324,8 @@ extension Worker where Network: ~Copyable {
         else { return }
         wants.alarm = .armed
         ring.timeout(
-            nanoseconds: ServerLimits.alarmNanoseconds,
+            nanoseconds: wants.thirstSince == nil
+                ? ServerLimits.alarmNanoseconds : ServerLimits.thirstAlarmNanoseconds,
             token: Token(.timeout, slot: 1, generation: 0))
     }
 
@@ -457,7 +461,7 @@ extension Worker where Network: ~Copyable {
     }
 
     /// Since when a peer has taken nothing although its window should have opened since then.
-    private mutating func stillSince(_ slot: Int) -> UInt64? {
+    mutating func stillSince(_ slot: Int) -> UInt64? {
         let limit = ServerLimits.wantedStallNanosecondsMax
         guard connections[slot].isBehind else { return quietSince(slot, longerThan: limit) }
         measurePace(of: slot)

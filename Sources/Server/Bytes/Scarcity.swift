@@ -5,6 +5,7 @@
 // longest, at the pace at which the request has come since it began: one byte now and then is not
 // progress. Replies that are not read are Pool's business.
 
+internal import Glibc
 internal import Memcache
 internal import Primitives
 internal import Store
@@ -23,17 +24,82 @@ extension Worker where Network: ~Copyable {
 
     /// The end of a turn: withheld buffers go to the ring if the pool has recovered, and of those
     /// who stand in line, as many as there are buffers are received from, in order. If none can be
-    /// lent, what waits leaves the pool, or gives way.
+    /// lent, what waits leaves the pool; if none can be lent then, those who hold nothing are
+    /// received from into small blocks; and where these are out as well, others give way.
     mutating func lendWithheld() {
         lendMore()
-        guard intake.isAnyoneStarved else { return }
+        guard intake.isAnyoneStarved else {
+            wants.noteThirst(false, at: now.nanoseconds)
+            return
+        }
         var left = ServerLimits.givingWayPerTurnMax
-        while left > 0, isDry, lodgeOne() || giveWay(sparing: -1) || giveWayUnread() {
+        while left > 0, isDry, lodgeOne() {
             left -= 1
             lendMore()
         }
-        if isDry { refuseEldest() }
+        left = ServerLimits.givingWayPerTurnMax
+        while left > 0, isThirstLeft(), giveWay(sparing: -1) || giveWayUnread() {
+            left -= 1
+            // What gave way may have been in the cache's memory.
+            _ = lodgeOne()
+            lendMore()
+        }
+        if wants.thirstSince != nil { refuseEldest() }
         receiveFromStarved()
+    }
+
+    /// Whether somebody who holds nothing is left, for whom there is no memory.
+    private mutating func isThirstLeft() -> Bool {
+        let isLeft = isDry && !sip()
+        wants.noteThirst(isLeft, at: now.nanoseconds)
+        return isLeft
+    }
+
+    /// Receives what has arrived from those in line who hold nothing, or the beginning of a short
+    /// request, into small blocks, so nobody waits for what others keep. (Who has not taken what it
+    /// was sent has no need of more, and would keep the block.) False: somebody is left for whom
+    /// there is none.
+    private mutating func sip() -> Bool {
+        let shortMax = ServerLimits.shortInputBytesMax - ServerLimits.smallBlockBytes
+        var left = ServerLimits.sipsPerTurnMax
+        var isAnyoneLeft = false
+        for slot in intake.queue
+        where connections[slot].isThirsty && connections[slot].receiving.isIdle
+            && isTaken(slot)
+        {
+            guard left > 0 else { break }
+            guard connections[slot].input.count <= shortMax else {
+                isAnyoneLeft = true
+                continue
+            }
+            guard let id = blocks.takeShort(pledged: pledged) else {
+                return false
+            }
+            left -= 1
+            intake.leaveLine(slot, at: now.nanoseconds)
+            receive(slot, into: id)
+        }
+        return !isAnyoneLeft
+    }
+
+    /// Receives into a small block what has arrived; if nothing has, a buffer is taken once there
+    /// is something.
+    private mutating func receive(_ slot: Int, into id: UInt32) {
+        let place = blocks.place(id)
+        let result = ring.receiveNow(
+            Socket(descriptor: connections[slot].descriptor), into: place.region,
+            at: place.offset, count: ServerLimits.smallBlockBytes)
+        guard result <= 0 else {
+            received(slot, in: id, bytes: UInt32(truncatingIfNeeded: result))
+            return
+        }
+        blocks.give(id)
+        guard result != -Int(EAGAIN) else {
+            armReceive(slot)
+            return
+        }
+        markTouched(slot)
+        endOfStream(slot, Int32(truncatingIfNeeded: result))
     }
 
     /// No buffer can be lent, and none will come back in the next turn.
@@ -60,9 +126,15 @@ extension Worker where Network: ~Copyable {
     /// Moves the input of a connection that cannot be executed now, and came while there was
     /// enough, from the pool to the cache's memory. False: there is none, or no room there.
     private mutating func lodgeOne() -> Bool {
+        // What is short has room of its own there.
+        lodgeOne(bytesMax: .max) || lodgeOne(bytesMax: ServerLimits.smallBlockBytes)
+    }
+
+    private mutating func lodgeOne(bytesMax: Int) -> Bool {
         let table = connections
         let slot = slots.used.first {
             holdsPooledInput($0) && (table[$0].wait != .nothing || table[$0].isBehind)
+                && table[$0].input.count <= bytesMax
         }
         guard blocks.hasLodging, let slot else { return false }
         stash(slot)
@@ -84,15 +156,29 @@ extension Worker where Network: ~Copyable {
         return true
     }
 
-    /// Closes who has sent requests on top of replies that it does not take, and keeps blocks of
-    /// the pool occupied with them, because there is nowhere else to keep them: of these, who has
-    /// taken nothing for the longest time. False: there is none.
+    /// Closes who has sent requests on top of replies that it does not take, because there is
+    /// nowhere else to keep them: who has been slow for the longest time, else who takes nothing
+    /// now; and after a while who waits for room for a reply. False: there is none.
     private mutating func giveWayUnread() -> Bool {
-        let victim = slots.used.eldest(
-            where: { holdsPooledInput($0) }, by: { unreadSince($0) })
+        let table = connections
+        var victim =
+            slots.used.eldest(where: { holdsInput($0) }, by: { unreadSince($0) })
+            ?? slots.used.eldest(
+                where: { holdsInput($0) && table[$0].isBehind }, by: { stillSince($0) })
+        let isLong =
+            wants.thirstSince.map { elapsed(since: $0) > ServerLimits.refusedNanosecondsMin }
+        if victim == nil, isLong == true {
+            victim = slots.used.eldest(
+                where: { holdsPooledInput($0) && table[$0].wait == .blocks },
+                by: { table[$0].waiting.since })
+        }
         guard let victim else { return false }
         close(victim, .closedPoolDry)
         return true
+    }
+
+    private func holdsInput(_ slot: Int) -> Bool {
+        connections[slot].phase == .open && connections[slot].input.count > 0
     }
 
     private mutating func holdsPooledInput(_ slot: Int) -> Bool {
@@ -101,19 +187,20 @@ extension Worker where Network: ~Copyable {
         return head != nobody && blocks.isPooled(head)
     }
 
-    /// Since when a peer has not taken what is in the way of its next requests; nil if it has, or
-    /// something else is in their way.
+    /// Since when a peer has not taken, fast enough, what is in the way of its next requests, or
+    /// waits for what it asked for; nil if something else is in their way.
     private mutating func unreadSince(_ slot: Int) -> UInt64? {
+        let since: UInt64?
         if connections[slot].isBehind {
-            guard let since = stalledSince(slot), since < now.nanoseconds else { return nil }
-            return since
+            since = stalledSince(slot)
+        } else {
+            switch connections[slot].wait {
+            case .events, .penalty: since = connections[slot].waiting.since
+            default: since = nil
+            }
         }
-        switch connections[slot].wait {
-        case .blocks, .events, .penalty: break
-        default: return nil
-        }
-        let waiting = connections[slot].waiting
-        return waiting.hasBegun && waiting.since < now.nanoseconds ? waiting.since : nil
+        guard let since, since < now.nanoseconds else { return nil }
+        return since
     }
 
     /// Input that waits for the store fills the pool, and nobody gives way: of those requests that

@@ -27,7 +27,14 @@ struct Wants: BitwiseCopyable {
     var searchedTurn = UInt64.max
     /// The last turn in which requests were refused so that others can be received.
     var refusedTurn = UInt64.max
+    /// Since when somebody who holds nothing finds no memory to be received into.
+    private(set) var thirstSince: UInt64?
     var alarm = Alarm.off
+
+    /// Somebody who holds nothing finds no memory to be received into, or nobody does.
+    mutating func noteThirst(_ isThirsty: Bool, at now: UInt64) {
+        thirstSince = isThirsty ? thirstSince ?? now : nil
+    }
 
     /// Somebody waits for blocks, of which there are `count` in all.
     mutating func wantBlocks(sparing count: Int, at now: UInt64) {

@@ -200,6 +200,12 @@ struct Connection: BitwiseCopyable {
         return since
     }
 
+    /// Whether what arrives now can be executed, or be the next part of a request: it holds nothing
+    /// else, and waits for nothing.
+    var isThirsty: Bool {
+        wait == .nothing && !isBehind && shouldReceive && (input.count == 0 || input.isPartial)
+    }
+
     /// Whether to listen for more: there is room, and nothing is in the way.
     @inline(__always)
     var shouldReceive: Bool {

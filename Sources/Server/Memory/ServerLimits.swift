@@ -40,6 +40,8 @@ enum ServerLimits {
     static let partialBytesMax = 4 << 10
     /// Unparsed bytes of a connection that lie in small blocks.
     static let shortInputBytesMax = 4 << 10
+    /// Receives into small blocks, at the end of a turn that leaves no buffer, at most.
+    static let sipsPerTurnMax = 64
     /// Receives of one buffer after a large value: the next one's line may come in two pieces.
     static let singleReceives: UInt8 = 2
     /// How long after the ring had no buffer each receive takes one buffer only.
@@ -50,6 +52,8 @@ enum ServerLimits {
     /// received at all: longer than a turn of the store's threads takes, and no longer than a
     /// small request of another connection may take.
     static let refusedNanosecondsMin: UInt64 = 40_000_000
+    /// Between two looks at those who are in the way of others that cannot be received at all.
+    static let thirstAlarmNanoseconds: UInt64 = 10_000_000
     /// Requests that are refused for that in a turn, at most: as many receive buffers are lent.
     static let refusedPerTurnMax = 4
     /// Reads from disk that one connection may have begun.

@@ -61,11 +61,18 @@ extension Worker where Network: ~Copyable {
     }
 
     /// Adds a provided buffer to what a connection has to parse.
+    @inline(__always)
     private mutating func received(_ slot: Int, _ buffer: UInt16, bytes: UInt32) {
         let id = UInt32(buffer)
         precondition(Int(id) < blocks.receivedCount && bytes <= ServerLimits.blockBytes)
-        blocks[id] = Block(next: nobody, start: 0, end: bytes, borrowed: 0)
         blocks.arrived()
+        received(slot, in: id, bytes: bytes)
+    }
+
+    /// Adds a block to what a connection has to parse.
+    @inline(__always)
+    mutating func received(_ slot: Int, in id: UInt32, bytes: UInt32) {
+        blocks[id] = Block(next: nobody, start: 0, end: bytes, borrowed: 0)
         connections[slot].input.receive(
             id, bytes: bytes, blocks, isRequest: !connections[slot].arrival.isActive,
             at: now.nanoseconds)
@@ -88,7 +95,7 @@ extension Worker where Network: ~Copyable {
     }
 
     /// A receive that brought no bytes.
-    private mutating func endOfStream(_ slot: Int, _ result: Int32) {
+    mutating func endOfStream(_ slot: Int, _ result: Int32) {
         guard connections[slot].phase == .open else {
             closeDescriptorIfQuiet(slot)
             return

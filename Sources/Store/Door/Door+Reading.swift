@@ -321,17 +321,22 @@ extension Door {
     /// Nil: none now. End with `closeInputRoom`.
     public mutating func openInputRoom(bytes: Int) -> InputRoom? {
         guard bytes <= log.geometry.sharedRecordBytesMax,
-            let room = writer.openRoom(max(bytes, 64), for: .input)
+            let room = writer.openRoom(max(bytes, 64), for: Self.inputUse(bytes))
         else { return nil }
         return InputRoom(frame: UInt32(room.frame), start: UInt32(room.start))
     }
     public func inputRoomOffset(_ room: InputRoom) -> Int {
         log.frames.offset(Int(room.frame)) + Int(room.start)
     }
-    public mutating func closeInputRoom(_ room: InputRoom) {
+    /// - Parameter bytes: the same as when it was opened.
+    public mutating func closeInputRoom(_ room: InputRoom, bytes: Int) {
         writer.closeRoom(
             Room(
                 frame: Int(room.frame), start: Int(room.start), bytes: 0, isChained: false,
-                use: .input))
+                use: Self.inputUse(bytes)))
+    }
+
+    private static func inputUse(_ bytes: Int) -> RoomUse {
+        bytes <= 1 << 10 ? .shortInput : .input
     }
 }
