@@ -94,6 +94,31 @@ import Uring
         #expect(world.shared.total("closedPoolDry") ?? 0 > 0)
     }
 
+    /// Many have stood still for long, and hold all pins: as many give way as somebody waits for.
+    @Test func noMoreGiveWayThanThereAreWhoWait() throws {
+        let world = try World(memoryBytes: 48 << 20, connections: 128)
+        let honest = world.connect()
+        for number in 0..<48 {
+            let set = "set k\(number) 0 0 500000\r\n\(value(500_000))\r\n"
+            #expect(try world.ask(set, honest) == "STORED\r\n")
+        }
+        var still: [SimulatedNetwork.Peer] = []
+        while (world.shared.total("waitsForPin") ?? 0) == 0, still.count < 48 {
+            let number = still.count
+            still += world.connectDeaf(1, socketBytes: 60_000) { _ in "get k\(number)\r\n" }
+            try world.settle()
+        }
+        // Who waits for one is not among those who are to give way.
+        world.network.reset(still.removeLast())
+        try world.pass(seconds: 30)
+        #expect(still.allSatisfy { !world.network.isClosed($0) })
+        world.network.send("get k47\r\n", from: honest)
+        for _ in 0..<20 { try world.pass(milliseconds: 100) }
+        #expect(world.received(honest).hasSuffix("v\r\nEND\r\n"))
+        let closed = still.count { world.network.isClosed($0) }
+        #expect(closed == 1, "\(closed) of \(still.count)")
+    }
+
     @Test func aReplyThatIsTakenSlowlyMayTakeItsTime() throws {
         let world = try World()
         let peer = world.connect()

@@ -11,14 +11,6 @@ internal import Primitives
 internal import Store
 internal import Uring
 
-/// Memory of the store that connections occupy for longer than a turn, and that has a limit.
-enum SharedMemory: Int, BitwiseCopyable {
-    /// Room for large values on their way in.
-    case staging
-    /// Holds on large values on their way out.
-    case pins
-}
-
 /// Room for one reply at the end of the output: what a writer is made with, and what goes when the
 /// reply is kept. Only the functions below hand it out.
 ///
@@ -300,7 +292,7 @@ extension Worker where Network: ~Copyable {
     }
 
     /// Since when a connection has stalled, if that is more than `limit` ago, or the limit is 0.
-    private mutating func stalledSince(_ slot: Int, longerThan limit: UInt64) -> UInt64? {
+    mutating func stalledSince(_ slot: Int, longerThan limit: UInt64) -> UInt64? {
         let since = stalledSince(slot)
         guard let since, limit == 0 || elapsed(since: since) > limit else { return nil }
         return since
@@ -331,7 +323,9 @@ extension Worker where Network: ~Copyable {
 
     /// Who is in the way of others, and does nothing, is closed.
     mutating func alarm() {
-        for _ in 0..<ServerLimits.relievedPerAlarmMax
+        // No more give way than there are who wait.
+        let waiting = queues[.blocks].members.count + (wants.text ? 1 : 0)
+        for _ in 0..<min(max(waiting, 1), ServerLimits.relievedPerAlarmMax)
         where wants.blocksSince != nil || wants.text {
             guard relievePool(sparing: -1) else { break }
         }
@@ -340,16 +334,16 @@ extension Worker where Network: ~Copyable {
         let hasShortReads = isAnyReadShort
         if wants.staging {
             wants.staging = queues.isAnyShortOfFrames || hasShortReads
-            if wants.staging { shared.want(.staging, at: now.nanoseconds) }
+            tell(.staging, isWanted: wants.staging)
             givePlaces()
         }
         if wants.pins {
             // Pinned frames are missing to those who wait for frames as well.
             wants.pins = !queues[.pins].isEmpty || queues.isAnyShortOfFrames || hasShortReads
-            if wants.pins { shared.want(.pins, at: now.nanoseconds) }
+            tell(.pins, isWanted: wants.pins)
         }
         if isWanted(.staging) { givePlacesToOthers() }
-        for _ in 0..<ServerLimits.relievedFramesPerAlarmMax {
+        for _ in 0..<min(max(waitingForFrames, 1), ServerLimits.relievedFramesPerAlarmMax) {
             let hasStaging = isWanted(.staging) && relieve(.staging, sparing: -1)
             let hasPins = isWanted(.pins) && relieve(.pins, sparing: -1)
             guard hasStaging || hasPins else { break }
@@ -384,77 +378,6 @@ extension Worker where Network: ~Copyable {
                     stalledSince($0, longerThan: limit)
                         ?? (isLong ? stillSince($0) : nil)
                 })
-            guard let victim else { break }
-            close(victim, .closedStalledForOthers)
-        }
-    }
-
-    /// Whether a connection is being sent a large value: from pinned memory, or from where it was
-    /// read to.
-    private func isSending(_ slot: Int, pinned: Bool) -> Bool {
-        guard connections[slot].phase == .open, connections[slot].outgoing != nobody else {
-            return false
-        }
-        return transfers.outgoing[connections[slot].outgoing].isPinned == pinned
-    }
-
-    /// Whether a read from disk waits for memory that connections may hold.
-    private var isAnyReadShort: Bool {
-        reads.used.contains {
-            reads[$0].state == .waitingForRoom || reads[$0].state == .bringing
-        }
-    }
-
-    /// A connection finds none of such memory left. The wish is repeated while anyone waits.
-    mutating func want(_ memory: SharedMemory) {
-        switch memory {
-        case .staging: wants.staging = true
-        case .pins: wants.pins = true
-        }
-        shared.want(memory, at: now.nanoseconds)
-    }
-
-    /// A read from disk finds no memory: whoever holds some, and does nothing, is in its way.
-    mutating func wantFrames() {
-        want(.staging)
-        want(.pins)
-    }
-
-    /// Whether some worker waits for such memory.
-    private mutating func isWanted(_ memory: SharedMemory) -> Bool {
-        let wish = shared.wantedAt(memory)
-        return wish != 0 && elapsed(since: wish) <= ServerLimits.wishNanosecondsMax
-    }
-
-    /// Closes the connection that occupies such memory and has stood still longest, if that is
-    /// long. False: there is none.
-    mutating func relieve(_ memory: SharedMemory, sparing slot: Int) -> Bool {
-        let victim = watched.eldest(
-            // Who sends a value is judged by its pace: `givePlaces`.
-            where: { $0 != slot && isSending($0, pinned: memory == .pins) },
-            by: { stalledSince($0, longerThan: ServerLimits.wantedStallNanosecondsMax) })
-        guard let victim else { return false }
-        close(victim, .closedStalledForOthers)
-        return true
-    }
-
-    /// Everyone who pins memory has taken enough, and others have waited long all the same: those
-    /// who take nothing now give way, whoever has longest first, one for each who waits.
-    private mutating func relievePinsAtLast() {
-        guard isWanted(.pins) else {
-            wants.pinsSince = nil
-            return
-        }
-        let since = wants.pinsSince ?? now.nanoseconds
-        wants.pinsSince = since
-        guard elapsed(since: since) > ServerLimits.pinNanosecondsMax else { return }
-        let wanted = max(
-            queues[.pins].members.count + queues[.frames].members.count
-                + queues[.places].members.count, 1)
-        for _ in 0..<min(wanted, ServerLimits.relievedPerAlarmMax) {
-            let victim = watched.eldest(
-                where: { isSending($0, pinned: true) },
-                by: { stillSince($0) })
             guard let victim else { break }
             close(victim, .closedStalledForOthers)
         }

@@ -252,6 +252,8 @@ public final class SharedState: Sendable {
     func want(_ memory: SharedMemory, at nanoseconds: UInt64) {
         wish(memory).storeRelaxed(max(nanoseconds, 1))
     }
+    /// Nobody of a worker waits for it any more: whoever does elsewhere says so again.
+    func endWant(_ memory: SharedMemory) { wish(memory).storeRelaxed(0) }
     private func wish(_ memory: SharedMemory) -> AtomicWord64 {
         words.atomic64(at: 192 + 64 * memory.rawValue)
     }

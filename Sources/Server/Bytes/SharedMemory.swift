@@ -1,0 +1,96 @@
+// SharedMemory: memory of the store that connections of all workers share, and who gives it back
+// when others wait for it.
+//
+// A worker whose connections find none says so to all (`want`), again with each alarm while that is
+// so. Of those who hold some and have stood still, no more give way than there are who wait.
+
+internal import Primitives
+internal import Store
+
+/// Memory of the store that connections occupy for longer than a turn, and that has a limit.
+enum SharedMemory: Int, BitwiseCopyable {
+    /// Room for large values on their way in.
+    case staging
+    /// Holds on large values on their way out.
+    case pins
+}
+
+extension Worker where Network: ~Copyable {
+    /// Whether a connection is being sent a large value: from pinned memory, or from where it was
+    /// read to.
+    private func isSending(_ slot: Int, pinned: Bool) -> Bool {
+        guard connections[slot].phase == .open, connections[slot].outgoing != nobody else {
+            return false
+        }
+        return transfers.outgoing[connections[slot].outgoing].isPinned == pinned
+    }
+
+    /// Whether a read from disk waits for memory that connections may hold.
+    var isAnyReadShort: Bool {
+        reads.used.contains {
+            reads[$0].state == .waitingForRoom || reads[$0].state == .bringing
+        }
+    }
+
+    /// A connection finds none of such memory left. The wish is repeated while anyone waits.
+    mutating func want(_ memory: SharedMemory) {
+        switch memory {
+        case .staging: wants.staging = true
+        case .pins: wants.pins = true
+        }
+        shared.want(memory, at: now.nanoseconds)
+    }
+
+    /// A read from disk finds no memory: whoever holds some, and does nothing, is in its way.
+    mutating func wantFrames() {
+        want(.staging)
+        want(.pins)
+    }
+
+    /// Whether some worker waits for such memory.
+    mutating func isWanted(_ memory: SharedMemory) -> Bool {
+        let wish = shared.wantedAt(memory)
+        return wish != 0 && elapsed(since: wish) <= ServerLimits.wishNanosecondsMax
+    }
+
+    /// Closes the connection that occupies such memory and has stood still longest, if that is
+    /// long. False: there is none.
+    mutating func relieve(_ memory: SharedMemory, sparing slot: Int) -> Bool {
+        let victim = watched.eldest(
+            // Who sends a value is judged by its pace: `givePlaces`.
+            where: { $0 != slot && isSending($0, pinned: memory == .pins) },
+            by: { stalledSince($0, longerThan: ServerLimits.wantedStallNanosecondsMax) })
+        guard let victim else { return false }
+        close(victim, .closedStalledForOthers)
+        return true
+    }
+
+    /// Everyone who pins memory has taken enough, and others have waited long all the same: those
+    /// who take nothing now give way, whoever has longest first, one for each who waits.
+    mutating func relievePinsAtLast() {
+        guard isWanted(.pins) else {
+            wants.pinsSince = nil
+            return
+        }
+        let since = wants.pinsSince ?? now.nanoseconds
+        wants.pinsSince = since
+        guard elapsed(since: since) > ServerLimits.pinNanosecondsMax else { return }
+        for _ in 0..<min(max(waitingForFrames, 1), ServerLimits.relievedPerAlarmMax) {
+            let victim = watched.eldest(
+                where: { isSending($0, pinned: true) },
+                by: { stillSince($0) })
+            guard let victim else { break }
+            close(victim, .closedStalledForOthers)
+        }
+    }
+
+    /// Connections that wait here for memory of the store that others hold.
+    var waitingForFrames: Int {
+        queues[.pins].members.count + queues[.frames].members.count
+            + queues[.places].members.count
+    }
+
+    func tell(_ memory: SharedMemory, isWanted: Bool) {
+        isWanted ? shared.want(memory, at: now.nanoseconds) : shared.endWant(memory)
+    }
+}
