@@ -127,6 +127,8 @@ package final class Play: @unchecked Sendable {
     private var highestUnreservedOrder: UInt64 = 0
     /// Damage was done: what cannot be read is no fault.
     var isDamaged = false
+    /// How often the store had been moved aside when the start before began.
+    private var movesBefore = 0
     package private(set) var lives = 0
     package private(set) var operations = 0
     package private(set) var hits = 0
@@ -187,6 +189,7 @@ package final class Play: @unchecked Sendable {
         trace?(
             "  start -m \(configuration.memoryBytes >> 20) -t \(workers) --store-size \(mebibytes)m"
         )
+        let moves = home.movedAside
         let store: TieredStore
         do {
             store = try TieredStore(
@@ -216,7 +219,10 @@ package final class Play: @unchecked Sendable {
             PlayedClient(store, number: $0, self, buffer: buffers[$0])
         }
         isRecovering = store.statistics().isRecovering != 0
-        model.start(flushAt: played.flushAt, now: now.unixSeconds)
+        model.start(
+            flushAt: played.flushAt, isStoreLost: home.movedAside > movesBefore,
+            now: now.unixSeconds)
+        movesBefore = moves
     }
 
     private func failReads(_ perMille: Int) {

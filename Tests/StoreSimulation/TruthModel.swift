@@ -196,7 +196,14 @@ struct TruthModel {
     }
 
     /// At a start: a delayed flush_all may have come due meanwhile; `found` is what is to come.
-    mutating func start(flushAt found: UInt64, now: UInt32) {
+    ///
+    /// - Parameter isStoreLost: it was moved aside, with all keys and what is to come, in this
+    ///   start or in the one before, which went on without.
+    mutating func start(flushAt found: UInt64, isStoreLost: Bool, now: UInt32) {
+        guard !isStoreLost else {
+            flush.base = [found]
+            return
+        }
         let due = flush.base.filter { $0 != 0 && $0 <= UInt64(now) }
         guard found == 0 else {
             if !flush.base.contains(found) { fail("a flush_all at \(found) was never asked for") }

@@ -120,7 +120,14 @@ struct WholeLaw {
     }
 
     /// At a start: a delayed flush_all may have come due meanwhile; `found` is what is to come.
-    mutating func start(flushAt found: UInt64) {
+    ///
+    /// - Parameter isStoreLost: it was moved aside, with all keys and what is to come, in this
+    ///   start or in the one before, which went on without.
+    mutating func start(flushAt found: UInt64, isStoreLost: Bool) {
+        guard !isStoreLost else {
+            flush.base = [found]
+            return
+        }
         guard found == 0 else {
             if !flush.base.contains(found) { fail("a flush_all at \(found) was never asked for") }
             flush.base = [found]

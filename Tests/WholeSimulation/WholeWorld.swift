@@ -68,6 +68,8 @@ package final class WholeWorld: @unchecked Sendable {
     private var flushAt: UInt64 = 0
     /// Damage was done: what cannot be read, or begun, is no fault.
     private var isDamaged = false
+    /// How often the store had been moved aside when the start before began.
+    private var movesBefore = 0
     package var result = WholeResult()
     package var trace: ((String) -> Void)?
     /// What the store knew of the watched key.
@@ -122,6 +124,7 @@ package final class WholeWorld: @unchecked Sendable {
         let readFails = home.plan.readFails
         home.plan.readFails = 0
         defer { home.plan.readFails = readFails }
+        let moves = home.movedAside
         let store: TieredStore
         do {
             store = try TieredStore(
@@ -132,10 +135,12 @@ package final class WholeWorld: @unchecked Sendable {
             return
         }
         if home.movedAside > 0, !isDamaged { fail("a sound store was moved aside") }
-        try makeServer(store, configuration)
+        try makeServer(store, configuration, moves: moves)
     }
 
-    private func makeServer(_ store: TieredStore, _ configuration: StoreConfiguration) throws {
+    private func makeServer(
+        _ store: TieredStore, _ configuration: StoreConfiguration, moves: Int
+    ) throws {
         network = SimulatedNetwork(seed: chance.next(), faults: casting.networkFaults(&chance))
         try network.addFile(descriptor: Self.fileNumber) { [unowned self] offset, count in
             home.read(at: offset, count: count)
@@ -166,7 +171,8 @@ package final class WholeWorld: @unchecked Sendable {
         }
         isRecovering = store.statistics().isRecovering != 0
         flushAt = played.flushAt
-        law.start(flushAt: flushAt)
+        law.start(flushAt: flushAt, isStoreLost: home.movedAside > movesBefore)
+        movesBefore = moves
         for _ in 0..<casting.connections { connect() }
     }
 
