@@ -26,13 +26,12 @@ struct SharedFrames: BitwiseCopyable {
         var tail = 0
     }
 
-    /// How many there are: one for each use.
-    static let count = 4
+    /// How many there are: input of any length shares one.
+    static let count = 3
 
     private var value = Open()
     private var reading = Open()
     private var input = Open()
-    private var shortInput = Open()
     /// Frames in which the writer has small values, the one that they share now among them.
     var valueFrames = 0
 
@@ -41,16 +40,14 @@ struct SharedFrames: BitwiseCopyable {
             switch use {
             case .value: value
             case .reading: reading
-            case .input: input
-            case .shortInput: shortInput
+            case .input, .shortInput: input
             }
         }
         set {
             switch use {
             case .value: value = newValue
             case .reading: reading = newValue
-            case .input: input = newValue
-            case .shortInput: shortInput = newValue
+            case .input, .shortInput: input = newValue
             }
         }
     }
@@ -117,6 +114,13 @@ extension Writer {
         return Int(log.frames.stagedFrames.loadRelaxed()) + frames <= most
     }
 
+    /// Whether the frame that small rooms of one use share has space for this one. Long input may
+    /// not fill those that were opened for what is short.
+    private func mayShare(_ bytes: Int, _ use: RoomUse) -> Bool {
+        shared.hasSpace(bytes, use, of: log.geometry.segmentBytes)
+            && (use != .input || mayStage(0, for: .input))
+    }
+
     /// Room for `bytes`; nil if there is none now. Says how much is wanted, then.
     ///
     /// - Parameter isBrief: the room is closed or made a segment before the caller returns, so what
@@ -127,9 +131,13 @@ extension Writer {
         precondition(bytes > 0)
         if bytes > log.geometry.sharedRecordBytesMax { return openChain(bytes, use, isBrief) }
         let padded = Record.aligned(bytes)
-        if !shared.hasSpace(padded, use, of: log.geometry.segmentBytes) {
+        if !mayShare(padded, use) {
+            guard mayStage(1, for: use) else {
+                want(1)
+                return nil
+            }
             leaveSharedFrame(use)
-            guard mayStage(1, for: use), let frame = log.frames.take() else {
+            guard let frame = log.frames.take() else {
                 want(1)
                 return nil
             }

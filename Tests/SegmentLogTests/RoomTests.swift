@@ -173,7 +173,7 @@ import Testing
         let log = try SegmentLog(geometry, workers: workers, secret: (1, 2, 3, 4))
         for number in 0..<workers {
             var writer = Writer(log, number: number)
-            for use in [RoomUse.value, .reading, .input, .shortInput] {
+            for use in [RoomUse.value, .reading, .input] {
                 let room = writer.openRoom(100, for: use)
                 #expect(room != nil)
             }

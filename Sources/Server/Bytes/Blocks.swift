@@ -351,14 +351,13 @@ struct Blocks: ~Copyable {
         return id
     }
 
-    /// A lodging is not used any more; its room, of so many bytes, is to be closed.
-    mutating func dislodge(_ id: UInt32) -> (room: InputRoom, bytes: Int) {
+    /// A lodging is not used any more; its room is to be closed.
+    mutating func dislodge(_ id: UInt32) -> InputRoom {
         precondition(isLodging(id))
-        let bytes = capacity(id)
         blocks[Int(id)].next = freeLodging
         freeLodging = id
         lodgedCount -= 1
-        return (lodgings[Int(id) - lodgingStart].room, bytes)
+        return lodgings[Int(id) - lodgingStart].room
     }
 
     /// Whether nobody holds anything.

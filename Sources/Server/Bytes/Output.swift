@@ -215,8 +215,7 @@ extension Worker where Network: ~Copyable {
                 ring.lendBuffer(UInt16(truncatingIfNeeded: id))
             }
         } else if blocks.isLodging(id) {
-            let (room, bytes) = blocks.dislodge(id)
-            door.closeInputRoom(room, bytes: bytes)
+            door.closeInputRoom(blocks.dislodge(id))
         } else {
             blocks.give(id)
         }

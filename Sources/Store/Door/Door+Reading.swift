@@ -317,26 +317,25 @@ extension Door {
                 isChained: room.isChained, use: .reading))
     }
 
+    /// Input up to this length has room of its own in the cache's memory.
+    private static let shortInputBytesMax = 1 << 10
+
     /// Contiguous memory for bytes that a client has sent; never out of what is kept for reads.
     /// Nil: none now. End with `closeInputRoom`.
     public mutating func openInputRoom(bytes: Int) -> InputRoom? {
         guard bytes <= log.geometry.sharedRecordBytesMax,
-            let room = writer.openRoom(max(bytes, 64), for: Self.inputUse(bytes))
+            let room = writer.openRoom(
+                max(bytes, 64), for: bytes <= Self.shortInputBytesMax ? .shortInput : .input)
         else { return nil }
         return InputRoom(frame: UInt32(room.frame), start: UInt32(room.start))
     }
     public func inputRoomOffset(_ room: InputRoom) -> Int {
         log.frames.offset(Int(room.frame)) + Int(room.start)
     }
-    /// - Parameter bytes: the same as when it was opened.
-    public mutating func closeInputRoom(_ room: InputRoom, bytes: Int) {
+    public mutating func closeInputRoom(_ room: InputRoom) {
         writer.closeRoom(
             Room(
                 frame: Int(room.frame), start: Int(room.start), bytes: 0, isChained: false,
-                use: Self.inputUse(bytes)))
-    }
-
-    private static func inputUse(_ bytes: Int) -> RoomUse {
-        bytes <= 1 << 10 ? .shortInput : .input
+                use: .input))
     }
 }
