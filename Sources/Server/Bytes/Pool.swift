@@ -331,7 +331,7 @@ extension Worker where Network: ~Copyable {
         }
         if wants.blocksSince != nil { callAnswerable() }
         if wants.text { callForText() }
-        let hasShortReads = isAnyReadShort
+        let hasShortReads = shortReadCount > 0
         if wants.staging {
             wants.staging = queues.isAnyShortOfFrames || hasShortReads
             tell(.staging, isWanted: wants.staging)
@@ -343,11 +343,8 @@ extension Worker where Network: ~Copyable {
             tell(.pins, isWanted: wants.pins)
         }
         if isWanted(.staging) { givePlacesToOthers() }
-        for _ in 0..<min(max(waitingForFrames, 1), ServerLimits.relievedFramesPerAlarmMax) {
-            let hasStaging = isWanted(.staging) && relieve(.staging, sparing: -1)
-            let hasPins = isWanted(.pins) && relieve(.pins, sparing: -1)
-            guard hasStaging || hasPins else { break }
-        }
+        relieveWanted(.staging)
+        relieveWanted(.pins)
         relievePinsAtLast()
         if !queues.isEmpty { callAgain() }
         if !queues[.readSlots].isEmpty, reads.vacantCount == 0 { relieveReads() }

@@ -25,11 +25,9 @@ extension Worker where Network: ~Copyable {
         return transfers.outgoing[connections[slot].outgoing].isPinned == pinned
     }
 
-    /// Whether a read from disk waits for memory that connections may hold.
-    var isAnyReadShort: Bool {
-        reads.used.contains {
-            reads[$0].state == .waitingForRoom || reads[$0].state == .bringing
-        }
+    /// Reads from disk that wait for memory that connections may hold.
+    var shortReadCount: Int {
+        reads.used.count { reads[$0].state == .waitingForRoom || reads[$0].state == .bringing }
     }
 
     /// A connection finds none of such memory left. The wish is repeated while anyone waits.
@@ -38,7 +36,7 @@ extension Worker where Network: ~Copyable {
         case .staging: wants.staging = true
         case .pins: wants.pins = true
         }
-        shared.want(memory, at: now.nanoseconds)
+        shared.want(memory, for: waitingForFrames + 1, at: now.nanoseconds)
     }
 
     /// A read from disk finds no memory: whoever holds some, and does nothing, is in its way.
@@ -51,6 +49,19 @@ extension Worker where Network: ~Copyable {
     mutating func isWanted(_ memory: SharedMemory) -> Bool {
         let wish = shared.wantedAt(memory)
         return wish != 0 && elapsed(since: wish) <= ServerLimits.wishNanosecondsMax
+    }
+
+    /// How many connections may give way for it now: as many as wait here, or elsewhere.
+    mutating func wantedCount(_ memory: SharedMemory) -> Int {
+        guard isWanted(memory) else { return 0 }
+        return max(waitingForFrames, shared.wantedCount(memory), 1)
+    }
+
+    /// Closes as many as that of those who occupy it and have stood still, if there are so many.
+    mutating func relieveWanted(_ memory: SharedMemory) {
+        for _ in 0..<min(wantedCount(memory), ServerLimits.relievedFramesPerAlarmMax) {
+            guard relieve(memory, sparing: -1) else { return }
+        }
     }
 
     /// Closes the connection that occupies such memory and has stood still longest, if that is
@@ -75,7 +86,7 @@ extension Worker where Network: ~Copyable {
         let since = wants.pinsSince ?? now.nanoseconds
         wants.pinsSince = since
         guard elapsed(since: since) > ServerLimits.pinNanosecondsMax else { return }
-        for _ in 0..<min(max(waitingForFrames, 1), ServerLimits.relievedPerAlarmMax) {
+        for _ in 0..<min(wantedCount(.pins), ServerLimits.relievedPerAlarmMax) {
             let victim = watched.eldest(
                 where: { isSending($0, pinned: true) },
                 by: { stillSince($0) })
@@ -84,13 +95,14 @@ extension Worker where Network: ~Copyable {
         }
     }
 
-    /// Connections that wait here for memory of the store that others hold.
+    /// Connections, and reads from disk, that wait here for memory of the store that others hold.
     var waitingForFrames: Int {
         queues[.pins].members.count + queues[.frames].members.count
-            + queues[.places].members.count
+            + queues[.places].members.count + shortReadCount
     }
 
     func tell(_ memory: SharedMemory, isWanted: Bool) {
-        isWanted ? shared.want(memory, at: now.nanoseconds) : shared.endWant(memory)
+        guard isWanted else { return shared.endWant(memory) }
+        shared.want(memory, for: waitingForFrames, at: now.nanoseconds)
     }
 }

@@ -249,13 +249,21 @@ public final class SharedState: Sendable {
     /// clock; 0 for never. All workers share it, so each of them looks whether somebody of its own
     /// occupies some and stands still.
     func wantedAt(_ memory: SharedMemory) -> UInt64 { wish(memory).loadRelaxed() }
-    func want(_ memory: SharedMemory, at nanoseconds: UInt64) {
+    /// How many connections of that worker waited for it then.
+    func wantedCount(_ memory: SharedMemory) -> Int {
+        Int(clamping: wishCount(memory).loadRelaxed())
+    }
+    func want(_ memory: SharedMemory, for count: Int, at nanoseconds: UInt64) {
+        wishCount(memory).storeRelaxed(UInt64(clamping: count))
         wish(memory).storeRelaxed(max(nanoseconds, 1))
     }
     /// Nobody of a worker waits for it any more: whoever does elsewhere says so again.
     func endWant(_ memory: SharedMemory) { wish(memory).storeRelaxed(0) }
     private func wish(_ memory: SharedMemory) -> AtomicWord64 {
         words.atomic64(at: 192 + 64 * memory.rawValue)
+    }
+    private func wishCount(_ memory: SharedMemory) -> AtomicWord64 {
+        words.atomic64(at: 200 + 64 * memory.rawValue)
     }
 
     // MARK: Accepting
