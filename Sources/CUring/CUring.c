@@ -48,6 +48,7 @@ SAME(curing_lent, tail, io_uring_buf_ring, tail);
 _Static_assert(CURING_OP_SEND == IORING_OP_SEND && CURING_OP_RECEIVE == IORING_OP_RECV, "op");
 _Static_assert(CURING_BUFFER_SELECT == 1 << IOSQE_BUFFER_SELECT_BIT, "flag");
 _Static_assert(CURING_SKIP_SUCCESS == 1 << IOSQE_CQE_SKIP_SUCCESS_BIT, "flag");
+_Static_assert(CURING_POLL_FIRST == IORING_RECVSEND_POLL_FIRST, "flag");
 _Static_assert(CURING_RECEIVE_MULTISHOT == IORING_RECV_MULTISHOT, "flag");
 _Static_assert(CURING_SEND_NOW == (MSG_DONTWAIT | MSG_WAITALL | MSG_NOSIGNAL), "flag");
 _Static_assert(CURING_QUEUE_OVERFLOW == IORING_SQ_CQ_OVERFLOW, "flag");

@@ -161,9 +161,12 @@ public import Primitives
         unsafe curing_receive(handle, socket.descriptor, token.bits)
     }
 
-    @inlinable public mutating func receiveOnce(_ socket: Socket, token: Token) {
+    @inlinable public mutating func receiveOnce(
+        _ socket: Socket, whenReadable: Bool, token: Token
+    ) {
         precondition(bufferCount > 0)
-        unsafe curing_receive_once(handle, socket.descriptor, token.bits)
+        unsafe curing_receive_once(
+            handle, socket.descriptor, whenReadable ? 1 : 0, token.bits)
     }
 
     @inlinable public mutating func receive(

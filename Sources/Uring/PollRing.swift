@@ -89,7 +89,7 @@ public import Primitives
         queue(CPOLL_RECEIVE, socket.descriptor, token)
     }
 
-    public mutating func receiveOnce(_ socket: Socket, token: Token) {
+    public mutating func receiveOnce(_ socket: Socket, whenReadable: Bool, token: Token) {
         precondition(bufferCount > 0)
         queue(CPOLL_RECEIVE_ONCE, socket.descriptor, token)
     }

@@ -45,9 +45,10 @@ public protocol Ring: ~Copyable {
     /// Multishot receive into provided buffers. Result 0 is the end of the stream; -ENOBUFS ends
     /// the multishot (not armed) when no buffer is left.
     mutating func receive(_ socket: Socket, token: Token)
-    /// One receive into a provided buffer, which is taken when there are bytes. Completes once, not
-    /// armed, also with -ENOBUFS.
-    mutating func receiveOnce(_ socket: Socket, token: Token)
+    /// One receive into a provided buffer. Completes once, not armed, also with -ENOBUFS, which may
+    /// come at once where no buffer is left, unless it is to look for one only when there is
+    /// something to receive.
+    mutating func receiveOnce(_ socket: Socket, whenReadable: Bool, token: Token)
     /// One receive straight into memory, which the ring owns until the completion.
     mutating func receive(
         _ socket: Socket, into region: Region, at offset: Int, count: Int, token: Token)

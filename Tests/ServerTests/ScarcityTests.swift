@@ -77,6 +77,18 @@ import Uring
             try world.turn(40)
             #expect(newcomers.allSatisfy { world.received($0) == "MN\r\n" })
         }
+        // What ends behind its request is answered, and gone.
+        for peer in newcomers {
+            world.network.send("mn\r\n", from: peer)
+            world.network.finish(peer)
+        }
+        try world.turn(60)
+        #expect(newcomers.allSatisfy { world.received($0) == "MN\r\n" })
+        #expect(newcomers.allSatisfy { world.network.isClosed($0) })
+        // A request that fills what is for short ones.
+        #expect(
+            try turns(
+                world, honest, "set b 0 0 3500\r\n\(value(3500))\r\n", ends: "STORED\r\n") != nil)
         #expect(world.shared.total("receivesStarved") ?? 0 > 0, "there was enough")
         #expect(world.shared.total("closedPoolDry") == 0)
         for peer in deaf { world.network.reset(peer) }

@@ -119,7 +119,7 @@ extension SimulatedRing {
     {
         switch operation.kind {
         case .accept: return accept(operation, isFull)
-        case .receive, .receiveOnce: return receive(operation, isFull)
+        case .receive, .receiveOnce: return receive(&operation, isFull)
         case .receiveInto: return receiveInto(operation)
         case .room: return awaitRoom(&operation)
         case .read: return read(&operation)
@@ -149,8 +149,13 @@ extension SimulatedRing {
         return true
     }
 
-    private mutating func receive(_ operation: Operation, _ isFull: Bool) -> Bool {
+    private mutating func receive(_ operation: inout Operation, _ isFull: Bool) -> Bool {
         let link = operation.link
+        if lent.isEmpty, !operation.isPatient {
+            finish(operation, -Code.noBuffers)
+            return false
+        }
+        operation.isPatient = true
         if strikesReset(link) {
             finish(operation, -Code.reset)
             return false

@@ -25,6 +25,9 @@ public struct SimulatedRing: ~Copyable, Ring {
         var kind: Kind
         var token: Token
         var descriptor: Int32 = -1
+        /// A receive that asks for no buffer before there is something to receive; any one does
+        /// once it waits.
+        var isPatient = false
         var memory: Region?
         var offset = 0
         var count = 0
@@ -128,9 +131,12 @@ public struct SimulatedRing: ~Copyable, Ring {
         add(Operation(kind: .receive, token: token, descriptor: socket.descriptor))
     }
 
-    public mutating func receiveOnce(_ socket: Socket, token: Token) {
+    public mutating func receiveOnce(_ socket: Socket, whenReadable: Bool, token: Token) {
         precondition(configuration.bufferCount > 0)
-        add(Operation(kind: .receiveOnce, token: token, descriptor: socket.descriptor))
+        add(
+            Operation(
+                kind: .receiveOnce, token: token, descriptor: socket.descriptor,
+                isPatient: whenReadable))
     }
 
     public mutating func receive(

@@ -114,6 +114,10 @@ import Uring
         try RingPromises<KernelRing>.receivesAtOnceWhatHasArrived()
     }
 
+    @Test func aReceiveMayWaitWithoutABuffer() throws {
+        try RingPromises<KernelRing>.aReceiveMayWaitWithoutABuffer()
+    }
+
     @Test func cancelEndsWhatItNamesAndOnlyThat() throws {
         try RingPromises<KernelRing>.cancelEndsWhatItNamesAndOnlyThat()
     }

@@ -111,6 +111,10 @@ import Uring
         try RingPromises<PollRing>.receivesAtOnceWhatHasArrived()
     }
 
+    @Test func aReceiveMayWaitWithoutABuffer() throws {
+        try RingPromises<PollRing>.aReceiveMayWaitWithoutABuffer()
+    }
+
     @Test func cancelEndsWhatItNamesAndOnlyThat() throws {
         try RingPromises<PollRing>.cancelEndsWhatItNamesAndOnlyThat()
     }

@@ -168,6 +168,28 @@ enum RingPromises<Network: SystemRing & ~Copyable> {
         #expect(ring.receiveNow(near, into: memory, at: 0, count: 100) == 0)
     }
 
+    /// Where no buffer is lent, a receive that is to wait for something to receive waits.
+    static func aReceiveMayWaitWithoutABuffer() throws {
+        let (near, far) = try Socket.pair()
+        defer { near.close() }
+        var ring = try Network(configuration: .small(buffers: 2))
+        try far.say("x")
+        ring.receive(near, token: token(.receive, 1))
+        let first = try ring.await()
+        try far.say("y")
+        let second = try ring.await()
+        #expect(first.buffer != nil && second.buffer != nil)
+        ring.cancel(token(.receive, 1), token: token(.cancel, 1))
+        _ = try ring.settled()
+        ring.receiveOnce(near, whenReadable: true, token: token(.receive, 2))
+        #expect(try ring.settled().isEmpty)
+        try far.say("z")
+        let dry = try ring.await()
+        #expect(dry.result == -ENOBUFS)
+        #expect(dry.token == token(.receive, 2))
+        far.close()
+    }
+
     static func cancelEndsWhatItNamesAndOnlyThat() throws {
         let (near, far) = try Socket.pair()
         defer { near.close() }

@@ -115,6 +115,7 @@ enum {
     CURING_OP_RECEIVE = 27,
     CURING_BUFFER_SELECT = 1 << 5,
     CURING_SKIP_SUCCESS = 1 << 6,
+    CURING_POLL_FIRST = 1 << 0,
     CURING_RECEIVE_MULTISHOT = 1 << 1,
     /* MSG_DONTWAIT | MSG_WAITALL | MSG_NOSIGNAL */
     CURING_SEND_NOW = 0x40 | 0x100 | 0x4000,
@@ -191,10 +192,13 @@ static inline struct curing_submission *curing_take(struct curing *c) {
     return slot;
 }
 
-static inline void curing_receive_once(struct curing *c, int fd, uint64_t user_data) {
+/* With `when_readable` no buffer is asked for before there is something to receive. */
+static inline void curing_receive_once(struct curing *c, int fd, int when_readable,
+                                       uint64_t user_data) {
     struct curing_submission *slot = curing_take(c);
     slot->opcode = CURING_OP_RECEIVE;
     slot->flags = CURING_BUFFER_SELECT;
+    slot->priority = when_readable ? CURING_POLL_FIRST : 0;
     slot->descriptor = fd;
     slot->user_data = user_data;
 }

@@ -113,7 +113,13 @@ extension Worker where Network: ~Copyable {
             return
         }
         // It may have been looked at in this turn's end already, and been told since not to wait.
-        guard !table[slot].sending.isQueued else { return }
+        guard !table[slot].sending.isQueued else {
+            // What it has been told since may be the end of its stream.
+            if table[slot].isBehind || table[slot].isLeaving || table[slot].hasEnded {
+                markReady(slot)
+            }
+            return
+        }
         table[slot].sending.queue()
         output.queue(count)
         countSent(slot, UInt64(count))
@@ -354,12 +360,13 @@ extension Worker where Network: ~Copyable {
         }
     }
 
-    mutating func armReceive(_ slot: Int) {
+    /// - Parameter isEmpty: nothing has arrived, and there is no buffer for it yet.
+    mutating func armReceive(_ slot: Int, isEmpty: Bool = false) {
         let table = connections
         let socket = Socket(descriptor: table[slot].descriptor)
-        let isScarce = intake.isScarce(at: now.nanoseconds)
+        let isScarce = isEmpty || intake.isScarce(at: now.nanoseconds)
         if table[slot].receiving.arm(isScarce: isScarce, at: now.nanoseconds) {
-            ring.receiveOnce(socket, token: token(.receive, slot))
+            ring.receiveOnce(socket, whenReadable: isEmpty, token: token(.receive, slot))
         } else {
             ring.receive(socket, token: token(.receive, slot))
         }

@@ -166,7 +166,7 @@ extension Worker where Network: ~Copyable {
         }
     }
 
-    private mutating func isAnswerableNow(_ slot: Int) -> Bool {
+    mutating func isAnswerableNow(_ slot: Int) -> Bool {
         guard !connections[slot].isBehind else { return false }
         let socket = Socket(descriptor: connections[slot].descriptor)
         return ring.roomByteCount(of: socket) >= ServerLimits.replyBytesMax

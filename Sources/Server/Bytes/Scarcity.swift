@@ -38,7 +38,7 @@ extension Worker where Network: ~Copyable {
             lendMore()
         }
         left = ServerLimits.givingWayPerTurnMax
-        while left > 0, isThirstLeft(), giveWay(sparing: -1) || giveWayUnread() {
+        while left > 0, let slot = thirstLeft(), giveWay(for: slot) {
             left -= 1
             // What gave way may have been in the cache's memory.
             _ = lodgeOne()
@@ -48,54 +48,52 @@ extension Worker where Network: ~Copyable {
         receiveFromStarved()
     }
 
-    /// Whether somebody who holds nothing is left, for whom there is no memory.
-    private mutating func isThirstLeft() -> Bool {
-        let isLeft = isDry && !sip()
-        wants.noteThirst(isLeft, at: now.nanoseconds)
-        return isLeft
+    /// Somebody who holds little and finds no memory to be received into; nil: nobody.
+    private mutating func thirstLeft() -> Int? {
+        let slot = isDry ? sip() : nil
+        wants.noteThirst(slot != nil, at: now.nanoseconds)
+        return slot
     }
 
     /// Receives what has arrived from those in line who hold nothing, or the beginning of a short
-    /// request, into small blocks, so nobody waits for what others keep. (Who has not taken what it
-    /// was sent has no need of more, and would keep the block.) False: somebody is left for whom
-    /// there is none.
-    private mutating func sip() -> Bool {
-        let shortMax = ServerLimits.shortInputBytesMax - ServerLimits.smallBlockBytes
+    /// request, into small blocks, so nobody waits for what others keep. (Whose socket is full has
+    /// no need of more replies, and would keep the block.) Answers one for whom there is none; nil
+    /// if all have been served.
+    private mutating func sip() -> Int? {
         var left = ServerLimits.sipsPerTurnMax
-        var isAnyoneLeft = false
+        var long: Int?
         for slot in intake.queue
         where connections[slot].isThirsty && connections[slot].receiving.isIdle
-            && isTaken(slot)
+            && isAnswerableNow(slot)
         {
             guard left > 0 else { break }
-            guard connections[slot].input.count <= shortMax else {
-                isAnyoneLeft = true
+            let room = ServerLimits.shortInputBytesMax - connections[slot].input.count
+            guard room > 0 else {
+                long = slot
                 continue
             }
-            guard let id = blocks.takeShort(pledged: pledged) else {
-                return false
-            }
+            guard let id = blocks.takeShort(pledged: pledged) else { return slot }
             left -= 1
             intake.leaveLine(slot, at: now.nanoseconds)
-            receive(slot, into: id)
+            receive(slot, into: id, bytesMax: min(room, ServerLimits.smallBlockBytes))
         }
-        return !isAnyoneLeft
+        return long
     }
 
-    /// Receives into a small block what has arrived; if nothing has, a buffer is taken once there
-    /// is something.
-    private mutating func receive(_ slot: Int, into id: UInt32) {
+    /// Receives into a small block what has arrived; if nothing has, a buffer is asked for once
+    /// there is something.
+    private mutating func receive(_ slot: Int, into id: UInt32, bytesMax: Int) {
         let place = blocks.place(id)
         let result = ring.receiveNow(
             Socket(descriptor: connections[slot].descriptor), into: place.region,
-            at: place.offset, count: ServerLimits.smallBlockBytes)
+            at: place.offset, count: bytesMax)
         guard result <= 0 else {
             received(slot, in: id, bytes: UInt32(truncatingIfNeeded: result))
             return
         }
         blocks.give(id)
         guard result != -Int(EAGAIN) else {
-            armReceive(slot)
+            armReceive(slot, isEmpty: true)
             return
         }
         markTouched(slot)
@@ -150,28 +148,43 @@ extension Worker where Network: ~Copyable {
             by: { .max - table[$0].requestDue(at: now.nanoseconds) })
         guard let victim else {
             return closeStalled(
-                sparing: slot, longerThan: ServerLimits.wantedBlocksNanosecondsMax)
+                sparing: slot, longerThan: ServerLimits.wantedBlocksNanosecondsMax,
+                sparesShut: true)
         }
         close(victim, .closedPoolDry)
         return true
     }
 
+    /// Whoever gives way first to somebody who cannot be received: requests on top of replies that
+    /// nobody takes, beginnings of requests, and in the end who waits for room for a reply.
+    private mutating func giveWay(for slot: Int) -> Bool {
+        giveWayUnread() || giveWay(sparing: slot) || giveWayWaiting(sparing: slot)
+    }
+
     /// Closes who has sent requests on top of replies that it does not take, because there is
     /// nowhere else to keep them: who has been slow for the longest time, else who takes nothing
-    /// now; and after a while who waits for room for a reply. False: there is none.
+    /// now. False: there is none.
     private mutating func giveWayUnread() -> Bool {
         let table = connections
-        var victim =
+        let victim =
             slots.used.eldest(where: { holdsInput($0) }, by: { unreadSince($0) })
             ?? slots.used.eldest(
                 where: { holdsInput($0) && table[$0].isBehind }, by: { stillSince($0) })
-        let isLong =
-            wants.thirstSince.map { elapsed(since: $0) > ServerLimits.refusedNanosecondsMin }
-        if victim == nil, isLong == true {
-            victim = slots.used.eldest(
-                where: { holdsPooledInput($0) && table[$0].wait == .blocks },
-                by: { table[$0].waiting.since })
-        }
+        guard let victim else { return false }
+        close(victim, .closedPoolDry)
+        return true
+    }
+
+    /// Closes who has waited longest for room for a reply, with requests behind it, if somebody has
+    /// not been received for a while. False: there is none.
+    private mutating func giveWayWaiting(sparing slot: Int) -> Bool {
+        guard let since = wants.thirstSince,
+            elapsed(since: since) > ServerLimits.refusedNanosecondsMin
+        else { return false }
+        let table = connections
+        let victim = slots.used.eldest(
+            where: { $0 != slot && holdsPooledInput($0) && table[$0].wait == .blocks },
+            by: { table[$0].waiting.since })
         guard let victim else { return false }
         close(victim, .closedPoolDry)
         return true
