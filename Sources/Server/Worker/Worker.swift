@@ -4,8 +4,8 @@
 // memory is taken at start. It knows the ring by its protocol only, so tests run this very loop.
 // Worker+Completions: what the ring reports. Worker+Serve: parsing, batches. Execute,
 // ExecuteChanges: the joint to the store. Output, Deferral: replies. DiskReads, PostponedReads,
-// DiskAnswers, LargeValues, Listings, Watching: what takes several turns. Pool, Intake, Scarcity:
-// who may use the memory. Closing: ends, deadlines. WorkerLists: who enters which ConnectionList.
+// DiskAnswers, LargeValues, Listings, Watching: what takes several turns. Pool, Intake, Scarcity,
+// SharedMemory: who may use the memory. Closing: ends, deadlines. WorkerLists: who is in a list.
 
 internal import Memcache
 public import Primitives
