@@ -35,7 +35,7 @@ struct Router {
     /// Once a second.
     mutating func tick() {
         let now = SharedState.now()
-        history.record(at: now.seconds)
+        history.record(at: now.systemSeconds)
         pulse.note(shared.turnCounts, at: now.nanoseconds)
     }
 
@@ -261,7 +261,7 @@ struct Router {
         let now = SharedState.now()
         text.object { text in
             text.name("time")
-            text.number(now.seconds)
+            text.number(now.systemSeconds)
             text.name("state")
             text.string("\(shared.phase)")
             text.name("sample")

@@ -207,15 +207,35 @@ static uint64_t nanoseconds(clockid_t clock) {
 
 uint64_t cprim_monotonic_nanoseconds(void) { return nanoseconds(CLOCK_MONOTONIC); }
 
-/* What a debugger does to the clock of the day: added, and 0 or the moment at which it stands. */
+/* What the cache's time is above CLOCK_MONOTONIC. */
+static _Atomic int64_t cache_base;
+/* What a debugger does to both times of day: added, and 0 or the moment of CLOCK_MONOTONIC at
+   which they stand. */
 static _Atomic int64_t debug_shift;
 static _Atomic uint64_t debug_pause;
 
 uint64_t cprim_unix_nanoseconds(void) {
     uint64_t pause = atomic_load_explicit(&debug_pause, memory_order_relaxed);
     int64_t shift = atomic_load_explicit(&debug_shift, memory_order_relaxed);
-    return (pause ? pause : nanoseconds(CLOCK_REALTIME)) + (uint64_t)shift;
+    uint64_t stood = pause ? nanoseconds(CLOCK_MONOTONIC) - pause : 0;
+    return nanoseconds(CLOCK_REALTIME) - stood + (uint64_t)shift;
 }
+
+uint64_t cprim_cache_nanoseconds(uint64_t monotonic) {
+    uint64_t pause = atomic_load_explicit(&debug_pause, memory_order_relaxed);
+    int64_t shift = atomic_load_explicit(&debug_shift, memory_order_relaxed);
+    int64_t base = atomic_load_explicit(&cache_base, memory_order_relaxed);
+    int64_t now = (int64_t)((pause ? pause : monotonic) + (uint64_t)base + (uint64_t)shift);
+    return now > 1000000000 ? (uint64_t)now : 1000000000;
+}
+
+void cprim_begin_cache_time(int64_t nanoseconds_ahead) {
+    uint64_t base = nanoseconds(CLOCK_REALTIME) - nanoseconds(CLOCK_MONOTONIC);
+    atomic_store_explicit(
+        &cache_base, (int64_t)(base + (uint64_t)nanoseconds_ahead), memory_order_relaxed);
+}
+
+__attribute__((constructor)) static void begin_cache_time(void) { cprim_begin_cache_time(0); }
 
 void cprim_shift_clock(int64_t nanoseconds_more) {
     atomic_fetch_add_explicit(&debug_shift, nanoseconds_more, memory_order_relaxed);
@@ -227,7 +247,7 @@ void cprim_pause_clock(int is_paused) {
         atomic_store_explicit(&debug_pause, 0, memory_order_relaxed);
     } else {
         /* One that stands already goes on standing. */
-        atomic_compare_exchange_strong(&debug_pause, &running, nanoseconds(CLOCK_REALTIME));
+        atomic_compare_exchange_strong(&debug_pause, &running, nanoseconds(CLOCK_MONOTONIC));
     }
 }
 

@@ -81,7 +81,7 @@ public enum Machine {
     public static var coreCount: Int { Int(cprim_core_count()) }
 }
 
-/// The two clocks. Reading one costs some 20 ns: read it once per turn and pass the value on.
+/// The clocks. Reading one costs some 20 ns: read it once per turn and pass the value on.
 public enum Clock {
     /// Nanoseconds since some moment before the process began; never goes back.
     public static func monotonicNanoseconds() -> UInt64 { cprim_monotonic_nanoseconds() }
@@ -92,12 +92,27 @@ public enum Clock {
     /// Seconds since 1970, as the system's clock has them; may be set back.
     public static func unixSeconds() -> UInt64 { cprim_unix_nanoseconds() / 1_000_000_000 }
 
+    // MARK: The cache's time
+
+    /// Nanoseconds since 1970 by the cache's own count, at a moment of the monotonic clock: what
+    /// the system's clock said when the process began, and evenly on from there, however that clock
+    /// is set. Lives end by it. At least a second.
+    public static func cacheNanoseconds(at monotonic: UInt64) -> UInt64 {
+        cprim_cache_nanoseconds(monotonic)
+    }
+
+    /// The cache's time begins anew, so many seconds ahead of the system's clock, as an earlier
+    /// run's was in the end. Before anything has a life.
+    public static func beginCache(secondsAhead: Int32) {
+        cprim_begin_cache_time(Int64(secondsAhead) * 1_000_000_000)
+    }
+
     // MARK: Debugging
 
-    /// Moves this process's clock of the day, for all its threads.
+    /// Moves this process's times of day, for all its threads.
     public static func shift(seconds: Int32) {
         cprim_shift_clock(Int64(seconds) * 1_000_000_000)
     }
-    /// Has the clock of the day stand, or run again.
+    /// Has them stand, or run again.
     public static func pause(_ isPaused: Bool) { cprim_pause_clock(isPaused ? 1 : 0) }
 }

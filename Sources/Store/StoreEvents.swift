@@ -27,6 +27,10 @@ extension Event {
     /// there).
     static let frameSizeDamaged = Event("store.frame_size_damaged")
 
+    /// What tells how far the last run's time was ahead of the system's clock is damaged: this run
+    /// goes by that clock. `word` (what is there).
+    static let clockLeadDamaged = Event("store.clock_lead_damaged")
+
     /// The list of keys of one segment could not be read, nor be made from the segment. What is
     /// older is deleted, since it may have been overtaken. `sequence`.
     static let keyDirectoryUnreadable = Event("store.key_directory_unreadable")

@@ -79,7 +79,7 @@ public final class TieredStore: Sendable {
         self.events = events
         disk = opened
         log = try Self.makeLog(configuration, disk: disk)
-        log.segments.tell(now)
+        log.segments.tell(UInt32(clamping: Int64(now) + Int64(opened?.meta.secondsAhead ?? 0)))
         if opened == nil, diskWanted {
             // Nothing can be reserved: what keeps orders from those of other starts is the time.
             log.raiseOrders(
@@ -246,6 +246,10 @@ public final class TieredStore: Sendable {
         loads.discardRegion()
         disk?.counters.discardMemory()
     }
+
+    /// How far ahead of the system's clock the cache's time of the run before was in the end, which
+    /// this run has to go on with (`Clock.beginCache`).
+    public var secondsAhead: Int32 { disk?.meta.secondsAhead ?? 0 }
 
     /// The largest value, in bytes: what was configured, or what memory can take if that is less.
     public var itemBytesMax: Int {

@@ -5,25 +5,36 @@
 
 internal import Primitives
 
-/// One reading of both clocks.
+/// One reading of the clocks.
 package struct ClockReading: BitwiseCopyable, Sendable {
     /// Nanoseconds of the monotonic clock.
     package var nanoseconds: UInt64
-    /// Nanoseconds since 1970, as the system has them; may be set back.
+    /// Nanoseconds since 1970 by the cache's own count, which goes on evenly however the system's
+    /// clock is set: `Clock.cacheNanoseconds`.
     package var unixNanoseconds: UInt64
+    /// Nanoseconds since 1970, as the system has them; may be set.
+    package var systemNanoseconds: UInt64
 
-    package init(nanoseconds: UInt64, unixNanoseconds: UInt64) {
+    /// - Parameter systemNanoseconds: nil: the system's clock was not set since the count began.
+    package init(nanoseconds: UInt64, unixNanoseconds: UInt64, systemNanoseconds: UInt64? = nil) {
         self.nanoseconds = nanoseconds
         self.unixNanoseconds = unixNanoseconds
+        self.systemNanoseconds = systemNanoseconds ?? unixNanoseconds
     }
 
     /// What the system's clocks say.
     static func system() -> ClockReading {
-        ClockReading(
-            nanoseconds: Clock.monotonicNanoseconds(), unixNanoseconds: Clock.unixNanoseconds())
+        let nanoseconds = Clock.monotonicNanoseconds()
+        return ClockReading(
+            nanoseconds: nanoseconds,
+            unixNanoseconds: Clock.cacheNanoseconds(at: nanoseconds),
+            systemNanoseconds: Clock.unixNanoseconds())
     }
 
     package var unixSeconds: UInt32 { UInt32(clamping: unixNanoseconds / 1_000_000_000) }
+
+    /// What the cache's count is above the system's clock, in nanoseconds.
+    var nanosecondsAhead: Int64 { Int64(bitPattern: unixNanoseconds &- systemNanoseconds) }
 }
 
 /// What has to happen before a thread's next step.

@@ -130,13 +130,13 @@ private let key = Array("key".utf8)
         (4_294_967_295, .at(.max)), (4_294_967_296, .at(.max)), (Int64.max, .at(.max)),
     ] as [(Int64, Expiry)])
 func expiryFollowsTheRule(sent: Int64, expected: Expiry) {
-    #expect(ExpiryRule.resolve(sent, now: 1_000_000_000) == expected)
+    #expect(ExpiryRule.resolve(sent, now: 1_000_000_000, ahead: 0) == expected)
 }
 
 @Test func expiryNeverWraps() {
-    #expect(ExpiryRule.resolve(2_592_000, now: .max) == .at(.max))
-    #expect(ExpiryRule.resolve(1, now: 0) == .at(1))
-    #expect(ExpiryRule.flush(0, now: 5) == .past)
-    #expect(ExpiryRule.flush(-7, now: 5) == .past)
-    #expect(ExpiryRule.flush(10, now: 5) == .at(15))
+    #expect(ExpiryRule.resolve(2_592_000, now: .max, ahead: 0) == .at(.max))
+    #expect(ExpiryRule.resolve(1, now: 0, ahead: 0) == .at(1))
+    #expect(ExpiryRule.flush(0, now: 5, ahead: 0) == .past)
+    #expect(ExpiryRule.flush(-7, now: 5, ahead: 0) == .past)
+    #expect(ExpiryRule.flush(10, now: 5, ahead: 0) == .at(15))
 }

@@ -126,11 +126,15 @@ int cprim_thread_id(void);
 /* The calling thread keeps its share of the cores, but does not preempt others when it wakes. */
 void cprim_thread_background(void);
 
-/* Nanoseconds of CLOCK_MONOTONIC; seconds of CLOCK_REALTIME. */
+/* Nanoseconds of CLOCK_MONOTONIC; of CLOCK_REALTIME. */
 uint64_t cprim_monotonic_nanoseconds(void);
 uint64_t cprim_unix_nanoseconds(void);
+/* The cache's time: what CLOCK_REALTIME said when it began, counted on by CLOCK_MONOTONIC, whose
+   reading is given. It begins with the process, and anew, so far ahead, when it is told to. */
+uint64_t cprim_cache_nanoseconds(uint64_t monotonic);
+void cprim_begin_cache_time(int64_t nanoseconds_ahead);
 
-/* For debugging: moves the clock of the day of this process, or has it stand. */
+/* For debugging: moves both times of day of this process, or has them stand. */
 void cprim_shift_clock(int64_t nanoseconds_more);
 void cprim_pause_clock(int is_paused);
 

@@ -14,7 +14,7 @@ extension SharedState {
         metrics.gauge(
             "uptime_seconds", "Seconds since the start.",
             (now.nanoseconds &- startedAt.nanoseconds) / 1_000_000_000)
-        metrics.gauge("time_seconds", "The server's time.", UInt64(now.seconds))
+        metrics.gauge("time_seconds", "The server's time.", UInt64(now.systemSeconds))
         metrics.info("version", "The version.", [("version", ProtocolLevel.versionText)])
         metrics.counter(
             "process_user_cpu_seconds", "Time in the program.", seconds: Double(usage.user) / 1e6)

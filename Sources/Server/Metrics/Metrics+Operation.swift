@@ -17,7 +17,7 @@ extension SharedState {
         metrics.gauge(
             "config_last_reload_success_timestamp_seconds",
             "When settings were last read: at the start, or by a reload.",
-            max(reloads.lastGoodSeconds, UInt64(startedAt.seconds)))
+            max(reloads.lastGoodSeconds, UInt64(startedAt.systemSeconds)))
         metrics.gauge(
             "config_restart_pending", "Settings of the file that wait for a restart.",
             reloads.pendingCount)

@@ -31,7 +31,7 @@ extension SharedState {
             seconds: Double(usage.user + usage.system) / 1e6)
         metrics.gauge(
             "start_time_seconds", "When the server started, in seconds since 1970.",
-            UInt64(startedAt.seconds))
+            UInt64(startedAt.systemSeconds))
         metrics.gauge(
             "resident_memory_bytes", "Memory in use, with the cached pages of the store's file.",
             figures.residentBytes)

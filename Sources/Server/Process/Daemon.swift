@@ -83,6 +83,8 @@ public enum Daemon {
             workers: settings.workers)
         var settings = settings
         let store = try openStore(&settings, memory, events)
+        // What it holds lives by the time that the run before has had.
+        Clock.beginCache(secondsAhead: store.secondsAhead)
         var server = try Server<Control>(
             settings: settings, events: events, memory: memory, store: store, access: access,
             listeners: listeners, ring: ring, host: host)

@@ -26,7 +26,7 @@ extension Worker where Network: ~Copyable {
     /// What a client's expiry means now.
     @inline(__always)
     mutating func absolute(_ sent: Int64) -> StoreExpiry {
-        switch ExpiryRule.resolve(sent, now: now.seconds) {
+        switch ExpiryRule.resolve(sent, now: now.seconds, ahead: now.secondsAhead) {
         case .never: StoreExpiry(second: 0, isExpired: false)
         case .past: StoreExpiry(second: 0, isExpired: true)
         case .at(let second): StoreExpiry(second: second, isExpired: false)
@@ -363,7 +363,7 @@ extension Worker where Network: ~Copyable {
             return true
         }
         counters.add(.flushCommands)
-        switch ExpiryRule.flush(request.expiry, now: now.seconds) {
+        switch ExpiryRule.flush(request.expiry, now: now.seconds, ahead: now.secondsAhead) {
         case .at(let second): door.flushAll(at: second)
         case .past, .never: door.flushAll(at: nil)
         }

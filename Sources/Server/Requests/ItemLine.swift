@@ -6,16 +6,20 @@ internal import Store
 
 enum ItemLine {
     /// `key=… exp=… la=… cas=… fetch=… cls=1 size=…`
-    static func append(_ item: ListedItem, _ key: Span<UInt8>, to writer: inout ByteWriter) {
+    ///
+    /// - Parameter ahead: of the cache's time, which an item's are by: `Moment.secondsAhead`.
+    static func append(
+        _ item: ListedItem, _ key: Span<UInt8>, ahead: Int64, to writer: inout ByteWriter
+    ) {
         writer.append("key=")
         for index in 0..<key.count { appendEscaped(key[index], to: &writer) }
         writer.append(" exp=")
         if item.expiry == 0 {
             writer.append("-1")
         } else {
-            writer.append(decimal: UInt64(item.expiry))
+            writer.append(decimal: date(item.expiry, ahead))
         }
-        number(" la=", UInt64(item.accessedAt), to: &writer)
+        number(" la=", date(item.accessedAt, ahead), to: &writer)
         number(" cas=", item.cas, to: &writer)
         writer.append(item.wasFetched ? " fetch=yes" : " fetch=no")
         let bytes = Limits.itemBytes(
@@ -42,14 +46,19 @@ enum ItemLine {
 
     /// `ITEM … [2 b; 0 s]`; a key that a line cannot hold is left out.
     static func appendBrief(
-        _ item: ListedItem, _ key: Span<UInt8>, to writer: inout ByteWriter
+        _ item: ListedItem, _ key: Span<UInt8>, ahead: Int64, to writer: inout ByteWriter
     ) {
         for index in 0..<key.count where key[index] <= 0x20 || key[index] == 0x7f { return }
         writer.append("ITEM ")
         writer.append(key)
         number(" [", UInt64(item.valueBytes), to: &writer)
-        number(" b; ", UInt64(item.expiry), to: &writer)
+        number(" b; ", item.expiry == 0 ? 0 : date(item.expiry, ahead), to: &writer)
         writer.append(" s]\r\n")
+    }
+
+    /// When a second of the cache's time is by the system's clock.
+    private static func date(_ second: UInt32, _ ahead: Int64) -> UInt64 {
+        UInt64(clamping: Int64(second) - ahead)
     }
 
     private static func number(

@@ -48,12 +48,12 @@ extension Worker where Network: ~Copyable {
             return true
         }
         let (mailbox, waker) = (mailbox, ring.waker)
-        let isBrief = kind == .keys
+        let (isBrief, ahead) = (kind == .keys, now.secondsAhead)
         let number = lists.begin { item, key, writer in
             if isBrief {
                 ItemLine.append(key, to: &writer)
             } else {
-                ItemLine.append(item, key, to: &writer)
+                ItemLine.append(item, key, ahead: ahead, to: &writer)
             }
         } tell: {
             mailbox.notify(waker)
@@ -164,7 +164,7 @@ extension Worker where Network: ~Copyable {
     private mutating func writeItems(_ slot: Int, to writer: inout ByteWriter) {
         let entry = connections[slot].listingEntry
         let (kind, listing) = (connections[slot].listing, transfers.listings[entry])
-        let memory = door.memory
+        let (memory, ahead) = (door.memory, now.secondsAhead)
         var copy = writer
         var left = listing.left
         let next = door.list(from: listing.item, bucketsMax: ServerLimits.listedBucketsMax) {
@@ -176,8 +176,8 @@ extension Worker where Network: ~Copyable {
             left -= 1
             memory.withBytes(item.keyOffset, item.keyBytes) { key in
                 switch kind {
-                case .items: ItemLine.append(item, key, to: &copy)
-                case .dump: ItemLine.appendBrief(item, key, to: &copy)
+                case .items: ItemLine.append(item, key, ahead: ahead, to: &copy)
+                case .dump: ItemLine.appendBrief(item, key, ahead: ahead, to: &copy)
                 default: ItemLine.append(key, to: &copy)
                 }
             }

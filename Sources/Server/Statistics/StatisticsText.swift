@@ -216,7 +216,7 @@ extension SharedState {
         lines.add("pid", ProcessUsage.processId)
         lines.add(
             "uptime", (now.nanoseconds &- startedAt.nanoseconds) / 1_000_000_000)
-        lines.add("time", now.seconds)
+        lines.add("time", now.systemSeconds)
         lines.add("version", ProtocolLevel.versionText)
         lines.add("libevent", "none")
         lines.add("pointer_size", Int.bitWidth)

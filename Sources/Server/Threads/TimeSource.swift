@@ -2,17 +2,26 @@
 
 public import Primitives
 
-/// One reading of both clocks.
+/// One reading of the clocks.
 public struct Moment: BitwiseCopyable, Sendable {
     /// Never goes back; for how long something lasts.
     public var nanoseconds: UInt64
-    /// Seconds since 1970; for what expires. May be set back.
+    /// Seconds since 1970 by the cache's own count (`Clock.cacheNanoseconds`); for what expires.
+    /// Never goes back, but by a debugger's hand.
     public var seconds: UInt32
+    /// Seconds since 1970 as the system's clock has them; for the dates of clients and of what they
+    /// are told. May be set.
+    public var systemSeconds: UInt32
 
-    public init(nanoseconds: UInt64, seconds: UInt32) {
+    /// - Parameter systemSeconds: nil: the system's clock was not set since the cache's time began.
+    public init(nanoseconds: UInt64, seconds: UInt32, systemSeconds: UInt32? = nil) {
         self.nanoseconds = nanoseconds
         self.seconds = seconds
+        self.systemSeconds = systemSeconds ?? seconds
     }
+
+    /// What the cache's time is above that of the system's clock, in seconds.
+    var secondsAhead: Int64 { Int64(seconds) - Int64(systemSeconds) }
 }
 
 /// A clock that is passed in. A plain value; a manual one is moved by whoever made it.
@@ -36,6 +45,7 @@ public struct TimeSource: BitwiseCopyable, Sendable {
         guard let words else { return }
         words.atomic64(at: 0).storeRelaxed(moment.nanoseconds)
         words.atomic64(at: 8).storeRelaxed(UInt64(moment.seconds))
+        words.atomic64(at: 16).storeRelaxed(UInt64(moment.systemSeconds))
     }
 
     /// The clock that never goes back, alone.
@@ -47,12 +57,16 @@ public struct TimeSource: BitwiseCopyable, Sendable {
     @inline(__always)
     func now() -> Moment {
         guard let words else {
+            let nanoseconds = Clock.monotonicNanoseconds()
             return Moment(
-                nanoseconds: Clock.monotonicNanoseconds(),
-                seconds: UInt32(clamping: Clock.unixSeconds()))
+                nanoseconds: nanoseconds,
+                seconds: UInt32(
+                    clamping: Clock.cacheNanoseconds(at: nanoseconds) / 1_000_000_000),
+                systemSeconds: UInt32(clamping: Clock.unixSeconds()))
         }
         return Moment(
             nanoseconds: words.atomic64(at: 0).loadRelaxed(),
-            seconds: UInt32(truncatingIfNeeded: words.atomic64(at: 8).loadRelaxed()))
+            seconds: UInt32(truncatingIfNeeded: words.atomic64(at: 8).loadRelaxed()),
+            systemSeconds: UInt32(truncatingIfNeeded: words.atomic64(at: 16).loadRelaxed()))
     }
 }

@@ -281,9 +281,11 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
         counters.add(.turns)
     }
 
-    /// The clock of the day was moved.
+    /// The times of day were moved, by a debugger's hand.
     mutating func retime() {
-        now.seconds = clock.now().seconds
+        let read = clock.now()
+        now.seconds = read.seconds
+        now.systemSeconds = read.systemSeconds
         door.retime(now: now.seconds)
     }
 

@@ -202,6 +202,10 @@ extension Committer {
             written.forgetFlushAt()
             try transaction.put(.flushAt, due)
         }
+        if let lead = written.lead(ofNanoseconds: now.nanosecondsAhead) {
+            written.forgetSecondsAhead()
+            try transaction.put(.clockLead, lead.word)
+        }
         if !written.hasFrameBytes {
             try transaction.put(.frameBytes, UInt64(log.geometry.frameBytes))
         }
@@ -220,6 +224,9 @@ extension Committer {
         written.note(
             orders: word(.orders), flushMark: word(.flushMark), flushAt: word(.flushAt),
             changes: changes)
+        if let lead = word(.clockLead) {
+            written.note(secondsAhead: ClockLead(lead)?.seconds)
+        }
         if debts.flushMark != 0, written.flushMark >= debts.flushMark {
             debts.didWriteFlushMark()
             store.events.info(.flushMarkWritten, "order=\(written.flushMark)")

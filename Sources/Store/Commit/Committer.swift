@@ -161,6 +161,7 @@ struct Committer: ~Copyable {
         if schedule.owesCommit { return true }
         if !backlog.isEmpty || log.sealed.count > 0 { return true }
         if signals.changes.loadAcquire() != written.changes { return true }
+        if written.lead(ofNanoseconds: now.nanosecondsAhead) != nil { return true }
         if writer.main.segment != 0, writer.hasUncut { return true }
         for worker in 0..<store.configuration.workers
         where log.isDirty(worker).loadRelaxed() != 0 { return true }
@@ -290,7 +291,7 @@ struct Committer: ~Copyable {
 
     private mutating func noteCompleted(_ asked: Cuts.Asked) {
         disk.counters.add(.commits, 1)
-        signals.completedBegan.storeRelease(asked.began.unixNanoseconds)
+        signals.completedBegan.storeRelease(asked.began.systemNanoseconds)
         signals.completed.storeRelease(asked.number)
         wakeAll()
     }

@@ -20,6 +20,8 @@ enum MetaKey: UInt64 {
     case frameBytes
     /// Segments below this sequence are not believed; see `Distrust`.
     case distrustMark
+    /// What the cache's time was ahead of the system's clock; see `ClockLead`.
+    case clockLead
 }
 
 /// What was read from the metadata when the store was opened.
@@ -32,6 +34,8 @@ struct Meta: BitwiseCopyable, Sendable {
     var flushAt: UInt64 = 0
     var frameBytes: UInt64 = 0
     var distrustMark: UInt64 = 0
+    /// Seconds that the cache's time was ahead of the system's clock.
+    var secondsAhead: Int32 = 0
     /// Segments on disk.
     var segments = 0
 }
@@ -255,6 +259,10 @@ private struct Opening {
             }
         }
         meta.distrustMark = try word(.distrustMark) ?? 0
+        if let lead = try word(.clockLead) {
+            meta.secondsAhead = ClockLead(lead)?.seconds ?? 0
+            if ClockLead(lead) == nil { events.warning(.clockLeadDamaged, "word=\(lead)") }
+        }
         meta.segments = try transaction.entryCount(.directories)
         return meta
     }

@@ -8,6 +8,8 @@ struct Written {
     /// Nil: not known, as a transaction with another one may be durable.
     private(set) var flushAt: UInt64? = 0
     private(set) var distrustMark: UInt64 = 0
+    /// Seconds that the cache's time was ahead of the system's clock; nil as with `flushAt`.
+    private(set) var secondsAhead: Int32? = 0
     /// How many changes that no record tells of were covered.
     private(set) var changes: UInt64 = 0
     /// Whether this run's frame size is there.
@@ -20,6 +22,7 @@ struct Written {
         orders = meta.orders
         flushMark = meta.flushMark
         flushAt = meta.flushAt
+        secondsAhead = meta.secondsAhead
     }
 
     /// This was read after a transaction; nil: it could not be.
@@ -33,6 +36,18 @@ struct Written {
 
     /// Another one is about to be written.
     mutating func forgetFlushAt() { flushAt = nil }
+    mutating func forgetSecondsAhead() { secondsAhead = nil }
+
+    mutating func note(secondsAhead seconds: Int32?) { secondsAhead = seconds }
+
+    /// What to write of the cache's time, so much ahead of the system's clock now; nil: what is
+    /// there is as good.
+    func lead(ofNanoseconds ahead: Int64) -> ClockLead? {
+        guard let secondsAhead else { return ClockLead(nanoseconds: ahead) }
+        let change = ahead &- Int64(secondsAhead) * 1_000_000_000
+        return change.magnitude < ClockLead.changeNanosecondsMin
+            ? nil : ClockLead(nanoseconds: ahead)
+    }
 
     mutating func note(flushMark mark: UInt64) { flushMark = max(mark, flushMark) }
     mutating func note(distrustMark mark: UInt64) { distrustMark = max(mark, distrustMark) }
