@@ -12,29 +12,29 @@ package struct ClockReading: BitwiseCopyable, Sendable {
     /// Nanoseconds since 1970 by the cache's own count, which goes on evenly however the system's
     /// clock is set: `Clock.cacheNanoseconds`.
     package var unixNanoseconds: UInt64
-    /// Nanoseconds since 1970, as the system has them; may be set.
-    package var systemNanoseconds: UInt64
+    /// What that count is above the system's clock, in nanoseconds; 0 as long as nobody sets it.
+    package var nanosecondsAhead: Int64
 
-    /// - Parameter systemNanoseconds: nil: the system's clock was not set since the count began.
-    package init(nanoseconds: UInt64, unixNanoseconds: UInt64, systemNanoseconds: UInt64? = nil) {
+    package init(nanoseconds: UInt64, unixNanoseconds: UInt64, nanosecondsAhead: Int64 = 0) {
         self.nanoseconds = nanoseconds
         self.unixNanoseconds = unixNanoseconds
-        self.systemNanoseconds = systemNanoseconds ?? unixNanoseconds
+        self.nanosecondsAhead = nanosecondsAhead
     }
 
     /// What the system's clocks say.
     static func system() -> ClockReading {
         let nanoseconds = Clock.monotonicNanoseconds()
+        let count = Clock.cacheNanoseconds(at: nanoseconds)
         return ClockReading(
-            nanoseconds: nanoseconds,
-            unixNanoseconds: Clock.cacheNanoseconds(at: nanoseconds),
-            systemNanoseconds: Clock.unixNanoseconds())
+            nanoseconds: nanoseconds, unixNanoseconds: count,
+            nanosecondsAhead: Int64(bitPattern: count &- Clock.unixNanoseconds()))
     }
 
     package var unixSeconds: UInt32 { UInt32(clamping: unixNanoseconds / 1_000_000_000) }
 
-    /// What the cache's count is above the system's clock, in nanoseconds.
-    var nanosecondsAhead: Int64 { Int64(bitPattern: unixNanoseconds &- systemNanoseconds) }
+    /// Nanoseconds since 1970, as the system has them.
+    package var systemNanoseconds: UInt64 { unixNanoseconds &- UInt64(bitPattern: nanosecondsAhead) }
+    package var systemSeconds: UInt32 { UInt32(clamping: systemNanoseconds / 1_000_000_000) }
 }
 
 /// What has to happen before a thread's next step.

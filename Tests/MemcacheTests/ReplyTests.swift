@@ -133,6 +133,21 @@ func expiryFollowsTheRule(sent: Int64, expected: Expiry) {
     #expect(ExpiryRule.resolve(sent, now: 1_000_000_000, ahead: 0) == expected)
 }
 
+/// A date is by the system's clock, which may be behind the cache's time or ahead of it.
+@Test(
+    arguments: [
+        (1_000_000_000, 50, .at(1_000_000_050)), (999_999_950, 50, .past),
+        (999_999_951, 50, .at(1_000_000_001)), (1_000_000_050, -50, .past),
+        (1_000_000_051, -50, .at(1_000_000_001)), (10, 50, .at(1_000_000_010)),
+        (Int64.max, 50, .at(.max)), (Int64.max, -50, .at(.max)),
+        (2_592_001, -4_000_000_000, .past), (4_000_000_000, -3_500_000_000, .past),
+    ] as [(Int64, Int64, Expiry)])
+func datesAreByTheSystemsClock(sent: Int64, ahead: Int64, expected: Expiry) {
+    #expect(ExpiryRule.resolve(sent, now: 1_000_000_000, ahead: ahead) == expected)
+    let flush = ExpiryRule.flush(sent, now: 1_000_000_000, ahead: ahead)
+    #expect(flush == expected)
+}
+
 @Test func expiryNeverWraps() {
     #expect(ExpiryRule.resolve(2_592_000, now: .max, ahead: 0) == .at(.max))
     #expect(ExpiryRule.resolve(1, now: 0, ahead: 0) == .at(1))

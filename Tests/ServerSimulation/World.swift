@@ -90,7 +90,8 @@ package final class World {
     private static func reading(_ moment: Moment) -> ClockReading {
         ClockReading(
             nanoseconds: moment.nanoseconds,
-            unixNanoseconds: UInt64(moment.seconds) * 1_000_000_000)
+            unixNanoseconds: UInt64(moment.seconds) * 1_000_000_000,
+            nanosecondsAhead: moment.secondsAhead * 1_000_000_000)
     }
 
     /// One step of each of the store's threads, while the worker does nothing.
@@ -152,6 +153,12 @@ package final class World {
             try settle()
             left -= step
         }
+    }
+
+    /// The system's clock is set.
+    package func setClock(by seconds: Int) {
+        moment.secondsAhead -= Int64(seconds)
+        clock.move(to: moment)
     }
 
     /// Moves the clocks by less than a second, in steps of the worker's alarm.

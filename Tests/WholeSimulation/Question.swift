@@ -7,14 +7,15 @@ import Support
 /// When a value is to expire.
 enum Lifetime {
     case ever, dead
-    case until(UInt32)
+    /// A second of the cache's time, sent as the date that it is by the system's clock.
+    case until(UInt32, date: Int64)
     case after(UInt32)
 
     var sent: Int64 {
         switch self {
         case .ever: 0
         case .dead: -1
-        case .until(let second): Int64(second)
+        case .until(_, let date): date
         case .after(let seconds): Int64(seconds)
         }
     }
@@ -24,7 +25,7 @@ enum Lifetime {
         switch self {
         case .ever: 0...0
         case .dead: nil
-        case .until(let second): second...second
+        case .until(let second, _): second...second
         case .after(let some): seconds.lowerBound + some...seconds.upperBound + some
         }
     }

@@ -62,12 +62,17 @@ extension WholeWorld {
     }
 
     private func pickLifetime() -> Lifetime {
-        switch chance.below(12) {
-        case 0: .until(now.unixSeconds + UInt32(1 + chance.below(400)))
+        let (now, ahead) = (now.unixSeconds, now.nanosecondsAhead / 1_000_000_000)
+        return switch chance.below(12) {
+        case 0: Self.lifetime(until: now + UInt32(1 + chance.below(400)), ahead: ahead)
         case 1: .after(UInt32(1 + chance.below(chance.below(2) == 0 ? 3 : 400)))
         case 2 where chance.below(3) == 0: .dead
         default: .ever
         }
+    }
+
+    private static func lifetime(until second: UInt32, ahead: Int64) -> Lifetime {
+        .until(second, date: Int64(second) - ahead)
     }
 
     private func isRoomFor(_ key: Int) -> Bool {

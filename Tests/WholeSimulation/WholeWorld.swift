@@ -48,13 +48,13 @@ package final class WholeWorld: @unchecked Sendable {
     package let home: MemoryHome
     var law: WholeLaw
     var chance: Chance
-    private(set) var now: ClockReading
+    var now: ClockReading
     private(set) var network: SimulatedNetwork
     private var store: TieredStore?
     private var steps: StoreSteps?
     private var played: PlayedStore? { steps?.played }
     private var shared: SharedState?
-    private var clock: TimeSource
+    let clock: TimeSource
     private(set) var workers: [WholeWorker] = []
     var clients: [WholeClient] = []
     var connectionsMade = 0
@@ -68,6 +68,8 @@ package final class WholeWorld: @unchecked Sendable {
     private var flushAt: UInt64 = 0
     /// Damage was done: what cannot be read, or begun, is no fault.
     private var isDamaged = false
+    /// The last run has stopped with everything committed, so the next one's time goes on.
+    var isCountKept = false
     /// How often the store had been moved aside when the start before began.
     private var movesBefore = 0
     package var result = WholeResult()
@@ -128,7 +130,7 @@ package final class WholeWorld: @unchecked Sendable {
         let store: TieredStore
         do {
             store = try TieredStore(
-                configuration: configuration, events: events, home: home, now: now.unixSeconds)
+                configuration: configuration, events: events, home: home, now: now.systemSeconds)
         } catch {
             trace?("  did not start: \(error)")
             if home.plan.isHarmless, !home.isDead, !isDamaged { fail("no start: \(error)") }
@@ -149,7 +151,8 @@ package final class WholeWorld: @unchecked Sendable {
         settings.connectionsMax = 64
         settings.workers = configuration.workers
         settings.requestsPerTurnMax = [1, 2, 20, 64, 1000][chance.below(5)]
-        let moment = Moment(nanoseconds: now.nanoseconds, seconds: now.unixSeconds)
+        if home.movedAside > movesBefore { isCountKept = false }
+        beginCount(secondsAhead: store.secondsAhead)
         let shared = try SharedState(
             settings: settings, connectionsPerWorker: 32, startedAt: moment, events: events,
             storeStatistics: { store.statistics() })
@@ -293,6 +296,7 @@ package final class WholeWorld: @unchecked Sendable {
         }
         trace?("  stopped, clean: \(isClean)")
         // What a run without its disk was told is gone with it.
+        isCountKept = isClean && !played.isMemoryOnly && !isDamaged
         bury(isClean: isClean && !played.isMemoryOnly)
     }
 
@@ -314,22 +318,6 @@ package final class WholeWorld: @unchecked Sendable {
     }
 
     // MARK: Steps
-
-    func pass(_ nanoseconds: UInt64) {
-        now.nanoseconds += nanoseconds
-        now.unixNanoseconds += nanoseconds
-        network.advance(nanoseconds: nanoseconds)
-        law.setTime(now.unixSeconds)
-        clock.move(to: Moment(nanoseconds: now.nanoseconds, seconds: now.unixSeconds))
-    }
-
-    /// The wall clock is set.
-    func setClock(by seconds: Int) {
-        let moved = Int64(now.unixNanoseconds) + Int64(seconds) * 1_000_000_000
-        now.unixNanoseconds = UInt64(moved)
-        law.stepClock(to: now.unixSeconds)
-        clock.move(to: Moment(nanoseconds: now.nanoseconds, seconds: now.unixSeconds))
-    }
 
     func turn(_ number: Int) {
         guard isRunning, number < workers.count else { return }

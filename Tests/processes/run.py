@@ -28,7 +28,7 @@ import support  # noqa: E402  (nothing is to be left beside the sources)
 FILES = (
     "transcripts", "clients", "behaviour", "scarcity", "limits", "statistics_text", "admin",
     "admin_storm", "metrics", "lifecycle", "reload", "packages", "memory", "faults", "starts",
-    "powercut", "crash", "counting", "instructions", "docs", "examples", "sign_in",
+    "system_clock", "powercut", "crash", "counting", "instructions", "docs", "examples", "sign_in",
     "administration", "differential", "release")
 SCENARIO_SECONDS_MAX = 150
 

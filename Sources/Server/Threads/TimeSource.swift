@@ -9,19 +9,17 @@ public struct Moment: BitwiseCopyable, Sendable {
     /// Seconds since 1970 by the cache's own count (`Clock.cacheNanoseconds`); for what expires.
     /// Never goes back, but by a debugger's hand.
     public var seconds: UInt32
-    /// Seconds since 1970 as the system's clock has them; for the dates of clients and of what they
-    /// are told. May be set.
-    public var systemSeconds: UInt32
+    /// What `seconds` is above the system's clock, which may be set: 0 as long as nobody does.
+    public var secondsAhead: Int64
 
-    /// - Parameter systemSeconds: nil: the system's clock was not set since the cache's time began.
-    public init(nanoseconds: UInt64, seconds: UInt32, systemSeconds: UInt32? = nil) {
+    public init(nanoseconds: UInt64, seconds: UInt32, secondsAhead: Int64 = 0) {
         self.nanoseconds = nanoseconds
         self.seconds = seconds
-        self.systemSeconds = systemSeconds ?? seconds
+        self.secondsAhead = secondsAhead
     }
 
-    /// What the cache's time is above that of the system's clock, in seconds.
-    var secondsAhead: Int64 { Int64(seconds) - Int64(systemSeconds) }
+    /// Seconds since 1970 as the system's clock has them; for the dates that clients are told.
+    public var systemSeconds: UInt32 { UInt32(clamping: Int64(seconds) &- secondsAhead) }
 }
 
 /// A clock that is passed in. A plain value; a manual one is moved by whoever made it.
@@ -45,7 +43,7 @@ public struct TimeSource: BitwiseCopyable, Sendable {
         guard let words else { return }
         words.atomic64(at: 0).storeRelaxed(moment.nanoseconds)
         words.atomic64(at: 8).storeRelaxed(UInt64(moment.seconds))
-        words.atomic64(at: 16).storeRelaxed(UInt64(moment.systemSeconds))
+        words.atomic64(at: 16).storeRelaxed(UInt64(bitPattern: moment.secondsAhead))
     }
 
     /// The clock that never goes back, alone.
@@ -58,15 +56,15 @@ public struct TimeSource: BitwiseCopyable, Sendable {
     func now() -> Moment {
         guard let words else {
             let nanoseconds = Clock.monotonicNanoseconds()
+            let seconds = UInt32(
+                clamping: Clock.cacheNanoseconds(at: nanoseconds) / 1_000_000_000)
             return Moment(
-                nanoseconds: nanoseconds,
-                seconds: UInt32(
-                    clamping: Clock.cacheNanoseconds(at: nanoseconds) / 1_000_000_000),
-                systemSeconds: UInt32(clamping: Clock.unixSeconds()))
+                nanoseconds: nanoseconds, seconds: seconds,
+                secondsAhead: Int64(seconds) - Int64(UInt32(clamping: Clock.unixSeconds())))
         }
         return Moment(
             nanoseconds: words.atomic64(at: 0).loadRelaxed(),
             seconds: UInt32(truncatingIfNeeded: words.atomic64(at: 8).loadRelaxed()),
-            systemSeconds: UInt32(truncatingIfNeeded: words.atomic64(at: 16).loadRelaxed()))
+            secondsAhead: Int64(bitPattern: words.atomic64(at: 16).loadRelaxed()))
     }
 }

@@ -283,9 +283,9 @@ public struct Worker<Network: Ring & ~Copyable>: ~Copyable {
 
     /// The times of day were moved, by a debugger's hand.
     mutating func retime() {
-        let read = clock.now()
-        now.seconds = read.seconds
-        now.systemSeconds = read.systemSeconds
+        let moved = clock.now()
+        now.seconds = moved.seconds
+        now.secondsAhead = moved.secondsAhead
         door.retime(now: now.seconds)
     }
 
