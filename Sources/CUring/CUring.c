@@ -312,6 +312,11 @@ int64_t curing_held(int fd) {
     return ioctl(fd, SIOCOUTQ, &held) == 0 && held > 0 ? held : 0;
 }
 
+int curing_gone(int fd) {
+    struct pollfd asked = {.fd = fd};
+    return poll(&asked, 1, 0) > 0 && (asked.revents & (POLLERR | POLLHUP)) != 0;
+}
+
 int64_t curing_room(int fd) {
     uint32_t memory[SK_MEMINFO_VARS] = {0};
     socklen_t size = sizeof memory;

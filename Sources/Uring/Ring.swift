@@ -77,6 +77,9 @@ public protocol Ring: ~Copyable {
     func heldByteCount(of socket: Socket) -> Int
     /// Bytes that the socket is sure to take of a send now. A system call of its own as well.
     func roomByteCount(of socket: Socket) -> Int
+    /// Whether the peer is gone, so that nothing that is sent can reach it: it has reset the
+    /// connection. One that has only ended its stream is not. A system call of its own as well.
+    func isGone(_ socket: Socket) -> Bool
     /// One buffered read from a file.
     mutating func read(
         _ descriptor: Int32, at fileOffset: UInt64, into region: Region, at offset: Int,
@@ -106,6 +109,7 @@ public protocol Ring: ~Copyable {
 extension Ring where Self: ~Copyable {
     public func heldByteCount(of socket: Socket) -> Int { Int(curing_held(socket.descriptor)) }
     public func roomByteCount(of socket: Socket) -> Int { Int(curing_room(socket.descriptor)) }
+    public func isGone(_ socket: Socket) -> Bool { curing_gone(socket.descriptor) != 0 }
     public mutating func receiveNow(
         _ socket: Socket, into region: Region, at offset: Int, count: Int
     ) -> Int {

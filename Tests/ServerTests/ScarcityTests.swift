@@ -308,6 +308,31 @@ import Uring
         #expect(try world.close())
     }
 
+    /// Who waits is not listened to once it has sent much; its connection ends with its peer all
+    /// the same, not with its wait.
+    @Test func whoIsGoneKeepsNoConnectionWhileItWaits() throws {
+        let world = try world(
+            40, valueBytes: 1000, memoryBytes: 32 << 20, poolBlocks: 256)
+        let honest = world.connect()
+        try world.settle()
+        world.network.holdsReads = true
+        let peers = (0..<20).map { _ in world.connect() }
+        for (number, peer) in peers.enumerated() {
+            let request = "append k\(number) 0 0 80\r\n\(value(80))\r\n"
+            world.network.send(String(repeating: request, count: 300), from: peer)
+        }
+        try world.turn(200)
+        for peer in peers { world.network.reset(peer) }
+        try world.turn(20)
+        let count = world.shared.connectionCount
+        #expect(count > 1, "the worker has heard of all at once")
+        try world.pass(seconds: 2)
+        #expect(world.shared.connectionCount == 1, "of \(count)")
+        #expect(try turns(world, honest, "get none\r\n", ends: "END\r\n") != nil)
+        world.network.releaseReads()
+        #expect(try world.close())
+    }
+
     /// Who reads nothing of large records holds what others' reads need: a frame is kept for those
     /// that leave at once, so nobody need give way.
     @Test func readsThatNeedMemoryAreNotKeptFromItByWhoReadsNothing() throws {

@@ -187,6 +187,10 @@ public struct SimulatedRing: ~Copyable, Ring {
         network.link(socket.descriptor).map { network.links[$0].room } ?? 0
     }
 
+    public func isGone(_ socket: Socket) -> Bool {
+        network.link(socket.descriptor).map { network.links[$0].isReset } ?? false
+    }
+
     public mutating func read(
         _ descriptor: Int32, at fileOffset: UInt64, into region: Region, at offset: Int,
         count: Int, token: Token

@@ -5,8 +5,6 @@ import Store
 import StoreSimulation
 import Testing
 
-@testable import struct Store.ClockLead
-
 @Suite struct ClockLeadTests {
     @Test(arguments: [0, 1, -1, 3600, -3600, Int32.max, .min])
     func aWordTellsWhatWasPutIntoIt(seconds: Int32) {
@@ -16,10 +14,11 @@ import Testing
         for bit in 0..<64 { #expect(ClockLead(lead.word ^ 1 << bit) == nil, "bit \(bit)") }
     }
 
-    @Test(arguments: [
-        (1_499_999_999, 1), (1_500_000_000, 2), (-1_500_000_000, -2), (Int64.max, .max),
-        (Int64.min, .min),
-    ] as [(Int64, Int32)])
+    @Test(
+        arguments: [
+            (1_499_999_999, 1), (1_500_000_000, 2), (-1_500_000_000, -2), (Int64.max, .max),
+            (Int64.min, .min),
+        ] as [(Int64, Int32)])
     func theNearestSecondIsTaken(nanoseconds: Int64, seconds: Int32) {
         #expect(ClockLead(nanoseconds: nanoseconds).seconds == seconds)
     }
@@ -27,7 +26,7 @@ import Testing
     /// - Parameter step: by how much the clock is set, in seconds.
     @Test(arguments: [3600, -3600, 2, -2])
     func aStepReachesTheNextRun(step: Int64) throws {
-        let home = MemoryHome()
+        let home = MemoryHome(seed: 1, ballast: 0)
         let first = try store(home, at: Stepped.beginning)
         #expect(first.commit())
         #expect(first.store.secondsAhead == 0)
@@ -57,7 +56,7 @@ import Testing
 
     /// What a clock that is kept right moves by is not written.
     @Test func aSlowStepCostsNothing() throws {
-        let home = MemoryHome()
+        let home = MemoryHome(seed: 1, ballast: 0)
         let store = try store(home, at: Stepped.beginning)
         #expect(store.commit())
         for _ in 0..<1000 { store.step() }

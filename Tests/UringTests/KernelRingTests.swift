@@ -102,6 +102,8 @@ import Uring
         try RingPromises<KernelRing>.dryBuffersEndTheReceiveAndItGoesOnOnceLent()
     }
 
+    @Test func whoIsGoneIsTold() throws { try RingPromises<KernelRing>.whoIsGoneIsTold() }
+
     @Test func sendNowOnAFullSocketSaysHowMuchWentOut() throws {
         try RingPromises<KernelRing>.sendNowOnAFullSocketSaysHowMuchWentOut()
     }

@@ -99,6 +99,8 @@ import Uring
         try RingPromises<PollRing>.dryBuffersEndTheReceiveAndItGoesOnOnceLent()
     }
 
+    @Test func whoIsGoneIsTold() throws { try RingPromises<PollRing>.whoIsGoneIsTold() }
+
     @Test func sendNowOnAFullSocketSaysHowMuchWentOut() throws {
         try RingPromises<PollRing>.sendNowOnAFullSocketSaysHowMuchWentOut()
     }

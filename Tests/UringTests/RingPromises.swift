@@ -100,6 +100,21 @@ enum RingPromises<Network: SystemRing & ~Copyable> {
         #expect(dry > 0)
     }
 
+    static func whoIsGoneIsTold() throws {
+        let (near, far) = try Socket.pair()
+        defer { near.close() }
+        let ring = try Network(configuration: .small())
+        var isGone = ring.isGone(near)
+        #expect(!isGone)
+        try far.say("hello")
+        shutdown(far.descriptor, Int32(SHUT_WR))
+        isGone = ring.isGone(near)
+        #expect(!isGone, "it can still read")
+        far.close()
+        isGone = ring.isGone(near)
+        #expect(isGone)
+    }
+
     static func sendNowOnAFullSocketSaysHowMuchWentOut() throws {
         let (near, far) = try Socket.pair()
         defer { near.close() }

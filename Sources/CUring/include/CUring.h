@@ -154,6 +154,8 @@ void curing_await_room(struct curing *c, int fd, int repeatedly, uint64_t user_d
 int64_t curing_held(int fd);
 /* Bytes that a send would be taken of whole now; 0 if the socket does not say. */
 int64_t curing_room(int fd);
+/* Whether the connection is over on both sides, as after a reset. */
+int curing_gone(int fd);
 /* What has arrived, without waiting: bytes, 0 at the end of the stream, or a negated errno. */
 int64_t curing_receive_now(int fd, void *bytes, uint32_t count);
 void curing_read(struct curing *c, int fd, void *bytes, uint32_t count, uint64_t offset,

@@ -114,6 +114,10 @@ extension Worker where Network: ~Copyable {
     private mutating func checkDeadlines(_ slot: Int) {
         let table = connections
         guard table[slot].phase == .open else { return }
+        if isGoneUnheard(slot) {
+            close(slot, .closedByError)
+            return
+        }
         if table[slot].wait.isRefusable, hasWaitedTooLong(slot) { expireWait(slot) }
         if table[slot].wait == .penalty,
             elapsed(since: table[slot].waiting.since) >= ServerLimits.penaltyNanoseconds
@@ -131,6 +135,14 @@ extension Worker where Network: ~Copyable {
             else { return }
             close(slot, .closedUnread)
         }
+    }
+
+    /// Whether a peer is gone, and nothing that the kernel owes its connection would tell.
+    private mutating func isGoneUnheard(_ slot: Int) -> Bool {
+        let connection = connections[slot]
+        return connection.wait != .nothing && connection.receiving.isIdle
+            && !connection.sending.isArmed
+            && ring.isGone(Socket(descriptor: connection.descriptor))
     }
 
     /// A request has waited long enough: executed once more, it is answered with what there is.

@@ -7,14 +7,14 @@ internal import Primitives
 
 /// Some seconds, fewer than none if the clock was set forward, with a checksum: a bit that flips
 /// here would give life to what is dead.
-struct ClockLead: BitwiseCopyable, Equatable {
+package struct ClockLead: BitwiseCopyable, Equatable {
     /// What differs less is not written again: clocks that are kept right move by little.
     static let changeNanosecondsMin: UInt64 = 1_000_000_000
 
-    let seconds: Int32
+    package let seconds: Int32
 
     /// The nearest.
-    init(nanoseconds: Int64) {
+    package init(nanoseconds: Int64) {
         let half: Int64 = nanoseconds < 0 ? -500_000_000 : 500_000_000
         let rounded = nanoseconds.addingReportingOverflow(half)
         seconds = Int32(
@@ -22,14 +22,14 @@ struct ClockLead: BitwiseCopyable, Equatable {
     }
 
     /// Nil: the word was damaged.
-    init?(_ word: UInt64) {
+    package init?(_ word: UInt64) {
         let bits = UInt32(truncatingIfNeeded: word)
         guard word >> 32 == UInt64(CRC32C.of(UInt64(bits))) else { return nil }
         seconds = Int32(bitPattern: bits)
     }
 
     /// As it is written.
-    var word: UInt64 {
+    package var word: UInt64 {
         let bits = UInt64(UInt32(bitPattern: seconds))
         return UInt64(CRC32C.of(bits)) << 32 | bits
     }
