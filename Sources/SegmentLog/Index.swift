@@ -138,6 +138,11 @@ public struct Index: BitwiseCopyable, Sendable {
         return offset(shard, bucket(shard, hash))
     }
 
+    /// Asks the core for the head of the hash's shard.
+    @inlinable @inline(__always) public func prefetchShard(_ hash: UInt64) {
+        heads.prefetch(shard(hash) &<< 6)
+    }
+
     /// Without the lock: asks the core for the bucket, and says which it is.
     @inlinable @inline(__always) @discardableResult
     public func prefetch(_ hash: UInt64) -> Int {

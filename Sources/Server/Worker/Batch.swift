@@ -29,7 +29,7 @@ struct Entry: BitwiseCopyable {
     /// Everything but what was parsed, in place: an entry is too long to be made and then copied.
     @inline(__always)
     mutating func begin(
-        _ slot: Int, _ input: Location, _ hash: UInt64, _ bucket: Int, _ parser: ClassicParser,
+        _ slot: Int, _ input: Location, _ hash: UInt64, _ parser: ClassicParser,
         _ cursor: Input.Cursor
     ) {
         self.slot = UInt32(truncatingIfNeeded: slot)
@@ -37,7 +37,6 @@ struct Entry: BitwiseCopyable {
         endsKeys = false
         self.input = input
         self.hash = hash
-        hint = bucket
         self.parser = parser
         self.cursor = cursor
     }

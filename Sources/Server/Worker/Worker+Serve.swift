@@ -212,7 +212,7 @@ extension Worker where Network: ~Copyable {
         hold(slot, place, key, parser, request)
     }
 
-    /// Adds a request to the batch and asks for its bucket.
+    /// Adds a request to the batch and asks for its shard.
     @inline(__always)
     private mutating func enqueue(
         _ slot: Int, _ request: Request, _ place: Location, _ parser: ClassicParser,
@@ -242,16 +242,15 @@ extension Worker where Network: ~Copyable {
         _ slot: Int, _ place: Location, _ key: Slice, _ parser: ClassicParser, _ request: Request
     ) {
         var hash: UInt64 = 0
-        var bucket = 0
         if key.count > 0 {
             hash = place.region.withBytes(place.offset &+ Int(key.offset), Int(key.count)) {
                 door.hash($0)
             }
-            bucket = door.prefetchBucket(hash)
+            door.prefetchShard(hash)
         }
         let table = connections
         batch[batchCount].begin(
-            slot, place, hash, bucket, parser, table[slot].input.cursor)
+            slot, place, hash, parser, table[slot].input.cursor)
         batch[batchCount].request = request
         batchCount &+= 1
         table[slot].replies.addRequest()
@@ -353,6 +352,10 @@ extension Worker where Network: ~Copyable {
     mutating func executeBatch() {
         guard batchCount > 0 else { return }
         counters.add(.batches)
+        // One after the other: each says where the next lies.
+        for index in 0..<batchCount {
+            batch[index].hint = door.prefetchBucket(batch[index].hash)
+        }
         for index in 0..<batchCount {
             batch[index].hint = door.prefetchRecord(batch[index].hash, in: batch[index].hint)
         }

@@ -155,7 +155,11 @@ public struct Door: ~Copyable {
     @inlinable @inline(__always) public func hash(_ key: Span<UInt8>) -> UInt64 {
         log.hasher.hash(key)
     }
-    /// Asks the core for what a look at this key will touch first: a bucket, which it names.
+    /// Asks the core for what tells where this key's bucket is.
+    @inlinable @inline(__always) public func prefetchShard(_ hash: UInt64) {
+        log.index.prefetchShard(hash)
+    }
+    /// Asks the core for the key's bucket, which it names; the shard should have arrived.
     @inlinable @inline(__always) public func prefetchBucket(_ hash: UInt64) -> Int {
         log.index.prefetch(hash)
     }
