@@ -85,6 +85,21 @@ public struct SlotQueue: BitwiseCopyable, Sendable {
         return nil
     }
 
+    /// Takes the youngest entry.
+    public func popLast() -> UInt32? {
+        lock.lock()
+        defer { lock.unlock() }
+        while head < tail {
+            tail -= 1
+            let value = region.uint32(at: entry(tail))
+            if value != 0 {
+                setCount(count - 1)
+                return value
+            }
+        }
+        return nil
+    }
+
     /// Takes the first entry, oldest first, that `isWanted` accepts among the first `limit`.
     public func take(limit: Int = .max, where isWanted: (UInt32) -> Bool) -> UInt32? {
         lock.lock()

@@ -111,7 +111,8 @@ public struct Frames: BitwiseCopyable, Sendable {
 
     /// A frame, zeroed or not; nil if none is free.
     func take() -> Int? {
-        guard let number = free.pop() ?? popUntouched() else { return nil }
+        // The one that came last: what lies near the core is written to once more.
+        guard let number = free.popLast() ?? popUntouched() else { return nil }
         let frame = Int(number) - 1
         setNext(frame, nil)
         return frame

@@ -155,7 +155,9 @@ public struct Reclaimer: ~Copyable {
     /// Whether what is dead should give its frames back before untouched memory is used.
     public var mayRenew: Bool {
         guard log.frames.untouchedCount > 0 else { return false }
-        return log.frames.reusableCount + log.frames.releasableCount < max(target, 1)
+        // What arrives takes the place of something, and the next will want a frame, too.
+        let arriving = Int(log.frames.stagedChains.loadRelaxed())
+        return log.frames.reusableCount + log.frames.releasableCount < max(target, 1) + arriving
     }
 
     /// Lets go of large values that nothing names any more, which costs no copy, and of segments of
