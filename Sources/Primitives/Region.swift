@@ -203,7 +203,15 @@ public enum MemoryError: Error {
         unsafe cprim_prefetch(base.advanced(by: offset))
     }
 
-    /// The same for so many cache lines from there on; ignored if not all lie in the region.
+    /// The same for a line that will be written to, a lock's say: other cores give it up.
+    @inlinable @inline(__always)
+    public func prefetchToWrite(_ offset: Int) {
+        guard UInt(bitPattern: offset) < UInt(bitPattern: byteCount) else { return }
+        // SAFETY: in bounds (above); a prefetch changes nothing.
+        unsafe cprim_prefetch_to_write(base.advanced(by: offset))
+    }
+
+    /// The same as `prefetch` for so many cache lines from there on; ignored if not all lie in the region.
     @inlinable @inline(__always)
     public func prefetch(_ offset: Int, lines: Int) {
         guard offset >= 0, lines > 0, offset < byteCount &- lines &* 64 else { return }

@@ -138,9 +138,9 @@ public struct Index: BitwiseCopyable, Sendable {
         return offset(shard, bucket(shard, hash))
     }
 
-    /// Asks the core for the head of the hash's shard.
+    /// Asks the core for the head of the hash's shard, with its lock.
     @inlinable @inline(__always) public func prefetchShard(_ hash: UInt64) {
-        heads.prefetch(shard(hash) &<< 6)
+        heads.prefetchToWrite(shard(hash) &<< 6)
     }
 
     /// Without the lock: asks the core for the bucket, and says which it is.

@@ -8,6 +8,14 @@
 #include <string.h>
 
 static inline void cprim_prefetch(const void *address) { __builtin_prefetch(address, 0, 3); }
+/* For what will be written: no other core keeps the line. Cores that do not know it pass over it. */
+static inline void cprim_prefetch_to_write(const void *address) {
+#if defined(__x86_64__)
+    __asm__ volatile("prefetchw %0" : : "m"(*(const char *)address));
+#else
+    __builtin_prefetch(address, 1, 3);
+#endif
+}
 
 /* Spin hint for a core that waits on another one. */
 static inline void cprim_pause(void) {
