@@ -15,6 +15,8 @@ public struct EvictedItem: Sendable {
     public let expiry: UInt32
     public let secondsSinceAccess: UInt32
     public let wasFetched: Bool
+    /// Unix seconds, when it went.
+    public let now: UInt32
 
     init(_ evicted: Evicted) {
         key = evicted.key
@@ -22,6 +24,7 @@ public struct EvictedItem: Sendable {
         expiry = evicted.expiry
         secondsSinceAccess = evicted.secondsSinceAccess
         wasFetched = evicted.wasFetched
+        now = evicted.now
     }
 }
 

@@ -206,7 +206,7 @@ extension Committer {
             disk.counters.add(.bytes, -victim.bytes)
             disk.counters.add(.bytesDeleted, victim.bytes)
             disk.counters.add(.segmentsDeleted, 1)
-            log.segments.free(number: victim.segment)
+            log.segments.free(victim.segment, from: .dying)
         }
     }
 

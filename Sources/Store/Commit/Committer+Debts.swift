@@ -50,7 +50,7 @@ extension Committer {
     private mutating func freeGivenUp() {
         let log = log
         for segment in debts.takeQuiet({ log.frames.isQuiet(since: $0) }) {
-            log.segments.free(number: segment)
+            log.segments.free(segment, from: .dying)
         }
     }
 
