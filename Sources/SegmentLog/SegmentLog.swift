@@ -69,7 +69,7 @@ public struct SegmentLog: BitwiseCopyable, Sendable {
     /// The next sequence when the last flush began.
     var flushSequence: AtomicWord64 { common.atomic64(at: 32) }
     /// No record in memory expires before this second; 0 after a flush, whose dead are taken back
-    /// alike.
+    /// alike. A bound, which no 32 bits reach where none expires: a minimum is taken with it.
     @inlinable public var earliestExpiry: AtomicWord64 { common.atomic64(at: 24) }
 
     @inlinable func noteExpiry(_ expiry: UInt32) {
@@ -215,6 +215,13 @@ public struct SegmentLog: BitwiseCopyable, Sendable {
             return nil
         }
         return Int(cutSegment(writer).loadAcquire())
+    }
+
+    // MARK: Checking
+
+    /// What must hold while no command and no thread of the store runs; a sentence if it does not.
+    public func check() -> String? {
+        frames.check(used: (1..<segments.count).compactMap { segments.frame($0) }) ?? index.check()
     }
 
     // MARK: Counters
