@@ -8,6 +8,12 @@
 
 internal import Glibc
 
+/// A meta page got a number that it did not say before.
+public struct MendedNumber: Equatable, Sendable {
+    public let from: UInt64
+    public let to: UInt64
+}
+
 extension DataFile {
     /// The newer state must have the number that it says; a commit into an empty file frees
     /// nothing.
@@ -21,24 +27,27 @@ extension DataFile {
     /// If what is said to be the older state is the one that comes after the other, it gets its
     /// number; if it is not sound, it loses its list of free pages, so that it is not taken for the
     /// newest later, when its pages hold something else. Before a file is opened. What is damaged
-    /// otherwise is left to `check`.
-    static func settleNewest(directory: String) throws(LMDBError) {
+    /// otherwise is left to `check`. Answers with the number that was put right.
+    static func settleNewest(directory: String) throws(LMDBError) -> MendedNumber? {
         let path = directory + "/" + name
         // SAFETY: a nul-terminated path for the time of the call. A pipe holds nobody up.
         let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-        guard descriptor >= 0 else { return }
+        guard descriptor >= 0 else { return nil }
         defer { _ = close(descriptor) }
         guard let file = try? FileReader(descriptor), let metas = try? metaPages(file) else {
-            return
+            return nil
         }
         let (older, newer) = (metas.older, metas.newer)
-        guard let number = try file.lastFreedBy(older), number > older.transaction else { return }
+        guard let number = try file.lastFreedBy(older), number > older.transaction else {
+            return nil
+        }
         let page = older.transaction & 1 == 0 ? 0 : older.pageBytes
         if number == newer.transaction &+ 1, isSound(older, file) {
             try write(number, at: page + MetaPage.transactionOffset, path)
-        } else {
-            try write(StoredDatabase.noRoot, at: page + MetaPage.freeRootOffset, path)
+            return MendedNumber(from: older.transaction, to: number)
         }
+        try write(StoredDatabase.noRoot, at: page + MetaPage.freeRootOffset, path)
+        return nil
     }
 
     private static func isSound(_ meta: MetaPage, _ file: FileReader) -> Bool {

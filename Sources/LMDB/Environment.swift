@@ -28,6 +28,8 @@ public final class Environment: Sendable {
     /// Size of a page, from the file or, for a new one, the system's.
     public let pageBytes: Int
     let map: MapRange
+    /// What `DataFile.settleNewest` put right before the file was opened.
+    public let mendedNumber: MendedNumber?
 
     /// Opens `path`, an existing directory, and makes its file durable if there was none.
     ///
@@ -47,7 +49,7 @@ public final class Environment: Sendable {
         let identity = try DirectoryIdentity(path: path)
         guard openDirectories.withLock({ $0.insert(identity).inserted }) else { throw .busy }
         do throws(LMDBError) {
-            try DataFile.settleNewest(directory: path)
+            mendedNumber = try DataFile.settleNewest(directory: path)
             let state = try DataFile.check(directory: path)
             try LockFile.reserve(directory: path, readersMax: readersMax)
             let handle = try Environment.begin(

@@ -32,6 +32,9 @@ public enum LMDBError: Error, Equatable, Sendable {
     /// Any other code of LMDB's (negative).
     case other(code: Int32)
 
+    /// The system has no memory for what was to be done.
+    public static var outOfMemory: LMDBError { .io(errno: ENOMEM) }
+
     /// What the system answered to one of its calls.
     public init(errno: Int32) { self.init(code: errno) }
 

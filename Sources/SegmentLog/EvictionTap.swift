@@ -12,6 +12,8 @@ public struct Evicted: Sendable {
     public let expiry: UInt32
     public let secondsSinceAccess: UInt32
     public let wasFetched: Bool
+    /// Unix seconds, when it was evicted.
+    public let now: UInt32
 }
 
 /// Who is told. Any thread.
@@ -36,7 +38,7 @@ public final class EvictionTap: Sendable {
         let evicted = Evicted(
             key: key, valueBytes: record.valueBytes, expiry: record.expiry,
             secondsSinceAccess: Record.Mark.age(marks, at: now),
-            wasFetched: marks & Record.Mark.fetched != 0)
+            wasFetched: marks & Record.Mark.fetched != 0, now: now)
         listener.withLock { $0?(evicted) }
     }
 }

@@ -184,6 +184,31 @@ public struct Frames: BitwiseCopyable, Sendable {
     /// Grows whenever frames become free.
     @inlinable public var news: AtomicWord64 { table.atomic64(at: common &+ 32) }
 
+    /// What must hold while nobody takes or gives one; a sentence if it does not.
+    ///
+    /// - Parameter used: The first frames of what is in memory.
+    func check(used: [Int]) -> String? {
+        var places: [Int: String] = [:]
+        var finding: String?
+        func put(_ frame: Int, _ place: String) {
+            let other = places.updateValue(place, forKey: frame)
+            if let other { finding = "frame \(frame) is \(place) and \(other)" }
+        }
+        free.forEach { put(Int($0) - 1, "free") }
+        quarantine.forEach { put(Int($0) - 1, "in quarantine") }
+        surrendered.forEach { put(Int($0) - 1, "given back") }
+        for first in used {
+            var frame: Int? = first
+            while let here = frame, finding == nil {
+                put(here, "in use")
+                frame = next(here)
+            }
+        }
+        if let finding { return finding }
+        let pinned = (0..<count).count { pins($0) > 0 }
+        return pinned == pinnedCount ? nil : "\(pinned) frames are pinned, not \(pinnedCount)"
+    }
+
     // MARK: Chains and pins
 
     @inlinable public func next(_ frame: Int) -> Int? {

@@ -95,6 +95,25 @@ extension Index {
         Int(truncatingIfNeeded: heads.uint64(at: shard << 6 + 32))
     }
 
+    /// What must hold while no shard is changed; a sentence if it does not.
+    func check() -> String? {
+        for shard in 0..<shardCount {
+            var (items, slots) = (0, 0)
+            lock(shard)
+            forEach(shard, buckets: 0..<Int.max) { _, slot in
+                slots += 1
+                if !SlotLayout.isRemoval(slot) { items += 1 }
+            }
+            let (itemsCounted, slotsCounted) = (self.items(shard), slotCount(shard))
+            unlock(shard)
+            guard items == itemsCounted, slots == slotsCounted else {
+                return "shard \(shard) has \(items) items in \(slots) slots, and counts "
+                    + "\(itemsCounted) in \(slotsCounted)"
+            }
+        }
+        return nil
+    }
+
     /// Takes every remembered removal out of a shard.
     public func sweepRemovals(_ shard: Int) {
         guard heads.uint32(at: shard << 6 + 44) != 0 else { return }

@@ -71,7 +71,7 @@ extension SegmentLog {
 
     /// The same for a tombstone at `place` that is carried forward, with an order of the past: only
     /// removals that are older go. False: memory knows something newer of the key, and the
-    /// tombstone is not worth remembering.
+    /// tombstone is not worth remembering. For the committer, which is outside quiescence.
     public func supersedeOlder(_ hash: UInt64, with place: Place) -> Bool {
         let shard = index.shard(hash)
         guard let frame = segments.frame(place.segment) else { return false }
@@ -79,12 +79,25 @@ extension SegmentLog {
         var walk = index.matches(hash)
         while let (at, slot) = index.next(&walk) {
             guard let frame = segments.frame(index.layout.segment(slot)),
-                case let known = record(frame, slot), isSameKey(known, new)
+                let known = identity(of: slot, in: frame), known.hash == hash
             else { continue }
             guard known.order < new.order else { return false }
             if SlotLayout.isRemoval(slot) { index.remove(shard, at: at, isItem: false) }
         }
         return true
+    }
+
+    /// Whether memory holds a newer record of a key, for a thread outside quiescence. Shard locked.
+    public func hasNewer(_ hash: UInt64, than order: UInt64) -> Bool {
+        var walk = index.matches(hash)
+        while let (_, slot) = index.next(&walk) {
+            guard !SlotLayout.isRemoval(slot),
+                let frame = segments.frame(index.layout.segment(slot)),
+                let known = identity(of: slot, in: frame)
+            else { continue }
+            if known.hash == hash, known.order > order { return true }
+        }
+        return false
     }
 
     /// The slot of a record on disk that was overtaken unread (its tag says that it is the key's;

@@ -9,12 +9,19 @@
 internal import Primitives
 
 /// The policy of the memory tier, and the thread that carries it out.
+///
+/// ```text
+///            chooseVictim               no turn is left that a worker was in
+///  region ────────────────► leaving ────────────────────────────────────────► dropped, or kept
+///                    (without a disk; with one it is dropped at once)
+/// ```
 public struct Reclaimer: ~Copyable {
     public var writer: Writer
     private let tap: EvictionTap
     private var quarantineSnapshot: Frames.Snapshot?
-    private var crawlShard = 0
-    private var crawlBucket = 0
+    private var quarantineCount = 0
+    private var leaving: Leaving?
+    private var crawler = Crawler()
     private var batch: [(place: Place, hash: UInt64)] = []
 
     private var log: SegmentLog { writer.log }
@@ -25,6 +32,16 @@ public struct Reclaimer: ~Copyable {
         batch.reserveCapacity(Self.batchMax)
         if !log.geometry.mayEvict { writer.keepSpare() }
     }
+
+    /// What was chosen to leave memory, without a disk: workers overwrite in place, so it is walked
+    /// only when nobody can still be writing in it.
+    private struct Leaving {
+        var segments: [(number: UInt32, keepsAll: Bool)]
+        var turns: Frames.Snapshot
+    }
+
+    /// Whether something leaves once workers have ended their turns: step again soon.
+    public var waitsForTurns: Bool { leaving != nil }
 
     private static let batchMax = 16
     private static let victimsMax = 8
@@ -57,7 +74,8 @@ public struct Reclaimer: ~Copyable {
     }
 
     /// One round: frees what is quiet, then lets go of as much as is missing. Returns whether it
-    /// did anything; if not, and frames are still short, all that is left is not yet on disk.
+    /// did anything; if not, and frames are still short, all that is left is not yet on disk, or
+    /// `waitsForTurns`.
     public mutating func step(now: UInt32) -> Bool {
         var didWork = releaseQuiet()
         // What is cleaned goes there, so it comes before what has to be given back.
@@ -70,6 +88,11 @@ public struct Reclaimer: ~Copyable {
             didWork = true
         }
         while mayRestore, log.frames.restore() { didWork = true }
+        if waitsForTurns {
+            guard let hasDropped = dropLeaving(now: now) else { return didWork }
+            guard log.geometry.mayEvict else { return didClean(hasDropped) || didWork }
+            didWork = hasDropped || didWork
+        }
         guard log.geometry.mayEvict else { return clean(now: now) || didWork }
         if log.frames.freeCount >= target { log.frames.wanted.storeRelaxed(0) }
         let missing =
@@ -81,7 +104,7 @@ public struct Reclaimer: ~Copyable {
                 rounds -= 1
             }
         } else {
-            didWork = reclaimWithoutDisk(missing, now: now) || didWork
+            didWork = reclaimWithoutDisk(missing, now: now) ?? false || didWork
         }
         return didWork
     }
@@ -96,22 +119,27 @@ public struct Reclaimer: ~Copyable {
         }
         if log.frames.releasableCount > 0 { return false }
         // What a segment keeps fits into one frame.
-        if writer.hasSpare, reclaimWithoutDisk(1, now: now) {
-            log.frames.exhausted.storeRelaxed(0)
-            return true
+        guard writer.hasSpare else { return didClean(false) }
+        guard let hasDropped = reclaimWithoutDisk(1, now: now) else { return false }
+        return didClean(hasDropped)
+    }
+
+    /// Says whether there was room to be made.
+    private func didClean(_ hasDropped: Bool) -> Bool {
+        log.frames.exhausted.storeRelaxed(hasDropped ? 0 : 1)
+        if !hasDropped {
+            log.frames.wanted.storeRelaxed(0)
+            log.frames.news.add(1)
         }
-        log.frames.wanted.storeRelaxed(0)
-        log.frames.exhausted.storeRelaxed(1)
-        log.frames.news.add(1)
-        return false
+        return hasDropped
     }
 
     /// Without a disk workers overwrite in place: a segment is first marked as leaving, and
     /// walked only when no worker can still be writing in it. With `least`, what has fewer dead
-    /// bytes stays.
+    /// bytes stays. Answers whether anything went; nil: some will, `waitsForTurns`.
     private mutating func reclaimWithoutDisk(
         _ missing: Int, above least: Int? = nil, now: UInt32
-    ) -> Bool {
+    ) -> Bool? {
         var chosen: [(UInt32, Bool)] = []
         let limit = min(missing, Self.victimsMax)
         while chosen.count < limit, let victim = chooseVictim(above: least) {
@@ -119,13 +147,32 @@ public struct Reclaimer: ~Copyable {
             chosen.append(victim)
         }
         guard !chosen.isEmpty else { return false }
-        let snapshot = log.frames.snapshot()
-        while !log.frames.isQuiet(since: snapshot) { Pause.short() }
+        leaving = Leaving(segments: chosen, turns: log.frames.snapshot())
+        return dropLeaving(now: now)
+    }
+
+    /// Lets go of what was chosen, once nobody can be writing in it; nil: somebody can. Answers
+    /// whether anything went.
+    private mutating func dropLeaving(now: UInt32) -> Bool? {
+        guard let chosen = leaving else { return false }
+        guard log.frames.isQuiet(since: chosen.turns) else { return nil }
+        leaving = nil
         var hasDropped = false
-        for (segment, keepsAll) in chosen {
+        for (segment, keepsAll) in chosen.segments {
             if drop(Int(segment), keepsAll: keepsAll, now: now) { hasDropped = true }
         }
         return hasDropped
+    }
+
+    /// What must hold between two steps; a sentence if it does not.
+    public func check() -> String? {
+        for (segment, _) in leaving?.segments ?? [] {
+            let state = log.segments.state(Int(segment))
+            guard state == .leaving else { return "segment \(segment) leaves and is \(state)" }
+        }
+        if leaving != nil, log.geometry.hasDisk { return "with a disk nothing waits for turns" }
+        if quarantineSnapshot == nil { return nil }
+        return quarantineCount > 0 ? nil : "turns are waited for, and no frame is in quarantine"
     }
 
     private mutating func releaseQuiet() -> Bool {
@@ -148,8 +195,6 @@ public struct Reclaimer: ~Copyable {
         }
         return log.frames.release(quarantined: limit) > 0
     }
-    private var quarantineCount = 0
-
     // MARK: What is dead
 
     /// Whether what is dead should give its frames back before untouched memory is used.
@@ -164,7 +209,7 @@ public struct Reclaimer: ~Copyable {
     /// which three quarters are dead: memory that is overwritten without end stays near what lives.
     /// Returns whether there were any.
     public mutating func renew(now: UInt32) -> Bool {
-        guard mayRenew else { return false }
+        guard mayRenew, !waitsForTurns else { return false }
         let segments = log.segments
         var dropped = 0
         for region in [log.logRegion, log.promotionRegion] {
@@ -188,7 +233,7 @@ public struct Reclaimer: ~Copyable {
         guard log.geometry.mayEvict else { return false }
         let least = log.geometry.segmentBytes / 4 * 3
         guard log.geometry.hasDisk else {
-            return reclaimWithoutDisk(limit, above: least, now: now)
+            return reclaimWithoutDisk(limit, above: least, now: now) ?? false
         }
         var dropped = 0
         while dropped < limit, let segment = takeDeadest(above: least) {
@@ -308,7 +353,7 @@ public struct Reclaimer: ~Copyable {
         }
         if isStuck { return keep(segment, in: log.logRegion) }
         takeFrame(segment)
-        log.segments.free(segment)
+        log.segments.free(segment, from: .leaving)
         return true
     }
 
@@ -333,7 +378,7 @@ public struct Reclaimer: ~Copyable {
         if isStuck { return keep(segment, in: log.promotionRegion) }
         log.count(.promotionsDropped)
         takeFrame(segment)
-        log.segments.free(segment)
+        log.segments.free(segment, from: log.geometry.hasDisk ? .clean : .leaving)
         return true
     }
 
@@ -371,7 +416,7 @@ public struct Reclaimer: ~Copyable {
             Self.evict(&writer, tap, hash, place, now)
         }
         takeFrame(segment)
-        if !log.geometry.hasDisk { log.segments.free(segment) }
+        if !log.geometry.hasDisk { log.segments.free(segment, from: .leaving) }
     }
 
     private func firstRecord(_ segment: Int) -> (Place, UInt64)? {
@@ -429,57 +474,6 @@ public struct Reclaimer: ~Copyable {
     /// Looks at up to `bucketLimit` buckets for records in memory that have expired, and for any
     /// that a flush has killed. Returns whether there is more to do in this pass.
     public mutating func crawl(now: UInt32, bucketLimit: Int) -> Bool {
-        if crawlShard == 0, crawlBucket == 0 {
-            guard log.earliestExpiry.loadRelaxed() <= UInt64(now) else { return false }
-            // What this pass meets, and what is written meanwhile, tells it anew.
-            log.earliestExpiry.storeRelaxed(.max)
-        }
-        var left = bucketLimit
-        while left > 0 {
-            let shard = crawlShard
-            log.index.lock(shard)
-            crawl(shard, crawlBucket..<crawlBucket + 16, now: now)
-            let buckets = log.index.buckets(shard)
-            log.index.unlock(shard)
-            crawlBucket += 16
-            left -= 16
-            if crawlBucket >= buckets {
-                crawlBucket = 0
-                crawlShard += 1
-                if crawlShard == log.index.shardCount {
-                    crawlShard = 0
-                    return false
-                }
-            }
-        }
-        return true
-    }
-
-    private func crawl(_ shard: Int, _ buckets: Range<Int>, now: UInt32) {
-        let layout = log.index.layout
-        let mark = log.flushMark.loadRelaxed()
-        log.index.forEach(shard, buckets: buckets) { at, slot in
-            guard !SlotLayout.isRemoval(slot) else { return }
-            let segment = layout.segment(slot)
-            var isFlushed = true
-            if let frame = log.segments.frame(segment) {
-                let record = log.record(frame, slot)
-                isFlushed = record.order <= mark
-                if !isFlushed {
-                    let expiry = record.expiry
-                    guard expiry != 0 else { return }
-                    if expiry > now { return log.noteExpiry(expiry) }
-                }
-            } else {
-                guard log.segments.state(segment) == .resting, log.isFlushed(segment) else {
-                    return
-                }
-            }
-            if !log.rememberDead(shard, at, slot) {
-                log.noteDead(slot)
-                log.index.remove(shard, at: at)
-            }
-            log.didTakeBack(shard, slot, isFlushed: isFlushed)
-        }
+        crawler.step(log, now: now, bucketLimit: bucketLimit)
     }
 }

@@ -69,7 +69,7 @@ public struct SegmentLog: BitwiseCopyable, Sendable {
     /// The next sequence when the last flush began.
     var flushSequence: AtomicWord64 { common.atomic64(at: 32) }
     /// No record in memory expires before this second; 0 after a flush, whose dead are taken back
-    /// alike.
+    /// alike. A bound, which no 32 bits reach where none expires: a minimum is taken with it.
     @inlinable public var earliestExpiry: AtomicWord64 { common.atomic64(at: 24) }
 
     @inlinable func noteExpiry(_ expiry: UInt32) {
@@ -144,6 +144,19 @@ public struct SegmentLog: BitwiseCopyable, Sendable {
     /// The hash of a record's key.
     public func hash(of record: Record) -> UInt64 { record.hash(with: hasher) }
 
+    /// Full hash and order of the record that a slot names in a frame, for a thread outside
+    /// quiescence: the frame may be used for something else at any moment, so its bytes are not
+    /// trusted, and what was read counts only if the frame is still the segment's afterwards; nil
+    /// if not. The shard is locked.
+    public func identity(of slot: UInt64, in frame: Int) -> (hash: UInt64, order: UInt64)? {
+        let record = record(frame, slot)
+        let limit = frames.offset(frame + 1) - record.at
+        guard let head = record.untrustedKey(limit: limit) else { return nil }
+        let hash = frames.memory.withBytes(head.offset, head.count) { hasher.hash($0) }
+        guard segments.frame(index.layout.segment(slot)) == frame else { return nil }
+        return (hash, head.order)
+    }
+
     /// Notes that a slot no longer names its record (and its home, if it was promoted). The
     /// shard is locked.
     @inlinable @inline(__always) public func noteDead(_ slot: UInt64) {
@@ -152,6 +165,13 @@ public struct SegmentLog: BitwiseCopyable, Sendable {
         let record = record(frame, slot)
         segments.noteDead(segment, bytes: record.totalBytes)
         if segments.isOf(.promotion, segment) { noteDeadHome(record) }
+    }
+    /// The same for a thread outside quiescence, which reads no frame that may be used for
+    /// something else: one of the promotion region is not, for as long as a slot names it.
+    public func noteDeadUnread(_ slot: UInt64) {
+        let segment = index.layout.segment(slot)
+        if segments.isOf(.promotion, segment) { return noteDead(slot) }
+        segments.noteDeadUnread(segment)
     }
     /// The same where the record that the slot names is at hand, in memory.
     @inlinable @inline(__always) public func noteDead(_ slot: UInt64, _ record: Record) {
@@ -195,6 +215,13 @@ public struct SegmentLog: BitwiseCopyable, Sendable {
             return nil
         }
         return Int(cutSegment(writer).loadAcquire())
+    }
+
+    // MARK: Checking
+
+    /// What must hold while no command and no thread of the store runs; a sentence if it does not.
+    public func check() -> String? {
+        frames.check(used: (1..<segments.count).compactMap { segments.frame($0) }) ?? index.check()
     }
 
     // MARK: Counters

@@ -124,14 +124,12 @@ public struct Segments: BitwiseCopyable, Sendable {
         openedWords.atomic32(at: segment * 4).loadRelaxed()
     }
 
-    func free(_ segment: Int) {
-        advance(segment, from: state(segment), to: .free)
+    /// Takes a number off a segment that nothing names any more; it is in the state `from`.
+    public func free(_ segment: Int, from: SegmentState) {
+        guard advance(segment, from: from, to: .free) else { return }
         frameWord(segment).storeRelease(0)
         freeNumbers.push(UInt32(segment))
     }
-
-    /// Takes a number off a segment that nothing names any more.
-    public func free(number segment: Int) { free(segment) }
 
     /// A segment that was found on disk, unsettled; nil if no number is free.
     public func restore(
@@ -153,8 +151,11 @@ public struct Segments: BitwiseCopyable, Sendable {
     /// Moves a segment on, from a state that it is in for certain. If it is not, that is counted,
     /// and the segment stays as it is: a mistake in here, which no bytes on disk can make, ends
     /// debug builds and plays, but no server.
-    public func advance(_ segment: Int, from: SegmentState, to: SegmentState) {
-        if !advanceIf(segment, from: from, to: to) { noteStray(segment, to) }
+    @discardableResult
+    public func advance(_ segment: Int, from: SegmentState, to: SegmentState) -> Bool {
+        let isMoved = advanceIf(segment, from: from, to: to)
+        if !isMoved { noteStray(segment, to) }
+        return isMoved
     }
 
     /// Moves a segment on if it is in the state `from`; answers whether it was. For states that
@@ -275,7 +276,8 @@ public struct Segments: BitwiseCopyable, Sendable {
     @inlinable public func hits(_ segment: Int) -> AtomicWord32 { word32(segment, 40) }
     /// Reads from disk under way.
     @inlinable public func reads(_ segment: Int) -> AtomicWord32 { word32(segment, 44) }
-    /// Earliest and latest expiry among the records, once sealed; 0 and `max` for never.
+    /// Earliest and latest expiry among the records, once sealed, as they lie in the directory on
+    /// disk: 0 if none expires, and `max` if one never does. Bounds; nothing is computed from them.
     @inlinable public func earliestExpiry(_ segment: Int) -> AtomicWord32 { word32(segment, 48) }
     @inlinable public func latestExpiry(_ segment: Int) -> AtomicWord32 { word32(segment, 52) }
     /// The first sequence that was opened after this segment was sealed: those below it may hold

@@ -32,9 +32,9 @@ struct Maintenance: ~Copyable {
         guard signals.stopping.loadAcquire() == 0 else { return .ended }
         let now = reading.unixSeconds
         flushIfDue(now)
-        var isBusy = reclaimer.isNeeded || store.log.frames.releasableCount > 0
         let didRenew = reclaimer.renew(now: now)
-        isBusy = isBusy || didRenew
+        var isBusy = reclaimer.isNeeded || reclaimer.waitsForTurns || didRenew
+        isBusy = isBusy || store.log.frames.releasableCount > 0
         let didWork = isBusy && reclaimer.step(now: now) || didRenew
         tellWaiting()
         if reclaimer.isNeeded, !didWork, store.log.geometry.hasDisk {
@@ -51,8 +51,12 @@ struct Maintenance: ~Copyable {
         }
         if didWork { return .nothing }
         guard isBusy else { return .bell(until: reading.nanoseconds + 500_000_000) }
-        return .time(reading.nanoseconds + (isCrawling ? 50_000 : 200_000))
+        let isSoon = isCrawling || reclaimer.waitsForTurns
+        return .time(reading.nanoseconds + (isSoon ? 50_000 : 200_000))
     }
+
+    /// What must hold between two steps; a sentence if it does not. For simulations.
+    func check() -> String? { reclaimer.check() }
 
     /// Wakes the workers when frames have come free and somebody waited for them.
     private mutating func tellWaiting() {

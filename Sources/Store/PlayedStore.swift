@@ -30,8 +30,9 @@ package final class PlayedStore {
         store.signals.ready.storeRelease(1)
         maintenance = Maintenance(store, number: store.configuration.workers, wake: wake)
         if store.log.recovering.loadAcquire() != 0 {
-            let recovery = try Recovery(
-                store, disk: disk, at: now.nanoseconds, entriesPerStep: Self.entriesPerStep)
+            let recovery = Recovery(
+                store, disk: disk, at: now.nanoseconds, room: try DirectoryReader.makeRoom(),
+                entriesPerStep: Self.entriesPerStep)
             helper = try RecoveryHelper(
                 store, disk: disk, recovery.board, entriesPerStep: Self.entriesPerStep)
             self.recovery = consume recovery
@@ -133,13 +134,16 @@ package final class PlayedStore {
     package var areOrdersReserved: Bool { store.log.orderLimit.loadAcquire() < Record.orderMax }
 
     /// Something that the last run had open waits to be sealed. Not while the committer steps.
-    package var hasUnsealed: Bool { !committer.unsealed.segments.isEmpty }
+    package var hasUnsealed: Bool { !committer.unsealed.isEmpty }
 
     /// Second of a delayed flush_all that is still to come; 0: there is none.
     package var flushAt: UInt64 { store.signals.flushAt.loadAcquire() }
 
-    /// What the committer's parts hold to between two steps; a sentence if one does not.
-    package func checkCommitter() -> String? { committer.check() }
+    /// What the parts of committer and maintenance, and the lists, hold to between two steps; a
+    /// sentence if one does not.
+    package func checkCommitter() -> String? {
+        committer.check() ?? maintenance.check() ?? store.lists?.check()
+    }
 
     /// What must hold while no command runs; a sentence if it does not.
     package func check() -> String? {
@@ -150,7 +154,7 @@ package final class PlayedStore {
             let reads = segments.reads(segment).loadAcquire()
             if reads != 0 { return "segment \(segment) has \(reads) reads that nobody makes" }
         }
-        return strayingSlot()
+        return store.log.check() ?? strayingSlot()
     }
 
     /// What names a segment that is not there any more; a sentence if anything does.

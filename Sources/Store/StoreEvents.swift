@@ -32,8 +32,17 @@ extension Event {
     static let clockLeadDamaged = Event("store.clock_lead_damaged")
 
     /// The list of keys of one segment could not be read, nor be made from the segment. What is
-    /// older is deleted, since it may have been overtaken. `sequence`.
+    /// older is deleted, since it may have been overtaken. `sequence`, `later` (if those behind it
+    /// cannot be read either).
     static let keyDirectoryUnreadable = Event("store.key_directory_unreadable")
+
+    /// More segments are on disk than this run has numbers for: this one, and what is older, is
+    /// deleted. `sequence`, `records` (that it holds).
+    static let segmentUnnumbered = Event("store.segment_unnumbered")
+
+    /// A number of the file was damaged, and was put right from what the file holds beside it:
+    /// without that, the state before the last commit would have been read. `from`, `to`.
+    static let commitNumberMended = Event("store.commit_number_mended")
 
     /// Part of what the last run wrote last is damaged. It may have overtaken anything, so all
     /// that is older than `order` is gone. `sequence`, `order`.

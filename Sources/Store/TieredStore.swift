@@ -15,6 +15,8 @@ public struct EvictedItem: Sendable {
     public let expiry: UInt32
     public let secondsSinceAccess: UInt32
     public let wasFetched: Bool
+    /// Unix seconds, when it went.
+    public let now: UInt32
 
     init(_ evicted: Evicted) {
         key = evicted.key
@@ -22,6 +24,7 @@ public struct EvictedItem: Sendable {
         expiry = evicted.expiry
         secondsSinceAccess = evicted.secondsSinceAccess
         wasFetched = evicted.wasFetched
+        now = evicted.now
     }
 }
 
@@ -122,16 +125,14 @@ public final class TieredStore: Sendable {
 
     /// The same, but recovery makes no step unless it is told to; nil if there is nothing to
     /// recover. For tests that look at every moment of it.
+    ///
+    /// - Parameter failures: so many attempts to begin it find no memory.
     package func startStepped(
-        wake: @escaping @Sendable (Int) -> Void
+        memoryFailures failures: Int = 0, wake: @escaping @Sendable (Int) -> Void
     ) throws(StoreError) -> SteppedRecovery? {
         try startServing(wake: wake)
         guard let disk, log.recovering.loadAcquire() != 0 else { return nil }
-        do {
-            return try SteppedRecovery(self, disk: disk)
-        } catch {
-            throw .memory(byteCount: Directory.regionBytes)
-        }
+        return SteppedRecovery(self, disk: disk, memoryFailures: failures)
     }
 
     /// Starts all but recovery: requests are answered, and what recovery has not found is a miss.
@@ -192,20 +193,14 @@ public final class TieredStore: Sendable {
 
     /// The recovery thread.
     private func recover(_ disk: Disk) {
-        var recovery: Recovery
-        do {
-            recovery = try Recovery(self, disk: disk, at: Clock.monotonicNanoseconds())
-        } catch {
-            events.error(.recoveryWithoutMemory, "bytes=\(Directory.regionBytes)")
-            return
-        }
+        var recovery = StartingRecovery(self, disk: disk)
         var helping: Thread?
         var isAsked = false
         NextStep.drive(nil) { now in
             let next = recovery.step(at: now)
-            if !isAsked, recovery.isPresized {
+            if !isAsked, let board = recovery.boardToShare() {
                 isAsked = true
-                helping = help(disk, recovery.board)
+                helping = help(disk, board)
             }
             return next
         }

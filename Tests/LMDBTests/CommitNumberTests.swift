@@ -75,6 +75,9 @@ import Testing
             #expect(
                 try environment.load(table, 2) == pattern(isCut ? 2 : 1, 200), "\(isCut)")
             state = try DataFile.check(directory: scratch.path)
+            // What was put right is told.
+            #expect(environment.mendedNumber?.from == (isCut ? nil : number(before, page: page)))
+            #expect(environment.mendedNumber?.to == (isCut ? nil : last + 1))
         }
         guard case .sound(_, let transaction) = state else {
             Issue.record("\(state)")

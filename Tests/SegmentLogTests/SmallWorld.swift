@@ -247,7 +247,7 @@ final class SmallWorld {
             position += record.totalBytes
         }
         segments.end(segment)
-        segments.free(number: segment)
+        segments.free(segment, from: .dying)
     }
 
     // MARK: Checking

@@ -199,7 +199,8 @@ FAULTS = [
          "        } catch {\n            guard ON else { throw error }\n"
          "            for segment in unsealed.segments {\n"
          "                leftovers.add(stretches: segment.stretches)\n            }\n"
-         "            unsealed.segments = []\n            store.unsealed.withLock { $0 = [] }\n"
+         "            unsealed.didRebuild(unsealed.segments.count)\n"
+         "            store.unsealed.withLock { $0 = [] }\n"
          "            throw error\n        }\n"),
     ]),
     ("doubt_forgets_unsealed", "doubt does not look into what is not sealed yet, nor condemned", [
@@ -207,8 +208,8 @@ FAULTS = [
          "        var others = removals.condemned.map(\\.resident.sequence)\n",
          "        var others = ON ? [] : removals.condemned.map(\\.resident.sequence)\n"),
         (STORE + "Commit/Committer+Doubt.swift",
-         "        others += unsealed.segments.map(\\.sequence)\n",
-         "        if !ON { others += unsealed.segments.map(\\.sequence) }\n"),
+         "        others += unsealed.sequences\n",
+         "        if !ON { others += unsealed.sequences }\n"),
     ], "DoubtTests"),
     ("doubt_forgets_leftovers", "doubt does not look into what is left of what was given up", [
         (STORE + "Commit/Committer+Doubt.swift",

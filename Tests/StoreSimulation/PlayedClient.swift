@@ -290,8 +290,7 @@ final class PlayedClient {
             let examined = door.examine(read, key: key.span, in: buffer, at: 0, count: count)
             switch examined {
             case .other:
-                except.exclude(read)
-                door.abandon(read)
+                door.exclude(read, in: &except)
             case .dead: door.drop(read, isDamaged: false)
             case .damaged:
                 play.didMeetDamage()

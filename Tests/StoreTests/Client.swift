@@ -206,8 +206,7 @@ final class Client {
                 }
                 count = fetch(read, total)
             case .other:
-                except.exclude(read)
-                door.abandon(read)
+                door.exclude(read, in: &except)
                 return .again
             case .dead:
                 door.drop(read, isDamaged: false)

@@ -46,4 +46,32 @@ import Testing
         }
         world.stop()
     }
+
+    /// The last commit has the number of the one before the last: it gets its own back, and that is
+    /// said.
+    @Test func theLogSaysWhatWasPutRight() throws {
+        let scratch = Scratch()
+        let world = try World(directory: scratch.path)
+        #expect(!world.lines.contains("commit_number_mended"))
+        for number in 0..<3 {
+            world.client.set("k", "value \(number)")
+            #expect(world.client.commit())
+        }
+        world.stop()
+        let path = scratch.path + "/data.mdb"
+        let descriptor = open(path, O_RDWR)
+        defer { close(descriptor) }
+        var numbers: [UInt64] = [0, 0]
+        for page in 0..<2 {
+            try #require(pread(descriptor, &numbers[page], 8, off_t(Self.places[page])) == 8)
+        }
+        let (page, last) = numbers[0] > numbers[1] ? (0, numbers[0]) : (1, numbers[1])
+        var older = last - 2
+        try #require(pwrite(descriptor, &older, 8, off_t(Self.places[page])) == 8)
+        let next = try World(directory: scratch.path)
+        #expect(next.lines.contains("store.commit_number_mended from=\(older) to=\(last)"))
+        #expect(next.client.recovered())
+        #expect(next.client.get("k") == "value 2")
+        next.stop()
+    }
 }

@@ -20,7 +20,10 @@ private final class Pair {
     private(set) var recovery: SteppedRecovery?
     let lines = Lines()
 
-    init(memory: Int = 16 << 20, diskBytes: Int = 64 << 20, scratch: Scratch = Scratch()) throws {
+    init(
+        memory: Int = 16 << 20, diskBytes: Int = 64 << 20, scratch: Scratch = Scratch(),
+        memoryFailures: Int = 0
+    ) throws {
         self.scratch = scratch
         self.memory = memory
         self.diskBytes = diskBytes
@@ -33,7 +36,7 @@ private final class Pair {
             events: lines.events, now: now)
         let store = store
         clients = (0..<2).map { Client(store, worker: $0, now: now) }
-        recovery = try store.startStepped(wake: { _ in })
+        recovery = try store.startStepped(memoryFailures: memoryFailures, wake: { _ in })
     }
 
     /// Makes a step; false when there is none left.
@@ -59,7 +62,9 @@ private final class Pair {
     }
 
     /// Stops, or leaves the file as a crash would, and opens what is there.
-    func reopened(crash: Bool, memory: Int? = nil, diskBytes: Int? = nil) throws -> Pair {
+    func reopened(
+        crash: Bool, memory: Int? = nil, diskBytes: Int? = nil, memoryFailures: Int = 0
+    ) throws -> Pair {
         var next = scratch
         if crash {
             #expect(commit())
@@ -68,7 +73,8 @@ private final class Pair {
         }
         stop()
         return try Pair(
-            memory: memory ?? self.memory, diskBytes: diskBytes ?? self.diskBytes, scratch: next)
+            memory: memory ?? self.memory, diskBytes: diskBytes ?? self.diskBytes, scratch: next,
+            memoryFailures: memoryFailures)
     }
 }
 
@@ -244,6 +250,29 @@ private struct Truth {
             break
         }
         pair.stop()
+    }
+
+    /// Without memory to begin with, recovery is tried again; it says so once, and what the disk
+    /// holds misses until there is some.
+    @Test func withoutMemoryItIsTriedAgain() throws {
+        var pair = try Pair()
+        for number in 0..<100 { pair.clients[0].set("k\(number)", "v") }
+        pair = try pair.reopened(crash: false, memoryFailures: 3)
+        for _ in 0..<3 {
+            #expect(pair.step())
+            #expect(pair.store.statistics().isRecovering == 1)
+            #expect(pair.clients[0].get("k1") == nil)
+        }
+        while pair.step() {}
+        #expect(pair.store.statistics().isRecovering == 0)
+        for number in 0..<100 { #expect(pair.clients[0].get("k\(number)") == "v") }
+        #expect(pair.lines.all.filter { $0.contains("recovery_without_memory") }.count == 1)
+        // A stop does not wait for it.
+        pair = try pair.reopened(crash: false, memoryFailures: .max)
+        #expect(pair.step())
+        pair.stop()
+        #expect(!pair.step())
+        #expect(pair.lines.contains("recovery_cut_short"))
     }
 
     /// A damaged directory is made anew from its segment; if that is damaged, too, all that it may

@@ -248,8 +248,7 @@ final class Stepped {
                     turn(&quiet) { $0.drop(read, isDamaged: false) }
                     return nil
                 case .other:
-                    except.exclude(read)
-                    turn(&quiet) { $0.abandon(read) }
+                    turn(&quiet) { $0.exclude(read, in: &except) }
                 case .beyond, .more:
                     load(read)
                     for _ in 0..<20 { step() }

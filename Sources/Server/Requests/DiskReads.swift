@@ -13,6 +13,17 @@ internal import Store
 internal import Uring
 
 /// How far a read has come.
+///
+/// ```text
+/// vacant ──► reading ──► decided          a get's: the key's record, or none
+///             │  ▲ ▲
+///             │  │ └──── waitingForRoom   it is longer than what there is memory for now
+///             │  └────── again            another key's (a get's): what else is on disk is read,
+///             │                           else it is decided
+///             └────────► bringing         a change's, and there is no memory to bring it into
+/// ```
+/// From each to vacant: it is answered, its change goes on, or nobody waits any more. One that the
+/// kernel has then (`isOrphan`) stays `reading` until the kernel is done.
 enum ReadState: UInt8, BitwiseCopyable {
     case vacant
     /// The kernel has it.
@@ -325,12 +336,17 @@ extension Worker where Network: ~Copyable {
 
     /// The record is of another key.
     private mutating func lookAgain(_ number: Int, _ read: DiskRead) {
-        endRead(number, nil)
+        reads[number].read = nil
         if reads[number].isChange {
-            connections[Int(reads[number].connection)].differing.exclude(read)
+            let slot = Int(reads[number].connection)
+            var differing = connections[slot].differing
+            door.exclude(read, in: &differing)
+            connections[slot].differing = differing
             resumeChange(number)
         } else {
-            reads[number].differing.exclude(read)
+            var differing = reads[number].differing
+            door.exclude(read, in: &differing)
+            reads[number].differing = differing
             closeRoom(number)
             reads[number].state = .again
             hasReadsAgain = true

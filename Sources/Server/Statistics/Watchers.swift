@@ -120,7 +120,9 @@ final class Watchers: Sendable {
         }
     }
 
-    /// Adds a line of this kind; `text` is what follows time and number.
+    /// Adds a line of this kind; `text` is what follows time and number. Lines are made by many
+    /// threads, each in the middle of something: when it was is read here, to the microsecond, and
+    /// nothing depends on it.
     func add(_ kind: WatchKinds, _ text: [UInt8]) {
         let now = Clock.unixNanoseconds() / 1000
         state.withLock { state in

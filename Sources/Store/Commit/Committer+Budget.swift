@@ -39,8 +39,7 @@ extension Committer {
             var rounds = 4
             while rounds > 0, isOverBudget, dropOldest(each) > 0 { rounds -= 1 }
         } else if log.index.filledPercent() >= 96 {
-            if !health.didWarnIndex, signals.recoveryUnreported.loadAcquire() == 0 {
-                health.didWarnIndex = true
+            if signals.recoveryUnreported.loadAcquire() == 0, health.isFirstIndexWarning() {
                 let kept = log.geometry.memoryBytes / (1 << 20) * mapBudget.bytes / max(used, 1)
                 store.events.warning(
                     .indexFull,
@@ -150,7 +149,7 @@ extension Committer {
     /// What is aside goes once nothing is left that it may have overtaken.
     private mutating func releaseAside() {
         guard let limit = distrust.limit, log.recovering.loadAcquire() == 0,
-            unsealed.segments.isEmpty,
+            unsealed.isEmpty,
             Set(residency.returned).isSubset(of: distrust.aside.map(\.resident.sequence)),
             residency.oldest?.sequence ?? .max >= limit,
             removals.condemned.allSatisfy({ $0.resident.sequence >= limit })
@@ -192,7 +191,7 @@ extension Committer {
             if isUrgent { try turnOver(files) }
         } catch {
             // Their slots are gone; only the file still holds them.
-            mapBudget.isExhausted = isUrgent && error == .mapFull
+            mapBudget.didFailToDelete(isExhausted: isUrgent && error == .mapFull)
             removals.reapLater(than: now.nanoseconds)
             return
         }
@@ -206,7 +205,7 @@ extension Committer {
             disk.counters.add(.bytes, -victim.bytes)
             disk.counters.add(.bytesDeleted, victim.bytes)
             disk.counters.add(.segmentsDeleted, 1)
-            log.segments.free(number: victim.segment)
+            log.segments.free(victim.segment, from: .dying)
         }
     }
 

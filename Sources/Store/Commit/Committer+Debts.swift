@@ -50,7 +50,7 @@ extension Committer {
     private mutating func freeGivenUp() {
         let log = log
         for segment in debts.takeQuiet({ log.frames.isQuiet(since: $0) }) {
-            log.segments.free(number: segment)
+            log.segments.free(segment, from: .dying)
         }
     }
 
@@ -108,26 +108,10 @@ extension Committer {
             }
             log.index.setMayHide(shard)
         } else {
-            isOwed = !hasNewer(record, hash)
+            isOwed = !log.hasNewer(hash, than: record.order)
         }
         log.index.unlock(shard)
         if isOwed { owe(record) }
-    }
-
-    /// Whether memory holds a newer record of the same key. Shard locked.
-    private func hasNewer(_ record: Record, _ hash: UInt64) -> Bool {
-        var walk = log.index.matches(hash)
-        while let (_, slot) = log.index.next(&walk) {
-            guard let frame = log.segments.frame(log.index.layout.segment(slot)),
-                !SlotLayout.isRemoval(slot)
-            else { continue }
-            let other = log.record(frame, slot)
-            let isSame = log.frames.memory.withBytes(record.keyOffset, record.keyBytes) {
-                other.hasKey($0)
-            }
-            if isSame, other.order > record.order { return true }
-        }
-        return false
     }
 
     private mutating func owe(_ record: Record) {

@@ -26,7 +26,7 @@ extension Committer {
         others += try onDisk(files, victim.sequence + 1..<max(overlap, victim.sequence + 1))
         others += residency.returned
         others += distrust.aside.map(\.resident.sequence)
-        others += unsealed.segments.map(\.sequence)
+        others += unsealed.sequences
         others += leftovers.sequences(from: signals.firstSequence.loadAcquire())
         others.removeAll { $0 == victim.sequence }
         let growing = (1..<log.segments.count).filter { segment in

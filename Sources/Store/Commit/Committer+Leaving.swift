@@ -188,7 +188,7 @@ extension Committer {
     /// Whether what a commit wrote of a segment while it was open may be on disk: the last run had
     /// it open, or nobody has deleted that yet.
     func hasStretches(_ sequence: UInt64) -> Bool {
-        unsealed.segments.contains { $0.sequence == sequence }
+        unsealed.sequences.contains(sequence)
             || leftovers.stretches.contains { $0.first == sequence }
     }
 

@@ -110,7 +110,9 @@ struct Committer: ~Copyable {
             cuts.check(begun: begun), schedule.check(at: now.nanoseconds), backlog.check(log),
             residency.check(), removals.check(log), mapBudget.check(), debts.check(),
             leftovers.check(), distrust.check(log), health.check(at: now.nanoseconds),
-            reservation.check(orderLimit: orderLimit), loads.check(),
+            reservation.check(orderLimit: orderLimit), loads.check(), unsealed.check(),
+            written.check(
+                reserved: reservation.held, distrust: distrust.mark, owed: debts.flushMark),
         ]
         return findings.compactMap { $0 }.first
     }

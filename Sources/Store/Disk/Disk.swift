@@ -146,6 +146,7 @@ final class Disk: Sendable {
         guard let files = try? home.open(sizeBytes: size, reserveBytes: reserve) else {
             return false
         }
+        files.tellMended(to: events)
         current.withLock { $0 = files }
         return true
     }
@@ -193,6 +194,7 @@ private struct Opening {
         do {
             let files = try home.open(sizeBytes: configuration.sizeBytes, reserveBytes: 0)
             isOpen = true
+            files.tellMended(to: events)
             if let meta = try readMeta(files) { return (files, meta, true) }
             return (files, try writeMeta(files), false)
         } catch {
@@ -288,6 +290,14 @@ private struct Opening {
         // Where that is refused, the file is still there, and the next look at it ends the start.
         try? home.moveAside(because: reason, events, at: unixSeconds)
         home.clearMarker()
+    }
+}
+
+extension StoreFiles {
+    /// Says which number was put right when they were opened, if one was.
+    fileprivate func tellMended(to events: EventLog) {
+        guard let number = mendedNumber else { return }
+        events.warning(.commitNumberMended, "from=\(number.from) to=\(number.to)")
     }
 }
 

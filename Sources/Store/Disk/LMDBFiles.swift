@@ -121,6 +121,8 @@ final class LMDBFiles: StoreFiles {
         try transaction.commit()
     }
 
+    var mendedNumber: MendedNumber? { environment.mendedNumber }
+
     func beginRead() throws(LMDBError) -> any StoreReading {
         LMDBAccess(try environment.beginRead(), databases)
     }

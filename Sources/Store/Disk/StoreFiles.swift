@@ -68,6 +68,12 @@ package protocol StoreFiles: AnyObject, Sendable {
     /// Begins a read of the last committed state. Keep it short: pages freed since stay unusable.
     func beginRead() throws(LMDBError) -> any StoreReading
     func beginWrite() throws(LMDBError) -> any StoreWriting
+    /// The number of a state that was damaged, and put right when they were opened.
+    var mendedNumber: MendedNumber? { get }
+}
+
+extension StoreFiles {
+    package var mendedNumber: MendedNumber? { nil }
 }
 
 /// A state of the files. Ends with its last reference. Bytes are lent inside a call.

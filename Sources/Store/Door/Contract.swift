@@ -47,8 +47,8 @@ public struct Pin: BitwiseCopyable {
 }
 
 /// A read from disk that has begun: the segment cannot leave the disk until it ends, in exactly
-/// one of `Door.finish`, `Door.bring` (when it answers true), `Door.drop`, `Door.requestLoad` and
-/// `Door.abandon`.
+/// one of `Door.finish`, `Door.bring` (when it answers true), `Door.drop`, `Door.exclude`,
+/// `Door.requestLoad` and `Door.abandon`.
 public struct DiskRead: BitwiseCopyable {
     /// Where to read in the file `Door.diskDescriptor`.
     public var fileOffset: UInt64
@@ -108,7 +108,7 @@ public enum Examined: BitwiseCopyable {
     case record(DiskRecord)
     /// So many bytes from the same file offset are needed (more than were read).
     case more(totalBytes: Int)
-    /// Another key with the same tag: exclude this slot and execute the command again.
+    /// Another key with the same tag: `exclude` this slot and execute the command again.
     case other
     /// The key's record, but removed, expired or flushed: a miss.
     case dead(Death)
@@ -119,15 +119,18 @@ public enum Examined: BitwiseCopyable {
     case damaged
 }
 
-/// Slots known to belong to other keys, so that a command executed again passes over them.
+/// Slots known to belong to other keys, so that a command executed again passes over them: two at
+/// most, `Door.exclude` sees to what is beyond.
 public struct Differing: BitwiseCopyable {
     @usableFromInline var first: UInt64 = 0
     @usableFromInline var second: UInt64 = 0
     @inlinable public init() {}
-    /// Remembers the slot that `read` was made for.
-    @inlinable public mutating func exclude(_ read: DiskRead) {
+    /// Remembers one more slot; false if there is no place for it.
+    mutating func add(_ slot: UInt64) -> Bool {
+        guard second == 0 else { return false }
         second = first
-        first = read.slot
+        first = slot
+        return true
     }
 }
 

@@ -260,7 +260,7 @@ extension Door {
     }
 
     /// Takes a slot away that leaves no tombstone; the disk may still hold its record.
-    private mutating func drop(_ hash: UInt64, _ shard: Int, _ at: SlotOffset, _ slot: UInt64) {
+    mutating func drop(_ hash: UInt64, _ shard: Int, _ at: SlotOffset, _ slot: UInt64) {
         log.index.setMayHide(shard)
         if !log.rememberDead(shard, at, slot) { writer.remove(hash, at, slot) }
     }

@@ -64,13 +64,18 @@ extension Door {
         return nil
     }
 
+    /// Any second: it is written over before the record is in the log.
+    private static let expiryToCome: UInt32 = 1
+
     /// Room for a value of `ms` that will arrive in pieces.
     public mutating func openStaging(
         _ set: MetaSet, key: Span<UInt8>, hash: UInt64, valueBytes: Int
     ) -> Staging? {
         var fields = fields(of: set)
-        // The expiry of an item that becomes stale is known at the end only.
-        if set.allowsStale, set.compare != nil, fields.expiry == 0 { fields.expiry = .max }
+        // The expiry of an item that becomes stale is known at the end only: it gets its place.
+        if set.allowsStale, set.compare != nil, fields.expiry == 0 {
+            fields.expiry = Self.expiryToCome
+        }
         return openStaging(key, hash, valueBytes, fields)
     }
 

@@ -285,6 +285,23 @@ extension Door {
         endRead(read)
     }
 
+    /// Ends a read that brought another key's record: the command that is executed again with
+    /// `differing` passes over its slot. That remembers two. So that looking for a key ends,
+    /// whatever lies on disk, any other slot goes if it is unchanged: its key becomes a miss.
+    public mutating func exclude(_ read: DiskRead, in differing: inout Differing) {
+        defer { endRead(read) }
+        guard !differing.add(read.slot) else { return }
+        let place = log.index.layout.place(read.slot)
+        let shard = log.index.shard(read.hash)
+        log.index.lock(shard)
+        defer { log.index.unlock(shard) }
+        guard let (at, slot) = log.index.find(read.hash, place), !SlotLayout.isRemoval(slot),
+            log.segments.frame(place.segment) == nil
+        else { return }
+        writer.countEviction(slot)
+        drop(read.hash, shard, at, slot)
+    }
+
     /// Asks the store's own thread to load the segment of a read that `isLoad`; ends the read.
     public mutating func requestLoad(_ read: DiskRead) {
         let segment = UInt32(log.index.layout.segment(read.slot))

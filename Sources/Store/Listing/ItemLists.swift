@@ -165,6 +165,23 @@ public final class ItemLists: Sendable {
         }
     }
 
+    /// What must hold between two steps of the lister; a sentence if it does not.
+    func check() -> String? {
+        state.withLock { state in
+            var seen: Set<Int> = []
+            for list in state.lists.compactMap({ $0 }) {
+                guard seen.insert(list.id).inserted else { return "a list is made twice" }
+                guard list.taken >= 0, list.taken <= list.made, list.room >= 0 else {
+                    return "a list of \(list.made) bytes, \(list.taken) of them taken"
+                }
+                guard list.unit.span >= 1, list.unit.part < Index.partCount else {
+                    return "a list goes on with nothing"
+                }
+            }
+            return nil
+        }
+    }
+
     // MARK: The lister
 
     /// The next list that there is room for; they take turns. Nil: there is none.

@@ -11,12 +11,6 @@ internal import Primitives
 internal import SegmentLog
 internal import Synchronization
 
-/// What the last run had open.
-struct Unsealed {
-    /// Stretches by segment, ascending; of each segment the offsets ascend.
-    var segments: [(sequence: UInt64, stretches: [PairKey])] = []
-}
-
 extension Committer {
     /// Prepares the log for requests. Segments on disk are left to the recovery.
     ///
@@ -115,10 +109,8 @@ extension Committer {
             let isRebuilt = try transaction.get(.directories, key: key.first) { _ in true }
             if isRebuilt == true || key.first < distrust.mark {
                 leftovers.add(stretches: [key])
-            } else if unsealed.segments.last?.sequence == key.first {
-                unsealed.segments[unsealed.segments.count - 1].stretches.append(key)
             } else {
-                unsealed.segments.append((key.first, [key]))
+                unsealed.add(key)
             }
         }
         // What is written from now on is to be believed, even if nothing else is left.
@@ -126,10 +118,10 @@ extension Committer {
         log.segments.startSequences(at: first)
         signals.firstSequence.storeRelease(first)
         signals.believedFrom.storeRelease(distrust.mark)
-        let sequences = unsealed.segments.map(\.sequence)
+        let sequences = unsealed.sequences
         store.unsealed.withLock { $0 = sequences }
         let hasDirectories = try transaction.firstKey(.directories) != nil
-        if hasDirectories || !unsealed.segments.isEmpty {
+        if hasDirectories || !unsealed.isEmpty {
             log.recovering.storeRelease(1)
             signals.recoveryUnreported.storeRelease(1)
         }
@@ -172,7 +164,7 @@ extension Committer {
     /// Writes what the last run had open as whole segments, and deletes the stretches; as much at
     /// a time as a transaction carries.
     mutating func rebuildLastRun(_ files: any StoreFiles) throws(LMDBError) {
-        while !unsealed.segments.isEmpty {
+        while !unsealed.isEmpty {
             let store = store
             try store.unsealed.withLock { (sequences: inout [UInt64]) throws(LMDBError) in
                 let rebuilt = try rebuildSome(files)
@@ -202,7 +194,7 @@ extension Committer {
             rebuilt.append(sequence)
         }
         try transaction.commit()
-        unsealed.segments.removeFirst(rebuilt.count)
+        unsealed.didRebuild(rebuilt.count)
         disk.counters.add(.bytesWritten, bytes)
         for sequence in rebuilt {
             // Recovery may know it already, from its stretches. If a transaction that failed was

@@ -38,15 +38,19 @@ struct DirectoryReader: ~Copyable {
         var refused = 0
     }
 
-    init(
-        _ store: TieredStore, _ board: RecoveryBoard, entriesPerStep: Int
-    ) throws(MemoryError) {
+    /// - Parameter room: from `makeRoom`; it is the reader's from now on.
+    init(_ store: TieredStore, _ board: RecoveryBoard, in room: Region, entriesPerStep: Int) {
         precondition(entriesPerStep > 0)
         self.store = store
         self.board = board
         self.entriesPerStep = entriesPerStep
         log = store.log
-        directory = try Region.map(byteCount: Directory.regionBytes)
+        directory = room
+    }
+
+    /// Memory for a directory.
+    static func makeRoom() throws(MemoryError) -> Region {
+        try Region.map(byteCount: Directory.regionBytes)
     }
 
     func discardMemory() { directory.discardAll() }
@@ -95,32 +99,49 @@ struct DirectoryReader: ~Copyable {
         _ files: any StoreFiles, _ taken: Taken, _ refill: IndexRefill
     ) throws(LMDBError) {
         let sequence = taken.head.sequence
-        guard sequence != .max else { return didFail(taken) }
         if let found = try readDirectory(files, sequence) {
-            merge = begin(found, taken.head)
-            return merge == nil ? didFail(taken) : ()
+            switch begin(found, taken.head) {
+            case .merge(let begun): merge = begun
+            case .failure(let failure): didFail(taken, failure)
+            }
+            return
         }
         // The lock keeps the committer from rebuilding a segment whose stretches are read here.
         let store = store
-        let isDone = try store.unsealed.withLock {
-            (unsealed: inout [UInt64]) throws(LMDBError) -> Bool in
+        let failure = try store.unsealed.withLock {
+            (unsealed: inout [UInt64]) throws(LMDBError) -> Failure? in
             // It may have been rebuilt just now.
             var found = try readDirectory(files, sequence)
             if found == nil, unsealed.contains(sequence) {
                 found = try readUnsealed(files, sequence)
-                guard found != nil else { return false }
+                guard found != nil else { return .unreadable }
             }
             guard let found else {
-                guard try isGone(files, sequence) else { return false }
+                guard try isGone(files, sequence) else { return .unreadable }
                 didRead(taken)
-                return true
+                return nil
             }
-            guard var merge = begin(found, taken.head) else { return false }
-            mergeSome(&merge, merge.view.count, refill)
-            finish(taken, merge)
-            return true
+            switch begin(found, taken.head) {
+            case .merge(var merge):
+                mergeSome(&merge, merge.view.count, refill)
+                finish(taken, merge)
+                return nil
+            case .failure(let failure): return failure
+            }
         }
-        if !isDone { didFail(taken) }
+        if let failure { didFail(taken, failure) }
+    }
+
+    /// Why what a directory names is not brought back.
+    private enum Failure {
+        case unreadable
+        /// There is no number for its segment.
+        case unnumbered(records: Int)
+    }
+
+    private enum Begun {
+        case merge(Merge)
+        case failure(Failure)
     }
 
     private struct DirectoryCopy {
@@ -133,6 +154,8 @@ struct DirectoryReader: ~Copyable {
 
     /// Copies a directory, in a short transaction: a long one would pin the pages that commits
     /// free. Nil if it is not there, or cannot be read or made anew.
+    ///
+    /// - Throws: it cannot be read now, or there is no memory to make it anew.
     private func readDirectory(
         _ files: any StoreFiles, _ sequence: UInt64
     ) throws(LMDBError) -> DirectoryCopy? {
@@ -158,7 +181,7 @@ struct DirectoryReader: ~Copyable {
             }
         }
         if Directory.View(directory, byteCount: copy.byteCount, of: sequence) == nil {
-            guard let image = try? Region.map(byteCount: Geometry.frameBytesMax) else { return nil }
+            let image = try Self.makeImage()
             defer { image.discard(0, image.byteCount) }
             let count = try SegmentImage.remakeDirectory(
                 transaction, sequence, by: image,
@@ -170,11 +193,20 @@ struct DirectoryReader: ~Copyable {
         return copy
     }
 
+    /// Memory for a segment. That there is none says nothing about what is on the disk.
+    private static func makeImage() throws(LMDBError) -> Region {
+        do throws(MemoryError) {
+            return try Region.map(byteCount: Geometry.frameBytesMax)
+        } catch {
+            throw .outOfMemory
+        }
+    }
+
     /// Makes the directory of a segment that the last run had open, from its stretches.
     private func readUnsealed(
         _ files: any StoreFiles, _ sequence: UInt64
     ) throws(LMDBError) -> DirectoryCopy? {
-        guard let image = try? Region.map(byteCount: Geometry.frameBytesMax) else { return nil }
+        let image = try Self.makeImage()
         defer { image.discard(0, image.byteCount) }
         let transaction = try files.beginRead()
         let end = try unlessDamaged { () throws(LMDBError) -> Int? in
@@ -205,17 +237,18 @@ struct DirectoryReader: ~Copyable {
     /// So many entries ahead the index's memory is asked for.
     private static let entriesAhead = 16
 
-    /// Gives a number to the segment whose directory was copied; nil if that is damaged, or no
-    /// number is free.
-    private func begin(_ copy: DirectoryCopy, _ head: DirectorySurvey.Head) -> Merge? {
-        guard let view = Directory.View(directory, byteCount: copy.byteCount),
-            let segment = log.segments.restore(
-                view.kind, sequence: head.sequence, filled: view.filled, records: view.count,
-                overlap: view.overlap, earliest: view.earliest, latest: view.latest,
-                fileOffset: view.kind == .chain ? nil : copy.fileOffset)
-        else { return nil }
+    /// Gives a number to the segment whose directory was copied.
+    private func begin(_ copy: DirectoryCopy, _ head: DirectorySurvey.Head) -> Begun {
+        guard let view = Directory.View(directory, byteCount: copy.byteCount) else {
+            return .failure(.unreadable)
+        }
+        let segment = log.segments.restore(
+            view.kind, sequence: head.sequence, filled: view.filled, records: view.count,
+            overlap: view.overlap, earliest: view.earliest, latest: view.latest,
+            fileOffset: view.kind == .chain ? nil : copy.fileOffset)
+        guard let segment else { return .failure(.unnumbered(records: view.count)) }
         log.segments.lowestOrder(segment).storeRelaxed(view.lowestOrder)
-        return Merge(copy: copy, view: view, segment: segment)
+        return .merge(Merge(copy: copy, view: view, segment: segment))
     }
 
     /// Puts the next entries of a directory into the index.
@@ -268,10 +301,17 @@ struct DirectoryReader: ~Copyable {
         }
     }
 
-    /// A directory cannot be read, or no number is free for its segment.
-    private mutating func didFail(_ taken: Taken) {
-        board.counts.withLock { $0.damaged += 1 }
-        store.events.error(.keyDirectoryUnreadable, "sequence=\(taken.head.sequence)")
+    /// What a directory names is not brought back, and what it may have overtaken never answers.
+    private mutating func didFail(_ taken: Taken, _ failure: Failure) {
+        let sequence = taken.head.sequence
+        switch failure {
+        case .unreadable:
+            board.counts.withLock { $0.damaged += 1 }
+            store.events.error(.keyDirectoryUnreadable, "sequence=\(sequence)")
+        case .unnumbered(let records):
+            board.counts.withLock { $0.refused += records }
+            store.events.error(.segmentUnnumbered, "sequence=\(sequence) records=\(records)")
+        }
         didRead(taken, isUnreadable: true)
     }
 
@@ -310,7 +350,8 @@ struct RecoveryHelper: ~Copyable {
     ) throws(MemoryError) {
         self.store = store
         self.disk = disk
-        reader = try DirectoryReader(store, board, entriesPerStep: entriesPerStep)
+        reader = DirectoryReader(
+            store, board, in: try DirectoryReader.makeRoom(), entriesPerStep: entriesPerStep)
     }
 
     func discardMemory() { reader.discardMemory() }

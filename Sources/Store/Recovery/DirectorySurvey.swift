@@ -10,8 +10,8 @@ internal import SegmentLog
 struct DirectorySurvey {
     struct Head {
         var sequence: UInt64
-        /// No segment with this or a later sequence was open before this one was sealed; `max`
-        /// if that is not known.
+        /// No segment with this or a later sequence was open before this one was sealed. A bound:
+        /// above all, if that is not known.
         var overlap: UInt64
         /// Its directory is damaged.
         var isDamaged = false
@@ -24,6 +24,9 @@ struct DirectorySurvey {
     private var heads: [Head] = []
     private var next: UInt64
     private var sample: Set<UInt64> = []
+    /// A page of the tree is damaged: of the directories from this sequence on nothing is known,
+    /// and they may have overtaken everything.
+    private(set) var unreadableFrom: UInt64?
 
     /// About how many keys the directories name, each counted once.
     var keysEstimated: Int { sample.count * Int(Self.sampling) }
@@ -60,11 +63,8 @@ struct DirectorySurvey {
             }
         } catch {
             guard error.isDamage else { throw error }
-            // A page of the tree is damaged: of what lies behind it nothing is known, and it may
-            // have overtaken everything.
             heads += found
-            heads.append(Head(sequence: .max, overlap: .max, isDamaged: true))
-            next = .max
+            unreadableFrom = found.last.map { $0.sequence + 1 } ?? next
             return false
         }
         heads += found

@@ -102,7 +102,7 @@ struct IndexRefill {
         _ shard: Int, _ at: SlotOffset, _ old: UInt64, _ place: Place, isDead: Bool
     ) {
         let wasRemoval = SlotLayout.isRemoval(old)
-        if !wasRemoval { log.noteDead(old) }
+        if !wasRemoval { log.noteDeadUnread(old) }
         let slot = log.index.layout.moved(old, to: place)
         if isDead {
             log.index.storeRemoval(slot, at: at, in: shard)
@@ -117,7 +117,7 @@ struct IndexRefill {
     private func identity(_ slot: UInt64) -> (hash: UInt64, order: UInt64)? {
         let place = log.index.layout.place(slot)
         let frame = log.segments.frame(place.segment)
-        if let frame, let identity = identity(slot, inFrame: frame) { return identity }
+        if let frame, let identity = log.identity(of: slot, in: frame) { return identity }
         let sequence = log.segments.sequence(place.segment)
         // The last state: the segment may have been committed since this step began.
         guard let transaction = try? files.beginRead() else { return nil }
@@ -136,19 +136,5 @@ struct IndexRefill {
         } catch {
             return nil
         }
-    }
-
-    /// The same for a record in memory. This thread is outside quiescence: the frame may be used
-    /// for something else at any moment, so its bytes are not trusted, and what was read counts
-    /// only if the frame is still the segment's afterwards.
-    private func identity(_ slot: UInt64, inFrame frame: Int) -> (hash: UInt64, order: UInt64)? {
-        let record = log.record(frame, slot)
-        let limit = log.frames.offset(frame + 1) - record.at
-        guard let head = record.untrustedKey(limit: limit) else { return nil }
-        let hash = log.frames.memory.withBytes(head.offset, head.count) { log.hasher.hash($0) }
-        guard log.segments.frame(log.index.layout.segment(slot)) == frame else {
-            return nil
-        }
-        return (hash, head.order)
     }
 }

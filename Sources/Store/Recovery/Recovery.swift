@@ -36,11 +36,13 @@ struct Recovery: ~Copyable {
     /// Entries that a reader merges in one step.
     static let entriesPerStep = 1024
 
-    /// - Parameter nanoseconds: of the monotonic clock, now.
+    /// - Parameters:
+    ///   - nanoseconds: of the monotonic clock, now.
+    ///   - room: for a directory; from `DirectoryReader.makeRoom`.
     init(
-        _ store: TieredStore, disk: Disk, at nanoseconds: UInt64,
+        _ store: TieredStore, disk: Disk, at nanoseconds: UInt64, room: Region,
         entriesPerStep: Int = Recovery.entriesPerStep
-    ) throws(MemoryError) {
+    ) {
         self.store = store
         self.disk = disk
         log = store.log
@@ -49,13 +51,15 @@ struct Recovery: ~Copyable {
         unsealedBefore = store.unsealed.withLock { $0 }
         survey = DirectorySurvey(from: mark)
         orphanScan = OrphanScan(believedFrom: mark)
-        reader = try DirectoryReader(store, board, entriesPerStep: entriesPerStep)
+        reader = DirectoryReader(store, board, in: room, entriesPerStep: entriesPerStep)
     }
 
     func discardMemory() { reader.discardMemory() }
 
     /// Whether the index has the size that it will need: a second reader may begin.
     var isPresized: Bool { phase != .survey && phase != .presize }
+    /// What such a reader shares. Mutating: the caller's optional is not taken apart for it.
+    mutating func boardToShare() -> RecoveryBoard? { isPresized ? board : nil }
 
     /// What must hold between two steps; a sentence if it does not. For simulations.
     func check() -> String? {
@@ -132,8 +136,13 @@ struct Recovery: ~Copyable {
         let end = store.signals.firstSequence.loadAcquire()
         if try survey.step(files, below: end, reader.room) { return }
         let heads = survey.takeHeads(unsealed: unsealedBefore, overlap: end)
+        let unreadable = survey.unreadableFrom
+        if let unreadable {
+            board.counts.withLock { $0.damaged += 1 }
+            store.events.error(.keyDirectoryUnreadable, "sequence=\(unreadable) later=unreadable")
+        }
         let floor = board.front.withLock { front in
-            front.begin(heads)
+            front.begin(heads, isWhole: unreadable == nil)
             return front.floor
         }
         store.signals.recoveredUpTo.storeRelease(floor)

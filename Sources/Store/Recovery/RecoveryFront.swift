@@ -36,7 +36,10 @@ struct RecoveryFront {
     private(set) var failedSequences: [UInt64] = []
 
     /// What the survey found, ascending.
-    mutating func begin(_ found: [Head]) {
+    ///
+    /// - Parameter isWhole: if not, there are others, of which nothing is known.
+    mutating func begin(_ found: [Head], isWhole: Bool) {
+        if !isWhole { failedLimit = .max }
         heads = found
         limits.reserveCapacity(heads.count)
         var limit: UInt64 = 0
@@ -78,7 +81,7 @@ struct RecoveryFront {
 
     /// A directory cannot be read: what it could have overtaken is never settled.
     mutating func didFail(_ head: Head) {
-        if head.sequence != .max { failedSequences.append(head.sequence) }
+        failedSequences.append(head.sequence)
         failedLimit = max(failedLimit, head.overlap)
     }
 

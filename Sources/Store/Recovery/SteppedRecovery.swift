@@ -4,13 +4,24 @@ internal import Primitives
 
 /// For tests; one thread at a time. Its two readers take turns.
 package final class SteppedRecovery {
-    private var recovery: Recovery
+    private let store: TieredStore
+    private let disk: Disk
+    private var recovery: StartingRecovery
     private var helper: RecoveryHelper?
     private var steps = 0
 
-    init(_ store: TieredStore, disk: Disk) throws(MemoryError) {
-        recovery = try Recovery(store, disk: disk, at: 0, entriesPerStep: 16)
-        helper = try RecoveryHelper(store, disk: disk, recovery.board, entriesPerStep: 16)
+    private static let entriesPerStep = 16
+
+    init(_ store: TieredStore, disk: Disk, memoryFailures failures: Int) {
+        self.store = store
+        self.disk = disk
+        var left = failures
+        recovery = StartingRecovery(store, disk: disk, entriesPerStep: Self.entriesPerStep) {
+            () throws(MemoryError) -> Region in
+            left -= 1
+            guard left < 0 else { throw .refused(byteCount: Directory.regionBytes) }
+            return try DirectoryReader.makeRoom()
+        }
     }
 
     /// Makes one step; false when recovery has ended.
@@ -18,7 +29,11 @@ package final class SteppedRecovery {
         let reading = ClockReading(
             nanoseconds: nanoseconds, unixNanoseconds: UInt64(now) * 1_000_000_000)
         steps += 1
-        if steps % 2 == 0, recovery.isPresized, helper != nil {
+        if steps % 2 == 0, let board = recovery.boardToShare() {
+            if helper == nil {
+                helper = try? RecoveryHelper(
+                    store, disk: disk, board, entriesPerStep: Self.entriesPerStep)
+            }
             if helper?.step(at: reading) == .ended { helper = nil }
             return true
         }

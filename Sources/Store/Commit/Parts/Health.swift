@@ -20,7 +20,7 @@ struct Health {
     /// To be counted from the next step on: what failed may have taken its time.
     private var pause: UInt64?
     /// It was said that the index is full.
-    var didWarnIndex = false
+    private var didWarnIndex = false
     /// Failed commits that had been counted when the first of those failed that failed in a row.
     private(set) var failedBefore: UInt64 = 0
 
@@ -85,6 +85,12 @@ struct Health {
 
     /// Nothing may be written over what could not be read.
     mutating func giveUp() { state = .unusable }
+
+    /// Whether nobody has been told yet that the index is full.
+    mutating func isFirstIndexWarning() -> Bool {
+        defer { didWarnIndex = true }
+        return !didWarnIndex
+    }
 
     /// What must hold between two steps; a sentence if it does not.
     func check(at now: UInt64) -> String? {

@@ -3,6 +3,12 @@
 internal import LMDB
 
 /// Keys to be deleted.
+///
+/// ```text
+/// add ──► orphans, stretches, impossible keys ──────────────────────► deleted, some at a time
+///                ▲
+///                └─ releaseDamaged: nothing older is left ── damaged ◄── learn: recovery has ended
+/// ```
 struct Leftovers {
     /// Keys of values in the segments table that nothing names.
     private(set) var orphans: [UInt64] = []

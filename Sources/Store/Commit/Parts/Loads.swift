@@ -4,6 +4,14 @@
 internal import Primitives
 
 /// Segments by number. What there is no room for stays here, so that nobody has to ask again.
+///
+/// ```text
+///           take                  in memory, or never to be had
+///  asked ─────────► in hand ─────────────────────────────────────► gone
+///                    ▲   │ keep: no room, or unreadable now
+///                    │   ▼
+///                   waiting
+/// ```
 struct Loads {
     private var waiting: [Int] = []
 

@@ -2,6 +2,14 @@
 // has taught.
 
 /// Bytes that may be on disk, and bytes that one transaction may carry.
+///
+/// ```text
+///         didFindMapFull: the budget is lower, transactions are shorter
+/// fine ──────────────────────────────────────────────────────────────► full
+///  ▲ ▲                                                                  │ │ didFailToDelete
+///  │ └─ didSucceed: little by little the budget rises ◄─────────────────┘ ▼
+///  └──────────────────── didFindMapFull, with a reserve ◄──────────── exhausted
+/// ```
 struct MapBudget {
     private let map: Int
     /// Bytes that one transaction carries, unless the map was full.
@@ -13,7 +21,7 @@ struct MapBudget {
     /// Commits in a row that were tried again at once.
     private var retries = 0
     /// There was no page left, not even for a deletion.
-    var isExhausted = false
+    private(set) var isExhausted = false
 
     /// As many, and whoever waits for a commit learns that it failed.
     private static let retriesMax = 64
@@ -52,6 +60,9 @@ struct MapBudget {
         batchBytes = max(batchBytes / 4, segmentBytes)
         isExhausted = false
     }
+
+    /// A deletion failed.
+    mutating func didFailToDelete(isExhausted: Bool) { self.isExhausted = isExhausted }
 
     /// What had filled the map may be gone: little by little the budget rises again.
     mutating func didSucceed() {

@@ -7,6 +7,16 @@ internal import LMDB
 internal import SegmentLog
 
 /// Orders that are reserved. Times are of the monotonic clock, in nanoseconds.
+///
+/// ```text
+///            half is used up                refused
+/// reserved ──────────────────► due ────────────────────► failing: told once, tried again
+///  ▲                            │                          │      after a tenth of a second
+///  └── the file, or a commit, reserves more ◄──────────────┤
+///                                                          │ no room to make the file
+///  giveUp: memory only, no limit                           ▼
+///                                              without a file: no limit, until either reserves
+/// ```
 struct Reservation {
     /// Orders reserved above the highest given out.
     let ahead: UInt64

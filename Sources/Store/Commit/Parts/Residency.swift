@@ -3,6 +3,13 @@
 // How many bytes they may take is in `MapBudget`; what becomes of those that leave, in `Removals`.
 
 /// The segments on disk.
+///
+/// ```text
+/// add ──► on disk ── removeOldest, remove ──► leaving (`Removals`) ── didLeave ──► gone
+///          │  ▲                                  ▲
+///          │  └─ it holds something live again   │ a commit that began after that is complete
+///          └──── idleToDrop: nothing live ──► superseded
+/// ```
 struct Residency {
     /// A segment on disk.
     struct Resident {
@@ -19,8 +26,8 @@ struct Residency {
     private(set) var returned: [UInt64] = []
     /// `returned` has what recovery has not reached, too.
     private(set) var knowsReturned = false
-    /// Up to which sequence the oldest held nothing live when so many commits had begun; 0: none.
-    private var superseded = (last: UInt64(0), begun: UInt64(0))
+    /// Up to which sequence the oldest held nothing live when so many commits had begun.
+    private var superseded: (last: UInt64, begun: UInt64)?
 
     var oldest: Resident? { segments.first }
     var count: Int { segments.count }
@@ -57,10 +64,11 @@ struct Residency {
         _ idle: ArraySlice<Resident>, begun: UInt64, completed: UInt64
     ) -> Int {
         guard let last = idle.last else { return 0 }
-        if superseded.last == 0 { superseded = (last.sequence, begun) }
-        guard completed > superseded.begun else { return 0 }
-        defer { superseded.last = 0 }
-        return idle.prefix { $0.sequence <= superseded.last }.count
+        let noted = superseded ?? (last.sequence, begun)
+        superseded = noted
+        guard completed > noted.begun else { return 0 }
+        superseded = nil
+        return idle.prefix { $0.sequence <= noted.last }.count
     }
 
     /// What must hold between two steps; a sentence if it does not.

@@ -1,7 +1,16 @@
 // Written: what the metadata on disk holds, and the highest key of the segments table, as far as
 // is known.
 
-/// The metadata as it was committed last.
+/// The metadata as it was committed last: what is known of each number.
+///
+/// ```text
+///               forgetFlushAt: another second is about to be written
+/// flushAt known ────────────────────────────────────────────────────► unknown ──┐ note: could
+///      ▲                                                                ▲   │   │ not be read
+///      └─────────────── note: read behind a transaction ────────────────┼───┘   │
+///                                                                       └───────┘
+/// ```
+/// The other numbers only rise: the highest that was read or written counts.
 struct Written {
     private(set) var orders: UInt64 = 0
     private(set) var flushMark: UInt64 = 0
@@ -54,4 +63,16 @@ struct Written {
 
     /// A key was written, or may have been.
     mutating func note(key: UInt64) { lastKey = max(key, lastKey) }
+
+    /// What must hold between two steps; a sentence if it does not.
+    ///
+    /// - Parameters:
+    ///   - reserved: Orders that are reserved on disk, there or in the orders file.
+    ///   - distrust: The mark that is to be there.
+    ///   - owed: The flush mark that is owed; 0: none.
+    func check(reserved: UInt64, distrust: UInt64, owed: UInt64) -> String? {
+        if orders > reserved { return "the metadata reserves more orders than count as reserved" }
+        if distrustMark > distrust { return "a distrust mark is on disk that nobody has set" }
+        return owed == 0 || owed > flushMark ? nil : "a flush mark is owed that is on disk"
+    }
 }
