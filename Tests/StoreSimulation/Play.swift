@@ -235,11 +235,14 @@ package final class Play: @unchecked Sendable {
     var isRunning: Bool { played != nil && !isDead }
 
     /// The process is gone.
-    func bury(isClean: Bool = false) {
+    ///
+    /// - Parameter isTrapped: It has ended by a fault of its own.
+    func bury(isClean: Bool = false, isTrapped: Bool = false) {
         let completed = played?.commits.completed ?? 0
         checkOrders()
         home.refusesBlocks = false
         if played != nil { lives += 1 }
+        if isTrapped { home.trap() }
         home.die()
         clients = []
         played?.discardMemory()

@@ -218,13 +218,16 @@ package final class WholeWorld: @unchecked Sendable {
     }
 
     /// The process is gone. What it had sent before has arrived.
-    func bury(isClean: Bool = false) {
+    ///
+    /// - Parameter isTrapped: It has ended by a fault of its own.
+    func bury(isClean: Bool = false, isTrapped: Bool = false) {
         for client in clients { hear(client, isLast: true) }
         let completed = commits.completed
         if played != nil {
             result.lives += 1
             result.diskReads += Int(shared?.total("diskReads") ?? 0)
         }
+        if isTrapped { home.trap() }
         home.die()
         for client in clients { client.abandon(self) }
         clients = []
