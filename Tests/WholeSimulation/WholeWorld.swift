@@ -13,30 +13,6 @@ import StoreSimulation
 import Support
 import Uring
 
-/// One worker. A class, since workers cannot be copied.
-final class WholeWorker {
-    private var worker: Worker<SimulatedRing>
-    let waker: Waker
-    /// Somebody has notified it since its last turn.
-    var isNotified = false
-
-    init(_ worker: consuming Worker<SimulatedRing>, _ waker: Waker) {
-        self.worker = worker
-        self.waker = waker
-    }
-
-    func turn() throws {
-        isNotified = false
-        try worker.turn()
-        worker.check()
-    }
-
-    var isDone: Bool { worker.isDone }
-
-    /// It is done, and takes leave of the store.
-    func leave() throws { try worker.run() }
-}
-
 package final class WholeWorld: @unchecked Sendable {
     // Sendable by name only: one thread plays it.
     /// The number of the store's file in every ring.
@@ -443,9 +419,9 @@ package final class WholeWorld: @unchecked Sendable {
             return isDamaged ? () : fail("no commit succeeds: \(describe())")
         }
         let isReleased = stepAll(patience: 500) {
-            (store?.statistics().framesPinned ?? 0) == 0 && played?.check() == nil
+            (store?.statistics().framesPinned ?? 0) == 0 && checkHolds() == nil
         }
-        if !isReleased { return fail("held: \(played?.check() ?? describe())") }
+        if !isReleased { return fail("held: \(checkHolds() ?? describe())") }
         wasTroubled = false
         // Each worker's timer of a second hides a wake-up that was lost, but not for so long.
         probe()
@@ -469,6 +445,8 @@ package final class WholeWorld: @unchecked Sendable {
         }
         return condition() || isOver
     }
+    private func checkHolds() -> String? { played?.check() ?? played?.checkAccounts() }
+
 
     private func describe() -> String {
         guard let statistics = store?.statistics() else { return "no store" }
