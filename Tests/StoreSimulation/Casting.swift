@@ -29,6 +29,8 @@ package struct Casting: Sendable {
     /// An earlier release has made the store: the orders file is missing, and in the first life
     /// there is no room for it.
     var isOld = false
+    /// So many starts in a thousand go on without their store, in memory alone.
+    var startsAlone = 0
     /// Orders that are reserved at a time.
     var ordersAhead: UInt64 = 1 << 28
 
@@ -84,5 +86,6 @@ extension Casting {
         isFullAtFirst = chance.below(6) == 0
         // The clock keeps numbers apart where nothing else can.
         if isFullAtFirst { clockSteps = !isOld }
+        startsAlone = chance.below(5) == 0 ? 200 : 0
     }
 }

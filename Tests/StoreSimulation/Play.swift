@@ -42,8 +42,10 @@ package final class Play: @unchecked Sendable {
     private var highestUnreservedOrder: UInt64 = 0
     /// Damage was done: what cannot be read is no fault.
     var isDamaged = false
-    /// How often the store had been moved aside when the start before began.
+    /// How often the store had been moved aside when the last life began.
     private var movesBefore = 0
+    /// The last life went on without its store: what it was told is gone, and what was before.
+    private var wasAlone = false
     package private(set) var lives = 0
     package private(set) var operations = 0
     package private(set) var hits = 0
@@ -104,6 +106,10 @@ package final class Play: @unchecked Sendable {
         trace?(
             "  start -m \(configuration.memoryBytes >> 20) -t \(workers) --store-size \(mebibytes)m"
         )
+        let opening = pickOpening()
+        home.refusesOpening = opening == .refused || opening == .fixed
+        home.refusesMoving = opening == .fixed
+        defer { (home.refusesOpening, home.refusesMoving) = (false, false) }
         let moves = home.movedAside
         let store: TieredStore
         do {
@@ -111,18 +117,26 @@ package final class Play: @unchecked Sendable {
                 configuration: configuration, events: events, home: home, now: now.unixSeconds)
         } catch {
             trace?("  did not start: \(error)")
-            if home.plan.isHarmless, !home.isDead, !isDamaged { fail("no start: \(error)") }
+            let isRight = isDamaged || opening == .fixed
+            if home.plan.isHarmless, !home.isDead, !isRight { fail("no start: \(error)") }
             return
         }
-        if home.movedAside > 0, !isDamaged { fail("a sound store was moved aside") }
-        self.store = store
+        if opening == .unread { home.plan.readFails = 1000 }
         let played = try PlayedStore(store, at: now) { [unowned self] worker in
             if worker < clients.count { clients[worker].isWoken = true }
         }
+        home.plan.readFails = 0
+        self.store = store
         guard let played else {
-            if home.plan.isHarmless { fail("no disk at a start") }
+            // There may be none yet, and no room to make it.
+            let isRefused = opening == .refused || opening == .fixed
+            if home.plan.isHarmless, !isRefused { fail("no disk at a start") }
+            if !home.isDead { liveWithoutFiles(workers) }
             self.store = nil
             return
+        }
+        if opening == .whole, !isDamaged, home.movedAside > moves || played.isMemoryOnly {
+            fail("a sound store was moved aside")
         }
         steps = StoreSteps(played) { [unowned self] in fail($0) }
         if home.isDead { return }
@@ -130,14 +144,53 @@ package final class Play: @unchecked Sendable {
             fail("orders begin above \(played.ordersBegin), and \(highestOrder) was given out")
         }
         if played.ordersBegin < highestUnreservedOrder { model.comparesTokens = false }
-        clients = (0..<workers).map {
-            PlayedClient(store, number: $0, self, buffer: buffers[$0])
-        }
+        makeClients(workers)
         isRecovering = store.statistics().isRecovering != 0
         model.start(
-            flushAt: played.flushAt, isStoreLost: home.movedAside > movesBefore,
+            flushAt: played.flushAt, isStoreLost: home.movedAside > movesBefore || wasAlone,
             now: now.unixSeconds)
-        movesBefore = moves
+        movesBefore = home.movedAside
+        wasAlone = played.isMemoryOnly
+    }
+
+    private func makeClients(_ count: Int) {
+        guard let store else { return }
+        clients = (0..<count).map { PlayedClient(store, number: $0, self, buffer: buffers[$0]) }
+    }
+
+    /// How a start finds the files.
+    private enum Opening {
+        case whole
+        /// They cannot be opened for want of room; and then, they cannot be moved aside either.
+        case refused, fixed
+        /// They are open, and what is in them cannot be read.
+        case unread
+    }
+
+    private func pickOpening() -> Opening {
+        // What the act draws stays as it was.
+        var copy = chance
+        var other = Chance(seed: copy.next() ^ 0xA10E)
+        guard other.happens(perMille: casting.startsAlone) else { return .whole }
+        return [.unread, .unread, .refused, .fixed][other.below(4)]
+    }
+
+    /// A short life in which nothing waits: without files the store has no steps but maintenance.
+    private func liveWithoutFiles(_ workers: Int) {
+        trace?("  without files")
+        makeClients(workers)
+        model.start(flushAt: 0, isStoreLost: true, now: now.unixSeconds)
+        for _ in 0..<chance.below(60) where !isDead {
+            Command(&chance, casting).execute(self, pickClient())
+        }
+        for client in clients { client.close() }
+        clients = []
+        model.die(completed: 0, isClean: false)
+        // Nothing was reserved: only the time keeps numbers apart.
+        if casting.clockSteps { model.comparesTokens = false }
+        lives += 1
+        movesBefore = home.movedAside
+        wasAlone = true
     }
 
     private func failReads(_ perMille: Int) {
@@ -221,8 +274,8 @@ package final class Play: @unchecked Sendable {
 
     /// What was given out is known to the next start.
     private func checkOrders() {
-        guard let played, !home.isDead, !played.isMemoryOnly else { return }
-        guard played.areOrdersReserved else {
+        guard let played, !home.isDead else { return }
+        guard played.areOrdersReserved, !played.isMemoryOnly else {
             highestUnreservedOrder = max(highestUnreservedOrder, played.highestOrder)
             return
         }
@@ -364,18 +417,19 @@ package final class Play: @unchecked Sendable {
         home.plan = FaultPlan()
         guard isRunning, let first = clients.first, !first.isBusy else { return }
         wasTroubled = false
+        let isAlone = played?.isMemoryOnly ?? false
         first.begin()
         let barrier = first.door.barrier()
         first.door.endTurn()
         let isDone = first.busily {
-            for _ in 0..<Self.patience where commits.completed < barrier {
+            for _ in 0..<(isAlone ? 100 : Self.patience) where commits.completed < barrier {
                 guard idle(first) else { return true }
                 first.turn()
             }
             return commits.completed >= barrier
         }
         guard !isDead else { return }
-        if !isDone, !isDamaged { return fail("no commit succeeds: \(describe())") }
+        if !isDone, !isDamaged, !isAlone { return fail("no commit succeeds: \(describe())") }
         let statistics = store?.statistics() ?? StoreStatistics()
         if statistics.damagedReads != 0, !isDamaged, !hadFailingReads {
             fail("\(statistics.damagedReads) records could not be read back")

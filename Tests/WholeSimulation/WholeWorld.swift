@@ -40,12 +40,16 @@ package final class WholeWorld: @unchecked Sendable {
     /// Nobody asks anything new.
     private var isSettling = false
     private(set) var isAcknowledging = false
+    /// This life is to go on without its store.
+    private var isAlone = false
     /// Of the delayed flush_all, as it was after the last step.
     private var flushAt: UInt64 = 0
     /// Damage was done: what cannot be read, or begun, is no fault.
     private var isDamaged = false
-    /// How often the store had been moved aside when the start before began.
+    /// How often the store had been moved aside when the last life began.
     private var movesBefore = 0
+    /// The last life went on without its store: what it was told is gone, and what was before.
+    private var wasAlone = false
     package var result = WholeResult()
     package var trace: ((String) -> Void)?
     /// What the store knew of the watched key.
@@ -100,6 +104,8 @@ package final class WholeWorld: @unchecked Sendable {
         let readFails = home.plan.readFails
         home.plan.readFails = 0
         defer { home.plan.readFails = readFails }
+        var other = Chance(seed: seed ^ UInt64(result.lives))
+        isAlone = other.happens(perMille: casting.startsAlone)
         let moves = home.movedAside
         let store: TieredStore
         do {
@@ -110,12 +116,14 @@ package final class WholeWorld: @unchecked Sendable {
             if home.plan.isHarmless, !home.isDead, !isDamaged { fail("no start: \(error)") }
             return
         }
-        if home.movedAside > 0, !isDamaged { fail("a sound store was moved aside") }
-        try makeServer(store, configuration, moves: moves)
+        try makeServer(store, configuration)
+        if !isAlone, !isDamaged, home.movedAside > moves || played?.isMemoryOnly ?? false {
+            fail("a sound store was moved aside")
+        }
     }
 
     private func makeServer(
-        _ store: TieredStore, _ configuration: StoreConfiguration, moves: Int
+        _ store: TieredStore, _ configuration: StoreConfiguration
     ) throws {
         network = SimulatedNetwork(seed: chance.next(), faults: casting.networkFaults(&chance))
         try network.addFile(descriptor: Self.fileNumber) { [unowned self] offset, count in
@@ -132,9 +140,12 @@ package final class WholeWorld: @unchecked Sendable {
         shared.itemLists = store.lists
         self.shared = shared
         workers = []
+        // It cannot be read.
+        if isAlone { home.plan.readFails = 1000 }
         let played = try PlayedStore(store, at: now) { [unowned self] worker in
             notify(worker)
         }
+        home.plan.readFails = 0
         guard let played else {
             if home.plan.isHarmless { fail("no disk at a start") }
             return
@@ -147,8 +158,9 @@ package final class WholeWorld: @unchecked Sendable {
         }
         isRecovering = store.statistics().isRecovering != 0
         flushAt = played.flushAt
-        law.start(flushAt: flushAt, isStoreLost: home.movedAside > movesBefore)
-        movesBefore = moves
+        law.start(flushAt: flushAt, isStoreLost: home.movedAside > movesBefore || wasAlone)
+        movesBefore = home.movedAside
+        wasAlone = played.isMemoryOnly
         for _ in 0..<casting.connections { connect() }
     }
 
@@ -415,7 +427,9 @@ package final class WholeWorld: @unchecked Sendable {
         guard isRunning else { return }
         let target = commits.begun + 1
         probe()
-        if !stepAll(until: { commits.completed >= target }) {
+        // Without its store, no commit ever does.
+        let isAlone = played?.isMemoryOnly ?? false
+        if !isAlone, !stepAll(until: { commits.completed >= target }) {
             return isDamaged ? () : fail("no commit succeeds: \(describe())")
         }
         let isReleased = stepAll(patience: 500) {
@@ -431,6 +445,8 @@ package final class WholeWorld: @unchecked Sendable {
         if !isHeard { fail("an answer waits for a wake-up: \(describe())") }
     }
 
+    private func checkHolds() -> String? { played?.check() ?? played?.checkAccounts() }
+
     /// Everybody makes steps, a millisecond passes with each; false: it never became so.
     private func stepAll(patience: Int = patience, until condition: () -> Bool) -> Bool {
         for _ in 0..<patience {
@@ -445,8 +461,6 @@ package final class WholeWorld: @unchecked Sendable {
         }
         return condition() || isOver
     }
-    private func checkHolds() -> String? { played?.check() ?? played?.checkAccounts() }
-
 
     private func describe() -> String {
         guard let statistics = store?.statistics() else { return "no store" }
