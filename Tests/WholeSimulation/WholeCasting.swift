@@ -66,6 +66,7 @@ package struct WholeCasting: Sendable {
         isRude = !isRoomy && chance.below(2) == 0
         drawMore(Chance(seed: seed ^ 0xB1A4))
         drawStarts(Chance(seed: seed ^ 0xA10E))
+        drawHuge(Chance(seed: seed ^ 0x4096))
         weights = WholeAct.weights(&chance, self)
     }
 
@@ -77,6 +78,19 @@ package struct WholeCasting: Sendable {
         guard isCold else { return }
         keys = [24, 60, 120][chance.below(3)]
         if !isRoomy { memories = [12 << 20] }
+    }
+
+    /// Values that take several transactions. Few, and seldom: a play with them takes as long as
+    /// many others.
+    private mutating func drawHuge(_ given: Chance) {
+        var chance = given
+        guard !isRoomy, chance.below(40) == 0 else { return }
+        keys = [4, 10][chance.below(2)]
+        let tiny = Array(sizes.prefix(6))
+        sizes = tiny + tiny + tiny + [70_000, 1_300_000, 3_900_000]
+        itemMaxima = [4 << 20]
+        memories = [24 << 20, 40 << 20]
+        stores = [64 << 20]
     }
 
     private mutating func drawStarts(_ given: Chance) {
