@@ -157,6 +157,17 @@ package final class PlayedStore {
         return store.log.check() ?? strayingSlot()
     }
 
+    /// What must hold while nothing is under way: no room is open, and every frame is where it can
+    /// be found. A sentence if it does not.
+    package func checkAccounts() -> String? {
+        let account = store.log.frameAccount()
+        if account.inRooms != 0 { return "\(account.inRooms) frames are in rooms that stay open" }
+        // Each door keeps one to read into, and the committer one for its next segment.
+        let kept = store.configuration.workers + (committer.writer.hasSpare ? 1 : 0)
+        let lost = account.aside - kept
+        return lost == 0 ? nil : "\(lost) frames are lost"
+    }
+
     /// What names a segment that is not there any more; a sentence if anything does.
     private func strayingSlot() -> String? {
         let log = store.log

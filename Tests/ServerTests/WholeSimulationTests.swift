@@ -31,11 +31,13 @@ import WholeSimulation
             sum.binaryOperations += result.binaryOperations
             sum.powerCuts += result.powerCuts
             sum.damages += result.damages
+            sum.wins += result.wins
         }
         let seeds = Self.seedsPerGroup
         #expect(sum.lives > 2 * seeds && sum.operations > 1500 * seeds, "\(sum)")
         #expect(sum.hits > 300 * seeds && sum.hitsWhileRecovering > 10 * seeds, "\(sum)")
         #expect(sum.diskReadsPerLife > 2, "\(sum)")
+        #expect(sum.wins > 20 * seeds, "\(sum)")
         #expect(sum.binaryOperations > 50 * seeds && sum.powerCuts > seeds / 2, "\(sum)")
     }
 

@@ -188,6 +188,7 @@ package struct Act: Sendable {
 
     /// The process dies: at once, or at one of the next calls of the files.
     private func kill(_ play: Play) {
+        var trapChance = Chance(seed: seed ^ 0x7A49)
         if play.chance.below(3) > 0 {
             let plan = play.home.plan
             play.home.plan.crashes = 1 + play.chance.below(200)
@@ -199,7 +200,9 @@ package struct Act: Sendable {
             }
             play.home.plan = plan
         }
-        play.bury()
+        // Not always from outside: that it ends by itself says nothing of a store that it does not
+        // look at.
+        play.bury(isTrapped: trapChance.below(2) == 0)
         var other = Chance(seed: seed ^ 0xC10C)
         if play.casting.isFullAtFirst, play.casting.clockSteps, other.below(2) == 0 {
             play.setClock(by: -1 - other.below(100))

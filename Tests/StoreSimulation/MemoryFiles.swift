@@ -68,6 +68,10 @@ package final class MemoryHome: StoreHome, @unchecked Sendable {
     /// Of the blocks alone, so that they change nothing that the other calls draw.
     private var blockChance: Chance
     private var isPanicked = false
+    /// Faults of processes that looked at the files.
+    package private(set) var markedStarts = 0
+    /// A fault of this process would leave a mark; a kill leaves none.
+    private var isLookedAt = false
     package private(set) var movedAside = 0
     private let secret: UInt64
     /// What something else than the store takes of the map, in pages.
@@ -92,9 +96,16 @@ package final class MemoryHome: StoreHome, @unchecked Sendable {
         isDead = false
         isPanicked = false
         isWriting = false
+        isLookedAt = false
     }
 
     package func die() { isDead = true }
+
+    /// The process ends by a fault of its own, a trap say.
+    package func trap() {
+        if isLookedAt, !isDead { markedStarts += 1 }
+        isDead = true
+    }
 
     /// The power is gone: nothing is left of pages that no durable state names.
     package func losePower() {
@@ -135,10 +146,8 @@ package final class MemoryHome: StoreHome, @unchecked Sendable {
         return "aside"
     }
 
-    // A start that dies here is killed: only a fault of its own leaves a mark.
-    package var markedStarts: Int { 0 }
-    package func raiseMarker() {}
-    package func clearMarker() {}
+    package func raiseMarker() { if !isDead { isLookedAt = true } }
+    package func clearMarker() { if !isDead { (isLookedAt, markedStarts) = (false, 0) } }
     package func close() {}
 
     package func openBlocks(_ count: Int) throws(LMDBError) {

@@ -10,91 +10,6 @@ import Primitives
 import Store
 import Support
 
-/// What a seed decides once.
-package struct Casting: Sendable {
-    package var keys = 40
-    package var clients = 2
-    /// Weights of the kinds of acts, see `Act`.
-    var weights: [Int] = []
-    var sizes: [Int] = []
-    var memories: [Int] = []
-    var stores: [Int] = []
-    var itemMaxima: [Int] = []
-    var ballast = 0
-    /// Nothing is ever short and nothing fails but the process: misses are faults too.
-    package var isRoomy = false
-    /// The number of workers may be another one after a start.
-    var changesWorkers = false
-    var mayDamage = false
-    var clockSteps = false
-    /// One client is seldom heard of: its segment stays open while many others pass.
-    var isUneven = false
-    var flushesOften = false
-    /// While recovery runs, so many reads in a thousand fail.
-    var readFailsWhileRecovering = 0
-    /// The disk is full from the first transaction of the first life on.
-    var isFullAtFirst = false
-    /// An earlier release has made the store: the orders file is missing, and in the first life
-    /// there is no room for it.
-    var isOld = false
-    /// Orders that are reserved at a time.
-    var ordersAhead: UInt64 = 1 << 28
-
-    package init(seed: UInt64) {
-        var chance = Chance(seed: seed ^ 0xCA57)
-        isRoomy = chance.below(4) == 0
-        keys = [6, 20, 60, 200][chance.below(4)]
-        clients = 1 + chance.below(3)
-        let tiny = [0, 1, 8, 20, 100, 400]
-        let middle = [1500, 5000, 12_000, 20_000, 30_000]
-        let large = [33_000, 70_000, 150_000, 400_000, 900_000]
-        sizes = tiny
-        switch chance.below(isRoomy ? 2 : 4) {
-        case 0: break
-        case 1: sizes += middle.prefix(3)
-        case 2: sizes += middle + middle + [70_000]
-        default: sizes += middle + large
-        }
-        memories = isRoomy ? [96 << 20] : [12 << 20, 15 << 20, 18 << 20, 24 << 20, 56 << 20]
-        if chance.below(2) == 0 { memories = [memories[chance.below(memories.count)]] }
-        stores = isRoomy ? [256 << 20] : [8 << 20, 12 << 20, 16 << 20, 24 << 20, 64 << 20]
-        if chance.below(2) == 0 { stores = [stores[chance.below(stores.count)]] }
-        itemMaxima = chance.below(2) == 0 ? [1 << 20] : [1 << 20, 200_000, 3 << 20]
-        if !isRoomy, chance.below(3) == 0 {
-            ballast = (stores.min() ?? 0) / 4096 * (5 + chance.below(35)) / 100
-        }
-        mayDamage = !isRoomy && chance.below(5) == 0
-        clockSteps = chance.below(4) == 0
-        changesWorkers = chance.below(2) == 0
-        // More keys than the index of the smaller memory has room for.
-        let isCrowded = !isRoomy && chance.below(30) == 0
-        if isCrowded {
-            memories = [12 << 20, 24 << 20]
-            stores = [64 << 20]
-        }
-        isUneven = chance.below(3) == 0
-        if isUneven { clients = max(clients, 2) }
-        flushesOften = chance.below(8) == 0
-        if !isRoomy, chance.below(5) == 0 { readFailsWhileRecovering = 50 + chance.below(300) }
-        drawOrders(Chance(seed: seed ^ 0x0DE5))
-        weights = Act.weights(
-            &chance, isRoomy: isRoomy, isCrowded: isCrowded, isDamaged: mayDamage)
-    }
-}
-
-extension Casting {
-    /// What becomes of the reservation of orders.
-    private mutating func drawOrders(_ given: Chance) {
-        var chance = given
-        if chance.below(4) == 0 { ordersAhead = UInt64(8 << chance.below(5)) }
-        guard !isRoomy else { return }
-        isOld = chance.below(6) == 0
-        isFullAtFirst = chance.below(6) == 0
-        // The clock keeps numbers apart where nothing else can.
-        if isFullAtFirst { clockSteps = !isOld }
-    }
-}
-
 /// One play.
 package final class Play: @unchecked Sendable {
     // Sendable by name only: one thread plays it.
@@ -127,8 +42,10 @@ package final class Play: @unchecked Sendable {
     private var highestUnreservedOrder: UInt64 = 0
     /// Damage was done: what cannot be read is no fault.
     var isDamaged = false
-    /// How often the store had been moved aside when the start before began.
+    /// How often the store had been moved aside when the last life began.
     private var movesBefore = 0
+    /// The last life went on without its store: what it was told is gone, and what was before.
+    private var wasAlone = false
     package private(set) var lives = 0
     package private(set) var operations = 0
     package private(set) var hits = 0
@@ -189,6 +106,10 @@ package final class Play: @unchecked Sendable {
         trace?(
             "  start -m \(configuration.memoryBytes >> 20) -t \(workers) --store-size \(mebibytes)m"
         )
+        let opening = pickOpening()
+        home.refusesOpening = opening == .refused || opening == .fixed
+        home.refusesMoving = opening == .fixed
+        defer { (home.refusesOpening, home.refusesMoving) = (false, false) }
         let moves = home.movedAside
         let store: TieredStore
         do {
@@ -196,18 +117,26 @@ package final class Play: @unchecked Sendable {
                 configuration: configuration, events: events, home: home, now: now.unixSeconds)
         } catch {
             trace?("  did not start: \(error)")
-            if home.plan.isHarmless, !home.isDead, !isDamaged { fail("no start: \(error)") }
+            let isRight = isDamaged || opening == .fixed
+            if home.plan.isHarmless, !home.isDead, !isRight { fail("no start: \(error)") }
             return
         }
-        if home.movedAside > 0, !isDamaged { fail("a sound store was moved aside") }
-        self.store = store
+        if opening == .unread { home.plan.readFails = 1000 }
         let played = try PlayedStore(store, at: now) { [unowned self] worker in
             if worker < clients.count { clients[worker].isWoken = true }
         }
+        home.plan.readFails = 0
+        self.store = store
         guard let played else {
-            if home.plan.isHarmless { fail("no disk at a start") }
+            // There may be none yet, and no room to make it.
+            let isRefused = opening == .refused || opening == .fixed
+            if home.plan.isHarmless, !isRefused { fail("no disk at a start") }
+            if !home.isDead { liveWithoutFiles(workers) }
             self.store = nil
             return
+        }
+        if opening == .whole, !isDamaged, home.movedAside > moves || played.isMemoryOnly {
+            fail("a sound store was moved aside")
         }
         steps = StoreSteps(played) { [unowned self] in fail($0) }
         if home.isDead { return }
@@ -215,14 +144,53 @@ package final class Play: @unchecked Sendable {
             fail("orders begin above \(played.ordersBegin), and \(highestOrder) was given out")
         }
         if played.ordersBegin < highestUnreservedOrder { model.comparesTokens = false }
-        clients = (0..<workers).map {
-            PlayedClient(store, number: $0, self, buffer: buffers[$0])
-        }
+        makeClients(workers)
         isRecovering = store.statistics().isRecovering != 0
         model.start(
-            flushAt: played.flushAt, isStoreLost: home.movedAside > movesBefore,
+            flushAt: played.flushAt, isStoreLost: home.movedAside > movesBefore || wasAlone,
             now: now.unixSeconds)
-        movesBefore = moves
+        movesBefore = home.movedAside
+        wasAlone = played.isMemoryOnly
+    }
+
+    private func makeClients(_ count: Int) {
+        guard let store else { return }
+        clients = (0..<count).map { PlayedClient(store, number: $0, self, buffer: buffers[$0]) }
+    }
+
+    /// How a start finds the files.
+    private enum Opening {
+        case whole
+        /// They cannot be opened for want of room; and then, they cannot be moved aside either.
+        case refused, fixed
+        /// They are open, and what is in them cannot be read.
+        case unread
+    }
+
+    private func pickOpening() -> Opening {
+        // What the act draws stays as it was.
+        var copy = chance
+        var other = Chance(seed: copy.next() ^ 0xA10E)
+        guard other.happens(perMille: casting.startsAlone) else { return .whole }
+        return [.unread, .unread, .refused, .fixed][other.below(4)]
+    }
+
+    /// A short life in which nothing waits: without files the store has no steps but maintenance.
+    private func liveWithoutFiles(_ workers: Int) {
+        trace?("  without files")
+        makeClients(workers)
+        model.start(flushAt: 0, isStoreLost: true, now: now.unixSeconds)
+        for _ in 0..<chance.below(60) where !isDead {
+            Command(&chance, casting).execute(self, pickClient())
+        }
+        for client in clients { client.close() }
+        clients = []
+        model.die(completed: 0, isClean: false)
+        // Nothing was reserved: only the time keeps numbers apart.
+        if casting.clockSteps { model.comparesTokens = false }
+        lives += 1
+        movesBefore = home.movedAside
+        wasAlone = true
     }
 
     private func failReads(_ perMille: Int) {
@@ -235,11 +203,14 @@ package final class Play: @unchecked Sendable {
     var isRunning: Bool { played != nil && !isDead }
 
     /// The process is gone.
-    func bury(isClean: Bool = false) {
+    ///
+    /// - Parameter isTrapped: It has ended by a fault of its own.
+    func bury(isClean: Bool = false, isTrapped: Bool = false) {
         let completed = played?.commits.completed ?? 0
         checkOrders()
         home.refusesBlocks = false
         if played != nil { lives += 1 }
+        if isTrapped { home.trap() }
         home.die()
         clients = []
         played?.discardMemory()
@@ -303,8 +274,8 @@ package final class Play: @unchecked Sendable {
 
     /// What was given out is known to the next start.
     private func checkOrders() {
-        guard let played, !home.isDead, !played.isMemoryOnly else { return }
-        guard played.areOrdersReserved else {
+        guard let played, !home.isDead else { return }
+        guard played.areOrdersReserved, !played.isMemoryOnly else {
             highestUnreservedOrder = max(highestUnreservedOrder, played.highestOrder)
             return
         }
@@ -446,24 +417,25 @@ package final class Play: @unchecked Sendable {
         home.plan = FaultPlan()
         guard isRunning, let first = clients.first, !first.isBusy else { return }
         wasTroubled = false
+        let isAlone = played?.isMemoryOnly ?? false
         first.begin()
         let barrier = first.door.barrier()
         first.door.endTurn()
         let isDone = first.busily {
-            for _ in 0..<Self.patience where commits.completed < barrier {
+            for _ in 0..<(isAlone ? 100 : Self.patience) where commits.completed < barrier {
                 guard idle(first) else { return true }
                 first.turn()
             }
             return commits.completed >= barrier
         }
         guard !isDead else { return }
-        if !isDone, !isDamaged { return fail("no commit succeeds: \(describe())") }
+        if !isDone, !isDamaged, !isAlone { return fail("no commit succeeds: \(describe())") }
         let statistics = store?.statistics() ?? StoreStatistics()
         if statistics.damagedReads != 0, !isDamaged, !hadFailingReads {
             fail("\(statistics.damagedReads) records could not be read back")
         }
         if statistics.framesPinned != 0 { fail("\(statistics.framesPinned) pins were kept") }
-        if let what = played?.check() { fail(what) }
+        if let what = played?.check() ?? played?.checkAccounts() { fail(what) }
     }
 
     func trouble(_ plan: FaultPlan) {

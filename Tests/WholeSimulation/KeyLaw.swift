@@ -174,6 +174,12 @@ struct KeyLaw {
         return nil
     }
 
+    /// Before the first request of a life: nothing is left of it on disk.
+    mutating func lose() {
+        starts = [nil]
+        written = [(nil, 0)]
+    }
+
     /// Before the first request of a life. On disk with its first commit: where that fails, and the
     /// clock is set back, what was there is found again.
     mutating func flushed(isCertain: Bool, at moment: Int) {

@@ -24,6 +24,7 @@ struct AnsweredValue {
     var cas: UInt64?
     var lifetime: Int64?
     var bytes: [UInt8]
+    var marks: ShownMarks?
 }
 
 /// An answer, as far as it is whole.
@@ -45,7 +46,7 @@ extension Question {
             return line == "MN" ? .answer(count: next, []) : .wrong("mn is told \(line)")
         }
         if isMeta, verb == .incr || verb == .decr, line.hasPrefix("VA ") {
-            return hearMetaNumber(bytes, line, next)
+            return hearMetaNumber(bytes, line, next, seconds)
         }
         guard let verdict = verdict(line, seconds) else {
             return .wrong("\(words) is told \(line)")
@@ -109,15 +110,18 @@ extension Question {
         return Verdict(effects: [.other(than: casBytes)])
     }
 
-    private func hearMetaNumber(_ bytes: [UInt8], _ line: String, _ next: Int) -> Heard {
+    private func hearMetaNumber(
+        _ bytes: [UInt8], _ line: String, _ next: Int, _ seconds: ClosedRange<UInt32>
+    ) -> Heard {
         guard let count = Int(line.dropFirst(3)) else { return .wrong("ma is told \(line)") }
         guard bytes.count >= next + count + 2 else { return .more }
         let text = String(decoding: bytes[next..<next + count], as: UTF8.self)
         guard let sum = UInt64(text.prefix { $0 != " " }) else {
             return .wrong("ma is told \(text)")
         }
-        let effect = Effect.count(delta, isDecrement: verb == .decr, sum: sum)
-        return .answer(count: next + count + 2, [.change([effect])])
+        var effects = [Effect.count(delta, isDecrement: verb == .decr, sum: sum)]
+        if sum == initial { effects.append(.put(made(seconds))) }
+        return .answer(count: next + count + 2, [.change(effects)])
     }
 
     // MARK: Values
@@ -125,11 +129,15 @@ extension Question {
     func verdict(
         _ value: AnsweredValue, _ seconds: ClosedRange<UInt32>
     ) -> Verdict {
-        let shown = Shown(bytes: value.bytes, flags: value.flags, lifetime: value.lifetime)
+        let shown = Shown(
+            bytes: value.bytes, flags: value.flags, lifetime: value.lifetime, marks: value.marks)
         var verdict: Verdict
         if verb == .gat || verb == .gats {
             let effect = Effect.readAndExpire(shown, lifetime.expiry(seconds))
             verdict = .change([effect], isHeld: false)
+        } else if shown.isWon {
+            let isEmpty = flagged.makes && value.bytes.isEmpty && value.flags == 0
+            verdict = .change((isEmpty ? [.put(made(seconds))] : []) + [.read(shown)])
         } else {
             verdict = Verdict(effects: [.read(shown)])
         }
@@ -158,12 +166,17 @@ extension Question {
             return .wrong("mg is told \(line)")
         }
         guard bytes.count >= next + count + 2 else { return .more }
-        var value = AnsweredValue(flags: 0, bytes: Array(bytes[next..<next + count]))
+        var value = AnsweredValue(
+            flags: 0, bytes: Array(bytes[next..<next + count]),
+            marks: ShownMarks(recache: flagged.recache))
         for word in words.dropFirst(2) {
             switch word.first {
             case "f": value.flags = UInt32(word.dropFirst()) ?? .max
             case "c": value.cas = UInt64(word.dropFirst())
             case "t": value.lifetime = Int64(word.dropFirst())
+            case "W": value.marks?.isWon = true
+            case "X": value.marks?.isStale = true
+            case "Z": value.marks?.wasSent = true
             default: return .wrong("mg is told \(line)")
             }
         }

@@ -1,6 +1,7 @@
 // Question: one request as bytes, and what it may do to its keys before anybody knows the answer.
 //
-// What an answer says is in Question+Answer.swift.
+// What an answer says is in Question+Answer.swift, the words of the meta commands are in
+// Question+Meta.swift.
 
 import Support
 
@@ -31,6 +32,25 @@ enum Lifetime {
     }
 }
 
+/// Flags of a meta command beside those that every one of its kind has.
+struct MetaFlags {
+    /// N: makes what is not there: an empty value, or a number.
+    var makes = false
+    /// R: wins what expires in fewer seconds.
+    var recache: UInt32?
+    /// I: what is there becomes stale; or what is stored, if it is older than what is there.
+    var invalidates = false
+    /// x: the value is taken away.
+    var strips = false
+    /// E: the cas of what it writes.
+    var cas: UInt64?
+
+    var words: String {
+        (makes ? " N" : "") + (recache.map { " R\($0)" } ?? "") + (invalidates ? " I" : "")
+            + (strips ? " x" : "") + (cas.map { " E\($0)" } ?? "")
+    }
+}
+
 /// One request.
 struct Question {
     enum Verb {
@@ -56,6 +76,8 @@ struct Question {
     var delta: UInt64 = 0
     /// What an incr makes where there is no number; nil: it makes none.
     var initial: UInt64?
+    /// What only meta commands have.
+    var flagged = MetaFlags()
     /// Nothing is answered, or in the newer dialects only what is not expected.
     var isQuiet = false
     var dialect = Dialect.classic
@@ -92,14 +114,15 @@ struct Question {
         }
     }
 
-    private var isMeta: Bool { dialect == .meta }
+    var isMeta: Bool { dialect == .meta }
 
     var words: String {
         let name = keys.map(String.init).joined(separator: " ")
         let size = isStoring ? " \(describe(value)) for \(lifetime)" : ""
         let number = verb == .cas ? " \(cas)" : delta != 0 ? " \(delta)" : ""
         let dialect = dialect == .classic ? "" : "\(dialect) "
-        return "\(dialect)\(verb) \(name)\(number)\(size)\(isQuiet ? " quiet" : "")"
+        return "\(dialect)\(verb) \(name)\(number)\(size)\(flagged.words)"
+            + (isQuiet ? " quiet" : "")
     }
 
     /// With so many of its bytes it may begin. The line of a get is executed key by key, as it
@@ -137,29 +160,6 @@ struct Question {
         return Array("\(line)\r\n".utf8) + (isStoring ? value + [13, 10] : [])
     }
 
-    private func metaBytes(_ key: String) -> [UInt8] {
-        let quiet = isQuiet ? " q" : ""
-        switch verb {
-        case .get, .gets: return Array("mg \(key) f c t v\r\n".utf8)
-        case .gat, .gats: return Array("mg \(key) T\(lifetime.sent) f v\r\n".utf8)
-        case .delete: return Array("md \(key)\(quiet)\r\n".utf8)
-        case .incr: return Array("ma \(key) D\(delta) v\r\n".utf8)
-        case .decr: return Array("ma \(key) MD D\(delta) v\r\n".utf8)
-        default:
-            let mode =
-                switch verb {
-                case .add: "ME"
-                case .replace: "MR"
-                case .append: "MA"
-                case .prepend: "MP"
-                case .cas: "C\(cas)"
-                default: "MS"
-                }
-            let line = "ms \(key) \(value.count) \(mode) F\(flags) T\(lifetime.sent)\(quiet)\r\n"
-            return Array(line.utf8) + value + [13, 10]
-        }
-    }
-
     /// Bytes that name the request: wherever a piece lies, it can be told.
     static func value(_ id: Int, _ count: Int) -> [UInt8] {
         let head = Array("v\(id):".utf8)
@@ -180,24 +180,35 @@ struct Question {
         lifetime.expiry(seconds).map { KeyValue(bytes: value, flags: flags, expiry: $0) }
     }
 
-    /// The number that an incr makes.
+    /// What a command makes where nothing is: an incr a number, a get something empty, which it
+    /// wins.
     func made(_ seconds: ClosedRange<UInt32>) -> KeyState {
-        guard let initial else { return nil }
-        return lifetime.expiry(seconds).map {
-            KeyValue(bytes: Array("\(initial)".utf8), flags: 0, expiry: $0)
+        lifetime.expiry(seconds).map {
+            KeyValue(
+                bytes: initial.map { Array("\($0)".utf8) } ?? [], flags: 0, expiry: $0,
+                isSent: isGet)
         }
+    }
+
+    private func invalidated(_ seconds: ClosedRange<UInt32>) -> Effect {
+        if case .ever = lifetime { return .invalidate(nil, strips: flagged.strips) }
+        return lifetime.expiry(seconds).map { .invalidate($0, strips: flagged.strips) } ?? .remove
     }
 
     /// What it did if it was done.
     func effects(_ seconds: ClosedRange<UInt32>) -> [Effect] {
         switch verb {
-        case .get, .gets, .noop, .flushLater: []
-        case .gat, .gats, .touch: [.expire(lifetime.expiry(seconds))]
+        case .noop, .flushLater: []
+        case .get, .gets: flagged.makes ? [.put(made(seconds))] : []
+        case .gat, .gats: [.expire(lifetime.expiry(seconds), wins: isMeta)]
+        case .touch: [.expire(lifetime.expiry(seconds), wins: false)]
         case .set, .add: [.put(stored(seconds))]
         case .replace: [.replace(stored(seconds))]
         case .append, .prepend: [.join(value, isPrepend: verb == .prepend)]
         case .cas:
-            casBytes.map { [.swap($0, stored(seconds))] } ?? [.replace(stored(seconds))]
+            (casBytes.map { [.swap($0, stored(seconds))] } ?? [.replace(stored(seconds))])
+                + (flagged.invalidates ? [.overtake(value, flags: flags)] : [])
+        case .delete where flagged.invalidates: [invalidated(seconds)]
         case .delete, .flush: [.remove]
         case .incr, .decr:
             [.count(delta, isDecrement: verb == .decr, sum: nil)]
@@ -207,6 +218,8 @@ struct Question {
 
     /// What it may have done if no answer came: a set that fails removes.
     func effectsUnanswered(_ seconds: ClosedRange<UInt32>) -> [Effect] {
-        effects(seconds) + (verb == .set ? [.remove] : [])
+        let isLook = isMeta && (verb == .get || verb == .gets)
+        return effects(seconds) + (verb == .set ? [.remove] : [])
+            + (isLook ? [.win(recache: flagged.recache)] : [])
     }
 }

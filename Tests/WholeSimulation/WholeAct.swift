@@ -121,8 +121,10 @@ package struct WholeAct: Sendable {
     /// The process dies: at once, or at one of the next calls of the files.
     private func kill(_ world: WholeWorld) {
         die(world, losesPower: false)
-        world.trace?("  killed")
-        if world.law.fault == nil { world.bury() }
+        var other = Chance(seed: seed ^ 0x7A49)
+        let isTrapped = other.below(2) == 0
+        world.trace?(isTrapped ? "  ended by a fault of its own" : "  killed")
+        if world.law.fault == nil { world.bury(isTrapped: isTrapped) }
     }
 
     /// The power goes: at once, or in the middle of something that is written.

@@ -29,6 +29,8 @@ package struct WholeCasting: Sendable {
     var binaryPercent = 0
     /// Bytes of the files change between two lives.
     var mayDamage = false
+    /// So many starts in a thousand go on without their store, in memory alone.
+    var startsAlone = 0
     /// Memory often begins empty, and more is asked for than changed.
     package var isCold = false
 
@@ -63,6 +65,8 @@ package struct WholeCasting: Sendable {
         isCalm = isRoomy || chance.below(3) == 0
         isRude = !isRoomy && chance.below(2) == 0
         drawMore(Chance(seed: seed ^ 0xB1A4))
+        drawStarts(Chance(seed: seed ^ 0xA10E))
+        drawHuge(Chance(seed: seed ^ 0x4096))
         weights = WholeAct.weights(&chance, self)
     }
 
@@ -74,6 +78,24 @@ package struct WholeCasting: Sendable {
         guard isCold else { return }
         keys = [24, 60, 120][chance.below(3)]
         if !isRoomy { memories = [12 << 20] }
+    }
+
+    /// Values that take several transactions. Few, and seldom: a play with them takes as long as
+    /// many others.
+    private mutating func drawHuge(_ given: Chance) {
+        var chance = given
+        guard !isRoomy, chance.below(40) == 0 else { return }
+        keys = [4, 10][chance.below(2)]
+        let tiny = Array(sizes.prefix(6))
+        sizes = tiny + tiny + tiny + [70_000, 1_300_000, 3_900_000]
+        itemMaxima = [4 << 20]
+        memories = [24 << 20, 40 << 20]
+        stores = [64 << 20]
+    }
+
+    private mutating func drawStarts(_ given: Chance) {
+        var chance = given
+        if !isRoomy, chance.below(6) == 0 { startsAlone = 250 }
     }
 
     /// What goes wrong between peers and workers in one life.

@@ -121,10 +121,11 @@ struct WholeLaw {
 
     /// At a start: a delayed flush_all may have come due meanwhile; `found` is what is to come.
     ///
-    /// - Parameter isStoreLost: it was moved aside, with all keys and what is to come, in this
-    ///   start or in the one before, which went on without.
+    /// - Parameter isStoreLost: it was moved aside, with all keys and what is to come, since the
+    ///   last life began; or that one went on without.
     mutating func start(flushAt found: UInt64, isStoreLost: Bool) {
         guard !isStoreLost else {
+            for key in keys.indices { keys[key].lose() }
             flush.base = [found]
             return
         }

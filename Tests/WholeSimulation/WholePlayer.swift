@@ -14,6 +14,8 @@ package struct WholeResult: PlayOutcome, Sendable {
     package var binaryOperations = 0
     package var powerCuts = 0
     package var damages = 0
+    /// Meta gets that were told to renew their item.
+    package var wins = 0
 
     package init() {}
 

@@ -144,8 +144,30 @@ extension WholeWorld {
             makeBinary(&question)
         } else if isMeta, allowsMeta(question) {
             question.dialect = .meta
+            drawFlags(&question)
         }
         return question
+    }
+
+    /// What only meta commands can do: win, make, invalidate, and number what they write.
+    private func drawFlags(_ question: inout Question) {
+        var flags = MetaFlags()
+        switch question.verb {
+        case .get, .gets:
+            flags.makes = chance.below(6) == 0
+            if chance.below(6) == 0 { flags.recache = UInt32(1 + chance.below(400)) }
+        case .delete:
+            flags.invalidates = chance.below(2) == 0
+            flags.strips = flags.invalidates && chance.below(4) == 0
+        case .cas: flags.invalidates = chance.below(2) == 0
+        case .incr, .decr:
+            if chance.below(3) == 0 { question.initial = UInt64(1 + chance.below(5000)) }
+        default: break
+        }
+        if case .dead = question.lifetime, question.isGet { question.lifetime = .ever }
+        let isWriting = flags.makes || !question.isGet
+        if isWriting, chance.below(4) == 0 { flags.cas = UInt64(law.newId()) }
+        question.flagged = flags
     }
 
     private func makeBinary(_ question: inout Question) {
@@ -286,8 +308,9 @@ extension WholeWorld {
         if let cas = verdict.cas, !casting.clockSteps {
             law.note(key, cas: cas.number, cas.bytes)
         }
-        switch verdict.effects.first {
-        case .read?, .readAndExpire?:
+        switch verdict.effects.last {
+        case .read(let shown)?, .readAndExpire(let shown, _)?:
+            if shown.isWon { result.wins += 1 }
             result.hits += 1
             if isRecovering { result.hitsWhileRecovering += 1 }
         default: break

@@ -13,30 +13,6 @@ import StoreSimulation
 import Support
 import Uring
 
-/// One worker. A class, since workers cannot be copied.
-final class WholeWorker {
-    private var worker: Worker<SimulatedRing>
-    let waker: Waker
-    /// Somebody has notified it since its last turn.
-    var isNotified = false
-
-    init(_ worker: consuming Worker<SimulatedRing>, _ waker: Waker) {
-        self.worker = worker
-        self.waker = waker
-    }
-
-    func turn() throws {
-        isNotified = false
-        try worker.turn()
-        worker.check()
-    }
-
-    var isDone: Bool { worker.isDone }
-
-    /// It is done, and takes leave of the store.
-    func leave() throws { try worker.run() }
-}
-
 package final class WholeWorld: @unchecked Sendable {
     // Sendable by name only: one thread plays it.
     /// The number of the store's file in every ring.
@@ -64,14 +40,18 @@ package final class WholeWorld: @unchecked Sendable {
     /// Nobody asks anything new.
     private var isSettling = false
     private(set) var isAcknowledging = false
+    /// This life is to go on without its store.
+    private var isAlone = false
     /// Of the delayed flush_all, as it was after the last step.
     private var flushAt: UInt64 = 0
     /// Damage was done: what cannot be read, or begun, is no fault.
     private var isDamaged = false
     /// The last run has stopped with everything committed, so the next one's time goes on.
     var isCountKept = false
-    /// How often the store had been moved aside when the start before began.
+    /// How often the store had been moved aside when the last life began.
     private var movesBefore = 0
+    /// The last life went on without its store: what it was told is gone, and what was before.
+    private var wasAlone = false
     package var result = WholeResult()
     package var trace: ((String) -> Void)?
     /// What the store knew of the watched key.
@@ -126,6 +106,8 @@ package final class WholeWorld: @unchecked Sendable {
         let readFails = home.plan.readFails
         home.plan.readFails = 0
         defer { home.plan.readFails = readFails }
+        var other = Chance(seed: seed ^ UInt64(result.lives))
+        isAlone = other.happens(perMille: casting.startsAlone)
         let moves = home.movedAside
         let store: TieredStore
         do {
@@ -136,12 +118,14 @@ package final class WholeWorld: @unchecked Sendable {
             if home.plan.isHarmless, !home.isDead, !isDamaged { fail("no start: \(error)") }
             return
         }
-        if home.movedAside > 0, !isDamaged { fail("a sound store was moved aside") }
-        try makeServer(store, configuration, moves: moves)
+        try makeServer(store, configuration)
+        if !isAlone, !isDamaged, home.movedAside > moves || played?.isMemoryOnly ?? false {
+            fail("a sound store was moved aside")
+        }
     }
 
     private func makeServer(
-        _ store: TieredStore, _ configuration: StoreConfiguration, moves: Int
+        _ store: TieredStore, _ configuration: StoreConfiguration
     ) throws {
         network = SimulatedNetwork(seed: chance.next(), faults: casting.networkFaults(&chance))
         try network.addFile(descriptor: Self.fileNumber) { [unowned self] offset, count in
@@ -159,9 +143,12 @@ package final class WholeWorld: @unchecked Sendable {
         shared.itemLists = store.lists
         self.shared = shared
         workers = []
+        // It cannot be read.
+        if isAlone { home.plan.readFails = 1000 }
         let played = try PlayedStore(store, at: now) { [unowned self] worker in
             notify(worker)
         }
+        home.plan.readFails = 0
         guard let played else {
             if home.plan.isHarmless { fail("no disk at a start") }
             return
@@ -174,8 +161,9 @@ package final class WholeWorld: @unchecked Sendable {
         }
         isRecovering = store.statistics().isRecovering != 0
         flushAt = played.flushAt
-        law.start(flushAt: flushAt, isStoreLost: home.movedAside > movesBefore)
-        movesBefore = moves
+        law.start(flushAt: flushAt, isStoreLost: home.movedAside > movesBefore || wasAlone)
+        movesBefore = home.movedAside
+        wasAlone = played.isMemoryOnly
         for _ in 0..<casting.connections { connect() }
     }
 
@@ -221,13 +209,16 @@ package final class WholeWorld: @unchecked Sendable {
     }
 
     /// The process is gone. What it had sent before has arrived.
-    func bury(isClean: Bool = false) {
+    ///
+    /// - Parameter isTrapped: It has ended by a fault of its own.
+    func bury(isClean: Bool = false, isTrapped: Bool = false) {
         for client in clients { hear(client, isLast: true) }
         let completed = commits.completed
         if played != nil {
             result.lives += 1
             result.diskReads += Int(shared?.total("diskReads") ?? 0)
         }
+        if isTrapped { home.trap() }
         home.die()
         for client in clients { client.abandon(self) }
         clients = []
@@ -424,13 +415,15 @@ package final class WholeWorld: @unchecked Sendable {
         guard isRunning else { return }
         let target = commits.begun + 1
         probe()
-        if !stepAll(until: { commits.completed >= target }) {
+        // Without its store, no commit ever does.
+        let isAlone = played?.isMemoryOnly ?? false
+        if !isAlone, !stepAll(until: { commits.completed >= target }) {
             return isDamaged ? () : fail("no commit succeeds: \(describe())")
         }
         let isReleased = stepAll(patience: 500) {
-            (store?.statistics().framesPinned ?? 0) == 0 && played?.check() == nil
+            (store?.statistics().framesPinned ?? 0) == 0 && checkHolds() == nil
         }
-        if !isReleased { return fail("held: \(played?.check() ?? describe())") }
+        if !isReleased { return fail("held: \(checkHolds() ?? describe())") }
         wasTroubled = false
         // Each worker's timer of a second hides a wake-up that was lost, but not for so long.
         probe()
@@ -439,6 +432,8 @@ package final class WholeWorld: @unchecked Sendable {
         }
         if !isHeard { fail("an answer waits for a wake-up: \(describe())") }
     }
+
+    private func checkHolds() -> String? { played?.check() ?? played?.checkAccounts() }
 
     /// Everybody makes steps, a millisecond passes with each; false: it never became so.
     private func stepAll(patience: Int = patience, until condition: () -> Bool) -> Bool {
