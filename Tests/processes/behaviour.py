@@ -9,9 +9,9 @@ import socket
 import threading
 import time
 
-import crash
 import faults
 import support
+import truth
 
 PIPELINED = 100_000
 #: Of others, while somebody misbehaves. The machine may be busy.
@@ -236,7 +236,7 @@ def _stop_under_load(number, mode):
                     while not stop.is_set():
                         version += 1
                         key = b"t%d-%d" % (index, version % 200)
-                        asked = crash.value_of(key, version)[:60_000]
+                        asked = truth.value_of(key, version)[:60_000]
                         if client.set(key, asked) != b"STORED":
                             return
                         acknowledged[index][key] = version
@@ -261,7 +261,7 @@ def _stop_under_load(number, mode):
                     for key, version in versions.items():
                         found = client.get(key)
                         # The one after it may have been stored without the reply being read.
-                        allowed = [crash.value_of(key, v)[:60_000]
+                        allowed = [truth.value_of(key, v)[:60_000]
                                    for v in (version, version + 200)]
                         assert found in allowed, (key, version, found and found[:40])
                         count += 1

@@ -12,8 +12,8 @@ import subprocess
 import threading
 import time
 
-import crash
 import support
+import truth
 
 KEYS = 400
 #: A memory hit while the disk stands still; the machine may be busy, a sync of 2 s is longer.
@@ -42,7 +42,7 @@ class _Faulty(support.Server):
 def _fill(client, version, keys=KEYS):
     for index in range(keys):
         key = b"k%d" % index
-        assert client.set(key, crash.value_of(key, version)) == b"STORED"
+        assert client.set(key, truth.value_of(key, version)) == b"STORED"
 
 
 def _compare(client, version, keys=KEYS, missing=0):
@@ -51,7 +51,7 @@ def _compare(client, version, keys=KEYS, missing=0):
         names = [b"k%d" % index for index in range(start, min(keys, start + 50))]
         found.update(client.get_many(names))
     for key, value in found.items():
-        assert value == crash.value_of(key, version), (key, value[:40])
+        assert value == truth.value_of(key, version), (key, value[:40])
     assert len(found) >= keys - missing, f"{keys - len(found)} of {keys} are missing"
 
 
@@ -105,7 +105,7 @@ def _survives(rule, durability="interval"):
                 if durability == "interval":
                     for index in range(50, KEYS):
                         key = b"k%d" % index
-                        assert client.get(key) == crash.value_of(key, 3), key
+                        assert client.get(key) == truth.value_of(key, 3), key
             assert "store.moved_aside" not in server.log(), server.log()
 
 
@@ -120,7 +120,7 @@ def _is_cut_off(server):
             pass
     assert int(server.stats()["brim_closed_failed_commit"]) > 0
     with server.client() as client:
-        value = crash.value_of(b"k0", 1)
+        value = truth.value_of(b"k0", 1)
         client.send(b"set k0 0 0 %d noreply\r\n%s\r\nmn\r\n" % (len(value), value))
         assert client.line() == b"MN"
 
@@ -166,7 +166,7 @@ def stalled_disk():
                 while time.monotonic() < stop:
                     key = b"k%d" % (turns[0] % KEYS)
                     start = time.monotonic()
-                    assert client.get(key) == crash.value_of(key, 1)
+                    assert client.get(key) == truth.value_of(key, 1)
                     slowest[0] = max(slowest[0], time.monotonic() - start)
                     turns[0] += 1
 
@@ -211,7 +211,7 @@ def stalled_disk_and_a_flood():
                         key = b"k%d" % index
                         start = time.monotonic()
                         found = client.get(key)
-                        assert found is None or found == crash.value_of(key, 1), found[:40]
+                        assert found is None or found == truth.value_of(key, 1), found[:40]
                         if found:
                             slowest[0] = max(slowest[0], time.monotonic() - start)
                     time.sleep(0.01)
@@ -267,7 +267,7 @@ def dead_disk_and_a_flood():
                 _compare(client, 3, keys=20)
                 for index in range(20, KEYS // 2):
                     found = client.get(b"k%d" % index)
-                    assert found in (None, crash.value_of(b"k%d" % index, 2)), index
+                    assert found in (None, truth.value_of(b"k%d" % index, 2)), index
                 for index in range(KEYS // 2, KEYS // 2 + 50):
                     assert client.get(b"k%d" % index) is None, index
             assert "store.moved_aside" not in server.log(), server.log()
@@ -291,7 +291,7 @@ def stop_while_the_disk_takes_nothing():
 def _is_not_stale(client, changed, removed):
     for index in range(changed):
         key = b"k%d" % index
-        assert client.get(key) in (None, crash.value_of(key, 2)), index
+        assert client.get(key) in (None, truth.value_of(key, 2)), index
     for index in range(changed, changed + removed):
         assert client.get(b"k%d" % index) is None, index
 
@@ -327,7 +327,7 @@ def _served(client, count):
     found = 0
     for start in range(0, count, 50):
         for key, value in client.get_many([b"k%d" % n for n in range(start, start + 50)]).items():
-            assert value in [crash.value_of(key, version) for version in (1, 2, 3, 4)], value[:60]
+            assert value in [truth.value_of(key, version) for version in (1, 2, 3, 4)], value[:60]
             found += 1
     return found
 
