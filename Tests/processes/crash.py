@@ -225,7 +225,7 @@ def any_size():
 
 def small_store():
     """So little room on disk that segments leave all the time: a miss, but nothing older."""
-    run = _live(SEED + 10 * support.turn + 2, (64, 80), 12, _longer, 30 * MIB)
+    run = _live(SEED + 10 * support.turn + 2, (64, 80), 12, _longer, 20 * MIB)
     assert run.left > 0, "everything had room"
 
 

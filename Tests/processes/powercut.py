@@ -25,6 +25,8 @@ VALUE_BYTES_MAX = 900_000
 CONNECTIONS, KEYS, BATCH, TURNS = 3, 40, 12, 150
 #: Records that make the recovery of an image last.
 BALLAST = 20_000
+#: Of a store, in MiB: nothing of an image has to leave it.
+SIZE_ROOMY = 256
 
 
 def _load():
@@ -157,9 +159,12 @@ def _flags(generator, sizes):
     """With which flags an image is opened, and what they mean to who asks."""
     memory, threads = generator.choice(crash.MEMORIES), generator.choice(crash.THREADS)
     item, durability = generator.choice((1, 2, 4)), generator.choice(("interval", "ack"))
+    size = generator.choice(sizes)
     flags = ("-m", memory, "-t", threads, "-I", f"{item}m", "--durability", durability,
-             "--store-size", f"{generator.choice(sizes)}m")
-    return flags, crash.life(1, durability, item, memory, threads)
+             "--store-size", f"{size}m")
+    life = crash.life(1, durability, item, memory, threads)
+    life.is_tight = size < SIZE_ROOMY
+    return flags, life
 
 
 class _Churn(_Story):
@@ -208,7 +213,7 @@ def _cut(mode, rounds):
                 cut = min(len(events), max(0, generator.choice(syncs) + generator.choice((0, 1))))
             target = place / f"image-{number}"
             images.make_image(events, cut, seed + number, None).save(target)
-            flags, life = _flags(generator, (256, 1000, 4000))
+            flags, life = _flags(generator, (64, 256, 1000, 4000))
             try:
                 found += story.meet(
                     flags, life, target, ends[cut - 1] if cut else 0, mode, generator)
@@ -260,7 +265,6 @@ def full_map():
             target = place / f"image-{number}"
             images.make_image(events, cut, seed + number, str(base)).save(target)
             flags, life = _flags(generator, (64,))
-            life.is_tight = True
             try:
                 found += story.meet(
                     flags, life, target, ends[cut - 1] if cut else 0, "interval", generator)
