@@ -1,12 +1,12 @@
-// KillTests: kill -9 in the middle of everything, fifty times.
+// KillTests: kill -9 and stops in the middle of everything, some seventy times.
 
 import Testing
 
 extension ProcessTests {
     @Suite struct KillTests {
-        @Test(arguments: ["interval", "acknowledged", "small_store"])
-        func whatWasPromisedIsThereAfterAKill(_ durability: String) throws {
-            try Scenario.run("crash.\(durability)")
+        @Test(arguments: ["roomy", "any_size", "small_store"])
+        func whatWasPromisedIsThereFromTheFirstMomentOn(_ store: String) throws {
+            try Scenario.run("crash.\(store)")
         }
 
         @Test func whatWasLargerThanThisRunsSegmentsIsThere() throws {

@@ -179,10 +179,9 @@ def limits_of_the_port_are_kept():
             (head, b"408"),
         ]
         for data, status in cases:
-            start = time.monotonic()
+            # Within thirty seconds, which is how long `_raw` waits: only a hang takes so long.
             answer = _raw(server, data)
             assert answer.startswith(b"HTTP/1.1 " + status), (data[:60], answer[:200])
-            assert time.monotonic() - start < 15
         # In order, also when they come at once; a HEAD has no body.
         answer = _raw(server, head + b"\r\n" + b"HEAD /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n"
                       + b"GET /none HTTP/1.0\r\n\r\n")

@@ -9,33 +9,41 @@ import socket
 import threading
 import time
 
-import crash
 import faults
 import support
+import truth
 
 PIPELINED = 100_000
-#: Of others, while somebody misbehaves. The machine may be busy.
-REPLY_SECONDS_ALLOWED = 2.0
+#: Of others, while somebody misbehaves: so much more than of a server that nobody troubles, which
+#: is asked in the same moments and says how slow the machine is.
+REPLY_SECONDS_ALLOWED, TIMES_ALLOWED = 2.0, 10
+#: At a stop, who waits for a reply to be read does so for two seconds, and the 0.3 s that are
+#: waited for half a request are in both times that are compared.
+UNREAD_SECONDS_ALLOWED = 1.0
 
 
 class _Others:
-    """Somebody who asks all the time, and how long the slowest answer took."""
+    """Somebody who asks all the time, and how long the slowest answer took, of this server and of
+    one beside it."""
 
     def __init__(self, server, count=2):
-        self.server, self.stop, self.slowest, self.turns = server, threading.Event(), 0.0, 0
+        self.servers = server, support.Server("-m", 64, "-t", 1)
+        self.stop, self.slowest, self.turns = threading.Event(), [0.0, 0.0], 0
         self.failures = []
         self.threads = [threading.Thread(target=self.run, args=(n,), daemon=True)
                         for n in range(count)]
 
     def run(self, number):
         try:
-            with self.server.client() as client:
+            with self.servers[0].client() as client, self.servers[1].client() as beside:
                 while not self.stop.is_set():
-                    start = time.monotonic()
-                    key = b"other-%d" % number
-                    assert client.set(key, b"%d" % self.turns) == b"STORED"
-                    assert client.get(key) is not None
-                    self.slowest = max(self.slowest, time.monotonic() - start)
+                    for which, asked in enumerate((client, beside)):
+                        start = time.monotonic()
+                        key = b"other-%d" % number
+                        assert asked.set(key, b"%d" % self.turns) == b"STORED"
+                        assert asked.get(key) is not None
+                        self.slowest[which] = max(
+                            self.slowest[which], time.monotonic() - start)
                     self.turns += 1
                     time.sleep(0.002)
         except BaseException as failure:
@@ -50,12 +58,15 @@ class _Others:
         self.stop.set()
         for thread in self.threads:
             thread.join(support.REPLY_SECONDS_MAX)
+        self.servers[1].kill()
         if kind is None:
             if self.failures:
                 raise self.failures[0]
             assert self.turns > 0
-            print(f"{self.turns} others' turns, the slowest took {self.slowest * 1000:.0f} ms")
-            assert self.slowest < REPLY_SECONDS_ALLOWED
+            here, beside = self.slowest
+            print(f"{self.turns} others' turns, the slowest took {here * 1000:.0f} ms,"
+                  f" beside {beside * 1000:.0f} ms")
+            assert here < REPLY_SECONDS_ALLOWED + TIMES_ALLOWED * beside
 
 
 def connections_are_spread_evenly():
@@ -236,7 +247,7 @@ def _stop_under_load(number, mode):
                     while not stop.is_set():
                         version += 1
                         key = b"t%d-%d" % (index, version % 200)
-                        asked = crash.value_of(key, version)[:60_000]
+                        asked = truth.value_of(key, version)[:60_000]
                         if client.set(key, asked) != b"STORED":
                             return
                         acknowledged[index][key] = version
@@ -246,7 +257,8 @@ def _stop_under_load(number, mode):
         threads = [threading.Thread(target=write, args=(n,), daemon=True) for n in range(8)]
         for thread in threads:
             thread.start()
-        time.sleep(0.7)
+        enough = 20 if mode == "ack" else 150
+        support.wait_for("writes", lambda: all(len(keys) >= enough for keys in acknowledged))
         code, spent = server.stop(number)
         stop.set()
         for thread in threads:
@@ -261,7 +273,7 @@ def _stop_under_load(number, mode):
                     for key, version in versions.items():
                         found = client.get(key)
                         # The one after it may have been stored without the reply being read.
-                        allowed = [crash.value_of(key, v)[:60_000]
+                        allowed = [truth.value_of(key, v)[:60_000]
                                    for v in (version, version + 200)]
                         assert found in allowed, (key, version, found and found[:40])
                         count += 1
@@ -275,26 +287,32 @@ def stops_under_load():
     _stop_under_load(signal.SIGUSR1, "interval")
 
 
+def _stops(value, is_unread):
+    """How long a stop takes with idle connections and half a request, and an unread reply."""
+    with support.Server("-m", 64, "-t", 2) as server:
+        clients = [server.client() for _ in range(20)]
+        assert clients[0].set(b"a", value) == b"STORED"
+        clients[1].send(b"set b 0 0 100\r\nabc")
+        clients[3].send(b"get")
+        if is_unread:
+            clients[2].send(b"get a\r\n" * 50)
+            support.wait_for("the reply", lambda: clients[2].socket.recv(1, socket.MSG_PEEK))
+        code, spent = server.stop()
+        assert code == 0 and spent < support.STOP_SECONDS_PROMISED, (code, spent)
+        for client in clients:
+            client.close()
+        return spent
+
+
 def stops_with_open_connections():
     """Idle ones, half a request, an unread reply: none of them keeps the server from ending."""
-    value, seconds = os.urandom((1 << 20) - 200), []
-    # An unread reply costs some hundred milliseconds; who waits for it to be read, two seconds,
-    # each time. A busy machine is not as slow as that each time.
-    while len(seconds) < 5 and min(seconds, default=2.0) >= 2.0:
-        with support.Server("-m", 64, "-t", 2) as server:
-            clients = [server.client() for _ in range(20)]
-            assert clients[0].set(b"a", value) == b"STORED"
-            clients[1].send(b"set b 0 0 100\r\nabc")
-            clients[2].send(b"get a\r\n" * 50)
-            clients[3].send(b"get")
-            support.wait_for("the reply", lambda: clients[2].socket.recv(1, socket.MSG_PEEK))
-            code, spent = server.stop()
-            assert code == 0 and spent < support.STOP_SECONDS_PROMISED, (code, spent)
-            for client in clients:
-                client.close()
-            seconds.append(spent)
-    print("stopped in " + ", ".join(f"{spent:.2f} s" for spent in seconds))
-    assert min(seconds) < 2.0, seconds
+    value, plain, unread = os.urandom((1 << 20) - 200), [], []
+    # A machine that is busy in one moment is not so in the same moment of each of five.
+    while len(unread) < 5 and (not unread or min(unread) > min(plain) + UNREAD_SECONDS_ALLOWED):
+        plain.append(_stops(value, False))
+        unread.append(_stops(value, True))
+    print(f"stopped in {min(plain):.2f} s, with an unread reply in {min(unread):.2f} s")
+    assert min(unread) <= min(plain) + UNREAD_SECONDS_ALLOWED, (plain, unread)
 
 
 def hangup():

@@ -12,12 +12,13 @@ import subprocess
 import threading
 import time
 
-import crash
 import support
+import truth
 
 KEYS = 400
-#: A memory hit while the disk stands still; the machine may be busy, a sync of 2 s is longer.
-HIT_SECONDS_MAX = 1.0
+#: A memory hit while the disk stands still: so much longer than one before that, which says how
+#: slow the machine is. Who waits for a sync of two seconds takes longer.
+HIT_SECONDS_ALLOWED, TIMES_ALLOWED = 1.0, 10
 
 
 class _Faulty(support.Server):
@@ -42,7 +43,7 @@ class _Faulty(support.Server):
 def _fill(client, version, keys=KEYS):
     for index in range(keys):
         key = b"k%d" % index
-        assert client.set(key, crash.value_of(key, version)) == b"STORED"
+        assert client.set(key, truth.value_of(key, version)) == b"STORED"
 
 
 def _compare(client, version, keys=KEYS, missing=0):
@@ -51,7 +52,7 @@ def _compare(client, version, keys=KEYS, missing=0):
         names = [b"k%d" % index for index in range(start, min(keys, start + 50))]
         found.update(client.get_many(names))
     for key, value in found.items():
-        assert value == crash.value_of(key, version), (key, value[:40])
+        assert value == truth.value_of(key, version), (key, value[:40])
     assert len(found) >= keys - missing, f"{keys - len(found)} of {keys} are missing"
 
 
@@ -105,7 +106,7 @@ def _survives(rule, durability="interval"):
                 if durability == "interval":
                     for index in range(50, KEYS):
                         key = b"k%d" % index
-                        assert client.get(key) == crash.value_of(key, 3), key
+                        assert client.get(key) == truth.value_of(key, 3), key
             assert "store.moved_aside" not in server.log(), server.log()
 
 
@@ -120,7 +121,7 @@ def _is_cut_off(server):
             pass
     assert int(server.stats()["brim_closed_failed_commit"]) > 0
     with server.client() as client:
-        value = crash.value_of(b"k0", 1)
+        value = truth.value_of(b"k0", 1)
         client.send(b"set k0 0 0 %d noreply\r\n%s\r\nmn\r\n" % (len(value), value))
         assert client.line() == b"MN"
 
@@ -153,36 +154,54 @@ def failed_sync_and_ack():
     _survives("sync eio\n", "ack")
 
 
+def _slowest(server, prefix):
+    """The longest that one of these takes, in seconds: hits, and sets of less than memory holds,
+    which are taken at once."""
+    slowest = [0.0, 0.0, 0.0]
+
+    def measure(who, ask):
+        start = time.monotonic()
+        ask()
+        slowest[who] = max(slowest[who], time.monotonic() - start)
+
+    def read(who):
+        with server.client() as client:
+            for turn in range(1000):
+                key = b"k%d" % (turn % KEYS)
+                measure(who, lambda: _hit(client, key))
+
+    def write(who):
+        with server.client() as client:
+            for index in range(100):
+                key = prefix + b"%d" % index
+                measure(who, lambda: _stored(client, key))
+
+    support.in_threads([lambda: read(0), lambda: write(1), lambda: read(2)], 60)
+    return max(slowest)
+
+
+def _hit(client, key):
+    assert client.get(key) == truth.value_of(key, 1)
+
+
+def _stored(client, key):
+    assert client.set(key, b"x" * 1000) == b"STORED"
+
+
 def stalled_disk():
     """A sync that takes seconds costs who waits for the disk, and nobody else."""
     with support.folder() as place, _Faulty(place, "-m", 64, "-t", 2) as server:
         with server.client() as first:
             _fill(first, 1)
+        slowest = [_slowest(server, b"sound"), 0.0]
         server.rules("sync stall 2000\n")
-        stop, slowest, turns = time.monotonic() + 6, [0.0], [0]
-
-        def read():
-            with server.client() as client:
-                while time.monotonic() < stop:
-                    key = b"k%d" % (turns[0] % KEYS)
-                    start = time.monotonic()
-                    assert client.get(key) == crash.value_of(key, 1)
-                    slowest[0] = max(slowest[0], time.monotonic() - start)
-                    turns[0] += 1
-
-        def write():
-            # Less than memory holds: it is taken at once. The flood beside it is not.
-            with server.client() as client:
-                for index in range(200):
-                    start = time.monotonic()
-                    assert client.set(b"w%d" % index, b"x" * 1000) == b"STORED"
-                    slowest[0] = max(slowest[0], time.monotonic() - start)
-                    time.sleep(0.005)
-
-        support.in_threads([read, write, read], 60)
-        assert turns[0] > 100
-        print(f"{turns[0]} hits, the slowest took {slowest[0] * 1000:.0f} ms")
-        assert slowest[0] < HIT_SECONDS_MAX
+        commits = int(server.stats()["brim_commits"])
+        # As often as some syncs take: two commits that were begun since have ended.
+        while int(server.stats()["brim_commits"]) < commits + 2:
+            slowest[1] = max(slowest[1], _slowest(server, b"w"))
+        print("the slowest hit or set took {:.0f} ms on a sound disk, {:.0f} ms on this".format(
+            *(1000 * seconds for seconds in slowest)))
+        assert slowest[1] < HIT_SECONDS_ALLOWED + TIMES_ALLOWED * slowest[0]
         server.rules("")
         _committed(server)
 
@@ -192,6 +211,7 @@ def stalled_disk_and_a_flood():
     with support.folder() as place, _Faulty(place, "-m", 64, "-t", 2) as server:
         with server.client() as first:
             _fill(first, 1)
+        sound = _slowest(server, b"sound")
         server.rules("sync stall 1500\n")
         stop, slowest, flooded = threading.Event(), [0.0], [0]
 
@@ -211,7 +231,7 @@ def stalled_disk_and_a_flood():
                         key = b"k%d" % index
                         start = time.monotonic()
                         found = client.get(key)
-                        assert found is None or found == crash.value_of(key, 1), found[:40]
+                        assert found is None or found == truth.value_of(key, 1), found[:40]
                         if found:
                             slowest[0] = max(slowest[0], time.monotonic() - start)
                     time.sleep(0.01)
@@ -220,7 +240,7 @@ def stalled_disk_and_a_flood():
         waits = int(server.stats()["brim_waits_for_memory"])
         print(f"{flooded[0]} of 1600 stored, {waits} waits, slowest hit {slowest[0] * 1000:.0f} ms")
         assert waits > 0 and flooded[0] > 1000
-        assert slowest[0] < HIT_SECONDS_MAX
+        assert slowest[0] < HIT_SECONDS_ALLOWED + TIMES_ALLOWED * sound
         server.rules("")
         support.wait_for(
             "a commit", lambda: server.stats()["brim_disk_failing"] == "no")
@@ -267,7 +287,7 @@ def dead_disk_and_a_flood():
                 _compare(client, 3, keys=20)
                 for index in range(20, KEYS // 2):
                     found = client.get(b"k%d" % index)
-                    assert found in (None, crash.value_of(b"k%d" % index, 2)), index
+                    assert found in (None, truth.value_of(b"k%d" % index, 2)), index
                 for index in range(KEYS // 2, KEYS // 2 + 50):
                     assert client.get(b"k%d" % index) is None, index
             assert "store.moved_aside" not in server.log(), server.log()
@@ -291,7 +311,7 @@ def stop_while_the_disk_takes_nothing():
 def _is_not_stale(client, changed, removed):
     for index in range(changed):
         key = b"k%d" % index
-        assert client.get(key) in (None, crash.value_of(key, 2)), index
+        assert client.get(key) in (None, truth.value_of(key, 2)), index
     for index in range(changed, changed + removed):
         assert client.get(b"k%d" % index) is None, index
 
@@ -327,7 +347,7 @@ def _served(client, count):
     found = 0
     for start in range(0, count, 50):
         for key, value in client.get_many([b"k%d" % n for n in range(start, start + 50)]).items():
-            assert value in [crash.value_of(key, version) for version in (1, 2, 3, 4)], value[:60]
+            assert value in [truth.value_of(key, version) for version in (1, 2, 3, 4)], value[:60]
             found += 1
     return found
 

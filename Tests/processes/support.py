@@ -78,6 +78,14 @@ def free_port():
             return port
 
 
+def listener():
+    """A socket that listens at a port of its own, for a server that is not there yet."""
+    made = socket.socket()
+    made.bind(("127.0.0.1", 0))
+    made.listen(64)
+    return made
+
+
 #: The number of io_uring_setup(2), on all architectures, and of prctl's seccomp option.
 IO_URING_SETUP, PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 425, 38, 22, 2
 
@@ -107,14 +115,15 @@ def refuse_rings(error):
 class Server:
     """One running brim; `with` ends it. `arguments` go after the port's;
     `refuse` is the errno that io_uring is to be refused with; `store` is its directory, None for
-    no store, False to say nothing about it."""
+    no store, False to say nothing about it; `listener` is a socket that listens already, as a
+    service manager gives it: who has connected to that is served from the first moment on."""
 
     def __init__(self, *arguments, store=None, environment=None, preload=None, limits=(),
-                 prefix=(), listen=True, ready=True, refuse=None):
+                 prefix=(), listen=True, ready=True, refuse=None, listener=None):
         self.arguments = [str(argument) for argument in arguments]
         if store is not False:
             self.arguments += ["--store", str(store)] if store else ["--no-store"]
-        if listen:
+        if listen and not listener:
             self.arguments += ["-l", "127.0.0.1:0"]
         self.environment = {"HOME": "/nonexistent", "PATH": os.environ.get("PATH", "")}
         if engine:
@@ -126,6 +135,12 @@ class Server:
         self.limits, self.prefix, self.refuse = limits, list(prefix), refuse
         self.log_file = tempfile.NamedTemporaryFile(prefix="brim-log-")
         self.process, self.port, self.waits_for_ready = None, None, ready
+        self.passed = ()
+        if listener:
+            # The variable names the process, so it is set in it; the descriptor is always 3.
+            self.passed, self.port = (listener.fileno(),), listener.getsockname()[1]
+            take = f'export LISTEN_FDS=1 LISTEN_PID=$$; exec "$@" 3<&{listener.fileno()}'
+            self.prefix = ["/bin/bash", "-c", take, "bash", *self.prefix]
         self.start()
 
     def start(self):
@@ -144,7 +159,8 @@ class Server:
         with open(self.log_file.name, "ab") as log:
             self.process = subprocess.Popen(
                 self.prefix + [str(brim)] + self.arguments, env=self.environment, stderr=log,
-                stdout=log, stdin=subprocess.DEVNULL, preexec_fn=prepare, close_fds=True)
+                stdout=log, stdin=subprocess.DEVNULL, preexec_fn=prepare, close_fds=True,
+                pass_fds=self.passed)
         if self.waits_for_ready:
             self.wait_until_ready()
 
@@ -281,8 +297,8 @@ class Client:
         self.send(b"%s %s %d %d %d\r\n%s\r\n" % (command, key, flags, expiry, len(value), value))
         return self.line()
 
-    def values(self):
-        """Reads a get's reply: the values by key."""
+    def items(self):
+        """Reads a get's reply: value and cas by key; a cas that was not asked for is 0."""
         found = {}
         while (line := self.line()) != b"END":
             words = line.split(b" ")
@@ -290,8 +306,12 @@ class Client:
             count = int(words[3])
             data = self.exactly(count + 2)
             assert data.endswith(b"\r\n"), data[-20:]
-            found[words[1]] = data[:-2]
+            found[words[1]] = data[:-2], int(words[4]) if len(words) > 4 else 0
         return found
+
+    def values(self):
+        """Reads a get's reply: the values by key."""
+        return {key: value for key, (value, _) in self.items().items()}
 
     def get(self, key):
         self.send(b"get %s\r\n" % key)
@@ -306,10 +326,16 @@ class Client:
         found = {}
         for name in [of] if of else ["", "brim"]:
             self.send(b"stats %s\r\n" % name.encode() if name else b"stats\r\n")
-            while (line := self.line().decode()) != "END":
-                head, name, value = line.split(" ", 2)
-                assert head == "STAT", line
-                found[name] = value
+            found |= self.statistics()
+        return found
+
+    def statistics(self):
+        """Reads the reply to stats."""
+        found = {}
+        while (line := self.line().decode()) != "END":
+            head, name, value = line.split(" ", 2)
+            assert head == "STAT", line
+            found[name] = value
         return found
 
     def is_closed(self):
