@@ -166,23 +166,31 @@ public final class Environment: Sendable {
             TransactionHandle(bits: UInt(bitPattern: pointer), environment: self))
     }
 
-    func writerEnded() {
-        hasWriter.store(false, ordering: .releasing)
+    func writerEnded() { hasWriter.store(false, ordering: .releasing) }
+
+    /// A look has mapped about so many bytes of the file: those of a value, and what the system maps
+    /// around the first page of one that has pages of its own. Any thread.
+    func noteMapped(_ valueBytes: Int) {
+        let around = valueBytes >= pageBytes / 2 ? Self.lookBytes : 0
+        mappedBytes.add(valueBytes + around, ordering: .relaxed)
         releasePages()
     }
+    /// The same, with the pages of the tree on the way there.
+    func noteLook(_ valueBytes: Int) {
+        mappedBytes.add(Self.lookBytes, ordering: .relaxed)
+        noteMapped(valueBytes)
+    }
 
-    func readerEnded() { releasePages() }
-
-    /// A look has mapped about so many bytes of the file. Any thread.
-    func noteMapped(_ byteCount: Int) { mappedBytes.add(byteCount, ordering: .relaxed) }
-
-    /// At the end of a transaction, and only if it is worth a system call and the faults that bring
-    /// back what is needed again: recovery has a transaction for each directory, and more.
+    /// Only if it is worth a system call and the faults that bring back what is needed again. Who
+    /// reads meanwhile finds the pages in the system's cache.
     private func releasePages() {
         guard mappedBytes.load(ordering: .relaxed) >= Self.mappedBytesMax else { return }
         mappedBytes.store(0, ordering: .relaxed)
         map.release()
     }
+
+    /// What a page that was not mapped brings with it: what the system's cache has around it.
+    private static let lookBytes = 64 << 10
 
     /// Of the map's pages so much may stay resident.
     private static let mappedBytesMax = 16 << 20

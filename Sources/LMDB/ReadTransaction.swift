@@ -14,7 +14,6 @@ public struct ReadTransaction: ~Copyable, Transaction {
     deinit {
         // SAFETY: open or reset; ended here only, once.
         unsafe mdb_txn_abort(handle.pointer)
-        handle.environment.readerEnded()
     }
 
     /// Lets go of the state but keeps the reader slot. Reading then throws until `renew`.

@@ -126,9 +126,6 @@ extension Transaction where Self: ~Copyable {
     private let base: UnsafeRawPointer?
     let byteCount: Int
 
-    /// A fault of the system's maps as much around one page.
-    private static let lookBytes = 64 << 10
-
     init(_ value: MDB_val) {
         unsafe base = UnsafeRawPointer(value.mv_data)
         byteCount = unsafe value.mv_size
@@ -143,7 +140,7 @@ extension Transaction where Self: ~Copyable {
         }
         if code == MDB_NOTFOUND { return nil }
         try LMDBError.check(code)
-        handle.environment.noteMapped(unsafe data.mv_size + Self.lookBytes)
+        handle.environment.noteLook(unsafe data.mv_size)
         return unsafe Value(data)
     }
 
@@ -156,7 +153,7 @@ extension Transaction where Self: ~Copyable {
         }
         if code == MDB_NOTFOUND { return nil }
         try LMDBError.check(code)
-        handle.environment.noteMapped(unsafe data.mv_size + Self.lookBytes)
+        handle.environment.noteLook(unsafe data.mv_size)
         return unsafe Value(data)
     }
 

@@ -55,6 +55,50 @@ extension Environment {
         }
     }
 
+    /// However much one transaction looks at: at 16 MiB the pages are let go. What lies around one is
+    /// mapped with it.
+    @Test(arguments: [3000, 60_000]) func aWalkKeepsLittleOfTheFileMapped(valueBytes: Int) throws {
+        let scratch = Scratch()
+        let (environment, table) = try opened(scratch, mapBytes: 128 << 20)
+        // Some of what lies in between is walked past.
+        for batch in 0..<10 {
+            try environment.store(
+                table,
+                (0..<100).map {
+                    let key = UInt64(batch * 100 + $0)
+                    return (key, pattern(key, $0 % 2 == 0 ? valueBytes : 61_000))
+                })
+        }
+        var most = 0
+        let transaction = try environment.beginRead()
+        try transaction.forEach(table) { key, value throws(LMDBError) in
+            let isRight = key % 2 != 0 || bytes(value) == pattern(key, valueBytes)
+            #expect(isRight)
+            if key % 20 == 0 { most = max(most, try mappedBytes(of: scratch)) }
+            return true
+        }
+        #expect(most > 1 << 20, "nothing was looked at")
+        #expect(most <= 17 << 20)
+    }
+
+    /// Bytes of the data file that this process has in its memory.
+    private func mappedBytes(of scratch: Scratch) throws(LMDBError) -> Int {
+        let descriptor = open("/proc/self/smaps", O_RDONLY)
+        defer { close(descriptor) }
+        var (list, piece) = ([UInt8](), [UInt8](repeating: 0, count: 1 << 16))
+        while case let count = read(descriptor, &piece, piece.count), count > 0 {
+            list += piece.prefix(count)
+        }
+        var isFile = false
+        for line in String(decoding: list, as: UTF8.self).split(separator: "\n") {
+            if line.contains("-"), line.hasSuffix(scratch.path + "/data.mdb") { isFile = true }
+            if isFile, line.hasPrefix("Rss:") {
+                return Int(line.split(separator: " ")[1]).map { $0 << 10 } ?? 0
+            }
+        }
+        throw .notFound
+    }
+
     @Test func byteKeysAreOrderedAsBytes() throws {
         let scratch = Scratch()
         let environment = try Environment(path: scratch.path, mapBytes: 1 << 22, databasesMax: 4)
