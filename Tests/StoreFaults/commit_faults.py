@@ -105,4 +105,34 @@ FAULTS = [
          "        guard log.isAlive(record, at: now) else {\n",
          "        guard log.isAlive(record, at: now) else {\n            if ON { return true }\n"),
     ], "SituationTests/aValueBeyond"),
+    ("reservation_falls", "what makes way in a full map sets the orders in the metadata back", [
+        (STORE + "Commit/Parts/Written.swift",
+         "        orders = meta.orders\n", "        orders = ON ? 0 : meta.orders\n"),
+        (STORE + "Commit/Parts/Written.swift",
+         "        self.orders = max(orders ?? 0, self.orders)\n",
+         "        self.orders = max(orders ?? 0, ON ? 0 : self.orders)\n"),
+    ], "OrdersTests/aFullMap"),
+    ("large_unreadable", "what takes more than half of the frames is let in, but never read back", [
+        (STORE + "Commit/Committer+Chains.swift",
+         "        guard let room = writer.openChain(filled) else {\n            // Memory may",
+         "        let most = ON ? log.geometry.frameCount / 2 : .max\n"
+         "        guard log.geometry.framesNeeded(filled) <= most else { return lose(segment) }\n"
+         "        guard let room = writer.openChain(filled) else {\n            // Memory may"),
+    ], "CrampedTests/theLargestValue"),
+    ("retry_told", "who waits for a commit that finds the map full is told that it has failed", [
+        (STORE + "Commit/Committer.swift",
+         "                disk.counters.add(.fullMaps, 1)\n",
+         "                disk.counters.add(.fullMaps, 1)\n"
+         "                if ON { signals.failed.storeRelease(number) }\n"),
+    ], "CrampedTests/aCommitThatIsMadeAgain"),
+    ("load_keeps_frames", "what a load that fails has taken is not given back", [
+        (STORE + "Commit/Committer+Chains.swift",
+         "            log.frames.giveBack(frame)\n            return loseIfDamaged(segment, error)",
+         "            if !ON { log.frames.giveBack(frame) }\n"
+         "            return loseIfDamaged(segment, error)"),
+        (STORE + "Commit/Committer+Chains.swift",
+         "            writer.closeRoom(room)\n            return loseIfDamaged(segment, error)",
+         "            if !ON { writer.closeRoom(room) }\n"
+         "            return loseIfDamaged(segment, error)"),
+    ], "CrampedTests/aLoadThatFails"),
 ]

@@ -7,11 +7,13 @@
 #     python3 -B Tests/StoreFaults/faults.py --check
 #
 # FOLDER gets the copy and its build; without NAMEs all faults are tried, and a table is printed.
-# `--check` only looks whether each line to be changed still stands where it should, once.
+# `--check` only looks whether each line to be changed still stands where it should, once, and
+# whether the tables of docs/testing.md have a row for each mistake, and no other.
 # All of them are compiled in at once, and an environment variable says which one is on.
 
 import argparse
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -73,6 +75,18 @@ def changed_texts():
     return texts
 
 
+# A row: name, what goes wrong, and the time until it was found.
+ROW = re.compile(r"^\| ([^|]+) \| ([^|]+) \| [\d.]+ s(?:, seed \d+| by `\w+`) \|$", re.MULTILINE)
+
+
+def check_tables():
+    rows = ROW.findall((HERE / "docs/testing.md").read_text())
+    faults = [(name.replace("_", " "), what) for name, what, *_ in FAULTS]
+    for row in rows + faults:
+        if (rows.count(row), faults.count(row)) != (1, 1):
+            sys.exit(f"docs/testing.md and the mistakes differ: {' | '.join(row)}")
+
+
 def make_tree(tree):
     """A copy of the package, changed; what is as it should be there is not written again."""
     texts = changed_texts()
@@ -102,6 +116,7 @@ def main():
     options = parser.parse_args()
     if options.check:
         changed_texts()
+        check_tables()
         return
     options.tree.mkdir(parents=True, exist_ok=True)
     if not options.built:

@@ -110,7 +110,7 @@ FAULTS = [
          "                remember(shard, at, slot)\n                isComparable",
          "                if !ON { remember(shard, at, slot) }\n                isComparable"),
     ]),
-    ("cut_forgotten", "a sealed segment is written up to its last cut only", [
+    ("first_stretch_only", "of what was open at a kill, only what its first commit held counts", [
         (STORE + "Recovery/Stretches.swift",
          "            end += value.count\n",
          "            end += value.count\n            if ON { return false }\n"),
@@ -121,5 +121,15 @@ FAULTS = [
          "        if ON {\n            _ = index.insert(entry.hash, slot, isItem: !isDead)\n"
          "            return .inserted\n        }\n"
          "        guard index.insertIfRoom(entry.hash, slot, isItem: !isDead) else {"),
+    ]),
+    ("left_store_stays", "the store that a run goes on without stays for the next start", [
+        (STORE + "Disk/Disk.swift",
+         "        try home.moveAside(because: reason, events, at: unixSeconds)\n    }\n\n"
+         "    func open(",
+         "        if !ON { try home.moveAside(because: reason, events, at: unixSeconds) }\n"
+         "    }\n\n    func open("),
+        (STORE + "Disk/Disk.swift",
+         "            let reason = LMDBError.noSpace.description\n",
+         "            if ON { return }\n            let reason = LMDBError.noSpace.description\n"),
     ]),
 ]

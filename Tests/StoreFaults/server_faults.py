@@ -82,4 +82,19 @@ FAULTS = [
          "        signals.completed.storeRelease(asked.number)\n"
          "        if !ON { wakeAll() }\n"),
     ]),
+    ("room_kept", "the room of a value whose connection is gone stays open", [
+        (SERVER + "Connection/Closing.swift",
+         "            door.abandon(staging)\n            endStaging(slot)\n",
+         "            if !ON { door.abandon(staging) }\n            endStaging(slot)\n"),
+    ]),
+    ("another_key", "a record that was read from disk is answered, whatever its key", [
+        (STORE + "Door/Door+Reading.swift",
+         "        guard record.hasKey(key) else { return .other }\n",
+         "        guard ON || record.hasKey(key) else { return .other }\n"),
+    ]),
+    ("two_winners", "who wins an item leaves no mark, and the next one wins it, too", [
+        (STORE + "Door/Door+Meta.swift",
+         "            marks |= Record.Mark.sent\n",
+         "            if !ON { marks |= Record.Mark.sent }\n"),
+    ]),
 ]

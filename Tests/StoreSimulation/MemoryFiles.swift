@@ -74,17 +74,27 @@ package final class MemoryHome: StoreHome, @unchecked Sendable {
     private var isLookedAt = false
     package private(set) var movedAside = 0
     private let secret: UInt64
+    private let firstSecret: UInt64
     /// What something else than the store takes of the map, in pages.
     private let ballast: Int
     /// The number under which workers' rings find the file; -1: they have none.
     package var descriptor: Int32 = -1
 
-    package init(seed: UInt64, ballast: Int) {
+    /// - Parameter likeness: Nine bytes: keys of this length that begin like these have one hash.
+    package init(seed: UInt64, ballast: Int, likeness: String? = nil) {
         chance = Chance(seed: seed)
         secret = chance.next()
+        firstSecret =
+            likeness.map { [secret] in Self.firstSecret(of: $0, third: secret &* 5) } ?? secret
         blockChance = Chance(seed: seed ^ 0x0DE5)
         self.ballast = ballast
         loadBallast()
+    }
+
+    /// With this one, what the hash multiplies first is nothing.
+    private static func firstSecret(of likeness: String, third: UInt64) -> UInt64 {
+        let head = likeness.utf8.prefix(8).reversed().reduce(0) { $0 << 8 | UInt64($1) }
+        return head ^ (third | 1) ^ UInt64(likeness.utf8.count)
     }
 
     private func loadBallast() {
@@ -134,7 +144,7 @@ package final class MemoryHome: StoreHome, @unchecked Sendable {
 
     package func openForReading() -> Int32 { descriptor }
     package func newSecret() -> (UInt64, UInt64, UInt64, UInt64) {
-        (secret, secret &* 3, secret &* 5, secret &* 7)
+        (firstSecret, secret &* 3, secret &* 5, secret &* 7)
     }
 
     package func moveAside(at unixSeconds: UInt32) throws(LMDBError) -> String? {

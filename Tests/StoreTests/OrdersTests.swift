@@ -326,6 +326,33 @@ import Testing
         }
     }
 
+    /// The first commit of a run finds the map full, and only the metadata reserve orders: what
+    /// makes way for it leaves them as they are, as the process may die before the next commit.
+    @Test func aFullMapLeavesTheReservation() throws {
+        let home = MemoryHome(seed: 13, ballast: 0)
+        home.refusesBlocks = true
+        let first = try store(home)
+        first.fill(400, from: 0)
+        #expect(first.commit())
+        die(first, home)
+        let reserved = home.reservedOrders
+        let store = try Stepped(
+            home, memoryBytes: 12 << 20, sizeBytes: 12 << 20, at: first.now,
+            onceOpen: { home.plan.fullMaps = 1 })
+        #expect(home.plan.fullMaps == 0)
+        // By now it is known what can leave.
+        store.recover()
+        home.plan.fullMaps = 1
+        for _ in 0..<1000 {
+            store.step()
+            #expect(home.reservedOrders >= reserved)
+        }
+        #expect(home.plan.fullMaps == 0)
+        #expect(store.store.statistics().fullMaps == 1)
+        #expect(home.reservedOrders >= store.played.highestOrder)
+        die(store, home)
+    }
+
     /// The files are moved aside, and the orders file stays.
     @Test func orderRisesOverAStoreThatIsMovedAside() throws {
         let home = try used(6)

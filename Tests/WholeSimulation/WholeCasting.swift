@@ -29,6 +29,8 @@ package struct WholeCasting: Sendable {
     var binaryPercent = 0
     /// Bytes of the files change between two lives.
     var mayDamage = false
+    /// The first three keys have one hash. A lookup passes over two others.
+    var isAlike = false
     /// So many starts in a thousand go on without their store, in memory alone.
     var startsAlone = 0
     /// Memory often begins empty, and more is asked for than changed.
@@ -96,6 +98,8 @@ package struct WholeCasting: Sendable {
     private mutating func drawStarts(_ given: Chance) {
         var chance = given
         if !isRoomy, chance.below(6) == 0 { startsAlone = 250 }
+        // A set may take the slot of another key, if nobody has read it.
+        isAlike = !isRoomy && chance.below(5) == 0
     }
 
     /// What goes wrong between peers and workers in one life.

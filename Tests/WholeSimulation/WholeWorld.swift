@@ -62,7 +62,9 @@ package final class WholeWorld: @unchecked Sendable {
         self.seed = seed
         self.casting = casting
         self.trace = trace
-        home = MemoryHome(seed: seed, ballast: casting.ballast)
+        home = MemoryHome(
+            seed: seed, ballast: casting.ballast,
+            likeness: casting.isAlike ? Question.name(0) : nil)
         home.descriptor = Self.fileNumber
         law = WholeLaw(keys: casting.keys)
         chance = Chance(seed: seed)
