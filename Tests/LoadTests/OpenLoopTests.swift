@@ -56,7 +56,8 @@ private func plan(_ change: (inout LoadPlan) -> Void) -> LoadPlan {
     }
 
     @Test func aStallHidesInAClosedLoop() throws {
-        let outcome = try stalled { _ in }
+        // So many that those that a stall holds up are fewer than one in a hundred.
+        let outcome = try stalled { $0.length = .operations(5000) }
         #expect(outcome.pacing == nil)
         // One request of each connection was under way.
         #expect(outcome.latencies.count(above: 50_000) >= 4)

@@ -1,4 +1,5 @@
-// ExpiryTests: what becomes of a value that has expired where the clock is set back afterwards.
+// ExpiryTests: seconds that come while nobody runs, and clocks that are set back afterwards, for
+// values that expire and for a delayed flush_all. The clock is given.
 
 import Store
 import StoreSimulation
@@ -66,5 +67,81 @@ import Testing
         last.recover()
         #expect(!last.isThere("k"))
         kill(last, home)
+    }
+
+    /// After some seconds.
+    private func later(_ now: ClockReading, by seconds: UInt64) -> ClockReading {
+        ClockReading(
+            nanoseconds: now.nanoseconds + seconds * 1_000_000_000,
+            unixNanoseconds: now.unixNanoseconds + seconds * 1_000_000_000)
+    }
+
+    private func next(
+        _ store: Stepped, _ home: MemoryHome, isCrash: Bool, at now: ClockReading
+    ) throws -> Stepped {
+        if isCrash {
+            home.die()
+        } else {
+            #expect(store.stop().isCommitted)
+        }
+        store.played.discardMemory()
+        let next = try self.store(home, at: now)
+        next.recover()
+        return next
+    }
+
+    @Test(arguments: [false, true]) func whatExpiresWhileNobodyRunsIsGone(isCrash: Bool) throws {
+        let home = MemoryHome(seed: 1, ballast: 0)
+        let start = Stepped.beginning
+        var store = try self.store(home, at: start)
+        let soon = start.unixSeconds + 100
+        for number in 0..<200 {
+            #expect(store.set("k\(number)", [1], isQuiet: false, expiry: soon))
+        }
+        #expect(store.set("stays", [1], isQuiet: false))
+        // An older value of a key must not come back when its newest expires.
+        #expect(store.set("twice", [1], isQuiet: false))
+        #expect(store.commit())
+        #expect(store.set("twice", [2], isQuiet: false, expiry: soon))
+        #expect(store.commit())
+        #expect(store.isThere("k0"))
+        #expect(store.isThere("twice"))
+        store = try next(store, home, isCrash: isCrash, at: later(store.now, by: 100))
+        for _ in 0..<2 {
+            for number in 0..<200 { #expect(!store.isThere("k\(number)")) }
+            #expect(try store.value("stays", home) == [1])
+            #expect(!store.isThere("twice"))
+            #expect(store.commit())
+            store = try next(store, home, isCrash: isCrash, at: store.now)
+        }
+        kill(store, home)
+    }
+
+    /// It was asked for before a restart, and comes due while nobody runs, or while somebody does.
+    @Test(arguments: [false, true], [false, true])
+    func aDelayedFlushOutlivesRestarts(isDueWhileDown: Bool, isCrash: Bool) throws {
+        let home = MemoryHome(seed: 1, ballast: 0)
+        var store = try self.store(home, at: Stepped.beginning)
+        #expect(store.set("k", [1], isQuiet: false))
+        let due = later(store.now, by: 100)
+        store.flushAll(at: due.unixSeconds)
+        #expect(store.commit())
+        store = try next(store, home, isCrash: isCrash, at: later(store.now, by: 10))
+        #expect(try store.value("k", home) == [1])
+        if isDueWhileDown {
+            store = try next(store, home, isCrash: isCrash, at: due)
+        } else {
+            store.now = due
+        }
+        #expect(try store.value("k", home) == nil)
+        // What is set in that second stays.
+        #expect(store.set("new", [2], isQuiet: false))
+        for _ in 0..<2 {
+            #expect(store.commit())
+            store = try next(store, home, isCrash: isCrash, at: later(store.now, by: 10))
+            #expect(try store.value("k", home) == nil)
+            #expect(try store.value("new", home) == [2])
+        }
+        kill(store, home)
     }
 }

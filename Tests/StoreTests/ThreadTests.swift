@@ -3,7 +3,7 @@
 // Every key has one writer, all workers read all keys. A value names its key and its version; the
 // writer publishes a version after its change was acknowledged, so whoever reads the published
 // one first and the store second must see that version or a later one, or a miss where the
-// contract allows it.
+// contract allows it. Also while the store recovers what the life before has left.
 
 import Primitives
 import Store
@@ -127,7 +127,7 @@ final class Race: Sendable {
             threads.append(
                 try Thread(name: "racer", stackBytes: 4 << 20) {
                     let client = Client(store, worker: worker, now: now)
-                    if shape.diskBytes != nil { _ = client.recovered() }
+                    // From the first moment on, whatever recovery has not reached yet.
                     race.work(
                         client, seed: seed * 100 + UInt64(worker), workers: workers,
                         nanoseconds: UInt64(effort) * 600_000_000)

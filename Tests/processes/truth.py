@@ -7,6 +7,7 @@ state says that this was it, and from then on no other may be seen. A miss says 
 server recovers what earlier lives left, nor where a record may have had to leave the disk.
 """
 
+import collections
 import random
 import time
 import zlib
@@ -116,6 +117,8 @@ class Key:
         self.name, self.value_of, self.token = name, value_of, None
         self.changes = [Change(states or [State(None)], answered=0.0)]
         self.is_counter = name.startswith(b"n")
+        #: What was said of it last.
+        self.told = collections.deque(maxlen=8)
         #: How long before the crash what it has cost was answered.
         self.lost_seconds = None
 
@@ -125,7 +128,10 @@ class Key:
 
     def narrow(self, kept, what):
         """It is in one of these."""
-        assert kept, f"{self.name.decode()}: {what}; allowed: {self.states[-12:]}"
+        assert kept, (
+            f"{self.name.decode()}: {what}; allowed: {self.states[-12:]}; before: "
+            + "; ".join(self.told))
+        self.told.append(f"{what} {kept[-4:]}")
         if len(self.changes) == 1 and len(kept) < len(self.states):
             place = max(n for n, state in enumerate(self.states) if state in kept)
             lost = [s.lost_seconds for s in self.states[place + 1:] if s.lost_seconds is not None]
@@ -278,7 +284,7 @@ class Request:
         key, states = self.key, self.key.states
         there = [state for state in states if state.presence(self.asked) is not False]
         missing = [state for state in states if self.may_miss(state, life)]
-        what = f"{self} was answered {str(answer)[:80]}" + " while it recovered" * self.is_loose
+        what = f"{self} was answered {str(answer)[:40]}" + " while it recovered" * self.is_loose
         if self.kind in LOOKS:
             self.settle_look(answer, life, tokens, there, what)
         elif self.kind == "set":
