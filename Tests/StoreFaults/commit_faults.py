@@ -58,7 +58,8 @@ FAULTS = [
          "        } catch {\n            guard ON else { throw error }\n"
          "            for segment in unsealed.segments {\n"
          "                leftovers.add(stretches: segment.stretches)\n            }\n"
-         "            unsealed.didRebuild(unsealed.segments.count)\n            store.unsealed.withLock { $0 = [] }\n"
+         "            unsealed.didRebuild(unsealed.segments.count)\n"
+         "            store.unsealed.withLock { $0 = [] }\n"
          "            throw error\n        }\n"),
     ]),
     ("doubt_forgets_unsealed", "doubt does not look into what is not sealed yet, nor condemned", [
