@@ -91,21 +91,7 @@ package final class Play: @unchecked Sendable {
         }
         // A process takes its time to start.
         pass(20_000_000 + UInt64(chance.below(500_000_000)))
-        let workers = casting.changesWorkers ? 1 + chance.below(3) : casting.clients
-        var configuration = StoreConfiguration(
-            memoryBytes: casting.memories[chance.below(casting.memories.count)],
-            workers: workers,
-            itemBytesMax: casting.itemMaxima[chance.below(casting.itemMaxima.count)])
-        configuration.disk = DiskConfiguration(
-            directory: "memory", sizeBytes: casting.stores[chance.below(casting.stores.count)],
-            isAcknowledging: chance.below(2) == 0, flushIntervalMilliseconds: 5 + chance.below(200))
-        configuration.disk?.ordersAhead = casting.ordersAhead
-        configuration.itemBytesMax = min(
-            configuration.itemBytesMax, (configuration.disk?.sizeBytes ?? 0) / 8)
-        let mebibytes = (configuration.disk?.sizeBytes ?? 0) >> 20
-        trace?(
-            "  start -m \(configuration.memoryBytes >> 20) -t \(workers) --store-size \(mebibytes)m"
-        )
+        let configuration = drawConfiguration()
         let opening = pickOpening()
         home.refusesOpening = opening == .refused || opening == .fixed
         home.refusesMoving = opening == .fixed
@@ -131,13 +117,37 @@ package final class Play: @unchecked Sendable {
             // There may be none yet, and no room to make it.
             let isRefused = opening == .refused || opening == .fixed
             if home.plan.isHarmless, !isRefused { fail("no disk at a start") }
-            if !home.isDead { liveWithoutFiles(workers) }
+            if !home.isDead { liveWithoutFiles(configuration.workers) }
             self.store = nil
             return
         }
         if opening == .whole, !isDamaged, home.movedAside > moves || played.isMemoryOnly {
             fail("a sound store was moved aside")
         }
+        begin(played, workers: configuration.workers)
+    }
+
+    private func drawConfiguration() -> StoreConfiguration {
+        let workers = casting.changesWorkers ? 1 + chance.below(3) : casting.clients
+        var configuration = StoreConfiguration(
+            memoryBytes: casting.memories[chance.below(casting.memories.count)],
+            workers: workers,
+            itemBytesMax: casting.itemMaxima[chance.below(casting.itemMaxima.count)])
+        configuration.disk = DiskConfiguration(
+            directory: "memory", sizeBytes: casting.stores[chance.below(casting.stores.count)],
+            isAcknowledging: chance.below(2) == 0, flushIntervalMilliseconds: 5 + chance.below(200))
+        configuration.disk?.ordersAhead = casting.ordersAhead
+        configuration.itemBytesMax = min(
+            configuration.itemBytesMax, (configuration.disk?.sizeBytes ?? 0) / 8)
+        let mebibytes = (configuration.disk?.sizeBytes ?? 0) >> 20
+        trace?(
+            "  start -m \(configuration.memoryBytes >> 20) -t \(workers) --store-size \(mebibytes)m"
+        )
+        return configuration
+    }
+
+    /// Takes up what the files hold: a life begins.
+    private func begin(_ played: PlayedStore, workers: Int) {
         steps = StoreSteps(played) { [unowned self] in fail($0) }
         if home.isDead { return }
         if played.ordersBegin < highestOrder, model.comparesTokens {
@@ -145,7 +155,7 @@ package final class Play: @unchecked Sendable {
         }
         if played.ordersBegin < highestUnreservedOrder { model.comparesTokens = false }
         makeClients(workers)
-        isRecovering = store.statistics().isRecovering != 0
+        isRecovering = (store?.statistics().isRecovering ?? 0) != 0
         model.start(
             flushAt: played.flushAt, isStoreLost: home.movedAside > movesBefore || wasAlone,
             now: now.unixSeconds)
