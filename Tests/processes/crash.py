@@ -191,7 +191,7 @@ def _live(seed, sizes, lives=LIVES, value_of=value_of, life_bytes=0):
         try:
             for _ in range(lives):
                 run.round()
-            # A stop in good order keeps everything that was answered, and all is looked at once more.
+            # A stop in good order keeps everything that was answered: all is looked at once more.
             run.round("swept")
             run.round("swept")
         except AssertionError:
