@@ -36,6 +36,10 @@ extension SegmentLog {
     /// Recovery runs and a new record or tombstone at `place`, in memory, is about to get the
     /// key's slot: what the index remembers of the key goes, and what may be the key's but answers
     /// nothing yet (its segment is unsettled) never will. Shard locked; no slot moves.
+    ///
+    /// Segments settle without the lock: one that was unsettled when the key was looked for may
+    /// answer by now. So a slot that answers is taken for one that did not; if it is another key's
+    /// of the same tag, that one becomes a miss.
     public func supersede(_ hash: UInt64, with place: Place) {
         let shard = index.shard(hash)
         guard let frame = segments.frame(place.segment) else { return }
@@ -47,7 +51,7 @@ extension SegmentLog {
             if SlotLayout.isRemoval(slot) {
                 guard let frame, isSameKey(record(frame, slot), new) else { continue }
                 index.remove(shard, at: at, isItem: false)
-            } else if frame == nil, segments.state(segment) == .unsettled {
+            } else if frame == nil, isOnDisk(segment) {
                 rememberUnread(shard, at, slot)
             }
         }
@@ -62,7 +66,7 @@ extension SegmentLog {
         while let (at, slot) = index.next(&walk) {
             let segment = index.layout.segment(slot)
             guard !SlotLayout.isRemoval(slot), segments.frame(segment) == nil,
-                segments.state(segment) == .unsettled
+                isOnDisk(segment)
             else { continue }
             rememberUnread(shard, at, slot)
         }
@@ -106,6 +110,11 @@ extension SegmentLog {
         noteDead(slot)
         index.storeRemoval(slot, at: at, in: shard)
         index.addItems(shard, -1)
+    }
+
+    private func isOnDisk(_ segment: Int) -> Bool {
+        let state = segments.state(segment)
+        return state == .unsettled || state == .resting
     }
 
     private func isSameKey(_ one: Record, _ other: Record) -> Bool {

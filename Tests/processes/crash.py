@@ -77,9 +77,10 @@ class Run:
             ended, code = lifetime.end(is_kill)
             self.kills += is_kill
             self.stops += not is_kill
+            log = lifetime.server.log()
+            assert "store.moved_aside" not in log and "store.unreadable" not in log, log
             # One that could not keep all that memory held says so.
-            assert code in (0, None) or code == 74 and self.life.is_tight, (
-                code, lifetime.server.log())
+            assert code in (0, None) or code == 74 and self.life.is_tight, (code, log)
         self.settle(ended, is_kept=code == 0)
 
     def written(self):
@@ -190,7 +191,7 @@ def _live(seed, sizes, lives=LIVES, value_of=value_of, life_bytes=0):
         try:
             for _ in range(lives):
                 run.round()
-            # A stop in good order keeps everything that was answered, and all is looked at once more.
+            # A stop in good order keeps everything that was answered: all is looked at once more.
             run.round("swept")
             run.round("swept")
         except AssertionError:

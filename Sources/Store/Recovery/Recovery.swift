@@ -220,6 +220,12 @@ struct Recovery: ~Copyable {
     private mutating func finish() {
         guard log.recovering.loadRelaxed() != 0 else { return }
         settleRest(isRebuilt: true)
+        // Who has looked for a key before that has its shard locked, and has yet to ask whether
+        // recovery runs.
+        for shard in 0..<log.index.shardCount {
+            log.index.lock(shard)
+            log.index.unlock(shard)
+        }
         log.recovering.storeRelease(0)
         forgetRemovals()
         store.signals.committer.wake()
