@@ -168,8 +168,8 @@ public final class Environment: Sendable {
 
     func writerEnded() { hasWriter.store(false, ordering: .releasing) }
 
-    /// A look has mapped about so many bytes of the file: those of a value, and what the system maps
-    /// around the first page of one that has pages of its own. Any thread.
+    /// A look has mapped about so many bytes of the file: those of a value, and what the system
+    /// maps around the first page of one that has pages of its own. Any thread.
     func noteMapped(_ valueBytes: Int) {
         let around = valueBytes >= pageBytes / 2 ? Self.lookBytes : 0
         mappedBytes.add(valueBytes + around, ordering: .relaxed)

@@ -19,7 +19,7 @@ public enum ExpiryRule {
 
     /// The expiry that `sent` asks for at second `now`.
     ///
-    /// - Parameter ahead: what `now` is above the time of day, by which dates are meant, in seconds.
+    /// - Parameter ahead: seconds that `now` is above the time of day, by which dates are meant.
     ///
     /// 0 means never; below 0, at once; up to 30 days, from now on; beyond, a unix second, which
     /// may be past. What does not fit is the last second that does.

@@ -211,7 +211,8 @@ public enum MemoryError: Error {
         unsafe cprim_prefetch_to_write(base.advanced(by: offset))
     }
 
-    /// The same as `prefetch` for so many cache lines from there on; ignored if not all lie in the region.
+    /// The same as `prefetch` for so many cache lines from there on; ignored if not all lie in the
+    /// region.
     @inlinable @inline(__always)
     public func prefetch(_ offset: Int, lines: Int) {
         guard offset >= 0, lines > 0, offset < byteCount &- lines &* 64 else { return }

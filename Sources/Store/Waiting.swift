@@ -33,7 +33,9 @@ package struct ClockReading: BitwiseCopyable, Sendable {
     package var unixSeconds: UInt32 { UInt32(clamping: unixNanoseconds / 1_000_000_000) }
 
     /// Nanoseconds since 1970, as the system has them.
-    package var systemNanoseconds: UInt64 { unixNanoseconds &- UInt64(bitPattern: nanosecondsAhead) }
+    package var systemNanoseconds: UInt64 {
+        unixNanoseconds &- UInt64(bitPattern: nanosecondsAhead)
+    }
     package var systemSeconds: UInt32 { UInt32(clamping: systemNanoseconds / 1_000_000_000) }
 }
 

@@ -55,8 +55,8 @@ extension Environment {
         }
     }
 
-    /// However much one transaction looks at: at 16 MiB the pages are let go. What lies around one is
-    /// mapped with it.
+    /// However much one transaction looks at: at 16 MiB the pages are let go. What lies around one
+    /// is mapped with it.
     @Test(arguments: [3000, 60_000]) func aWalkKeepsLittleOfTheFileMapped(valueBytes: Int) throws {
         let scratch = Scratch()
         let (environment, table) = try opened(scratch, mapBytes: 128 << 20)

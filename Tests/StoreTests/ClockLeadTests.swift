@@ -1,5 +1,5 @@
-// ClockLeadTests: a run goes on with the time that the run before has had, however the system's clock
-// was set meanwhile.
+// ClockLeadTests: a run goes on with the time that the run before has had, however the system's
+// clock was set meanwhile.
 
 import Store
 import StoreSimulation

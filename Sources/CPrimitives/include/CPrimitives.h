@@ -8,7 +8,7 @@
 #include <string.h>
 
 static inline void cprim_prefetch(const void *address) { __builtin_prefetch(address, 0, 3); }
-/* For what will be written: no other core keeps the line. Cores that do not know it pass over it. */
+/* For what will be written: no other core keeps the line. */
 static inline void cprim_prefetch_to_write(const void *address) {
 #if defined(__x86_64__)
     __asm__ volatile("prefetchw %0" : : "m"(*(const char *)address));
