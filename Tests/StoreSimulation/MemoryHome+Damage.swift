@@ -23,6 +23,8 @@ extension MemoryHome {
     package func damageNumbers() -> String? {
         if chance.below(2) == 0 {
             let number = [3, 4, 6, 7][chance.below(4)] as UInt64
+            // Where no store was begun there is no metadata.
+            guard !durable.tables[StoreTable.meta.rawValue].entries.isEmpty else { return nil }
             damage(meta: number)
             return "number \(number) of the metadata"
         }
