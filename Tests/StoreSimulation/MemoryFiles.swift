@@ -59,6 +59,8 @@ package final class MemoryHome: StoreHome, @unchecked Sendable {
     var contents = PageContents()
     /// What the blocks hold; nil: there are none, as where an earlier release made the store.
     package var blocks: [[UInt8]]?
+    /// The files were moved aside while they alone told how many orders are given out.
+    package private(set) var hasLostOrders = false
     /// There is no room to make them.
     package var refusesBlocks = false
     /// There is no room for what the files need beside them to be opened.
@@ -150,6 +152,14 @@ package final class MemoryHome: StoreHome, @unchecked Sendable {
     package func moveAside(at unixSeconds: UInt32) throws(LMDBError) -> String? {
         guard durable.tables.contains(where: { !$0.entries.isEmpty }) else { return nil }
         guard !isDead, !refusesMoving else { throw .io(errno: EIO) }
+        // Eight bytes each, lowest first.
+        let number = durable.tables[StoreTable.meta.rawValue].find(TableKey(first: 3))
+        let known = (blocks ?? []).map { Array($0[16..<24].reversed()) }
+        if let number,
+            !known.contains(where: { !$0.lexicographicallyPrecedes(number.bytes.reversed()) })
+        {
+            hasLostOrders = true
+        }
         durable = StoredState()
         loadBallast()
         movedAside += 1

@@ -305,7 +305,7 @@ extension WholeWorld {
     }
 
     private func note(_ key: Int, _ verdict: Verdict) {
-        if let cas = verdict.cas, !casting.clockSteps {
+        if let cas = verdict.cas, !casting.clockSteps, !home.hasLostOrders {
             law.note(key, cas: cas.number, cas.bytes)
         }
         switch verdict.effects.last {
