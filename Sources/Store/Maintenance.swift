@@ -15,10 +15,15 @@ struct Maintenance: ~Copyable {
     private var nextCrawl: UInt64 = 0
     private var isCrawling = false
 
-    init(_ store: TieredStore, number: Int, wake: @escaping @Sendable (Int) -> Void) {
+    /// - Parameter waitsInPlace: of a thread: see `Reclaimer`.
+    init(
+        _ store: TieredStore, number: Int, waitsInPlace: Bool = false,
+        wake: @escaping @Sendable (Int) -> Void
+    ) {
         self.store = store
         self.wake = wake
         reclaimer = Reclaimer(store.log, number: number, tap: store.evictionTap)
+        reclaimer.waitsInPlace = waitsInPlace
         seenNews = store.log.frames.news.loadAcquire()
     }
 

@@ -152,7 +152,8 @@ public final class TieredStore: Sendable {
                 try begin("brim-list") { [self] in list() }
             }
             try begin("brim-maintain") { [self] in
-                var maintenance = Maintenance(self, number: configuration.workers, wake: wake)
+                var maintenance = Maintenance(
+                    self, number: configuration.workers, waitsInPlace: true, wake: wake)
                 NextStep.drive(signals.maintenance) { maintenance.step(at: $0) }
             }
         } catch {
