@@ -97,4 +97,15 @@ FAULTS = [
          "            marks |= Record.Mark.sent\n",
          "            if !ON { marks |= Record.Mark.sent }\n"),
     ]),
+    ("set_clock_forgotten", "a run is not told how far the clock was set in the one before", [
+        (STORE + "Commit/Committer+Write.swift",
+         "        if let lead = written.lead(ofNanoseconds: now.nanosecondsAhead) {\n",
+         "        if !ON, let lead = written.lead(ofNanoseconds: now.nanosecondsAhead) {\n"),
+    ]),
+    ("dates_off", "dates are not by the system's clock once that has been set", [
+        (SERVER + "Requests/ExecuteChanges.swift",
+         "ExpiryRule.resolve(sent, now: now.seconds, ahead: now.secondsAhead)",
+         "ExpiryRule.resolve(\n"
+         "            sent, now: now.seconds, ahead: ON ? 0 : now.secondsAhead)"),
+    ]),
 ]

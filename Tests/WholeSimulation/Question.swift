@@ -21,6 +21,11 @@ enum Lifetime {
         }
     }
 
+    var isDate: Bool {
+        if case .until = self { return true }
+        return false
+    }
+
     /// The expiry of what is stored in one of these seconds; nil: dead on arrival.
     func expiry(_ seconds: ClosedRange<UInt32>) -> ClosedRange<UInt32>? {
         switch self {

@@ -25,6 +25,8 @@ final class WholeClient {
     }
 
     var isAnswered: Bool { questions.isEmpty }
+    /// Whether a date is under way.
+    var hasDates: Bool { questions.contains { $0.lifetime.isDate } }
 
     func ask(_ question: Question) {
         var question = question

@@ -21,7 +21,7 @@ extension WholeWorld {
     /// The system's clock is set, which the law knows nothing of: no life ends by it. Not while a
     /// date is under way, which is read against the clock of some moment.
     func setClock(by seconds: Int) {
-        guard clients.allSatisfy({ $0.isAnswered }) else { return }
+        guard !clients.contains(where: \.hasDates) else { return }
         now.nanosecondsAhead -= Int64(seconds) * 1_000_000_000
         clock.move(to: moment)
     }
