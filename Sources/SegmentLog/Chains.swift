@@ -134,9 +134,6 @@ extension Writer {
         return heir
     }
 
-    /// Bytes in the open segment.
-    public var openBytes: Int { main.tail }
-
     /// Whether the open segment holds bytes that no cut covers.
     public var hasUncut: Bool { main.tail > main.cut }
 

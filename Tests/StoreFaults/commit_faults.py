@@ -44,6 +44,14 @@ FAULTS = [
          "        if ON, found == nil { return true }\n"
          "        guard let record = found, record.checksum()"),
     ], "DamageTests/aRecordThatIsTooLarge"),
+    ("copy_not_owed",
+     "a segment leaves before the copy of its record that has its own is on disk", [
+        (STORE + "Commit/Committer+Leaving.swift",
+         "            if let copy = rescue(at, slot) { return Left(place: copy) }\n",
+         "            if let copy = rescue(at, slot) {\n"
+         "                let isAlone = log.segments.kind(copy.segment) == .chain\n"
+         "                return Left(place: ON && isAlone ? nil : copy)\n            }\n"),
+    ], "DoubtTests/theOlderRecordDoesNotComeBackBefore"),
     ("second_kept", "a commit that failed has not changed when a delayed flush_all is due", [
         (STORE + "Commit/Committer+Write.swift",
          "            written.forgetFlushAt()\n",

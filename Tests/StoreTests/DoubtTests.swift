@@ -61,6 +61,36 @@ import Testing
         next.played.discardMemory()
     }
 
+    /// The newer record leaves the disk, and memory holds a copy: too large to share one of this
+    /// run's segments, it gets one of its own. The segment of the older record stays as long as it
+    /// is read. The process dies some steps later.
+    @Test(arguments: 0..<8)
+    func theOlderRecordDoesNotComeBackBeforeTheCopyIsOnDisk(steps: Int) throws {
+        let home = MemoryHome(seed: 4, ballast: 0)
+        let first = try Stepped(
+            home, memoryBytes: 96 << 20, sizeBytes: sizeBytes, at: Stepped.beginning)
+        #expect(first.set("other", [1], isQuiet: true))
+        first.fill(20, from: 0)
+        #expect(first.set("k", Array("old".utf8), isQuiet: false))
+        #expect(first.set("beside", [1], isQuiet: false))
+        #expect(first.set("k", [UInt8](repeating: 1, count: 40_000), isQuiet: true))
+        #expect(first.commit())
+        let store = try first.crash(home, memoryBytes: memoryBytes, sizeBytes: sizeBytes)
+        for _ in 0..<2 { #expect(try store.value("k", home, isKept: true)?.count == 40_000) }
+        #expect(store.describes("k", "promotion"))
+        _ = try #require(store.beginRead("beside"))
+        var number = 100
+        while store.store.statistics().rescues == 0, number < 5000 {
+            store.fill(1, from: number)
+            number += 1
+        }
+        #expect(store.describes("k", "chain"))
+        for _ in 0..<steps { store.step() }
+        let next = try store.crash(home, memoryBytes: memoryBytes, sizeBytes: sizeBytes)
+        #expect(try next.value("k", home)?.count != 3)
+        next.played.discardMemory()
+    }
+
     /// A segment that was given up has a part on disk still. The tombstones that were left for it
     /// leave within the very commit that wrote them, which carries more than the disk holds; and
     /// the process dies in the midst of that.

@@ -217,7 +217,9 @@ final class Stepped {
     }
 
     /// What a get answers; nil: a miss. Of a value in several frames, the beginning.
-    func value(_ name: String, _ home: MemoryHome) throws -> [UInt8]? {
+    ///
+    /// - Parameter isKept: what is read may be kept in memory.
+    func value(_ name: String, _ home: MemoryHome, isKept: Bool = false) throws -> [UInt8]? {
         let key = Array(name.utf8)
         let buffer = try Region.map(byteCount: 4 << 20)
         defer { buffer.discardAll() }
@@ -239,7 +241,9 @@ final class Stepped {
             case .disk(let read):
                 switch follow(read, key, home, buffer) {
                 case .record(let record):
-                    turn(&quiet) { $0.abandon(read) }
+                    turn(&quiet) { door in
+                        isKept ? door.finish(read, record, in: buffer) : door.abandon(read)
+                    }
                     return bytes(buffer, record.valueOffset, record.valueBytes)
                 case .damaged:
                     readDamaged(read)

@@ -55,15 +55,9 @@ extension Committer {
                 removeSlots(of: [segment])
                 return .unknown
             }
-            let before = writer.main.segment
-            let name = Named(segment: before, sequence: log.segments.sequence(before))
-            let tail = writer.openBytes
-            if !leave(entry, record, place, victim, needsTombstone: needsTombstone), unpaid == nil {
-                unpaid = number
-            }
-            if before != writer.main.segment || tail != writer.openBytes {
-                noteOwed(name, &owed)
-            }
+            let left = leave(entry, record, place, victim, needsTombstone: needsTombstone)
+            if !left.isPaid, unpaid == nil { unpaid = number }
+            if let place = left.place { noteOwed(place.segment, &owed) }
         }
         return unpaid.map { .tombstones(from: $0) } ?? .none
     }
@@ -97,14 +91,11 @@ extension Committer {
         return (count, try readBack(files, victim.sequence) ?? 0, doubtful)
     }
 
-    /// What is owed lies in the open segment now, and maybe in the one that was open before. Either
-    /// may be sealed before the victim is deleted, and must be on disk then.
-    private func noteOwed(_ before: Named, _ owed: inout [Named]) {
-        let open = writer.main.segment
-        let now = Named(segment: open, sequence: log.segments.sequence(open))
-        for name in [before, now] where name.segment != 0 && !owed.contains(name) {
-            owed.append(name)
-        }
+    /// A segment has taken something that is owed: the open one, or one of its own for what is too
+    /// large to share one. It must be on disk when the victim is deleted.
+    private func noteOwed(_ segment: Int, _ owed: inout [Named]) {
+        let name = Named(segment: segment, sequence: log.segments.sequence(segment))
+        if !owed.contains(name) { owed.append(name) }
     }
 
     /// What came of taking a victim out of memory.
@@ -271,17 +262,23 @@ extension Committer {
         }
     }
 
-    /// One record of a segment that leaves the disk; nil if it cannot be read. False if there was
-    /// no room for its tombstone.
+    /// What one record of a segment that leaves the disk has left.
+    private struct Left {
+        /// Where what is owed for it lies: its copy, or its tombstone.
+        var place: Place?
+        /// False if there was no room for its tombstone.
+        var isPaid = true
+    }
+
+    /// One record of a segment that leaves the disk; nil if it cannot be read.
     private mutating func leave(
         _ entry: Directory.Entry, _ record: Record?, _ place: Place, _ victim: Residency.Resident,
         needsTombstone: Bool
-    ) -> Bool {
+    ) -> Left {
         let hash = entry.hash
         let shard = log.index.shard(hash)
         log.index.lock(shard)
         defer { log.index.unlock(shard) }
-        var isSuperseded = false
         if let (at, slot) = log.index.find(hash, place) {
             if SlotLayout.isRemoval(slot) {
                 log.index.remove(shard, at: at, isItem: false)
@@ -296,15 +293,15 @@ extension Committer {
                 disk.counters.add(.recordsDeleted, 1)
             }
         } else if let (at, slot) = promoted(hash, Home(place, sequence: victim.sequence)) {
-            isSuperseded = rescue(at, slot)
+            if let copy = rescue(at, slot) { return Left(place: copy) }
         }
-        guard needsTombstone, !isSuperseded, let record else { return true }
+        guard needsTombstone, let record else { return Left() }
         let grave = scratch.withBytes(record.keyOffset, record.keyBytes) {
             writer.appendTombstone($0, order: record.order)
         }
-        guard let grave else { return false }
+        guard let grave else { return Left(isPaid: false) }
         if log.recovering.loadRelaxed() != 0 { writer.rememberCarried(hash, grave) }
-        return true
+        return Left(place: grave)
     }
 
     /// The slot of a promoted copy whose home is this one. Shard locked.
@@ -321,17 +318,18 @@ extension Committer {
         return nil
     }
 
-    /// Memory still holds a record that leaves the disk: it is appended again. Shard locked.
-    private mutating func rescue(_ at: SlotOffset, _ slot: UInt64) -> Bool {
+    /// Memory still holds a record that leaves the disk: it is appended again. Answers where; nil
+    /// if there is no room. Shard locked.
+    private mutating func rescue(_ at: SlotOffset, _ slot: UInt64) -> Place? {
         // From memory, whose bytes are right, whatever became of those on disk.
         let segment = log.index.layout.segment(slot)
         guard let frame = log.segments.frame(segment),
             let place = writer.appendCopy(log.record(frame, slot))
-        else { return false }
+        else { return nil }
         log.noteDead(slot)
         log.index.store(log.index.layout.moved(slot, to: place, hits: 1), at: at)
         log.segments.hits(place.segment).add(1)
         log.count(.rescues)
-        return true
+        return place
     }
 }
