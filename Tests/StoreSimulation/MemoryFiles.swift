@@ -59,8 +59,10 @@ package final class MemoryHome: StoreHome, @unchecked Sendable {
     var contents = PageContents()
     /// What the blocks hold; nil: there are none, as where an earlier release made the store.
     package var blocks: [[UInt8]]?
-    /// The files were moved aside while they alone told how many orders are given out.
-    package private(set) var hasLostOrders = false
+    /// The files were moved aside while they alone told how many orders are given out, and nobody
+    /// could write that into the blocks since.
+    package var hasLostOrders: Bool { lostOrders > 0 }
+    private var lostOrders: UInt64 = 0
     /// There is no room to make them.
     package var refusesBlocks = false
     /// There is no room for what the files need beside them to be opened.
@@ -152,13 +154,10 @@ package final class MemoryHome: StoreHome, @unchecked Sendable {
     package func moveAside(at unixSeconds: UInt32) throws(LMDBError) -> String? {
         guard durable.tables.contains(where: { !$0.entries.isEmpty }) else { return nil }
         guard !isDead, !refusesMoving else { throw .io(errno: EIO) }
-        // Eight bytes each, lowest first.
         let number = durable.tables[StoreTable.meta.rawValue].find(TableKey(first: 3))
-        let known = (blocks ?? []).map { Array($0[16..<24].reversed()) }
-        if let number,
-            !known.contains(where: { !$0.lexicographicallyPrecedes(number.bytes.reversed()) })
-        {
-            hasLostOrders = true
+        let reserved = number.map { Self.word($0.bytes, 0) } ?? 0
+        if (blocks ?? []).allSatisfy({ Self.word($0, 16) < reserved }) {
+            lostOrders = max(lostOrders, reserved)
         }
         durable = StoredState()
         loadBallast()
@@ -187,6 +186,7 @@ package final class MemoryHome: StoreHome, @unchecked Sendable {
         let crashes = blockChance.happens(perMille: plan.crashes)
         guard crashes || blockChance.happens(perMille: plan.blockFails) else {
             blocks?[number] = bytes
+            if Self.word(bytes, 16) >= lostOrders { lostOrders = 0 }
             return
         }
         // Lost, torn, or there.
@@ -198,14 +198,18 @@ package final class MemoryHome: StoreHome, @unchecked Sendable {
 
     /// Orders up to this one are reserved, as a start would read it.
     package var reservedOrders: UInt64 {
-        func word(_ bytes: [UInt8], _ at: Int) -> UInt64 {
-            bytes[at..<at + 8].reversed().reduce(0) { $0 << 8 | UInt64($1) }
-        }
         let sound = (blocks ?? []).filter {
-            word($0, 24) == UInt64(CRC32C.of($0.span.extracting(0..<24))) && word($0, 16) > 0
+            Self.word($0, 24) == UInt64(CRC32C.of($0.span.extracting(0..<24)))
+                && Self.word($0, 16) > 0
         }
         let inMeta = durable.tables[StoreTable.meta.rawValue].find(TableKey(first: 3))
-        return max(sound.map { word($0, 16) }.max() ?? 0, inMeta.map { word($0.bytes, 0) } ?? 0)
+        return max(
+            sound.map { Self.word($0, 16) }.max() ?? 0, inMeta.map { Self.word($0.bytes, 0) } ?? 0)
+    }
+
+    /// Eight bytes, lowest first.
+    private static func word(_ bytes: [UInt8], _ at: Int) -> UInt64 {
+        bytes[at..<at + 8].reversed().reduce(0) { $0 << 8 | UInt64($1) }
     }
 
     private func callBlock() throws(LMDBError) {

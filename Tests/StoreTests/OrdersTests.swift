@@ -28,10 +28,12 @@ import Testing
     }
 
     /// A store that was used once, as any release leaves it.
-    private func used(_ seed: UInt64, hasBlocks: Bool = true) throws -> MemoryHome {
+    private func used(
+        _ seed: UInt64, hasBlocks: Bool = true, ordersAhead: UInt64 = 1 << 28
+    ) throws -> MemoryHome {
         let home = MemoryHome(seed: seed, ballast: 0)
         home.refusesBlocks = !hasBlocks
-        let first = try store(home)
+        let first = try store(home, ordersAhead: ordersAhead)
         #expect(first.set("k", [1], isQuiet: true))
         #expect(first.stop().isCommitted)
         first.played.discardMemory()
@@ -363,6 +365,74 @@ import Testing
         home.revive()
         #expect(try home.moveAside(at: 0) != nil)
         let next = try self.store(home, secondsBack: 1000)
+        #expect(next.set("k", [1], isQuiet: true))
+        #expect(try #require(next.cas("k")) >> 16 > before >> 16)
+        die(next, home)
+    }
+
+    /// The file could not be written, and commits alone have reserved; then the store is moved
+    /// aside, and its metadata with it.
+    private func reservedByCommits(_ seed: UInt64) throws -> (MemoryHome, highest: UInt64) {
+        let home = try used(seed, ordersAhead: 16)
+        home.plan.blockFails = 1000
+        let store = try store(home, ordersAhead: 16)
+        var highest: UInt64 = 0
+        for number in 0..<300 {
+            if store.set("k", [UInt8(number & 255)], isQuiet: true) {
+                highest = try #require(store.cas("k"))
+            }
+            for _ in 0..<4 { store.step() }
+        }
+        #expect(store.commit())
+        die(store, home)
+        return (home, highest)
+    }
+
+    /// The run that cannot read the store goes on in memory alone. It cannot write the file at
+    /// first either, and dies.
+    @Test func theFileTellsWhatAStoreThatCouldNotBeReadHadReserved() throws {
+        let (home, before) = try reservedByCommits(11)
+        home.revive()
+        let alone = try Stepped(
+            home, memoryBytes: 12 << 20, sizeBytes: 12 << 20, at: Stepped.beginning,
+            ordersAhead: 16, onceOpen: { home.plan.readFails = 1000 })
+        home.plan.readFails = 0
+        #expect(home.movedAside == 1)
+        #expect(alone.set("k", [1], isQuiet: true))
+        let highest = try #require(alone.cas("k"))
+        #expect(highest >> 16 > before >> 16)
+        home.plan.blockFails = 0
+        for _ in 0..<1000 { alone.step() }
+        die(alone, home)
+        let next = try store(home)
+        #expect(next.set("k", [1], isQuiet: true))
+        #expect(try #require(next.cas("k")) >> 16 > highest >> 16)
+        die(next, home)
+    }
+
+    /// The store cannot be opened: damaged (a new one is begun), or for want of room (this run has
+    /// no disk at all).
+    @Test(arguments: [false, true])
+    func ordersRiseFarAboveAStoreThatCouldNotBeOpened(isFull: Bool) throws {
+        let (home, before) = try reservedByCommits(12)
+        home.revive()
+        if isFull {
+            home.plan.blockFails = 0
+            home.refusesOpening = true
+            var configuration = StoreConfiguration(
+                memoryBytes: 12 << 20, workers: 1, itemBytesMax: 1 << 20)
+            configuration.disk = DiskConfiguration(directory: "memory", sizeBytes: 12 << 20)
+            let lines = Lines()
+            _ = try TieredStore(
+                configuration: configuration, events: lines.events, home: home,
+                now: UInt32(Stepped.beginning.unixNanoseconds / 1_000_000_000))
+            #expect(lines.contains("store.without_space"))
+            home.refusesOpening = false
+        } else {
+            home.damage(meta: 1)
+        }
+        let next = try store(home)
+        #expect(home.movedAside == 1)
         #expect(next.set("k", [1], isQuiet: true))
         #expect(try #require(next.cas("k")) >> 16 > before >> 16)
         die(next, home)

@@ -106,10 +106,9 @@ final class Disk: Sendable {
         // be opened now, the committer tries again.
         var orders = OrdersFile()
         try? orders.open(home)
-        ordersFound = orders
-        let opening = Opening(
+        var opening = Opening(
             home: home, configuration: configuration, events: events, unixSeconds: unixSeconds,
-            ordersReserved: orders.orders)
+            orders: orders)
         if home.markedStarts >= Opening.attemptsMax {
             opening.moveAside("it failed \(Opening.attemptsMax) starts")
         }
@@ -117,6 +116,7 @@ final class Disk: Sendable {
         home.raiseMarker()
         defer { home.clearMarker() }
         let opened = try opening.open()
+        ordersFound = opening.orders
         current = Mutex(opened.files)
         meta = opened.meta
         isFound = opened.isFound
@@ -186,10 +186,22 @@ private struct Opening {
     let configuration: DiskConfiguration
     let events: EventLog
     let unixSeconds: UInt32
-    /// What the orders file says.
-    let ordersReserved: UInt64
+    private(set) var orders: OrdersFile
+    /// Orders up to this one may have been given out by the runs before, as far as is known.
+    private var ordersGivenOut: UInt64
 
-    func open() throws(StoreError) -> (files: any StoreFiles, meta: Meta, isFound: Bool) {
+    init(
+        home: any StoreHome, configuration: DiskConfiguration, events: EventLog,
+        unixSeconds: UInt32, orders: OrdersFile
+    ) {
+        (self.home, self.configuration, self.events) = (home, configuration, events)
+        (self.unixSeconds, self.orders) = (unixSeconds, orders)
+        ordersGivenOut = orders.orders
+        // What a store that begins now has in its metadata says nothing of the file.
+        if orders.isUnreadable { ordersGivenOut = orderAboveUnread }
+    }
+
+    mutating func open() throws(StoreError) -> (files: any StoreFiles, meta: Meta, isFound: Bool) {
         var isOpen = false
         do {
             let files = try home.open(sizeBytes: configuration.sizeBytes, reserveBytes: 0)
@@ -217,15 +229,15 @@ private struct Opening {
     }
 
     private func refusal(_ error: LMDBError) -> StoreError {
-        StoreError(error, directory: configuration.directory, ordersReserved: ordersReserved)
+        StoreError(error, directory: configuration.directory, ordersReserved: ordersGivenOut)
     }
 
     /// There is no room to open the store that is there, if one is: this run goes on without it,
     /// and what it holds will be out of date.
-    private func leave() throws(StoreError) {
+    private mutating func leave() throws(StoreError) {
         do {
             let reason = LMDBError.noSpace.description
-            try home.moveAside(because: reason, events, at: unixSeconds)
+            if try home.moveAside(because: reason, events, at: unixSeconds) { didMoveAside() }
         } catch {
             throw .directory(
                 configuration.directory,
@@ -272,7 +284,7 @@ private struct Opening {
     private func writeMeta(_ files: any StoreFiles) throws(LMDBError) -> Meta {
         var meta = Meta(secret: home.newSecret())
         // The orders file may reserve so far above this, until the first commit.
-        meta.orders = Reservation.order(atUnix: UInt64(unixSeconds) * 1_000_000_000)
+        meta.orders = max(orderOfNow, ordersGivenOut)
         let transaction = try files.beginWrite()
         var bytes: [UInt8] = []
         for word in [meta.secret.0, meta.secret.1, meta.secret.2, meta.secret.3] {
@@ -286,10 +298,30 @@ private struct Opening {
     }
 
     /// The store's file makes way for a new one.
-    func moveAside(_ reason: String) {
+    mutating func moveAside(_ reason: String) {
         // Where that is refused, the file is still there, and the next look at it ends the start.
-        try? home.moveAside(because: reason, events, at: unixSeconds)
+        let isMoved = try? home.moveAside(because: reason, events, at: unixSeconds)
+        if isMoved == true { didMoveAside() }
         home.clearMarker()
+    }
+
+    /// Nobody has read the metadata that are gone. Where the orders file could not be written for
+    /// long, they had more than it has: orders begin far above it, which it is to tell the next
+    /// start.
+    private mutating func didMoveAside() {
+        ordersGivenOut = orderAboveUnread
+        // A full disk does not refuse it. If something does, a store that is begun now tells.
+        if orders.isOpen { try? orders.write(ordersGivenOut, to: home) }
+    }
+
+    /// Far above what is known of orders, as long as that leaves the most of them to be given out.
+    private var orderAboveUnread: UInt64 {
+        let wanted = max(orderOfNow, orders.orders) + Reservation.aboveUnread
+        return max(orders.orders, min(wanted, Record.orderMax / 2))
+    }
+
+    private var orderOfNow: UInt64 {
+        Reservation.order(atUnix: UInt64(unixSeconds) * 1_000_000_000)
     }
 }
 

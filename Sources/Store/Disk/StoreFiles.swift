@@ -54,12 +54,14 @@ package protocol StoreHome: AnyObject, Sendable {
 }
 
 extension StoreHome {
-    /// Takes the files away, and says so.
+    /// Takes the files away, and says so; false: there were none.
+    @discardableResult
     func moveAside(
         because reason: String, _ events: EventLog, at unixSeconds: UInt32
-    ) throws(LMDBError) {
-        guard let target = try moveAside(at: unixSeconds) else { return }
+    ) throws(LMDBError) -> Bool {
+        guard let target = try moveAside(at: unixSeconds) else { return false }
         events.warning(.storeMovedAside, "reason=\(quoted: reason) to=\(quoted: target)")
+        return true
     }
 }
 

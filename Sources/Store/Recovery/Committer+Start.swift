@@ -56,7 +56,8 @@ extension Committer {
                 "reason=\(quoted: error) directory=\(quoted: disk.configuration.directory)")
             health.giveUp()
             reservation.giveUp()
-            log.orderLimit.storeRelease(reservation.limit)
+            // The metadata leave with the store: from now on the orders file has to tell.
+            reserveOrders()
             disk.counters[.isFailing] = 1
             return (try? disk.leave(because: error.description, at: now.unixSeconds)) != nil
         }

@@ -35,6 +35,10 @@ struct Reservation {
     /// So far above the metadata begins a start that cannot read the file, and so far above them
     /// the file may reserve: what any run has given out, such a start is above it.
     static let aboveMetadata: UInt64 = 1 << 38
+    /// So far above the file, or the time, orders begin where nobody has read the metadata that
+    /// were moved aside: commits may have reserved on, and a few starts have begun above those,
+    /// while the file could not be written.
+    static let aboveUnread: UInt64 = 1 << 40
     /// Starts that can reserve nothing are kept apart by their time, in orders, modulo this, where
     /// more is reserved than the time stands for: starts a multiple of 36 hours apart may meet.
     static let startsApart: UInt64 = 1 << 34
@@ -54,15 +58,18 @@ struct Reservation {
     /// What is to be reserved above the highest order given out.
     func wanted(above highest: UInt64) -> UInt64 { min(highest + ahead, Record.orderMax) }
 
-    /// And of that, what the file may reserve.
+    /// And of that, what the file may reserve: all of it where the metadata have left.
     private func wantedInFile(above highest: UInt64) -> UInt64 {
-        min(wanted(above: highest), committed + Self.aboveMetadata)
+        let wanted = wanted(above: highest)
+        return isMemoryOnly ? wanted : min(wanted, committed + Self.aboveMetadata)
     }
 
     /// Whether half of what was reserved is used up, or the file can tell nothing, and the file may
     /// reserve more.
     private func isDue(_ highest: UInt64) -> Bool {
         let wanted = wantedInFile(above: highest)
+        // The store has been left, and its metadata with it: the file alone tells the next start.
+        let held = isMemoryOnly ? file.orders : held
         if file.isUnreadable, wanted >= held, wanted > highest { return true }
         return highest + ahead / 2 > held && wanted > max(held, highest)
     }
@@ -100,7 +107,7 @@ struct Reservation {
         isWithoutFile = false
     }
 
-    /// The run goes on in memory alone.
+    /// The run goes on in memory alone, and the store has been left.
     mutating func giveUp() { isMemoryOnly = true }
 
     /// The order for which a time stands: 131 for each millisecond since 2020.
