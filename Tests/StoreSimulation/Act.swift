@@ -133,22 +133,33 @@ package struct Act: Sendable {
     /// Values that nobody asks for again: what was written before leaves memory, and the disk.
     private func churn(_ play: Play) throws {
         let valueBytes = 2000 + play.chance.below(24_000)
+        let plan = play.home.plan
+        // What is wanted comes into memory, and is to be kept when it leaves the disk; the process
+        // may die before that is written.
+        let isWanted = play.casting.changesFrames
+        if isWanted, play.chance.below(2) == 0 {
+            play.home.plan.crashes = 1 + play.chance.below(40)
+        }
         if play.isRunning, play.chance.below(2) == 0 {
             for _ in 0..<6 { play.clients[0].holdRead(play.chance.below(play.casting.keys)) }
         }
-        for _ in 0...play.chance.below(30) {
-            guard play.isRunning else { return }
+        for round in 0...play.chance.below(isWanted ? 80 : 30) where play.isRunning {
+            if isWanted, round % 8 < 2 { inspect(play) }
             let client = play.pickClient()
-            guard !client.isBusy else { return }
+            guard !client.isBusy else { break }
             client.crowd(&play.chance, keys: 100_000, count: 8, valueBytes: valueBytes)
             play.pass(UInt64(play.chance.below(20_000_000)))
             play.stepCommitter()
+            guard play.isRunning else { break }
             if play.chance.below(2) == 0 { play.stepMaintenance() }
             for other in play.clients where !other.isBusy { other.turn() }
             if play.chance.below(6) == 0 { command(play) }
         }
-        guard play.isRunning else { return }
-        guard play.chance.below(3) == 0 else { return play.clients[0].endHeldReads() }
+        play.home.plan = plan
+        guard play.fault == nil else { return }
+        guard !play.isRunning || play.chance.below(3) == 0 else {
+            return play.clients[0].endHeldReads()
+        }
         // What has left the disk must not have uncovered anything.
         play.bury()
         try play.start()

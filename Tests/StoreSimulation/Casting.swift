@@ -31,6 +31,9 @@ package struct Casting: Sendable {
     var isOld = false
     /// So many starts in a thousand go on without their store, in memory alone.
     var startsAlone = 0
+    /// Frames of some lives are a quarter of those of others: what shared a segment in one is too
+    /// large for that in another.
+    var changesFrames = false
     /// Orders that are reserved at a time.
     var ordersAhead: UInt64 = 1 << 28
 
@@ -71,12 +74,25 @@ package struct Casting: Sendable {
         flushesOften = chance.below(8) == 0
         if !isRoomy, chance.below(5) == 0 { readFailsWhileRecovering = 50 + chance.below(300) }
         drawOrders(Chance(seed: seed ^ 0x0DE5))
+        drawFrames(Chance(seed: seed ^ 0xF4A3))
         weights = Act.weights(
             &chance, isRoomy: isRoomy, isCrowded: isCrowded, isDamaged: mayDamage)
     }
 }
 
 extension Casting {
+    private mutating func drawFrames(_ given: Chance) {
+        var chance = given
+        guard !isRoomy, chance.below(6) == 0 else { return }
+        changesFrames = true
+        keys = [6, 20, 60][chance.below(3)]
+        memories = [12 << 20, 96 << 20]
+        stores = [8 << 20, 12 << 20]
+        ballast = 0
+        let between = [20_000, 33_000, 45_000, 62_000]
+        sizes = Array(sizes.prefix(6)) + between + between
+    }
+
     /// What becomes of the reservation of orders.
     private mutating func drawOrders(_ given: Chance) {
         var chance = given

@@ -69,6 +69,7 @@ package struct WholeCasting: Sendable {
         drawMore(Chance(seed: seed ^ 0xB1A4))
         drawStarts(Chance(seed: seed ^ 0xA10E))
         drawHuge(Chance(seed: seed ^ 0x4096))
+        drawFrames(Chance(seed: seed ^ 0xF4A3))
         weights = WholeAct.weights(&chance, self)
     }
 
@@ -93,6 +94,16 @@ package struct WholeCasting: Sendable {
         itemMaxima = [4 << 20]
         memories = [24 << 20, 40 << 20]
         stores = [64 << 20]
+    }
+
+    /// Frames of some lives are a quarter of those of others: what shared a segment in one is too
+    /// large for that in another.
+    private mutating func drawFrames(_ given: Chance) {
+        var chance = given
+        guard !isRoomy, itemMaxima != [4 << 20], chance.below(8) == 0 else { return }
+        memories = [12 << 20, 96 << 20]
+        let between = [20_000, 33_000, 45_000, 62_000]
+        sizes = Array(sizes.prefix(6)) + between + between
     }
 
     private mutating func drawStarts(_ given: Chance) {
