@@ -95,17 +95,20 @@ extension Index {
         Int(truncatingIfNeeded: heads.uint64(at: shard << 6 + 32))
     }
 
-    /// What must hold while no shard is changed; a sentence if it does not. Items are not compared:
-    /// where a slot is displaced, it is not told whether that was one.
-    func check() -> String? {
+    /// What must hold while no shard is changed; a sentence if it does not.
+    public func check() -> String? {
         for shard in 0..<shardCount {
-            var slots = 0
+            var (slots, found) = (0, 0)
             lock(shard)
-            forEach(shard, buckets: 0..<Int.max) { _, _ in slots += 1 }
-            let counted = slotCount(shard)
+            forEach(shard, buckets: 0..<Int.max) { _, slot in
+                slots += 1
+                if !SlotLayout.isRemoval(slot) { found += 1 }
+            }
+            let counted = (slots: slotCount(shard), items: items(shard))
             unlock(shard)
-            guard slots == counted else {
-                return "shard \(shard) has \(slots) slots, and counts \(counted)"
+            guard slots == counted.slots, found == counted.items else {
+                return "shard \(shard) has \(slots) slots, \(found) of them items, and counts "
+                    + "\(counted.slots) and \(counted.items)"
             }
         }
         return nil

@@ -184,8 +184,14 @@ public struct Index: BitwiseCopyable, Sendable {
                 }
             }
         }
-        if isItem, displaced == nil { addItems(shard, 1) }
-        if displaced == nil { didInsert(shard) }
+        guard let displaced else {
+            if isItem { addItems(shard, 1) }
+            didInsert(shard)
+            return nil
+        }
+        // As many slots as before.
+        let wasItem = !SlotLayout.isRemoval(displaced)
+        if wasItem != isItem { addItems(shard, isItem ? 1 : -1) }
         return displaced
     }
 
@@ -326,18 +332,20 @@ public struct Index: BitwiseCopyable, Sendable {
         let (group, size) = spread.next(count)
         for member in 0..<size { buckets.prefetch(offset(shard, spread.row(group, member))) }
         var high = ChainWriter(at: offset(shard, count))
-        var lost = 0
+        var (lost, lostItems) = (0, 0)
         for member in 0..<size {
             let source = offset(shard, spread.row(group, member))
             var low = ChainWriter(at: source)
             divide(source, size, &low, &high)
             lost += low.lost
+            lostItems += low.lostItems
         }
         lost += high.lost
+        lostItems += high.lostItems
         if lost > 0 {
             let used = heads.uint64(at: shard << 6 + 32)
             heads.store(used &- UInt64(lost), at: shard << 6 + 32)
-            addItems(shard, -lost)
+            addItems(shard, -lostItems)
             setMayHide(shard)
             close(shard)
         }
@@ -382,6 +390,8 @@ public struct Index: BitwiseCopyable, Sendable {
         var at: Int
         var number = 0
         var lost = 0
+        /// Of these, what was no removal.
+        var lostItems = 0
         init(at offset: Int) { at = offset }
     }
 
@@ -405,6 +415,7 @@ public struct Index: BitwiseCopyable, Sendable {
         guard let bucket = takeOverflow() else {
             heads.atomic64(at: common + 40).add(1)
             chain.lost += 1
+            if !SlotLayout.isRemoval(slot) { chain.lostItems += 1 }
             return
         }
         let next = overflowOffset(bucket)

@@ -281,7 +281,12 @@ public struct Writer: ~Copyable {
         let layout = log.index.layout
         let slot = layout.slot(tag: layout.tag(hash), grave) | SlotLayout.removalBit
         log.index.noteRemoval(log.index.shard(hash))
-        _ = log.index.insert(hash, slot, isItem: false)
+        if let displaced = log.index.insert(hash, slot, isItem: false) { didDisplace(displaced) }
+    }
+
+    /// The index was full, and this slot gave way. What a removal names counts as dead already.
+    @usableFromInline func didDisplace(_ slot: UInt64) {
+        if !SlotLayout.isRemoval(slot) { log.noteDeadUnread(slot) }
     }
 
     /// Fills what an overwritten record leaves of its space. `old` and `new`: bytes of the record.
@@ -322,7 +327,7 @@ public struct Writer: ~Copyable {
     @inlinable public mutating func insert(_ hash: UInt64, _ place: Place, hits: UInt64 = 0) {
         let layout = log.index.layout
         let slot = layout.slot(tag: layout.tag(hash), place, hits: hits)
-        if let displaced = log.index.insert(hash, slot) { noteDead(displaced) }
+        if let displaced = log.index.insert(hash, slot) { didDisplace(displaced) }
         if hits != 0 { log.segments.hits(place.segment).add(1) }
     }
 

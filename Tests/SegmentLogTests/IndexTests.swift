@@ -107,6 +107,7 @@ struct IndexModel {
         #expect(model.displaced == 0)
     }
 
+    /// Items and remembered removals, which give way to each other.
     @Test func fullIndexDisplacesAndCounts() throws {
         var model = try IndexModel()
         var chance = Chance(seed: 4)
@@ -118,19 +119,26 @@ struct IndexModel {
         var lost = 0
         for _ in 0..<slots {
             let hash = chance.next()
-            let slot = model.index.layout.slot(
+            var slot = model.index.layout.slot(
                 tag: model.index.layout.tag(hash), Place(segment: 1, offset: 8))
-            if model.index.insert(hash, slot) != nil { lost += 1 }
+            let isItem = chance.below(3) > 0
+            if !isItem { slot |= SlotLayout.removalBit }
+            if model.index.insert(hash, slot, isItem: isItem) != nil { lost += 1 }
         }
         #expect(lost > 0)
         #expect(model.index.displacedCount() >= UInt64(lost))
         #expect(model.index.filledPercent() > 88)
-        var seen = 0
+        var (seen, items) = (0, 0)
         for shard in 0..<model.index.shardCount {
-            model.index.forEach(shard, buckets: 0..<Int.max) { _, _ in seen += 1 }
+            model.index.forEach(shard, buckets: 0..<Int.max) { _, slot in
+                seen += 1
+                if !SlotLayout.isRemoval(slot) { items += 1 }
+            }
         }
         #expect(UInt64(seen) + model.index.displacedCount() == UInt64(slots / 2 + slots))
-        #expect(model.index.itemCount() == seen)
+        #expect(model.index.itemCount() == items)
+        #expect(items < seen)
+        #expect(model.index.check() == nil)
     }
 
     /// All sequences of five operations over hashes that meet in one bucket of eight.
