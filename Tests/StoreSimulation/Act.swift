@@ -98,7 +98,12 @@ package struct Act: Sendable {
             for _ in 0..<30 where play.isRunning { play.stepCommitter() }
             play.bury()
         }
-        if let what = play.home.damage() { play.trace?("    damaged: \(what)") }
+        if play.chance.below(12) == 0 {
+            play.trace?("    damaged: the end of the file is gone")
+            play.home.isCut = true
+        } else if let what = play.home.damage() {
+            play.trace?("    damaged: \(what)")
+        }
         // The next start may meet it while the disk takes nothing.
         if play.chance.below(3) == 0 { return play.trouble(Self.plan(&play.chance)) }
         guard play.chance.below(2) == 0 else { return }

@@ -34,6 +34,8 @@ package struct Casting: Sendable {
     /// Frames of some lives are a quarter of those of others: what shared a segment in one is too
     /// large for that in another.
     var changesFrames = false
+    /// Each call that changes something takes so long, at most; 0: no time.
+    var callNanoseconds = 0
     /// Orders that are reserved at a time.
     var ordersAhead: UInt64 = 1 << 28
 
@@ -100,6 +102,7 @@ extension Casting {
         guard !isRoomy else { return }
         isOld = chance.below(6) == 0
         isFullAtFirst = chance.below(6) == 0
+        callNanoseconds = [0, 0, 0, 200_000, 20_000_000][chance.below(5)]
         // The clock keeps numbers apart where nothing else can.
         if isFullAtFirst { clockSteps = !isOld }
         startsAlone = chance.below(5) == 0 ? 200 : 0

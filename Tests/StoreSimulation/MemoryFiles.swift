@@ -67,6 +67,8 @@ package final class MemoryHome: StoreHome, @unchecked Sendable {
     package var refusesBlocks = false
     /// There is no room for what the files need beside them to be opened.
     package var refusesOpening = false
+    /// The end of the data file is gone: it cannot be used.
+    package var isCut = false
     /// They cannot be moved aside.
     package var refusesMoving = false
     /// Of the blocks alone, so that they change nothing that the other calls draw.
@@ -141,6 +143,7 @@ package final class MemoryHome: StoreHome, @unchecked Sendable {
     ) throws(LMDBError) -> any StoreFiles {
         guard !refusesOpening else { throw .noSpace }
         try call(plan.reopenFails, .io(errno: EIO))
+        guard !isCut else { throw .corrupted }
         isPanicked = false
         isWriting = false
         return MemoryFiles(self, limit: (max(sizeBytes, durable.fileBytes) + reserveBytes) / 4096)
@@ -160,6 +163,7 @@ package final class MemoryHome: StoreHome, @unchecked Sendable {
             lostOrders = max(lostOrders, reserved)
         }
         durable = StoredState()
+        isCut = false
         loadBallast()
         movedAside += 1
         return "aside"

@@ -241,7 +241,9 @@ package final class Play: @unchecked Sendable {
         guard let played else { return }
         for client in clients { client.close() }
         clients = []
-        played.stop(deadline: now.nanoseconds + 4_500_000_000)
+        // A slow disk needs longer.
+        let slowness = UInt64(casting.callNanoseconds * 2000)
+        played.stop(deadline: now.nanoseconds + 4_500_000_000 + slowness)
         let hasStopped = steps?.finish(
             patience: Self.patience, isOver: { isDead }, committer: { stepCommitter() },
             others: {
@@ -367,7 +369,9 @@ package final class Play: @unchecked Sendable {
 
     /// The committer is at its files: what other threads do there.
     private func interleave() {
-        guard !isDead, played != nil, chance.below(12) == 0, depth < 2 else { return }
+        guard !isDead, played != nil else { return }
+        if casting.callNanoseconds > 0 { pass(UInt64(chance.below(casting.callNanoseconds))) }
+        guard chance.below(12) == 0, depth < 2 else { return }
         depth += 1
         defer { depth -= 1 }
         switch chance.below(5) {

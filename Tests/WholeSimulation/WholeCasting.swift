@@ -33,6 +33,8 @@ package struct WholeCasting: Sendable {
     var isAlike = false
     /// So many starts in a thousand go on without their store, in memory alone.
     var startsAlone = 0
+    /// Each call of the files that changes something takes so long, at most; 0: no time.
+    var callNanoseconds = 0
     /// Memory often begins empty, and more is asked for than changed.
     package var isCold = false
 
@@ -111,6 +113,7 @@ package struct WholeCasting: Sendable {
         if !isRoomy, chance.below(6) == 0 { startsAlone = 250 }
         // A set may take the slot of another key, if nobody has read it.
         isAlike = !isRoomy && chance.below(5) == 0
+        callNanoseconds = [0, 0, 0, 200_000, 20_000_000][chance.below(5)]
     }
 
     /// What goes wrong between peers and workers in one life.

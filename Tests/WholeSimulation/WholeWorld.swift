@@ -274,7 +274,9 @@ package final class WholeWorld: @unchecked Sendable {
         for client in clients { hear(client) }
         for worker in workers { try worker.leave() }
         workers = []
-        played.stop(deadline: now.nanoseconds + 4_500_000_000)
+        // A slow disk needs longer.
+        let slowness = UInt64(casting.callNanoseconds * 2000)
+        played.stop(deadline: now.nanoseconds + 4_500_000_000 + slowness)
         let hasStopped = steps?.finish(
             patience: Self.patience, isOver: { isOver }, committer: { stepCommitter() },
             others: {
@@ -379,7 +381,9 @@ package final class WholeWorld: @unchecked Sendable {
 
     /// The committer is at its files: what other threads, and clients, do there.
     private func interleave() {
-        guard isRunning, chance.below(10) == 0, depth < 2 else { return }
+        guard isRunning else { return }
+        if casting.callNanoseconds > 0 { pass(UInt64(chance.below(casting.callNanoseconds))) }
+        guard chance.below(10) == 0, depth < 2 else { return }
         depth += 1
         defer { depth -= 1 }
         switch chance.below(6) {
