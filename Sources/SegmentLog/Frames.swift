@@ -87,7 +87,7 @@ public struct Frames: BitwiseCopyable, Sendable {
     /// Frames that can be had at once.
     public var freeCount: Int { free.count + untouchedCount }
     /// Of these, frames that were used before.
-    var reusableCount: Int { free.count }
+    public var reusableCount: Int { free.count }
     /// And those that were never used: the system has given no memory for them yet.
     public var untouchedCount: Int { count - Int(untouched.loadRelaxed()) }
     private var untouched: AtomicWord64 { table.atomic64(at: common + 56) }

@@ -98,6 +98,9 @@ struct Bell: BitwiseCopyable, Sendable {
     private let word: AtomicWord32
     init(_ region: Region, at offset: Int) { word = region.atomic32(at: offset) }
 
+    /// Whether it was woken since it slept last, or since this was asked. Where nobody sleeps.
+    func takeCall() -> Bool { word.exchange(0) == 2 }
+
     /// From any thread.
     func wake() {
         if word.loadRelaxed() == 2 { return }

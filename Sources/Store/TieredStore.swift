@@ -273,6 +273,10 @@ public final class TieredStore: Sendable {
         signals.committer.wake()
     }
 
+    /// Whether maintenance was called since this was asked last. For a store whose threads do not
+    /// run.
+    package func takeMaintenanceCall() -> Bool { signals.maintenance.takeCall() }
+
     /// Commits what is there and ends the store's threads. The doors are closed already.
     ///
     /// - Returns: whether everything is on disk, as far as there is one.

@@ -197,4 +197,26 @@ import Testing
         }
         lives.world.stop()
     }
+
+    /// Without a disk: what is dead may give its frames before memory is touched that nobody has
+    /// used yet, however much of that there is. (It was looked at twice a second.)
+    @Test func maintenanceIsCalledWhereMemoryGrows() throws {
+        let store = try TieredStore(
+            configuration: StoreConfiguration(
+                memoryBytes: 64 << 20, workers: 1, itemBytesMax: 1 << 20),
+            events: .silent, now: World.unixNow)
+        let client = Client(store, now: World.unixNow)
+        #expect(!store.takeMaintenanceCall())
+        var (calls, sets) = (0, 0)
+        while store.statistics().framesFree > store.statistics().frames / 2, sets < 10_000 {
+            #expect(client.store(.set, text("k\(sets % 4)"), pattern(1, 15_000)) == .stored)
+            sets += 1
+            if store.takeMaintenanceCall() { calls += 1 }
+        }
+        let used = store.statistics().frames - store.statistics().framesFree
+        #expect(calls > 0 && calls <= used)
+        #expect(used - UInt64(calls) < 8)
+        #expect(sets > calls * 4)
+        client.close()
+    }
 }

@@ -35,6 +35,8 @@ public struct Door: ~Copyable {
     /// With more frames free, what is read from disk is kept in memory also if it is wanted once.
     let plentyFrames: Int
     private let freeFramesMin: Int
+    /// The segment that was open at the end of this worker's last turn.
+    private var lastOpen = 0
     private let sealedSegmentsMax: Int
 
     /// The memory that offsets of `Found`, `Pin` and `Staging` refer to.
@@ -114,6 +116,10 @@ public struct Door: ~Copyable {
         log.frames.endTurn(worker)
         if log.frames.freeCount < freeFramesMin || log.frames.wanted.loadRelaxed() != 0 {
             signals.maintenance.wake()
+        } else if writer.main.segment != lastOpen {
+            // Before memory grows, something that is dead may give its frames.
+            lastOpen = writer.main.segment
+            if log.frames.reusableCount < freeFramesMin { signals.maintenance.wake() }
         }
         if log.geometry.hasDisk, log.sealed.count >= sealedSegmentsMax { signals.committer.wake() }
     }
