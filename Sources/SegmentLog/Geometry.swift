@@ -142,6 +142,9 @@ public struct Geometry: BitwiseCopyable, Sendable, Equatable {
     /// are copied under a shard's lock. What is larger is pinned while it is sent, or copied to a
     /// draft without the lock: safe only because it is never overwritten in place.
     @inlinable public static var copyBytesMax: Int { 16 << 10 }
+    /// So many used frames are to be free while others were never touched: what the worker takes
+    /// until maintenance, on the same core, has had its turn three times. 32 MiB at most.
+    public var renewedFramesMin: Int { max(freeFramesMin, min(frameCount / 64, 32)) }
     /// With no more frames free than this, a worker that opens a segment may be the last that can.
     public var freeFramesFew: Int { min(writers, freeFramesMin / 2) }
     /// So many sealed segments are worth a commit of their own.

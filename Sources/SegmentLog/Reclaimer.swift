@@ -145,7 +145,7 @@ public struct Reclaimer: ~Copyable {
         _ missing: Int, above least: Int? = nil, now: UInt32
     ) -> Bool? {
         var chosen: [(UInt32, Bool)] = []
-        let limit = min(missing, Self.victimsMax)
+        let limit = least == nil ? min(missing, Self.victimsMax) : missing
         while chosen.count < limit, let victim = chooseVictim(above: least) {
             log.segments.advance(Int(victim.0), from: .clean, to: .leaving)
             chosen.append(victim)
@@ -205,23 +205,26 @@ public struct Reclaimer: ~Copyable {
     }
     // MARK: What is dead
 
-    /// Whether what is dead should give its frames back before untouched memory is used.
-    public var mayRenew: Bool {
-        guard log.frames.untouchedCount > 0 else { return false }
+    /// Used frames that are to be free, and are not: what is dead should give its own back before
+    /// untouched memory is used.
+    private var framesToRenew: Int {
+        guard log.frames.untouchedCount > 0 else { return 0 }
         // What arrives takes the place of something, and the next will want a frame, too.
         let arriving = Int(log.frames.stagedChains.loadRelaxed())
-        return log.frames.reusableCount + log.frames.releasableCount < max(target, 1) + arriving
+        return max(target, log.geometry.renewedFramesMin) + arriving
+            - log.frames.reusableCount - log.frames.releasableCount
     }
 
     /// Lets go of large values that nothing names any more, which costs no copy, and of segments of
     /// which three quarters are dead: memory that is overwritten without end stays near what lives.
     /// Returns whether there were any.
     public mutating func renew(now: UInt32) -> Bool {
-        guard mayRenew, !waitsForTurns else { return false }
+        let wanted = framesToRenew
+        guard wanted > 0, !waitsForTurns else { return false }
         let segments = log.segments
         var dropped = 0
         for region in [log.logRegion, log.promotionRegion] {
-            while dropped < Self.victimsMax,
+            while dropped < wanted,
                 let number = region.take(where: {
                     segments.kind(Int($0)) == .chain && segments.liveRecords(Int($0)) == 0
                 })
@@ -234,7 +237,7 @@ public struct Reclaimer: ~Copyable {
                 dropped += 1
             }
         }
-        return renewShared(Self.victimsMax - dropped, now: now) || dropped > 0
+        return renewShared(wanted - dropped, now: now) || dropped > 0
     }
 
     private mutating func renewShared(_ limit: Int, now: UInt32) -> Bool {
@@ -243,6 +246,8 @@ public struct Reclaimer: ~Copyable {
         guard log.geometry.hasDisk else {
             return reclaimWithoutDisk(limit, above: least, now: now) ?? false
         }
+        // With a disk the committer calls after each batch.
+        let limit = min(limit, Self.victimsMax)
         var dropped = 0
         while dropped < limit, let segment = takeDeadest(above: least) {
             _ = drop(Int(segment), keepsAll: true, now: now)

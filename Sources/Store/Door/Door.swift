@@ -35,6 +35,7 @@ public struct Door: ~Copyable {
     /// With more frames free, what is read from disk is kept in memory also if it is wanted once.
     let plentyFrames: Int
     private let freeFramesMin: Int
+    private let renewedFramesMin: Int
     /// The segment that was open at the end of this worker's last turn.
     private var lastOpen = 0
     private let sealedSegmentsMax: Int
@@ -69,6 +70,7 @@ public struct Door: ~Copyable {
         pinnedFramesMax = max(log.geometry.frameCount / 2, 2)
         plentyFrames = max(log.geometry.frameCount / 4, 4)
         freeFramesMin = log.geometry.mayEvict ? log.geometry.freeFramesMin : 0
+        renewedFramesMin = log.geometry.mayEvict ? log.geometry.renewedFramesMin : 0
         sealedSegmentsMax = log.geometry.sealedSegmentsMax
     }
 
@@ -119,7 +121,7 @@ public struct Door: ~Copyable {
         } else if writer.main.segment != lastOpen {
             // Before memory grows, something that is dead may give its frames.
             lastOpen = writer.main.segment
-            if log.frames.reusableCount < freeFramesMin { signals.maintenance.wake() }
+            if log.frames.reusableCount < renewedFramesMin { signals.maintenance.wake() }
         }
         if log.geometry.hasDisk, log.sealed.count >= sealedSegmentsMax { signals.committer.wake() }
     }
