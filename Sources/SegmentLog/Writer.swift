@@ -281,12 +281,9 @@ public struct Writer: ~Copyable {
         let layout = log.index.layout
         let slot = layout.slot(tag: layout.tag(hash), grave) | SlotLayout.removalBit
         log.index.noteRemoval(log.index.shard(hash))
-        if let displaced = log.index.insert(hash, slot, isItem: false) { didDisplace(displaced) }
-    }
-
-    /// The index was full, and this slot gave way. What a removal names counts as dead already.
-    @usableFromInline func didDisplace(_ slot: UInt64) {
-        if !SlotLayout.isRemoval(slot) { log.noteDeadUnread(slot) }
+        let displaced = log.index.insert(hash, slot, isItem: false)
+        // What a removal names counts as dead already.
+        if let displaced, !SlotLayout.isRemoval(displaced) { log.noteDeadUnread(displaced) }
     }
 
     /// Fills what an overwritten record leaves of its space. `old` and `new`: bytes of the record.
@@ -329,6 +326,11 @@ public struct Writer: ~Copyable {
         let slot = layout.slot(tag: layout.tag(hash), place, hits: hits)
         if let displaced = log.index.insert(hash, slot) { didDisplace(displaced) }
         if hits != 0 { log.segments.hits(place.segment).add(1) }
+    }
+
+    /// The index was full, and this slot gave way.
+    @usableFromInline mutating func didDisplace(_ slot: UInt64) {
+        if !SlotLayout.isRemoval(slot) { noteDead(slot) }
     }
 
     /// Takes a key's slot away. Shard locked.
