@@ -189,6 +189,8 @@ private struct Opening {
     private(set) var orders: OrdersFile
     /// Orders up to this one may have been given out by the runs before, as far as is known.
     private var ordersGivenOut: UInt64
+    /// They count as given out far above what is known.
+    private var hasRisen = false
 
     init(
         home: any StoreHome, configuration: DiskConfiguration, events: EventLog,
@@ -222,6 +224,8 @@ private struct Opening {
         }
         do {
             let files = try home.open(sizeBytes: configuration.sizeBytes, reserveBytes: 0)
+            // It was moved, although that could not be synced.
+            if !hasRisen { didMoveAside() }
             return (files, try writeMeta(files), false)
         } catch {
             throw refusal(error)
@@ -310,8 +314,11 @@ private struct Opening {
     /// start.
     private mutating func didMoveAside() {
         ordersGivenOut = orderAboveUnread
-        // A full disk does not refuse it. If something does, a store that is begun now tells.
-        if orders.isOpen { try? orders.write(ordersGivenOut, to: home) }
+        // A full disk does not refuse it. If something does, a store that is begun now tells. A run
+        // without a disk, which can reserve nothing, gives out what lies between the two.
+        let reserved = ordersGivenOut + Reservation.aboveMetadata
+        if orders.isOpen { try? orders.write(reserved, to: home) }
+        hasRisen = true
     }
 
     /// Far above what is known of orders, as long as that leaves the most of them to be given out.
