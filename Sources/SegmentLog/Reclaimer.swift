@@ -49,6 +49,7 @@ public struct Reclaimer: ~Copyable {
 
     private static let batchMax = 16
     private static let victimsMax = 8
+    private static let renewedMax = 32
 
     public var target: Int {
         // What may not be evicted makes no room ahead of need.
@@ -145,7 +146,11 @@ public struct Reclaimer: ~Copyable {
         _ missing: Int, above least: Int? = nil, now: UInt32
     ) -> Bool? {
         var chosen: [(UInt32, Bool)] = []
-        let limit = least == nil ? min(missing, Self.victimsMax) : missing
+        var limit = min(missing, Self.victimsMax)
+        if least != nil {
+            // Of each a quarter is copied at most.
+            limit = min(missing, Self.renewedMax, 4 * log.frames.freeCount)
+        }
         while chosen.count < limit, let victim = chooseVictim(above: least) {
             log.segments.advance(Int(victim.0), from: .clean, to: .leaving)
             chosen.append(victim)

@@ -121,7 +121,9 @@ public struct Door: ~Copyable {
         } else if writer.main.segment != lastOpen {
             // Before memory grows, something that is dead may give its frames.
             lastOpen = writer.main.segment
-            if log.frames.reusableCount < renewedFramesMin { signals.maintenance.wake() }
+            if log.frames.untouchedCount > 0, log.frames.reusableCount < renewedFramesMin {
+                signals.maintenance.wake()
+            }
         }
         if log.geometry.hasDisk, log.sealed.count >= sealedSegmentsMax { signals.committer.wake() }
     }
