@@ -47,8 +47,8 @@ FAULTS = [
     ("copy_not_owed",
      "a segment leaves before the copy of its record that has its own is on disk", [
         (STORE + "Commit/Committer+Leaving.swift",
-         "            if let copy = rescue(at, slot) { return Left(place: copy) }\n",
-         "            if let copy = rescue(at, slot) {\n"
+         "            if let copy = rescue(at, slot, mayBeAlone) { return Left(place: copy) }\n",
+         "            if let copy = rescue(at, slot, mayBeAlone) {\n"
          "                let isAlone = log.segments.kind(copy.segment) == .chain\n"
          "                return Left(place: ON && isAlone ? nil : copy)\n            }\n"),
     ], "DoubtTests/theOlderRecordDoesNotComeBackBefore"),

@@ -104,7 +104,7 @@ extension Committer {
                 break
             }
             residency.removeOldest()
-            condemn(first, heir: heir)
+            condemn(first, heir: heir, isUrgent: isUrgent)
             dropped += 1
             excess -= first.bytes
         }
@@ -121,10 +121,12 @@ extension Committer {
     /// soon as that can be.
     ///
     /// - Parameter heir: the segment that has taken over its record.
-    mutating func condemn(_ victim: Residency.Resident, heir: Named? = nil) {
+    mutating func condemn(
+        _ victim: Residency.Resident, heir: Named? = nil, isUrgent: Bool = false
+    ) {
         var owed: [Named] = heir.map { [$0] } ?? []
         var unpaid: Int?
-        switch unlink(victim, &owed) {
+        switch unlink(victim, &owed, isUrgent: isUrgent) {
         case .none: break
         case .tombstones(let first): unpaid = first
         case .unknown: return setAside(victim)

@@ -23,8 +23,11 @@ extension Committer {
     /// - Parameters:
     ///   - owed: gets the segments of the committer's that took what is owed.
     ///   - first: where an earlier call found no room.
+    ///   - isUrgent: the map is full. No copy gets a segment of its own, which only a commit writes:
+    ///     it would keep the victim, whose room that commit needs.
     mutating func unlink(
-        _ victim: Residency.Resident, _ owed: inout [Named], from first: Int = 0
+        _ victim: Residency.Resident, _ owed: inout [Named], from first: Int = 0,
+        isUrgent: Bool = false
     ) -> Debt {
         let segment = victim.segment
         log.segments.end(segment)
@@ -55,7 +58,9 @@ extension Committer {
                 removeSlots(of: [segment])
                 return .unknown
             }
-            let left = leave(entry, record, place, victim, needsTombstone: needsTombstone)
+            let left = leave(
+                entry, record, place, victim, needsTombstone: needsTombstone,
+                mayBeAlone: !isUrgent)
             if !left.isPaid, unpaid == nil { unpaid = number }
             if let place = left.place { noteOwed(place.segment, &owed) }
         }
@@ -273,7 +278,7 @@ extension Committer {
     /// One record of a segment that leaves the disk; nil if it cannot be read.
     private mutating func leave(
         _ entry: Directory.Entry, _ record: Record?, _ place: Place, _ victim: Residency.Resident,
-        needsTombstone: Bool
+        needsTombstone: Bool, mayBeAlone: Bool
     ) -> Left {
         let hash = entry.hash
         let shard = log.index.shard(hash)
@@ -293,7 +298,7 @@ extension Committer {
                 disk.counters.add(.recordsDeleted, 1)
             }
         } else if let (at, slot) = promoted(hash, Home(place, sequence: victim.sequence)) {
-            if let copy = rescue(at, slot) { return Left(place: copy) }
+            if let copy = rescue(at, slot, mayBeAlone) { return Left(place: copy) }
         }
         guard needsTombstone, let record else { return Left() }
         let grave = scratch.withBytes(record.keyOffset, record.keyBytes) {
@@ -319,13 +324,17 @@ extension Committer {
     }
 
     /// Memory still holds a record that leaves the disk: it is appended again. Answers where; nil
-    /// if there is no room. Shard locked.
-    private mutating func rescue(_ at: SlotOffset, _ slot: UInt64) -> Place? {
+    /// if there is no room, or it would need a segment of its own and may not. Shard locked.
+    private mutating func rescue(
+        _ at: SlotOffset, _ slot: UInt64, _ mayBeAlone: Bool
+    ) -> Place? {
         // From memory, whose bytes are right, whatever became of those on disk.
         let segment = log.index.layout.segment(slot)
-        guard let frame = log.segments.frame(segment),
-            let place = writer.appendCopy(log.record(frame, slot))
-        else { return nil }
+        guard let frame = log.segments.frame(segment) else { return nil }
+        let record = log.record(frame, slot)
+        let mayShare =
+            Record.aligned(record.contentBytes) <= log.geometry.sharedRecordBytesMax
+        guard mayShare || mayBeAlone, let place = writer.appendCopy(record) else { return nil }
         log.noteDead(slot)
         log.index.store(log.index.layout.moved(slot, to: place, hits: 1), at: at)
         log.segments.hits(place.segment).add(1)
