@@ -60,8 +60,8 @@ package final class MemoryHome: StoreHome, @unchecked Sendable {
     /// What the blocks hold; nil: there are none, as where an earlier release made the store.
     package var blocks: [[UInt8]]?
     /// The files were moved aside while they alone told how many orders are given out, and nobody
-    /// could write that into the blocks since.
-    package var hasLostOrders: Bool { lostOrders > 0 }
+    /// has written so many since.
+    package var hasLostOrders: Bool { lostOrders > reservedOrders }
     private var lostOrders: UInt64 = 0
     /// There is no room to make them.
     package var refusesBlocks = false
@@ -155,7 +155,10 @@ package final class MemoryHome: StoreHome, @unchecked Sendable {
     }
 
     package func moveAside(at unixSeconds: UInt32) throws(LMDBError) -> String? {
-        guard durable.tables.contains(where: { !$0.entries.isEmpty }) else { return nil }
+        guard durable.tables.contains(where: { !$0.entries.isEmpty }) else {
+            isCut = false
+            return nil
+        }
         guard !isDead, !refusesMoving else { throw .io(errno: EIO) }
         let number = durable.tables[StoreTable.meta.rawValue].find(TableKey(first: 3))
         let reserved = number.map { Self.word($0.bytes, 0) } ?? 0
@@ -190,7 +193,6 @@ package final class MemoryHome: StoreHome, @unchecked Sendable {
         let crashes = blockChance.happens(perMille: plan.crashes)
         guard crashes || blockChance.happens(perMille: plan.blockFails) else {
             blocks?[number] = bytes
-            if Self.word(bytes, 16) >= lostOrders { lostOrders = 0 }
             return
         }
         // Lost, torn, or there.
