@@ -23,8 +23,8 @@ extension Committer {
     /// - Parameters:
     ///   - owed: gets the segments of the committer's that took what is owed.
     ///   - first: where an earlier call found no room.
-    ///   - isUrgent: the map is full. No copy gets a segment of its own, which only a commit writes:
-    ///     it would keep the victim, whose room that commit needs.
+    ///   - isUrgent: the map is full. No copy gets a segment of its own, which only a commit
+    ///     writes: it would keep the victim, whose room that commit needs.
     mutating func unlink(
         _ victim: Residency.Resident, _ owed: inout [Named], from first: Int = 0,
         isUrgent: Bool = false
