@@ -316,7 +316,7 @@ private struct Opening {
         ordersGivenOut = orderAboveUnread
         // A full disk does not refuse it. If something does, a store that is begun now tells. A run
         // without a disk, which can reserve nothing, gives out what lies between the two.
-        let reserved = ordersGivenOut + Reservation.aboveMetadata
+        let reserved = min(ordersGivenOut + Reservation.aboveMetadata, Record.orderMax)
         if orders.isOpen { try? orders.write(reserved, to: home) }
         hasRisen = true
     }
