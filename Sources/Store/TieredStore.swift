@@ -46,6 +46,8 @@ public final class TieredStore: Sendable {
     /// What recovery leaves to the committer to be deleted.
     let damage = Mutex<Damage>(Damage())
     let evictionTap = EvictionTap()
+    /// Only where the files are played.
+    let interleaving: Interleaving?
     /// Lists of all items; nil without a disk, where workers make them.
     public let lists: ItemLists?
     private let threads = ThreadBox()
@@ -64,6 +66,7 @@ public final class TieredStore: Sendable {
         configuration: StoreConfiguration, events: EventLog, home: (any StoreHome)?, now: UInt32
     ) throws(StoreError) {
         precondition(configuration.workers > 0)
+        interleaving = home.map { _ in Interleaving() }
         var configuration = configuration
         let diskWanted = configuration.disk != nil
         var opened: Disk?
@@ -235,6 +238,13 @@ public final class TieredStore: Sendable {
         NextStep.drive(signals.lister) { lister.step(at: $0) }
     }
 
+    /// Does what needs no lock that a worker may hold: at once, or in a play perhaps in the middle
+    /// of a worker's command.
+    func interleave(_ body: @escaping @Sendable () -> Void) {
+        guard let interleaving else { return body() }
+        interleaving.putOff(body)
+    }
+
     func discardMemory() {
         lists?.discardMemory()
         log.discardMemory()
@@ -257,7 +267,8 @@ public final class TieredStore: Sendable {
         Door(
             log, worker: worker, signals: signals, loads: loads,
             itemBytesMax: itemBytesMax, diskDescriptor: disk?.readDescriptor ?? -1,
-            isAcknowledging: configuration.disk?.isAcknowledging ?? false)
+            isAcknowledging: configuration.disk?.isAcknowledging ?? false,
+            interleaving: interleaving)
     }
 
     /// Tells of what is evicted from now on; nil ends that. Called from the store's threads.

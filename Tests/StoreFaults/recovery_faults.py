@@ -1,6 +1,6 @@
 # Mistakes in what a start finds, believes, and brings back.
 
-from places import STORE
+from places import LOG, STORE
 
 FAULTS = [
     ("older_while_recovering", "recovery lets every segment answer at once, the oldest first", [
@@ -15,6 +15,11 @@ FAULTS = [
         (STORE + "Recovery/RecoveryFront.swift",
          "        let from = ON ? 0 : max(unreadLimit, failedLimit)\n".replace("ON", "@"),
          "        let from = @ || ON ? 0 : max(unreadLimit, failedLimit)\n"),
+    ]),
+    ("settled_answers", "what settles in the middle of a command answers after it", [
+        (LOG + "Knowledge.swift",
+         "return state == .unsettled || state == .resting",
+         "return state == .unsettled || !ON && state == .resting"),
     ]),
     ("in_hand_forgotten", "what one reader has in hand does not count as unread by the other", [
         (STORE + "Recovery/RecoveryFront.swift",

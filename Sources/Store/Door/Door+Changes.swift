@@ -182,11 +182,15 @@ extension Door {
             log.index.setMayHide(shard)
             log.count(.takenUnread)
             guard log.isRecovering else { return writer.replace(at, slot, with: place) }
+            interleaving?.catchUp()
             log.rememberUnread(shard, at, slot)
             log.supersede(hash, with: place)
             writer.insert(hash, place)
         case .absent, .mustRead:
-            if log.isRecovering { log.supersede(hash, with: place) }
+            if log.isRecovering {
+                interleaving?.catchUp()
+                log.supersede(hash, with: place)
+            }
             let isGhost = !log.ghosts.isEmpty && log.ghosts.take(hash)
             if isGhost { log.count(.ghostHits) }
             writer.insert(hash, place, hits: isGhost ? 1 : 0)
@@ -271,6 +275,7 @@ extension Door {
         _ subject: Subject, _ key: Span<UInt8>, _ hash: UInt64, _ shard: Int
     ) -> Bool {
         let isRecovering = log.isRecovering
+        if isRecovering { interleaving?.catchUp() }
         var needsTombstone = log.index.mayHide(shard) || isRecovering
         switch subject {
         case .present, .unread: needsTombstone = true

@@ -32,6 +32,8 @@ public struct Door: ~Copyable {
     /// Frames that large values on their way out may pin: half of all, so that what is written
     /// and received has the rest.
     let pinnedFramesMax: Int
+    /// In plays: asked while recovery runs, between a command's look and its change.
+    let interleaving: Interleaving?
     /// With more frames free, what is read from disk is kept in memory also if it is wanted once.
     let plentyFrames: Int
     private let freeFramesMin: Int
@@ -54,7 +56,7 @@ public struct Door: ~Copyable {
 
     init(
         _ log: SegmentLog, worker: Int, signals: Signals, loads: SlotQueue, itemBytesMax: Int,
-        diskDescriptor: Int32, isAcknowledging: Bool
+        diskDescriptor: Int32, isAcknowledging: Bool, interleaving: Interleaving? = nil
     ) {
         self.log = log
         self.worker = worker
@@ -63,6 +65,7 @@ public struct Door: ~Copyable {
         self.itemBytesMax = itemBytesMax
         self.diskDescriptor = diskDescriptor
         self.isAcknowledging = isAcknowledging
+        self.interleaving = interleaving
         writer = Writer(log, number: worker)
         if log.geometry.hasDisk { writer.keepReadingFrame() }
         writer.keepReserve()

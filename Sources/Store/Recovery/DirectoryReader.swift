@@ -321,20 +321,18 @@ struct DirectoryReader: ~Copyable {
     ) {
         // What the survey found damaged, and could be made anew.
         if taken.head.isDamaged, !isUnreadable { board.counts.withLock { $0.damaged += 1 } }
-        let (segments, signals) = (log.segments, store.signals)
         board.front.withLock { front in
             tell(&front)
             if isUnreadable { front.didFail(taken.head) }
             front.didRead(taken.head)
-            front.settle(isLast: false, isRebuilt: false) { segment, isWhole in
-                segments.advanceIf(segment, from: .unsettled, to: isWhole ? .resting : .dying)
-            }
-            // Sequences below this have been read, or have left.
-            signals.recoveredUpTo.storeRelease(front.floor)
         }
         self.taken = nil
         merge = nil
-        if taken.isForCommitter { signals.committer.wake() }
+        let (board, segments, signals) = (board, log.segments, store.signals)
+        store.interleave {
+            board.settle(segments, signals)
+            if taken.isForCommitter { signals.committer.wake() }
+        }
     }
 }
 
@@ -357,6 +355,7 @@ struct RecoveryHelper: ~Copyable {
     func discardMemory() { reader.discardMemory() }
 
     mutating func step(at now: ClockReading) -> NextStep {
+        store.interleaving?.catchUp()
         let signals = store.signals
         if signals.stopping.loadAcquire() != 0 {
             // What it has taken the last commit may have to know.

@@ -73,6 +73,7 @@ struct Recovery: ~Copyable {
 
     /// A bounded piece of work: a directory read, or some thousand keys looked at.
     mutating func step(at now: ClockReading) -> NextStep {
+        store.interleaving?.catchUp()
         if store.signals.stopping.loadAcquire() != 0 {
             guard store.signals.lastCommit.loadAcquire() == 0 else {
                 // `recovering` stays 1: the last commit must not act as if all that is on disk

@@ -1,6 +1,8 @@
 // RecoveryBoard: what the readers of a recovery share: which directories are still to be read and
 // what may answer, what they have counted, and what they made anew.
 
+internal import Primitives
+internal import SegmentLog
 internal import Synchronization
 
 /// Shared by the threads that read directories, each word of it behind a lock.
@@ -8,6 +10,18 @@ final class RecoveryBoard: Sendable {
     let front = Mutex(RecoveryFront())
     let counts = Mutex(RecoveryCounts())
     let remade = RemadeSegments()
+
+    /// What nothing unread can have overtaken answers from now on. Takes no lock of the index: also
+    /// while another thread has a shard locked.
+    func settle(_ segments: Segments, _ signals: Signals) {
+        front.withLock { front in
+            front.settle(isLast: false, isRebuilt: false) { segment, isWhole in
+                segments.advanceIf(segment, from: .unsettled, to: isWhole ? .resting : .dying)
+            }
+            // Sequences below this have been read, or have left.
+            signals.recoveredUpTo.storeRelease(front.floor)
+        }
+    }
 }
 
 /// What a recovery tells of itself at its end.
