@@ -50,6 +50,32 @@ import Uring
         try world.pass(milliseconds: 200)
     }
 
+    /// Two requests and the beginning of a large value in one packet: while blocks are scarce, one
+    /// is answered in each turn, and the value is behind them.
+    @Test func aLargeValueBehindRequestsThatWaitForRoomArrives() throws {
+        let (world, honest) = try World.scarce(connections: 512)
+        let deaf = world.connectDeaf(300, socketBytes: 2000) {
+            $0 % 3 == 0 ? "get k\r\n" : String(repeating: "mn\r\n", count: 2000)
+        }
+        try world.settle()
+        #expect(world.shared.total("waitsForBlocks") ?? 0 > 0, "there was enough")
+        let large = value(100_000)
+        for _ in 0..<10 {
+            let peer = world.connect()
+            world.network.send(
+                "get no\r\nget no\r\nset big 0 0 100000\r\n" + large.prefix(500), from: peer)
+            try world.turn(40)
+            world.network.send(large.dropFirst(500) + "\r\n", from: peer)
+            try world.turn(80)
+            #expect(world.received(peer) == "END\r\nEND\r\nSTORED\r\n")
+            world.network.finish(peer)
+        }
+        #expect(world.shared.total("closedByFault") == 0)
+        for peer in deaf { world.network.reset(peer) }
+        world.network.finish(honest)
+        try world.pass(milliseconds: 200)
+    }
+
     /// Requests on top of replies that nobody reads fill the pool, and what the cache's memory has
     /// for them: who holds nothing is received from all the same, and nobody is closed for it.
     @Test func requestsOnTopOfUnreadRepliesKeepNobodyFromBeingReceived() throws {

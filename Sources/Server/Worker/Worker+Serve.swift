@@ -43,11 +43,9 @@ extension Worker where Network: ~Copyable {
             case .idle:
                 return
             case .execute:
-                executeBatch()
-                guard mayGoOn(slot) else { return }
+                guard executeParsed(slot) else { return }
             case .large:
-                executeBatch()
-                guard mayGoOn(slot) else { return }
+                guard executeParsed(slot) else { return }
                 let before = connections[slot].input.count
                 beginStaging(slot)
                 // If all of the value had arrived, what follows it is not to be copied out of the
@@ -58,6 +56,14 @@ extension Worker where Network: ~Copyable {
     }
 
     /// Resets what counts per turn.
+    /// Executes the batch. False: no more of the connection's requests are to be parsed now, or
+    /// some that were have been taken back.
+    private mutating func executeParsed(_ slot: Int) -> Bool {
+        let left = connections[slot].input.count
+        executeBatch()
+        return connections[slot].input.count <= left && mayGoOn(slot)
+    }
+
     @inline(__always)
     mutating func resetForTurn(_ slot: Int) {
         guard connections[slot].replies.begin(turn: turnNumber) else { return }
