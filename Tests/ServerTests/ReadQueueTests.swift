@@ -52,6 +52,31 @@ import Uring
         #expect(try world.close())
     }
 
+    /// What a peer takes its time for is not held against its request: it pauses, or reads 50 KB
+    /// in each second.
+    @Test(arguments: [false, true]) func whoReadsSlowlyFindsAllOfIt(isPaused: Bool) throws {
+        let world = try world(400, valueBytes: 12_000)
+        let peer = world.connect()
+        world.network.setSocketBuffer(65_536, of: peer)
+        world.network.setAppetite(0, of: peer)
+        let keys = (0..<400).map { "k\($0)" }
+        world.network.send("get \(keys.joined(separator: " "))\r\n", from: peer)
+        for _ in 0..<150 {
+            world.network.setAppetite(isPaused ? 0 : 5000, of: peer)
+            try world.pass(milliseconds: 100)
+        }
+        world.network.setAppetite(.max, of: peer)
+        var received = ""
+        let isOver = try world.turn {
+            received += world.received(peer)
+            return received.hasSuffix("\r\nEND\r\n")
+        }
+        #expect(isOver)
+        #expect(received.split(separator: "\r\n").count { $0.hasPrefix("VALUE") } == 400)
+        #expect(world.shared.total("getMisses") == 0)
+        #expect(try world.close())
+    }
+
     private func ask(
         _ world: World, _ peer: SimulatedNetwork.Peer, _ number: Int
     ) throws -> Bool {

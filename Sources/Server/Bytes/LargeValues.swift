@@ -442,16 +442,16 @@ extension Worker where Network: ~Copyable {
         case .done(let outcome):
             endStaging(slot)
             sighting.isStaged = true
-            connections[slot].waiting.done()
             connections[slot].differing = Differing()
             answerStore(slot, request, outcome, space)
         }
         giveIncoming(slot)
     }
 
-    /// The store has taken a value, or it was abandoned; what is known of it is needed for the
-    /// answer.
+    /// The store has taken a value, or it was abandoned, and nothing is waited for any more; what
+    /// is known of it is needed for the answer.
     mutating func endStaging(_ slot: Int) {
+        connections[slot].waiting.done()
         transfers.incoming[connections[slot].incoming].staging = nil
         connections[slot].arrival.end()
     }

@@ -365,7 +365,7 @@ extension Worker where Network: ~Copyable {
         let limit = ServerLimits.wantedStallNanosecondsMax
         let first = queues[.readSlots].members.first
         let isLong =
-            first.map { elapsed(since: table[$0].waiting.since) } ?? 0
+            first.map { table[$0].waiting.denied(at: now.nanoseconds) } ?? 0
             > ServerLimits.pinNanosecondsMax
         for _ in 0..<ServerLimits.relievedPerAlarmMax
         where reads.vacantCount < queues[.readSlots].members.count {

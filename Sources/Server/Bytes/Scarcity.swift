@@ -225,17 +225,15 @@ extension Worker where Network: ~Copyable {
         wants.refusedTurn = turnNumber
         let table = connections
         let moment = now.nanoseconds
-        let limit = ServerLimits.waitNanosecondsMax
-        // Before that nothing has waited for long.
-        guard moment > limit else { return }
         for _ in 0..<ServerLimits.refusedPerTurnMax {
             let eldest = watched.eldest(
                 where: {
                     table[$0].wait.isRefusable && holdsPooledInput($0)
                         && moment >= table[$0].waiting.since &+ ServerLimits.refusedNanosecondsMin
+                        && table[$0].waiting.denied(at: moment) >= ServerLimits.deniedNanosecondsMin
                 }, by: { table[$0].waiting.since })
             guard let eldest else { return }
-            table[eldest].waiting.age(to: moment - limit)
+            table[eldest].waiting.age(to: ServerLimits.waitNanosecondsMax)
             expireWait(eldest)
         }
     }
@@ -249,7 +247,7 @@ extension Worker where Network: ~Copyable {
         for slot in intake.line where table[slot].wait.isForFrames {
             wanted += Int(table[slot].waiting.wantedBytes)
         }
-        let waited = elapsed(since: table[first].waiting.since)
+        let waited = table[first].waiting.denied(at: now.nanoseconds)
         let isLong = waited > ServerLimits.placeNanosecondsMax
         var closed = 0
         while wanted > 0, closed < ServerLimits.givingWayPerTurnMax,

@@ -58,10 +58,16 @@ enum Wait: UInt8, BitwiseCopyable {
 ///     └──────────────── done: executed, or answered without ─────────────┴────┘
 /// ```
 ///
-/// However often it was tried in vain, it has waited since it began.
+/// However often it was tried in vain, it has waited since it began. But only what it can be
+/// answered without is held against it: while it waits for its own peer, or for others' replies,
+/// that clock stands still.
 struct Waiting: BitwiseCopyable {
     /// When the wait began, in nanoseconds of the monotonic clock; 0 if there is none.
     private(set) var since: UInt64 = 0
+    /// For how long it has waited for what it can be answered without, in nanoseconds, until
+    /// `deniedAt`; from there on it goes on, unless that is 0.
+    private var deniedFor: UInt64 = 0
+    private var deniedAt: UInt64 = 0
     /// For a place: bytes of the value that is to have it.
     private(set) var wantedBytes: UInt32 = 0
     /// What it waits for; nothing while it is served, or tries.
@@ -77,6 +83,12 @@ struct Waiting: BitwiseCopyable {
         precondition(reason != .nothing)
         self.reason = reason
         isNext = false
+        if !reason.isRefusable {
+            deniedFor = denied(at: now)
+            deniedAt = 0
+        } else if deniedAt == 0 {
+            deniedAt = max(now, 1)
+        }
         guard since == 0 else { return true }
         since = max(now, 1)
         return false
@@ -89,15 +101,28 @@ struct Waiting: BitwiseCopyable {
     mutating func end() { reason = .nothing }
 
     /// The request was executed, or answered without what it waited for.
-    @inline(__always) mutating func done() { since = 0 }
+    @inline(__always) mutating func done() {
+        since = 0
+        deniedFor = 0
+        deniedAt = 0
+    }
 
     /// Another request waits than the one before: its time begins now.
-    mutating func restart(at now: UInt64) { since = max(now, 1) }
+    mutating func restart(at now: UInt64) {
+        done()
+        since = max(now, 1)
+        if reason.isRefusable { deniedAt = since }
+    }
 
-    /// It shall not wait longer than if it had begun at `moment`.
-    mutating func age(to moment: UInt64) {
-        precondition(hasBegun && moment > 0)
-        since = min(since, moment)
+    /// For how long it has waited for what it can be answered without, in nanoseconds.
+    func denied(at now: UInt64) -> UInt64 {
+        deniedAt == 0 || now <= deniedAt ? deniedFor : deniedFor &+ (now - deniedAt)
+    }
+
+    /// It shall count as having waited so long for what it can be answered without, if it has not.
+    mutating func age(to nanoseconds: UInt64) {
+        precondition(hasBegun)
+        deniedFor = max(deniedFor, nanoseconds)
     }
 
     /// Its turn has come, or is over.
@@ -105,5 +130,9 @@ struct Waiting: BitwiseCopyable {
     mutating func uncall() { isNext = false }
 
     /// Traps if it contradicts itself.
-    func check() { precondition(reason == .nothing || hasBegun) }
+    func check() {
+        precondition(reason == .nothing || hasBegun)
+        precondition(hasBegun || denied(at: .max) == 0)
+        precondition(!reason.isRefusable || deniedAt != 0)
+    }
 }

@@ -81,10 +81,8 @@ extension Worker where Network: ~Copyable {
         hasWaitedTooLong(slot) || connections[slot].waiting.hasBegun && door.isExhausted
     }
 
-    /// Whether the request that waits has waited too long.
+    /// Whether the request that waits has waited too long for what it can be answered without.
     mutating func hasWaitedTooLong(_ slot: Int) -> Bool {
-        let waiting = connections[slot].waiting
-        return waiting.hasBegun
-            && now.nanoseconds &- waiting.since >= ServerLimits.waitNanosecondsMax
+        connections[slot].waiting.denied(at: now.nanoseconds) >= ServerLimits.waitNanosecondsMax
     }
 }

@@ -52,6 +52,8 @@ enum ServerLimits {
     /// received at all: longer than a turn of the store's threads takes, and no longer than a
     /// small request of another connection may take.
     static let refusedNanosecondsMin: UInt64 = 40_000_000
+    /// And of that, so long for what it can be answered without.
+    static let deniedNanosecondsMin: UInt64 = 10_000_000
     /// Between two looks at those who are in the way of others that cannot be received at all.
     static let thirstAlarmNanoseconds: UInt64 = 10_000_000
     /// Requests that are refused for that in a turn, at most: as many receive buffers are lent.

@@ -67,7 +67,6 @@ extension Worker where Network: ~Copyable {
         case .done:
             endStaging(slot)
             sighting.isStaged = true
-            connections[slot].waiting.done()
             return .done(changed)
         }
     }
