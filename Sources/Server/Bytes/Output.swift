@@ -51,6 +51,7 @@ extension Worker where Network: ~Copyable {
     @inline(__always)
     mutating func addChangeReply(_ slot: Int, _ writer: ByteWriter, _ space: consuming ReplySpace) {
         if door.isAcknowledging, writer.count > 0 {
+            connections[slot].hasQuietChanges = false
             if connections[slot].deferred.isEmpty {
                 connections[slot].replies.noteChange()
             } else {
@@ -59,6 +60,22 @@ extension Worker where Network: ~Copyable {
             }
         }
         addReply(slot, writer, space)
+    }
+
+    /// A change of the meta or the binary protocol that is not answered because it succeeded: the
+    /// reply to the next noop answers it.
+    @inline(__always)
+    mutating func noteQuietChange(_ slot: Int) {
+        if door.isAcknowledging { connections[slot].hasQuietChanges = true }
+    }
+
+    /// Replies to a noop.
+    mutating func addNoopReply(_ slot: Int, _ writer: ByteWriter, _ space: consuming ReplySpace) {
+        if connections[slot].hasQuietChanges {
+            addChangeReply(slot, writer, space)
+        } else {
+            addReply(slot, writer, space)
+        }
     }
 
     // MARK: The end of a turn

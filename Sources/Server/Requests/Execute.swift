@@ -74,7 +74,7 @@ extension Worker where Network: ~Copyable {
         case .keysEnd, .version, .verbosity, .noop:
             var writer = replyWriter(space)
             writePlain(request, to: &writer)
-            addReply(slot, writer, space)
+            addNoopReply(slot, writer, space)
             return true
         }
     }

@@ -46,7 +46,7 @@ extension Worker where Network: ~Copyable {
         case .noop: BinaryReply.done(head, to: &writer)
         default: BinaryReply.error(head, BinaryStatus.unknownCommand, to: &writer)
         }
-        addReply(Int(batch[index].slot), writer, space)
+        addNoopReply(Int(batch[index].slot), writer, space)
     }
 
     /// Where the key of a binary command lies.
@@ -239,7 +239,7 @@ extension Worker where Network: ~Copyable {
         var writer = replyWriter(space)
         switch changed.outcome {
         case .stored:
-            guard !request.isQuiet else { return }
+            guard !request.isQuiet else { return noteQuietChange(slot) }
             BinaryReply.done(request.head, cas: shownCas(changed.cas), to: &writer)
             addChangeReply(slot, writer, space)
             return
@@ -280,7 +280,10 @@ extension Worker where Network: ~Copyable {
         switch outcome {
         case .deleted:
             counters.add(.deleteHits)
-            guard !request.isQuiet else { return true }
+            guard !request.isQuiet else {
+                noteQuietChange(slot)
+                return true
+            }
             BinaryReply.done(request.head, to: &writer)
         case .exists:
             BinaryReply.error(request.head, BinaryStatus.exists, to: &writer)
@@ -324,7 +327,7 @@ extension Worker where Network: ~Copyable {
         switch changed.outcome {
         case .number(let number):
             counters.add(add.isDecrement ? .decrHits : .incrHits)
-            guard !request.isQuiet else { return }
+            guard !request.isQuiet else { return noteQuietChange(slot) }
             BinaryReply.number(
                 request.head, number, cas: shownCas(changed.cas), to: &writer)
             addChangeReply(slot, writer, space)

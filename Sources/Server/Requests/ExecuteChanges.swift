@@ -367,7 +367,10 @@ extension Worker where Network: ~Copyable {
         case .at(let second): door.flushAll(at: second)
         case .past, .never: door.flushAll(at: nil)
         }
-        guard !request.isQuiet else { return true }
+        guard !request.isQuiet else {
+            if request.isBinary { noteQuietChange(slot) }
+            return true
+        }
         var writer = replyWriter(space)
         if request.isBinary {
             BinaryReply.done(request.head, to: &writer)

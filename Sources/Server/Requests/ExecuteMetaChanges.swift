@@ -56,7 +56,7 @@ extension Worker where Network: ~Copyable {
         case .notFound: writer.append("NF")
         default: writer.append("NS")
         }
-        guard !isStored || !echo.isQuiet else { return }
+        guard !isStored || !echo.isQuiet else { return noteQuietChange(slot) }
         writeMetaEcho(
             echo, cas: changed.cas, bytes: isStored ? max(changed.valueBytes, bytes) : bytes,
             to: &writer)
@@ -90,7 +90,10 @@ extension Worker where Network: ~Copyable {
         switch outcome {
         case .deleted:
             counters.add(.deleteHits)
-            guard !flags.has("q") else { return true }
+            guard !flags.has("q") else {
+                noteQuietChange(slot)
+                return true
+            }
             writer.append("HD")
         case .exists:
             counters.add(.deleteMisses)
@@ -136,7 +139,7 @@ extension Worker where Network: ~Copyable {
         switch changed.outcome {
         case .number(let number):
             counters.add(add.isDecrement ? .decrHits : .incrHits)
-            guard !flags.has("q") else { return }
+            guard !flags.has("q") else { return noteQuietChange(slot) }
             writeMetaNumber(index, flags, key, changed, number, to: &writer)
             addChangeReply(slot, writer, space)
             return
