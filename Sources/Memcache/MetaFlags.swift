@@ -57,6 +57,16 @@ public struct MetaFlags: BitwiseCopyable, Sendable {
         if words.count == 1 || words[1] == 0x20 { seen = Self.bit("b") }
     }
 
+    /// Whether the mode is one of `ms`, or none is given.
+    public var hasSetMode: Bool {
+        switch mode {
+        case 0, UInt8(ascii: "E"), UInt8(ascii: "A"), UInt8(ascii: "P"), UInt8(ascii: "R"),
+            UInt8(ascii: "S"):
+            true
+        default: false
+        }
+    }
+
     /// Whether the flag with this letter is there.
     @inlinable @inline(__always)
     public func has(_ letter: Unicode.Scalar) -> Bool {

@@ -51,7 +51,8 @@ extension ClassicParser {
         _ input: Span<UInt8>, _ request: Request, _ length: Length, _ consumed: Int
     ) -> Fault {
         let flags = MetaFlags(input.extracting(request.argument.range))
-        if let kind = flags.fault { return refused(kind, length, consumed, isQuiet: false) }
+        let kind = flags.fault ?? (flags.hasSetMode ? nil : .metaSetMode)
+        if let kind { return refused(kind, length, consumed, isQuiet: false) }
         var fault = refused(.tooLarge, length, consumed, isQuiet: false)
         fault.key = request.key
         fault.isKeyEncoded = flags.has("b")

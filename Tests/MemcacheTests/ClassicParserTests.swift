@@ -43,6 +43,8 @@ private func only(_ line: String, itemBytesMax: UInt32 = 1 << 20) -> [String] {
     ),
     ("set a 0 0 11\r\n01234567890\r\nmn\r\n", ["fault tooLarge a", "noop  =  [] f0 e0 c0 d0"]),
     ("add a 0 0 11\r\n01234567890\r\nmn\r\n", ["fault tooLarge ", "noop  =  [] f0 e0 c0 d0"]),
+    ("ms a 11\r\n01234567890\r\nmn\r\n", ["fault tooLarge a", "noop  =  [] f0 e0 c0 d0"]),
+    ("ms a 11 MX\r\n01234567890\r\nmn\r\n", ["fault metaSetMode ", "noop  =  [] f0 e0 c0 d0"]),
     ("set a 0 0 -1\r\nmn\r\n", ["fault badFormat  closes"]),
     ("set a 0 0 18446744073709551616\r\nmn\r\n", ["fault badFormat  closes"]),
     ("set a 0 0 x\r\nmn\r\n", ["fault badFormat ", "noop  =  [] f0 e0 c0 d0"]),

@@ -69,7 +69,7 @@ extension Worker where Network: ~Copyable {
         }
         switch verb {
         case .metaSet:
-            return flags.mode == 0 || storeMode(flags) != nil ? nil : .metaSetMode
+            return flags.hasSetMode ? nil : .metaSetMode
         case .metaArithmetic:
             return flags.mode == 0 || isDecrement(flags) != nil ? nil : .metaArithmeticMode
         default: return nil
