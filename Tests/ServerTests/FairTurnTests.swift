@@ -28,7 +28,10 @@ import Uring
         #expect(peers.allSatisfy { world.network.receivedCount(by: $0) == 400 })
     }
 
-    @Test(arguments: ["touch big 100\r\n", "gat 100 big\r\n", "append big 0 0 1\r\nx\r\n"])
+    @Test(arguments: [
+        "touch big 100\r\n", "gat 100 big\r\n", "append big 0 0 1\r\nx\r\n",
+        "mg big T100\r\n", "ms big 1 MA\r\nx\r\n",
+    ])
     func changesThatCopyMuchLeaveTheTurnToOthers(_ request: String) throws {
         let world = try World(memoryBytes: 64 << 20)
         let peer = world.connect()
@@ -54,6 +57,31 @@ import Uring
         #expect(turns < 12, "\(turns) turns")
         try world.settle()
         #expect(world.shared.connectionCount == 2)
+    }
+
+    /// Each of them takes as long as hundreds of gets.
+    @Test(arguments: ["stats\r\n", "stats latency\r\n", "stats hotkeys 1\r\n"])
+    func statisticsLeaveTheTurnToOthers(_ request: String) throws {
+        let world = try World(poolBlocks: 256)
+        let peers = (0..<20).map { _ in world.connect() }
+        let other = world.connect()
+        for peer in peers {
+            world.network.send(String(repeating: request, count: 20), from: peer)
+        }
+        try world.turn(3)
+        let before = world.shared.total("statsCommands") ?? 0
+        #expect(before > 0)
+        world.network.send("get none\r\n", from: other)
+        var turns = 0
+        while world.network.receivedCount(by: other) == 0, turns < 400 {
+            try world.turn()
+            turns += 1
+        }
+        #expect(world.received(other) == "END\r\n")
+        let between = (world.shared.total("statsCommands") ?? 0) - before
+        #expect(between <= 64, "\(between) statistics in \(turns) turns")
+        try world.settle()
+        #expect(world.shared.total("statsCommands") == 400)
     }
 
     /// Each turn has room for one change that copies much, and parses the requests of four

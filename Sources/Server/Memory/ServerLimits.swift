@@ -115,6 +115,8 @@ enum ServerLimits {
     /// Bytes of large values that touch, append and prepend may copy in a turn, all together, after
     /// which it ends: some tenths of a millisecond.
     static let draftedBytesPerTurnMax = 512 << 10
+    /// Statistics that are put together in a turn before it ends, one for each connection.
+    static let textsPerTurnMax = 16
     /// A wish for memory that nobody has repeated for so long is over.
     static let wishNanosecondsMax: UInt64 = 300_000_000
     /// Who takes so many bytes of a reply in a second is never closed for others: less than the

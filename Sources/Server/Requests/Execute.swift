@@ -35,7 +35,8 @@ extension Worker where Network: ~Copyable {
             return executeStore(index, space)
         }
         if !batch[index].isFault, batch[index].request.verb == .metaGet {
-            return isAbsent(index) ? answerAbsent(index, space) : executeMeta(index, space)
+            if isAbsent(index) { return answerAbsent(index, space) }
+            return endingLongTurn(executeMeta(index, space))
         }
         return executeOther(index, space)
     }
@@ -63,13 +64,17 @@ extension Worker where Network: ~Copyable {
             return true
         case .binary: return executeBinary(index, space)
         case .signIn, .metaSignIn: return executeSignIn(index, space)
-        case .stats: return counting(.statsCommands, executeStatistics(index, space))
+        case .stats:
+            guard mayHaveText(slot) else { return false }
+            return endingTurnOfTexts(
+                slot, counting(.statsCommands, executeStatistics(index, space)))
         case .slabs, .lru, .lruCrawler, .watch, .extstore:
             return counting(.otherCommands, executeAdministration(index, space))
         case .debugTime: return counting(.otherCommands, executeDebugTime(index, space))
         case .cacheMemlimit: return counting(.otherCommands, executeMemoryLimit(index, space))
         case .shutdown: return counting(.otherCommands, executeShutdown(index, space))
-        case .metaGet, .metaSet, .metaDelete, .metaArithmetic: return executeMeta(index, space)
+        case .metaGet, .metaSet, .metaDelete, .metaArithmetic:
+            return endingLongTurn(executeMeta(index, space))
         case .metaDebug: return executeMetaDebug(index, space)
         case .keysEnd, .version, .verbosity, .noop:
             var writer = replyWriter(space)
@@ -83,6 +88,20 @@ extension Worker where Network: ~Copyable {
     /// others may have waited for that long enough.
     mutating func endingLongTurn(_ isDone: Bool) -> Bool {
         if bounds.isDraftedOut(door.draftedBytes) { output.close() }
+        return isDone
+    }
+
+    /// Whether a connection may have a text in this turn. False: it comes again in the next, with
+    /// others before it that have had none.
+    mutating func mayHaveText(_ slot: Int) -> Bool {
+        if bounds.hasText(slot) { markReady(slot) }
+        return !bounds.hasText(slot)
+    }
+
+    /// Passes on whether a text was put together, and ends the turn if enough were: each takes as
+    /// long as hundreds of other requests, however short it is.
+    mutating func endingTurnOfTexts(_ slot: Int, _ isDone: Bool) -> Bool {
+        if isDone, bounds.addText(slot) { output.close() }
         return isDone
     }
 

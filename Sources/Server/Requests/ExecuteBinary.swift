@@ -23,7 +23,11 @@ extension Worker where Network: ~Copyable {
         case .increment, .incrementQ, .decrement, .decrementQ:
             return executeBinaryArithmetic(index, space)
         case .flush, .flushQ: return executeFlush(index, space)
-        case .stat: return counting(.statsCommands, executeStatistics(index, space))
+        case .stat:
+            let slot = Int(batch[index].slot)
+            guard mayHaveText(slot) else { return false }
+            return endingTurnOfTexts(
+                slot, counting(.statsCommands, executeStatistics(index, space)))
         case .noop, .version, .verbosity, .saslMechanisms, .saslStart, .saslStep, .quit, .quitQ,
             nil:
             executeBinaryPlain(index, space)

@@ -48,6 +48,7 @@ extension Worker where Network: ~Copyable {
                 guard executeParsed(slot) else { return }
                 let before = connections[slot].input.count
                 beginStaging(slot)
+                _ = endingLongTurn(true)
                 // If all of the value had arrived, what follows it is not to be copied out of the
                 // receive buffers for the next turn.
                 guard connections[slot].input.count < before, mayGoOn(slot) else { return }
@@ -55,7 +56,6 @@ extension Worker where Network: ~Copyable {
         }
     }
 
-    /// Resets what counts per turn.
     /// Executes the batch. False: no more of the connection's requests are to be parsed now, or
     /// some that were have been taken back.
     private mutating func executeParsed(_ slot: Int) -> Bool {
@@ -64,6 +64,7 @@ extension Worker where Network: ~Copyable {
         return connections[slot].input.count <= left && mayGoOn(slot)
     }
 
+    /// Resets what counts per turn.
     @inline(__always)
     mutating func resetForTurn(_ slot: Int) {
         guard connections[slot].replies.begin(turn: turnNumber) else { return }
@@ -89,6 +90,7 @@ extension Worker where Network: ~Copyable {
         if connections[slot].arrival.isActive, connections[slot].wait == .nothing {
             guard executeOthers(before: slot) else { return false }
             goOnStaging(slot)
+            _ = endingLongTurn(true)
         }
         if connections[slot].listing.isActive, connections[slot].wait == .nothing {
             guard executeOthers(before: slot) else { return false }

@@ -106,6 +106,7 @@ extension Door {
     ) -> Found? {
         guard let draft = openDraft(key, origin) else { return nil }
         copy(origin.value, to: draft.value, count: origin.newBytes)
+        if origin.newBytes > Self.copyBytesMax { draftedBytes &+= origin.newBytes }
         guard publish(draft, subject, hash, shard) else {
             closeDraft(draft)
             return nil
