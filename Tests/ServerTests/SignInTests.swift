@@ -23,6 +23,23 @@ import Testing
         }
     }
 
+    /// A name may have several lines, with salt and without; nobody's password is longer than one.
+    @Test func everyLineOfANameCounts() {
+        let long = String(repeating: "x", count: 300)
+        let access = Access(
+            text: Array(
+                ("bert:first\nanna:secret\nbert:$sha256$salt$\(Self.saltedDigest)\nbert:last\n")
+                    .utf8))
+        func admits(_ user: String, _ password: String) -> Bool {
+            access.admits(user: Array(user.utf8), password: Array(password.utf8))
+        }
+        #expect(admits("bert", "first") && admits("bert", "password") && admits("bert", "last"))
+        #expect(admits("anna", "secret"))
+        #expect(!admits("anna", "first") && !admits("bert", "secret") && !admits("bert", "salt"))
+        #expect(!admits("carl", "first") && !admits("", "") && !admits("bert", ""))
+        #expect(!admits("bert", long) && !admits(long, "first"))
+    }
+
     /// Every command of the text protocols, with its value if it has one.
     static let commands = [
         "get k", "gets k", "gat 0 k", "gats 0 k", "add k 0 0 1\r\nx", "replace k 0 0 1\r\nx",

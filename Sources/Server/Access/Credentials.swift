@@ -1,8 +1,11 @@
 // Credentials: who may sign in, as the file of `-Y` says, and whether somebody is one of them.
 //
 // Lines are `user:password`; a password may be given as `$sha256$salt$digest` (the digest of salt
-// and password in hexadecimal). What is kept are digests only. A try is compared with every line,
-// and takes as long whatever it is. Nothing here knows of connections.
+// and password in hexadecimal). What is kept are digests only. Nothing here knows of connections.
+//
+// The names of a try are compared with every line's; its password is digested with the salts of
+// those that have the name, or of as many others. So a try takes about as long whether its name is
+// there or not, and not much longer with a thousand salted lines than with one.
 
 /// What is wrong with a file of credentials.
 struct CredentialsError: Error {
@@ -24,9 +27,11 @@ struct Credentials: Sendable {
     }
 
     private let lines: [Line]
+    /// The most lines that one name has.
+    private let linesOfNameMax: Int
 
     /// Nobody.
-    init() { lines = [] }
+    init() { (lines, linesOfNameMax) = ([], 0) }
 
     init(_ text: [UInt8]) throws(CredentialsError) {
         var lines: [Line] = []
@@ -50,6 +55,7 @@ struct Credentials: Sendable {
             throw CredentialsError(reason: "it has more than \(Self.linesMax) lines")
         }
         self.lines = lines
+        linesOfNameMax = Dictionary(grouping: lines, by: \.user).values.map(\.count).max() ?? 0
     }
 
     private static func line(_ text: ArraySlice<UInt8>) -> Line? {
@@ -83,13 +89,27 @@ struct Credentials: Sendable {
 
     /// Whether the user is there and this is the password.
     func admits(user: [UInt8], password: [UInt8]) -> Bool {
+        // No line holds a longer one, and to digest it would take time.
+        guard user.count < Self.lineBytesMax, password.count < Self.lineBytesMax else {
+            return false
+        }
         let name = SHA256.digest(user)
-        let plain = SHA256.digest(password)
+        // Those with the name first; which of the others follow says nothing.
+        var own: [Int] = []
+        var others: [Int] = []
+        for (index, line) in lines.enumerated() {
+            if Self.difference(name, line.user) == 0 {
+                own.append(index)
+            } else if others.count < linesOfNameMax {
+                others.append(index)
+            }
+        }
         var admitted: UInt8 = 0
-        for line in lines {
-            let digest = line.salt.isEmpty ? plain : SHA256.digest(line.salt + password)
+        for index in (own + others).prefix(linesOfNameMax) {
+            let line = lines[index]
             let difference =
-                Self.difference(name, line.user) | Self.difference(digest, line.password)
+                Self.difference(name, line.user)
+                | Self.difference(SHA256.digest(line.salt + password), line.password)
             // 1 only if nothing differs, without a branch.
             admitted |= UInt8(truncatingIfNeeded: (UInt16(difference) &- 1) >> 15)
         }
