@@ -76,7 +76,7 @@ extension Worker where Network: ~Copyable {
 
     private mutating func tellConnection(_ slot: Int, reason: String?) {
         let watchers = shared.observers.watchers
-        guard watchers.kinds.contains(.connections) else { return }
+        guard watchers.wants(.connections) else { return }
         let descriptor = connections[slot].descriptor
         let peer = SocketAddress.peer(of: Socket(descriptor: descriptor))
         watchers.add(
@@ -163,77 +163,79 @@ extension Worker where Network: ~Copyable {
 
     private mutating func tellRequest(_ index: Int, _ key: MetaKey) {
         let slot = Int(batch[index].slot)
-        let bytes = bytes(of: key)
         guard !batch[index].isFault else {
             guard batch[index].fault.kind == .tooLarge else { return }
             let lineEndBytes: UInt64 = batch[index].fault.isBinary ? 0 : 2
             let valueBytes = Int(clamping: batch[index].fault.swallow &- lineEndBytes)
-            tellStore(slot, bytes, .tooLarge, "set", ttl: 0, bytes: valueBytes)
+            tellStore(slot, key, .tooLarge, "set", ttl: 0, bytes: valueBytes)
             return
         }
         let request = batch[index].request
-        tellFetch(slot, bytes)
+        tellFetch(slot, key)
         switch request.observed {
         case .set:
             let isMeta = request.verb == .metaSet
             let flags = isMeta ? observedFlags(index) : MetaFlags()
             let command = isMeta ? Self.name(storeMode(flags) ?? .set) : name(request)
             tellStore(
-                slot, bytes, Self.status(sighting.stored), command,
+                slot, key, Self.status(sighting.stored), command,
                 ttl: timeToLive(isMeta ? flags.touch : request.expiry),
                 bytes: Int(request.value.count))
         case .delete where counters.value(.deleteHits) != sighting.deleteHits:
-            tellDeletion(index, bytes)
+            tellDeletion(index, key)
         default: break
         }
     }
 
-    private mutating func tellFetch(_ slot: Int, _ key: [UInt8]) {
+    private mutating func tellFetch(_ slot: Int, _ key: MetaKey) {
+        // The read from disk tells.
+        if case .onDisk = sighting.sighted { return }
         let watchers = shared.observers.watchers
-        guard watchers.kinds.contains(.fetchers) else { return }
+        guard watchers.wants(.fetchers) else { return }
         var size = 0
         let status: WatchLine.Fetch
         switch sighting.sighted {
-        // The read from disk tells.
-        case .onDisk: return
         case .item(let bytes):
             status = .found
             size = bytes
         case .dead(.expired): status = .expired
         case .dead(.flushed): status = .flushed
-        case .nothing, .dead(.removed): status = .notFound
+        case .nothing, .dead(.removed), .onDisk: status = .notFound
         }
         let descriptor = connections[slot].descriptor
         watchers.add(
-            .fetchers, WatchLine.fetch(key, status, bytes: size, descriptor: descriptor))
+            .fetchers,
+            WatchLine.fetch(bytes(of: key), status, bytes: size, descriptor: descriptor))
     }
 
     private mutating func tellStore(
-        _ slot: Int, _ key: [UInt8], _ status: WatchLine.Store, _ command: String, ttl: UInt32,
+        _ slot: Int, _ key: MetaKey, _ status: WatchLine.Store, _ command: String, ttl: UInt32,
         bytes: Int
     ) {
         let watchers = shared.observers.watchers
-        guard watchers.kinds.contains(.mutations) else { return }
+        guard watchers.wants(.mutations) else { return }
         let descriptor = connections[slot].descriptor
         watchers.add(
             .mutations,
             WatchLine.store(
-                key, status, command: command, ttl: ttl, bytes: bytes, descriptor: descriptor))
+                self.bytes(of: key), status, command: command, ttl: ttl, bytes: bytes,
+                descriptor: descriptor))
     }
 
-    private mutating func tellDeletion(_ index: Int, _ key: [UInt8]) {
-        let watchers = shared.observers.watchers
-        guard watchers.kinds.contains(.deletions) else { return }
+    private mutating func tellDeletion(_ index: Int, _ key: MetaKey) {
         let isMeta = batch[index].request.verb == .metaDelete
         if isMeta {
             // What is only marked is not deleted.
             let flags = observedFlags(index)
             guard !flags.has("I"), !flags.has("x") else { return }
         }
+        let watchers = shared.observers.watchers
+        guard watchers.wants(.deletions) else { return }
         var size = 0
         if case .item(let bytes) = sighting.sighted { size = bytes }
         watchers.add(
-            .deletions, WatchLine.deletion(key, command: isMeta ? "md" : "delete", bytes: size))
+            .deletions,
+            WatchLine.deletion(bytes(of: key), command: isMeta ? "md" : "delete", bytes: size))
     }
 
     /// A storage command of the batch, or one whose value was received into the store, is decided.
@@ -249,7 +251,7 @@ extension Worker where Network: ~Copyable {
         let (request, set) = (incoming.request, incoming.meta.set)
         let isMeta = request.isBinary || request.verb == .metaSet
         let place = transfers.keyPlace(connections[slot].incoming)
-        let key = bytes(of: MetaKey(place: place, count: Int(request.key.count), hash: 0))
+        let key = MetaKey(place: place, count: Int(request.key.count), hash: 0)
         let second = isMeta ? set.expiry.second : absolute(request.expiry).second
         tellStore(
             slot, key, Self.status(outcome), isMeta ? Self.name(set.mode) : name(request),
@@ -260,7 +262,7 @@ extension Worker where Network: ~Copyable {
     /// A get was answered from disk.
     mutating func noteRead(_ number: Int) {
         let watchers = shared.observers.watchers
-        guard watchers.kinds.contains(.fetchers) else { return }
+        guard watchers.wants(.fetchers) else { return }
         let place = Location(region: readBytes, offset: keyOffset(number))
         let key = bytes(of: MetaKey(place: place, count: Int(reads[number].keyBytes), hash: 0))
         let record = reads[number].record

@@ -46,23 +46,32 @@ final class Watchers: Sendable {
     static let bufferBytes = 256 << 10
     /// Room for the line that tells how many were left out.
     private static let skippedBytesMax = 32
+    /// No line is longer: a key of which each byte takes three, and the words around it.
+    private static let lineBytesMax = 1024
 
     private struct Watcher {
+        let id: Int
         let kinds: WatchKinds
         /// Tells the worker that there is something to send.
         let tell: @Sendable () -> Void
         var bytes: [UInt8] = []
         var skipped = 0
         var isTold = false
+
+        func hasRoom(_ bytes: Int) -> Bool {
+            self.bytes.count + bytes + Watchers.skippedBytesMax <= Watchers.bufferBytes
+        }
     }
 
     private struct State {
-        var watchers: [Int: Watcher] = [:]
+        var watchers: [Watcher] = []
         var nextID = 0
         /// Numbers the lines of all watchers.
         var lines: UInt64 = 0
         var sent: UInt64 = 0
         var skipped: UInt64 = 0
+
+        func index(_ id: Int) -> Int? { watchers.firstIndex { $0.id == id } }
     }
 
     private let state = Mutex(State())
@@ -82,7 +91,7 @@ final class Watchers: Sendable {
         state.withLock { state in
             guard state.watchers.count < Self.watchersMax else { return nil }
             state.nextID += 1
-            state.watchers[state.nextID] = Watcher(kinds: kinds, tell: tell)
+            state.watchers.append(Watcher(id: state.nextID, kinds: kinds, tell: tell))
             update(state)
             return state.nextID
         }
@@ -90,33 +99,53 @@ final class Watchers: Sendable {
 
     func remove(_ id: Int) {
         state.withLock { state in
-            state.watchers[id] = nil
+            state.watchers.removeAll { $0.id == id }
             update(state)
         }
     }
 
     private func update(_ state: State) {
-        let kinds = state.watchers.values.reduce(into: WatchKinds()) { $0.formUnion($1.kinds) }
+        let kinds = state.watchers.reduce(into: WatchKinds()) { $0.formUnion($1.kinds) }
         watched.store(kinds.rawValue, ordering: .relaxed)
     }
 
     /// Whether nothing is to be sent; if so, the worker is told when there is.
     func isEmpty(_ id: Int) -> Bool {
         state.withLock { state in
-            guard let watcher = state.watchers[id] else { return true }
-            if watcher.bytes.isEmpty { state.watchers[id]?.isTold = false }
-            return watcher.bytes.isEmpty
+            guard let index = state.index(id) else { return true }
+            let isEmpty = state.watchers[index].bytes.isEmpty
+            if isEmpty { state.watchers[index].isTold = false }
+            return isEmpty
         }
     }
 
     /// Takes what is to be sent next.
     func take(_ id: Int, bytesMax: Int) -> [UInt8] {
         state.withLock { state in
-            guard let part = state.watchers[id].map({ Array($0.bytes.prefix(bytesMax)) }) else {
-                return []
-            }
-            state.watchers[id]?.bytes.removeFirst(part.count)
+            guard let index = state.index(id) else { return [] }
+            let part = Array(state.watchers[index].bytes.prefix(bytesMax))
+            state.watchers[index].bytes.removeFirst(part.count)
             return part
+        }
+    }
+
+    /// Whether a line of this kind is to be made: somebody watches it, and has room. Who has none is
+    /// told later of one line more that was left out; so a watcher that does not read costs no more
+    /// than this.
+    func wants(_ kind: WatchKinds) -> Bool {
+        guard kinds.contains(kind) else { return false }
+        return state.withLock { state in
+            var isWanted = false
+            for watcher in state.watchers where watcher.kinds.contains(kind) {
+                isWanted = isWanted || watcher.hasRoom(Self.lineBytesMax)
+            }
+            if isWanted { return true }
+            state.lines += 1
+            for index in state.watchers.indices where state.watchers[index].kinds.contains(kind) {
+                state.watchers[index].skipped += 1
+                state.skipped += 1
+            }
+            return false
         }
     }
 
@@ -129,30 +158,29 @@ final class Watchers: Sendable {
             state.lines += 1
             let head = "ts=\(now / 1_000_000).\(now % 1_000_000) gid=\(state.lines) "
             let line = Array(head.utf8) + text + [UInt8(ascii: "\n")]
-            for id in Array(state.watchers.keys) { Self.add(line, kind, to: id, &state) }
+            for index in state.watchers.indices { Self.add(line, kind, to: index, &state) }
         }
     }
 
     private static func add(
-        _ line: [UInt8], _ kind: WatchKinds, to id: Int, _ state: inout State
+        _ line: [UInt8], _ kind: WatchKinds, to index: Int, _ state: inout State
     ) {
-        guard var watcher = state.watchers.removeValue(forKey: id) else { return }
-        defer { state.watchers[id] = watcher }
-        guard watcher.kinds.contains(kind) else { return }
-        guard watcher.bytes.count + line.count + skippedBytesMax <= bufferBytes else {
-            watcher.skipped += 1
+        guard state.watchers[index].kinds.contains(kind) else { return }
+        guard state.watchers[index].hasRoom(line.count) else {
+            state.watchers[index].skipped += 1
             state.skipped += 1
             return
         }
-        if watcher.skipped > 0 {
-            watcher.bytes += Array("skipped=\(watcher.skipped)\n".utf8)
-            watcher.skipped = 0
+        let skipped = state.watchers[index].skipped
+        if skipped > 0 {
+            state.watchers[index].bytes += Array("skipped=\(skipped)\n".utf8)
+            state.watchers[index].skipped = 0
         }
-        watcher.bytes += line
+        state.watchers[index].bytes += line
         state.sent += 1
-        guard !watcher.isTold else { return }
-        watcher.isTold = true
-        watcher.tell()
+        guard !state.watchers[index].isTold else { return }
+        state.watchers[index].isTold = true
+        state.watchers[index].tell()
     }
 }
 
