@@ -135,15 +135,17 @@ struct Committer: ~Copyable {
         keepWithinBudget()
         let time = now.nanoseconds
         let isDue = schedule.isDue(at: time)
-        if (isDue && isDirty()) || isUrgent() {
-            if health.mayCommit(at: time) {
-                schedule.passInterval(at: time)
-                return beginCommit()
-            }
-        } else if isDue {
+        let isLacking = signals.framesLacking.exchange(0) != 0
+        let isWanted = (isDue && isDirty()) || isUrgent(isLacking: isLacking)
+        if isWanted, health.mayCommit(at: time) {
             schedule.passInterval(at: time)
+            return beginCommit()
         }
-        var target = max(schedule.dueAt, health.failingUntil ?? 0)
+        if isWanted, isLacking { signals.framesLacking.storeRelease(1) }
+        if isDue, !isWanted { schedule.passInterval(at: time) }
+        // A commit that is tried again is not put off until the interval is over: somebody may wait
+        // for it.
+        var target = isWanted ? health.triedAgainAt ?? schedule.dueAt : schedule.dueAt
         if removals.isPutOff || !loads.isEmpty { target = min(target, time + 1_000_000) }
         return .bell(until: max(target, time + 100_000))
     }
@@ -170,14 +172,14 @@ struct Committer: ~Copyable {
         return false
     }
 
-    private func isUrgent() -> Bool {
+    /// - Parameter isLacking: frames are short.
+    private func isUrgent(isLacking: Bool) -> Bool {
         if signals.awaited.loadAcquire() > signals.completed.loadAcquire() { return true }
         let waiting = log.sealed.count + backlog.count
         if waiting >= log.geometry.sealedSegmentsMax { return true }
         // The orders file was refused: a commit reserves orders, too.
         if log.highestOrder() + reservation.ahead / 4 > reservation.limit { return true }
         // Memory is short, and what could go is not on disk yet.
-        let isLacking = signals.framesLacking.exchange(0) != 0
         return waiting > 0 && (isLacking || log.frames.freeCount == 0)
     }
 

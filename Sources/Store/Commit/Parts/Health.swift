@@ -39,11 +39,8 @@ struct Health {
 
     func mayCommit(at now: UInt64) -> Bool { state != .unusable && now >= retryAt }
 
-    /// When to look again, if commits fail; nil if that does not depend on the disk.
-    var failingUntil: UInt64? {
-        if case .failing = state { return retryAt }
-        return nil
-    }
+    /// When the next commit may be made; nil if there will be none.
+    var triedAgainAt: UInt64? { state == .unusable ? nil : retryAt }
 
     func hasFailedLong(at now: UInt64) -> Bool {
         switch state {
