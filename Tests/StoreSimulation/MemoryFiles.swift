@@ -213,6 +213,14 @@ package final class MemoryHome: StoreHome, @unchecked Sendable {
             sound.map { Self.word($0, 16) }.max() ?? 0, inMeta.map { Self.word($0.bytes, 0) } ?? 0)
     }
 
+    /// What the metadata and the blocks reserve, for a reader of a history.
+    package var ordersText: String {
+        let inMeta = durable.tables[StoreTable.meta.rawValue].find(TableKey(first: 3))
+        let inBlocks = (blocks ?? []).map { "\(Self.word($0, 16))" }.joined(separator: ", ")
+        return "metadata \(inMeta.map { Self.word($0.bytes, 0) } ?? 0), blocks \(inBlocks)"
+            + (lostOrders > 0 ? ", aside \(lostOrders)" : "")
+    }
+
     /// Eight bytes, lowest first.
     private static func word(_ bytes: [UInt8], _ at: Int) -> UInt64 {
         bytes[at..<at + 8].reversed().reduce(0) { $0 << 8 | UInt64($1) }

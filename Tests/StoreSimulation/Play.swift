@@ -150,6 +150,7 @@ package final class Play: @unchecked Sendable {
     private func begin(_ played: PlayedStore, workers: Int) {
         steps = StoreSteps(played) { [unowned self] in fail($0) }
         if home.isDead { return }
+        trace?("    orders begin above \(played.ordersBegin); \(home.ordersText)")
         if home.hasLostOrders { model.comparesTokens = false }
         if played.ordersBegin < highestOrder, model.comparesTokens {
             fail("orders begin above \(played.ordersBegin), and \(highestOrder) was given out")

@@ -323,7 +323,8 @@ private struct Opening {
 
     /// Far above what is known of orders, as long as that leaves the most of them to be given out.
     private var orderAboveUnread: UInt64 {
-        let wanted = max(orderOfNow, orders.orders) + Reservation.aboveUnread
+        let rise = orders.isUnreadable ? Reservation.aboveNothing : Reservation.aboveUnread
+        let wanted = max(orderOfNow, orders.orders) + rise
         return max(orders.orders, min(wanted, Record.orderMax / 2))
     }
 

@@ -39,6 +39,9 @@ struct Reservation {
     /// were moved aside: commits may have reserved on, and a few starts have begun above those,
     /// while the file could not be written.
     static let aboveUnread: UInt64 = 1 << 40
+    /// So far above the time, where nothing can be read, neither a store's metadata nor the file:
+    /// several earlier starts may have begun that far above each other.
+    static let aboveNothing: UInt64 = 1 << 43
     /// Starts that can reserve nothing are kept apart by their time, in orders, modulo this, where
     /// more is reserved than the time stands for: starts a multiple of 36 hours apart may meet.
     static let startsApart: UInt64 = 1 << 34
