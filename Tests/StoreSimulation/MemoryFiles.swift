@@ -59,10 +59,8 @@ package final class MemoryHome: StoreHome, @unchecked Sendable {
     var contents = PageContents()
     /// What the blocks hold; nil: there are none, as where an earlier release made the store.
     package var blocks: [[UInt8]]?
-    /// The files were moved aside while they alone told how many orders are given out, and nobody
-    /// has written so many since.
-    package var hasLostOrders: Bool { lostOrders > reservedOrders }
-    private var lostOrders: UInt64 = 0
+    /// Orders that files reserved alone which were moved aside.
+    private(set) var lostOrders: UInt64 = 0
     /// There is no room to make them.
     package var refusesBlocks = false
     /// There is no room for what the files need beside them to be opened.
@@ -200,30 +198,6 @@ package final class MemoryHome: StoreHome, @unchecked Sendable {
         blocks?[number] = Array(bytes.prefix(count) + old.dropFirst(count))
         if crashes { isDead = true }
         throw .io(errno: EIO)
-    }
-
-    /// Orders up to this one are reserved, as a start would read it.
-    package var reservedOrders: UInt64 {
-        let sound = (blocks ?? []).filter {
-            Self.word($0, 24) == UInt64(CRC32C.of($0.span.extracting(0..<24)))
-                && Self.word($0, 16) > 0
-        }
-        let inMeta = durable.tables[StoreTable.meta.rawValue].find(TableKey(first: 3))
-        return max(
-            sound.map { Self.word($0, 16) }.max() ?? 0, inMeta.map { Self.word($0.bytes, 0) } ?? 0)
-    }
-
-    /// What the metadata and the blocks reserve, for a reader of a history.
-    package var ordersText: String {
-        let inMeta = durable.tables[StoreTable.meta.rawValue].find(TableKey(first: 3))
-        let inBlocks = (blocks ?? []).map { "\(Self.word($0, 16))" }.joined(separator: ", ")
-        return "metadata \(inMeta.map { Self.word($0.bytes, 0) } ?? 0), blocks \(inBlocks)"
-            + (lostOrders > 0 ? ", aside \(lostOrders)" : "")
-    }
-
-    /// Eight bytes, lowest first.
-    private static func word(_ bytes: [UInt8], _ at: Int) -> UInt64 {
-        bytes[at..<at + 8].reversed().reduce(0) { $0 << 8 | UInt64($1) }
     }
 
     private func callBlock() throws(LMDBError) {

@@ -43,6 +43,9 @@ enum Wait: UInt8, BitwiseCopyable {
         }
     }
 
+    /// Whether it ends by what the connection's own peer does, or its own reads.
+    var isOwn: Bool { self == .parts || self == .reads }
+
     /// Whether frames of the store are what it waits for.
     var isForFrames: Bool { self == .frames || self == .place }
 }
@@ -59,8 +62,8 @@ enum Wait: UInt8, BitwiseCopyable {
 /// ```
 ///
 /// However often it was tried in vain, it has waited since it began. But only what it can be
-/// answered without is held against it: while it waits for its own peer, or for others' replies,
-/// that clock stands still.
+/// answered without is held against it: that clock stands still while it waits for room that others'
+/// replies take, and begins anew when it has waited for its own peer.
 struct Waiting: BitwiseCopyable {
     /// When the wait began, in nanoseconds of the monotonic clock; 0 if there is none.
     private(set) var since: UInt64 = 0
@@ -84,7 +87,7 @@ struct Waiting: BitwiseCopyable {
         self.reason = reason
         isNext = false
         if !reason.isRefusable {
-            deniedFor = denied(at: now)
+            deniedFor = reason.isOwn ? 0 : denied(at: now)
             deniedAt = 0
         } else if deniedAt == 0 {
             deniedAt = max(now, 1)
