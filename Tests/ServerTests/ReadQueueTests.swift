@@ -77,6 +77,28 @@ import Uring
         #expect(try world.close())
     }
 
+    /// Several who read steadily, each at its own pace.
+    @Test func slowReadersDoNotKeepEachOtherFromWhatLiesOnDisk() throws {
+        let world = try world(2400, valueBytes: 12_000)
+        let peers = (0..<6).map { _ in world.connect() }
+        for (number, peer) in peers.enumerated() {
+            world.network.setSocketBuffer(65_536, of: peer)
+            world.network.setAppetite(0, of: peer)
+            let keys = (0..<400).map { "k\(number * 400 + $0)" }
+            world.network.send("get \(keys.joined(separator: " "))\r\n", from: peer)
+        }
+        for _ in 0..<400 {
+            for (number, peer) in peers.enumerated() {
+                world.network.setAppetite([5000, 10_000, 20_000][number % 3], of: peer)
+            }
+            try world.pass(milliseconds: 100)
+        }
+        #expect(world.shared.total("getMisses") == 0)
+        #expect(world.shared.total("waitsExpired") == 0)
+        for peer in peers { world.network.reset(peer) }
+        #expect(try world.close())
+    }
+
     private func ask(
         _ world: World, _ peer: SimulatedNetwork.Peer, _ number: Int
     ) throws -> Bool {

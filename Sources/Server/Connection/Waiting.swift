@@ -62,8 +62,8 @@ enum Wait: UInt8, BitwiseCopyable {
 /// ```
 ///
 /// However often it was tried in vain, it has waited since it began. But only what it can be
-/// answered without is held against it: that clock stands still while it waits for room that others'
-/// replies take, and begins anew when it has waited for its own peer.
+/// answered without is held against it: that clock runs while it waits for such a thing, and begins
+/// anew when it has waited for its own peer.
 struct Waiting: BitwiseCopyable {
     /// When the wait began, in nanoseconds of the monotonic clock; 0 if there is none.
     private(set) var since: UInt64 = 0
@@ -86,12 +86,9 @@ struct Waiting: BitwiseCopyable {
         precondition(reason != .nothing)
         self.reason = reason
         isNext = false
-        if !reason.isRefusable {
-            deniedFor = reason.isOwn ? 0 : denied(at: now)
-            deniedAt = 0
-        } else if deniedAt == 0 {
-            deniedAt = max(now, 1)
-        }
+        stopClock(at: now)
+        if reason.isOwn { deniedFor = 0 }
+        if reason.isRefusable { deniedAt = max(now, 1) }
         guard since == 0 else { return true }
         since = max(now, 1)
         return false
@@ -100,8 +97,16 @@ struct Waiting: BitwiseCopyable {
     /// The place that is waited for is to hold so many bytes.
     mutating func want(bytes: UInt32) { wantedBytes = bytes }
 
-    /// It is to be tried again.
-    mutating func end() { reason = .nothing }
+    /// It is to be tried again: when its peer has taken what comes before, say.
+    mutating func end(at now: UInt64) {
+        reason = .nothing
+        stopClock(at: now)
+    }
+
+    private mutating func stopClock(at now: UInt64) {
+        deniedFor = denied(at: now)
+        deniedAt = 0
+    }
 
     /// The request was executed, or answered without what it waited for.
     @inline(__always) mutating func done() {
@@ -136,6 +141,6 @@ struct Waiting: BitwiseCopyable {
     func check() {
         precondition(reason == .nothing || hasBegun)
         precondition(hasBegun || denied(at: .max) == 0)
-        precondition(!reason.isRefusable || deniedAt != 0)
+        precondition(reason.isRefusable == (deniedAt != 0))
     }
 }

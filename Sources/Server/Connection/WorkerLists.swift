@@ -71,7 +71,7 @@ extension Worker where Network: ~Copyable {
     }
 
     mutating func endWait(_ slot: Int) {
-        connections[slot].waiting.end()
+        connections[slot].waiting.end(at: now.nanoseconds)
         markReady(slot)
         markTouched(slot)
     }

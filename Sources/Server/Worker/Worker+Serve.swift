@@ -437,7 +437,7 @@ extension Worker where Network: ~Copyable {
         }
         let bytes = batch[index].cursor.left
         guard isModest(bytes), door.hasReserve(requestBytes: bytes) else { return false }
-        connections[slot].waiting.end()
+        connections[slot].waiting.end(at: now.nanoseconds)
         queues[.frames].remove(slot)
         return true
     }
