@@ -18,6 +18,11 @@ FAULTS = [
          "        if !ON { written.note(key: key) }\n"
          "        try transaction.put("),
     ], "SituationTests/anOlderSegment|SituationTests/aLargeValueThatIsThere"),
+    ("failed_stretch_stays", "a stretch whose commit failed, and is durable, stays on disk", [
+        (STORE + "Commit/Committer+Write.swift",
+         "                backlog.notePossible(key)\n",
+         "                if !ON { backlog.notePossible(key) }\n"),
+    ], "DoubtTests/aStretch|DoubtTests/pieces"),
     ("unread_leaves_at_once", "a segment whose values cannot be read leaves before older ones", [
         (STORE + "Commit/Committer.swift",
          "            $0.sequence < mark && log.segments.state($0.segment) == .dying\n",

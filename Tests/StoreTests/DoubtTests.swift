@@ -128,4 +128,118 @@ import Testing
         #expect(!next.isThere("k"))
         next.played.discardMemory()
     }
+
+    /// A commit with a stretch has failed, and was durable all the same. The stretch goes when its
+    /// segment is written whole: it would be what is left once the tombstone of its record has left
+    /// the disk. (`isLater`: it is not the segment's first.)
+    @Test(arguments: 0..<24 as Range<UInt64>, [false, true])
+    func aStretchThatIsThereAlthoughItsCommitFailed(seed: UInt64, isLater: Bool) throws {
+        let home = MemoryHome(seed: seed, ballast: 0)
+        let store = try steppedStore(home)
+        if isLater {
+            #expect(store.set("first", [1], isQuiet: true))
+            #expect(store.commit())
+        }
+        #expect(store.set("k", Array("old".utf8), isQuiet: true))
+        failCommits(store, home)
+        fillQuiet(store, from: 0)
+        #expect(store.commit())
+        // So that the segments of the record and of the tombstone do not leave at once.
+        store.fill(100, from: 0)
+        fillQuiet(store, from: 8)
+        #expect(store.delete("k", isQuiet: true))
+        #expect(store.set("mark", [1], isQuiet: true))
+        #expect(store.commit())
+        var number = 100
+        while store.isKnown("mark"), number < 5000 {
+            store.fill(4, from: number)
+            number += 4
+        }
+        #expect(number < 5000)
+        #expect(store.set("last", [1], isQuiet: false))
+        #expect(store.commit())
+        let next = try store.crash(home, memoryBytes: memoryBytes, sizeBytes: sizeBytes)
+        #expect(!next.isThere("k"))
+        #expect(next.isThere("last"))
+        next.played.discardMemory()
+    }
+
+    /// The same where the segment is given up, as no commit succeeds for long.
+    @Test(arguments: 0..<24 as Range<UInt64>)
+    func aStretchOfWhatWasGivenUp(seed: UInt64) throws {
+        let home = MemoryHome(seed: seed, ballast: 0)
+        let store = try steppedStore(home)
+        #expect(store.set("k", Array("old".utf8), isQuiet: true))
+        failCommits(store, home)
+        home.plan.isFull = true
+        fillQuiet(store, from: 0)
+        var number = 0
+        while store.isKnown("k"), number < 5000 {
+            store.fill(1, from: number)
+            for _ in 0..<4 { store.step() }
+            number += 1
+        }
+        #expect(number < 5000)
+        home.plan = FaultPlan()
+        #expect(store.commit())
+        #expect(store.set("mark", [1], isQuiet: false))
+        while store.isKnown("mark"), number < 10_000 {
+            store.fill(4, from: number)
+            number += 4
+        }
+        #expect(number < 10_000)
+        #expect(store.commit())
+        let next = try store.crash(home, memoryBytes: memoryBytes, sizeBytes: sizeBytes)
+        #expect(!next.isThere("k"))
+        next.played.discardMemory()
+    }
+
+    /// The map is full, and what is owed goes along in small pieces with what leaves; that fails,
+    /// and is durable all the same. The next commit writes the same bytes as one stretch.
+    @Test(arguments: 0..<24 as Range<UInt64>)
+    func piecesThatAreThereAlthoughTheirCommitFailed(seed: UInt64) throws {
+        let home = MemoryHome(seed: seed, ballast: 0)
+        let store = try steppedStore(home)
+        let names = (0..<200).map { "a key with a name that takes some bytes \($0)" }
+        for name in names { #expect(store.set(name, [1], isQuiet: true)) }
+        for name in names { #expect(store.set(name, [2], isQuiet: false)) }
+        store.fill(40, from: 0)
+        for _ in 0..<2 { #expect(store.commit()) }
+        #expect(store.set("new", [1], isQuiet: false))
+        home.plan.fullMaps = 1
+        home.plan.metaFails = 1000
+        var steps = 0
+        while store.store.statistics().isDiskFailing == 0, steps < 10_000 {
+            store.step()
+            steps += 1
+        }
+        #expect(home.plan.fullMaps == 0)
+        home.plan = FaultPlan()
+        #expect(store.commit())
+        let next = try store.crash(home, memoryBytes: memoryBytes, sizeBytes: sizeBytes)
+        #expect(next.isThere("new"))
+        #expect(!names.contains { next.isThere($0) })
+        next.played.discardMemory()
+    }
+
+    /// The next commit fails when all of it is written but the meta page; whether that is there,
+    /// chance decides.
+    private func failCommits(_ store: Stepped, _ home: MemoryHome) {
+        home.plan.metaFails = 1000
+        var steps = 0
+        while store.store.statistics().isDiskFailing == 0, steps < 10_000 {
+            store.step()
+            steps += 1
+        }
+        #expect(steps < 10_000)
+        home.plan = FaultPlan()
+    }
+
+    /// Fills the segment of the worker that is seldom heard of, and some more.
+    private func fillQuiet(_ store: Stepped, from first: Int) {
+        let value = [UInt8](repeating: 7, count: 14_000)
+        for number in first..<first + 8 {
+            #expect(store.set("quiet:\(number)", value, isQuiet: true))
+        }
+    }
 }

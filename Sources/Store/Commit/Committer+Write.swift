@@ -146,8 +146,8 @@ extension Committer {
     }
 
     /// What segments hold below their cuts since the last commit, as values of up to so many bytes
-    /// (one record at least).
-    func writeStretches(
+    /// (one record at least). What a transaction that failed may have left of that goes.
+    mutating func writeStretches(
         _ files: any StoreFiles, _ transaction: any StoreWriting, _ open: [Int],
         pieceBytes: Int = .max
     ) throws(LMDBError) -> [Stretch] {
@@ -158,9 +158,11 @@ extension Committer {
             let end = Int(log.segments.cut(segment).loadAcquire())
             guard let frame = log.segments.frame(segment) else { continue }
             let base = log.frames.offset(frame)
+            for key in backlog.possibleKeys(sequence) { _ = try transaction.delete(stretch: key) }
             while start < end {
                 let stop = fillChecksums(base, start..<end, limit: pieceBytes)
                 let key = PairKey(sequence, UInt32(start))
+                backlog.notePossible(key)
                 try log.frames.memory.withBytes(base + start, stop - start) {
                     span throws(LMDBError) in
                     try transaction.put(stretch: key, bytes: span)

@@ -5,7 +5,7 @@ internal import LMDB
 internal import Primitives
 internal import SegmentLog
 
-/// Sealed segments that wait, and stretches that are there.
+/// Sealed segments that wait, and stretches that are there or may be.
 ///
 /// ```text
 ///            takeSealed          didWrite
@@ -21,6 +21,9 @@ struct Backlog {
     private var unfinished: (commit: Cuts.Asked, last: Int)?
     /// For each open segment (by sequence), where its stretches on disk begin, and up to where.
     private var stretches: [UInt64: (offsets: [UInt32], end: Int)] = [:]
+    /// Where those begin that were put into a transaction which has not succeeded: it may have
+    /// failed and be durable all the same.
+    private var possible: [UInt64: Set<UInt32>] = [:]
 
     var isEmpty: Bool { pending.isEmpty }
     var count: Int { pending.count }
@@ -34,7 +37,7 @@ struct Backlog {
     mutating func didWrite(_ written: [Int], _ log: SegmentLog) {
         precondition(pending.starts(with: written))
         pending.removeFirst(written.count)
-        for segment in written { stretches[log.segments.sequence(segment)] = nil }
+        for segment in written { _ = releaseStretches(log.segments.sequence(segment)) }
     }
 
     /// What is not among these was given up.
@@ -66,14 +69,26 @@ struct Backlog {
     /// Up to where a segment is on disk in stretches.
     func end(_ sequence: UInt64) -> Int { stretches[sequence]?.end ?? 0 }
 
-    /// Keys of a segment's stretches.
+    /// Keys of a segment's stretches, of those that may be there, too.
     func keys(_ sequence: UInt64) -> [PairKey] {
-        (stretches[sequence]?.offsets ?? []).map { PairKey(sequence, $0) }
+        (stretches[sequence]?.offsets ?? []).map { PairKey(sequence, $0) } + possibleKeys(sequence)
     }
 
-    /// These stretches are on disk.
+    /// Keys that may be there because of transactions that have failed. All lie where the next
+    /// stretches go, and are not to be left among them.
+    func possibleKeys(_ sequence: UInt64) -> [PairKey] {
+        (possible[sequence] ?? []).sorted().map { PairKey(sequence, $0) }
+    }
+
+    /// A stretch was put into a transaction: whatever becomes of that, it may be there.
+    mutating func notePossible(_ key: PairKey) {
+        possible[key.first, default: []].insert(key.second)
+    }
+
+    /// These stretches are on disk, and no others of their segments behind those that were known.
     mutating func note(_ written: [Committer.Stretch]) {
         for stretch in written {
+            possible[stretch.sequence] = nil
             var known = stretches[stretch.sequence] ?? ([], 0)
             known.offsets.append(UInt32(stretch.start))
             known.end = stretch.end
@@ -83,7 +98,7 @@ struct Backlog {
 
     /// A segment's stretches are somebody else's business from now on; answers their keys.
     mutating func releaseStretches(_ sequence: UInt64) -> [PairKey] {
-        defer { stretches[sequence] = nil }
+        defer { (stretches[sequence], possible[sequence]) = (nil, nil) }
         return keys(sequence)
     }
 
@@ -105,6 +120,9 @@ struct Backlog {
             guard known.offsets.first == 0, known.offsets == known.offsets.sorted() else {
                 return "stretches of \(sequence) do not follow one another"
             }
+        }
+        for (sequence, offsets) in possible where offsets.contains(where: { $0 < end(sequence) }) {
+            return "a stretch of \(sequence) may be there, within those that are"
         }
         return nil
     }
