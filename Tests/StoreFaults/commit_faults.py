@@ -90,6 +90,14 @@ FAULTS = [
          "            others += leftovers.sequences(from: signals.firstSequence.loadAcquire())\n"
          "        }\n"),
     ], "DoubtTests/whatWasGivenUp"),
+    ("doubt_forgets_older", "doubt does not look into what was opened before and sealed later", [
+        (STORE + "Commit/Committer+Doubt.swift",
+         "        others += residency.segments.prefix {",
+         "        if !ON { others += residency.segments.prefix {"),
+        (STORE + "Commit/Committer+Doubt.swift",
+         "$0.sequence < victim.sequence }.map(\\.sequence)\n",
+         "$0.sequence < victim.sequence }.map(\\.sequence) }\n"),
+    ], "DoubtTests/theOlderRecordGetsOn|DoubtTests/theOlderRecordIsSealed"),
     ("no_doubt", "nothing that leaves the disk leaves a tombstone", [
         (STORE + "Commit/Committer+Leaving.swift",
          "            let needsTombstone = doubtful.has(entry)\n",

@@ -242,4 +242,63 @@ import Testing
             #expect(store.set("quiet:\(number)", value, isQuiet: true))
         }
     }
+
+    /// What a segment owes that leaves the disk cannot be found out at once, as the files cannot be
+    /// read; meanwhile one that was opened before it, and holds an older record, gets on the disk.
+    @Test func theOlderRecordGetsOnTheDiskBeforeWhatIsOwedIsKnown() throws {
+        let home = MemoryHome(seed: 5, ballast: 0)
+        let store = try steppedStore(home)
+        #expect(store.set("k", Array("old".utf8), isQuiet: true))
+        #expect(store.set("k", Array("new".utf8), isQuiet: false))
+        store.fill(20, from: 0)
+        for _ in 0..<2 { #expect(store.commit()) }
+        home.plan.readFails = 1000
+        home.plan.fullMaps = 1
+        for number in 20..<10_000 where home.plan.fullMaps > 0 { store.fill(1, from: number) }
+        #expect(home.plan.fullMaps == 0)
+        fillQuiet(store, from: 0)
+        #expect(store.commit())
+        #expect(store.store.statistics().segmentsDeleted == 0)
+        home.plan.readFails = 0
+        for _ in 0..<200 { store.step() }
+        #expect(store.store.statistics().segmentsDeleted > 0)
+        #expect(!store.isThere("k"))
+        let next = try store.crash(home, memoryBytes: memoryBytes, sizeBytes: sizeBytes)
+        #expect(!next.isThere("k"))
+        #expect(next.isThere("quiet:0"))
+        next.played.discardMemory()
+    }
+
+    /// The same where the older record is in what the last run had open, and could not be written
+    /// whole before.
+    @Test func theOlderRecordIsSealedBeforeWhatIsOwedIsKnown() throws {
+        let home = MemoryHome(seed: 6, ballast: 0)
+        let first = try steppedStore(home)
+        #expect(first.set("k", Array("old".utf8), isQuiet: true))
+        #expect(first.set("other", [1], isQuiet: true))
+        #expect(first.set("k", Array("new".utf8), isQuiet: false))
+        first.fill(20, from: 0)
+        #expect(first.commit())
+        home.die()
+        first.played.discardMemory()
+        home.plan.isFull = true
+        let store = try Stepped(
+            home, memoryBytes: memoryBytes, sizeBytes: sizeBytes, at: first.now)
+        store.recover()
+        for _ in 0..<100 { store.step() }
+        #expect(store.played.hasUnsealed)
+        home.plan = FaultPlan()
+        home.plan.readFails = 1000
+        home.plan.fullMaps = 1
+        #expect(store.commit())
+        #expect(home.plan.fullMaps == 0 && !store.played.hasUnsealed)
+        #expect(store.store.statistics().segmentsDeleted == 0)
+        home.plan.readFails = 0
+        for _ in 0..<200 { store.step() }
+        #expect(store.store.statistics().segmentsDeleted > 0)
+        let next = try store.crash(home, memoryBytes: memoryBytes, sizeBytes: sizeBytes)
+        #expect(!next.isThere("k"))
+        #expect(next.isThere("other"))
+        next.played.discardMemory()
+    }
 }

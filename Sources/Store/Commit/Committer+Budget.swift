@@ -214,7 +214,10 @@ extension Committer {
     /// There was no room for what a segment owes: tried again once there is. To look in vain would
     /// cost the directories of all that were open with it, at every step.
     private mutating func payDebts() {
-        guard writer.canAppendTombstone else { return }
+        guard writer.canAppendTombstone, removals.condemned.contains(where: { $0.unpaid != nil })
+        else { return }
+        // What was sealed since the victim was taken may be older, and hold what it has overtaken.
+        adoptRecovered()
         for victim in removals.condemned {
             guard let first = victim.unpaid else { continue }
             var owed = victim.owed

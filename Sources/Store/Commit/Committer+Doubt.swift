@@ -13,8 +13,9 @@ extension Committer {
     /// The lowest orders of the victim's keys in segments that were open together with it and
     /// have not left, that are not sealed yet, that are returned, or of which something is left on
     /// disk although they were given up or sealed: only these can hold an older record of one of
-    /// its keys, or the one that a tombstone of the victim was left for. `directory` holds the
-    /// victim's, and another one afterwards.
+    /// its keys, or the one that a tombstone of the victim was left for. And in those that were
+    /// opened before it and got on the disk when it was leaving. `directory` holds the victim's,
+    /// and another one afterwards.
     mutating func olderRecords(
         _ files: any StoreFiles, _ victim: Residency.Resident, _ count: Int
     ) throws(LMDBError) -> OrderTable {
@@ -24,6 +25,7 @@ extension Committer {
         var table = OrderTable()
         var others = removals.condemned.map(\.resident.sequence)
         others += try onDisk(files, victim.sequence + 1..<max(overlap, victim.sequence + 1))
+        others += residency.segments.prefix { $0.sequence < victim.sequence }.map(\.sequence)
         others += residency.returned
         others += distrust.aside.map(\.resident.sequence)
         others += unsealed.sequences
