@@ -104,8 +104,9 @@ extension SegmentLog {
         return false
     }
 
-    /// The slot of a record on disk that was overtaken unread (its tag says that it is the key's;
-    /// if it is another's, that one becomes a miss) is remembered. Shard locked.
+    /// The slot of a record on disk is remembered that was overtaken unread (its tag says that it
+    /// is the key's; if it is another's, that one becomes a miss), or whose segment leaves and has
+    /// not left its tombstone yet. Shard locked.
     public func rememberUnread(_ shard: Int, _ at: SlotOffset, _ slot: UInt64) {
         noteDead(slot)
         index.storeRemoval(slot, at: at, in: shard)

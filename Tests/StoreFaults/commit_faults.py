@@ -98,6 +98,11 @@ FAULTS = [
          "$0.sequence < victim.sequence }.map(\\.sequence)\n",
          "$0.sequence < victim.sequence }.map(\\.sequence) }\n"),
     ], "DoubtTests/theOlderRecordGetsOn|DoubtTests/theOlderRecordIsSealed"),
+    ("unpaid_forgotten", "recovery does not know of what is owed and has found no room", [
+        (STORE + "Commit/Committer+Leaving.swift",
+         "isRemembered: isRecovering && !left.isPaid",
+         "isRemembered: !ON && isRecovering && !left.isPaid"),
+    ], "DoubtTests/theOlderRecordIsRead"),
     ("no_doubt", "nothing that leaves the disk leaves a tombstone", [
         (STORE + "Commit/Committer+Leaving.swift",
          "            let needsTombstone = doubtful.has(entry)\n",

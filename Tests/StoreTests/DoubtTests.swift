@@ -301,4 +301,55 @@ import Testing
         #expect(next.isThere("other"))
         next.played.discardMemory()
     }
+
+    /// A segment leaves the disk while recovery runs and no memory is left for what it owes; the
+    /// older record is read after that.
+    @Test(arguments: [false, true]) func theOlderRecordIsReadBeforeWhatIsOwedIsPaid(
+        isRemoved: Bool
+    ) throws {
+        let home = MemoryHome(seed: 7, ballast: 0)
+        let first = try steppedStore(home)
+        #expect(first.set("other", [1], isQuiet: true))
+        first.fill(10, from: 0)
+        #expect(first.set("k", Array("old".utf8), isQuiet: false))
+        first.fill(20, from: 10)
+        if isRemoved {
+            #expect(first.delete("k", isQuiet: true))
+        } else {
+            #expect(first.set("k", Array("new".utf8), isQuiet: true))
+        }
+        #expect(first.commit())
+        let second = try first.crash(home, memoryBytes: memoryBytes, sizeBytes: sizeBytes)
+        #expect(second.commit())
+        home.die()
+        second.played.discardMemory()
+        let store = try Stepped(
+            home, memoryBytes: memoryBytes, sizeBytes: sizeBytes, at: second.now)
+        store.recovers = false
+        // Before the committer can put a frame aside.
+        let value = [UInt8](repeating: 7, count: 14_000)
+        var number = 1000
+        while store.set("key:\(number)", value, isQuiet: false) { number += 1 }
+        home.plan.fullMaps = 1_000_000
+        for _ in 0..<20 { store.step() }
+        // It has asked for the oldest, which leaves as soon as it is known.
+        while store.store.statistics().recordsDeleted == 0, number < 100_000 {
+            _ = store.played.stepRecovery(at: store.now)
+            for _ in 0..<30 { store.step() }
+            number += 1
+        }
+        #expect(number < 100_000)
+        #expect(store.store.statistics().segmentsDeleted == 0)
+        while store.played.stepRecovery(at: store.now) != .ended, number < 100_000 {
+            #expect(!store.isThere("k"))
+            number += 1
+        }
+        #expect(!store.isThere("k"))
+        home.plan = FaultPlan()
+        #expect(store.commit())
+        #expect(!store.isThere("k"))
+        let last = try store.crash(home, memoryBytes: memoryBytes, sizeBytes: sizeBytes)
+        #expect(try last.value("k", home) != Array("old".utf8))
+        last.played.discardMemory()
+    }
 }

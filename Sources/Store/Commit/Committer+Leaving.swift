@@ -284,29 +284,49 @@ extension Committer {
         let shard = log.index.shard(hash)
         log.index.lock(shard)
         defer { log.index.unlock(shard) }
-        if let (at, slot) = log.index.find(hash, place) {
-            if SlotLayout.isRemoval(slot) {
-                log.index.remove(shard, at: at, isItem: false)
-            } else {
-                writer.remove(hash, at, slot)
-                log.index.setMayHide(shard)
-                writer.countLoss(slot, order: entry.order, expiry: entry.expiry)
-                // Its bytes were read for what it may owe.
-                if let record, store.evictionTap.isOpen, log.isAlive(record, at: now.unixSeconds) {
-                    store.evictionTap.tell(record, at: now.unixSeconds)
-                }
-                disk.counters.add(.recordsDeleted, 1)
-            }
-        } else if let (at, slot) = promoted(hash, Home(place, sequence: victim.sequence)) {
+        let known = log.index.find(hash, place)
+        if known == nil, let (at, slot) = promoted(hash, Home(place, sequence: victim.sequence)) {
             if let copy = rescue(at, slot, mayBeAlone) { return Left(place: copy) }
         }
-        guard needsTombstone, let record else { return Left() }
-        let grave = scratch.withBytes(record.keyOffset, record.keyBytes) {
-            writer.appendTombstone($0, order: record.order)
+        var left = Left()
+        if needsTombstone, let record {
+            left.place = scratch.withBytes(record.keyOffset, record.keyBytes) {
+                writer.appendTombstone($0, order: record.order)
+            }
+            left.isPaid = left.place != nil
         }
-        guard let grave else { return Left(isPaid: false) }
-        if log.recovering.loadRelaxed() != 0 { writer.rememberCarried(hash, grave) }
-        return Left(place: grave)
+        let isRecovering = log.recovering.loadRelaxed() != 0
+        if let (at, slot) = known {
+            end(slot, at: at, entry, record, isRemembered: isRecovering && !left.isPaid)
+        }
+        if isRecovering, let grave = left.place { writer.rememberCarried(hash, grave) }
+        return left
+    }
+
+    /// The slot of a record that leaves the disk answers nothing any more. While recovery runs and
+    /// there is no room for the tombstone it is remembered: an older record may be read before
+    /// there is. Its segment stays for as long, so that they can be compared. Shard locked.
+    private mutating func end(
+        _ slot: UInt64, at: SlotOffset, _ entry: Directory.Entry, _ record: Record?,
+        isRemembered: Bool
+    ) {
+        let shard = log.index.shard(entry.hash)
+        guard !SlotLayout.isRemoval(slot) else {
+            if !isRemembered { log.index.remove(shard, at: at, isItem: false) }
+            return
+        }
+        if isRemembered {
+            log.rememberUnread(shard, at, slot)
+        } else {
+            writer.remove(entry.hash, at, slot)
+        }
+        log.index.setMayHide(shard)
+        writer.countLoss(slot, order: entry.order, expiry: entry.expiry)
+        // Its bytes were read for what it may owe.
+        if let record, store.evictionTap.isOpen, log.isAlive(record, at: now.unixSeconds) {
+            store.evictionTap.tell(record, at: now.unixSeconds)
+        }
+        disk.counters.add(.recordsDeleted, 1)
     }
 
     /// The slot of a promoted copy whose home is this one. Shard locked.
