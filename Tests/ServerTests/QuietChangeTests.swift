@@ -1,4 +1,5 @@
-// QuietChangeTests: with `ack`, what says that quiet changes are done says so when they are on disk.
+// QuietChangeTests: with `ack`, what says that quiet changes are done says so when they are on
+// disk.
 
 import ServerSimulation
 import Simulation
@@ -48,6 +49,24 @@ import Uring
         world.holdsStore = false
         try world.settle()
         #expect(world.network.receivedCount(by: changing) > bytes)
+        #expect(try world.close())
+    }
+
+    /// As who waits for a commit that fails, whoever would have waited for it is closed.
+    @Test func areNotAnsweredWhereACommitHasFailedSince() throws {
+        let disk = PlayedDisk(isAcknowledging: true)
+        let world = try World(disk: disk)
+        let (peer, other) = (world.connect(), world.connect())
+        #expect(try world.ask("set k 0 0 1\r\n1\r\n", peer) == "STORED\r\n")
+        #expect(try world.ask("mn\r\n", peer) == "MN\r\n")
+        disk.home.plan.syncFails = 1000
+        #expect(try world.ask("ms k 1 q\r\n2\r\n", peer) == "")
+        #expect(try world.ask("set l 0 0 1\r\n1\r\n", other) == "")
+        #expect(world.network.isClosed(other), "the commit has not failed")
+        disk.home.plan.syncFails = 0
+        try world.pass(seconds: 2)
+        #expect(try world.ask("mn\r\n", peer) == "")
+        #expect(world.network.isClosed(peer))
         #expect(try world.close())
     }
 }

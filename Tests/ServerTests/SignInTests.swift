@@ -23,13 +23,16 @@ import Testing
         }
     }
 
-    /// A name may have several lines, with salt and without; nobody's password is longer than one.
+    /// A name may have several lines, with salt and without, and a password whose digest is given
+    /// may be longer than a line.
     @Test func everyLineOfANameCounts() {
         let long = String(repeating: "x", count: 300)
+        // Of "pepper" and these.
+        let digest = "7b8ba0672593c6d34f54ce8865144b3e7b84be45b282252f44f8084a5c36bbf3"
         let access = Access(
             text: Array(
-                ("bert:first\nanna:secret\nbert:$sha256$salt$\(Self.saltedDigest)\nbert:last\n")
-                    .utf8))
+                ("bert:first\nanna:secret\nbert:$sha256$salt$\(Self.saltedDigest)\nbert:last\n"
+                    + "dora:$sha256$pepper$\(digest)\n").utf8))
         func admits(_ user: String, _ password: String) -> Bool {
             access.admits(user: Array(user.utf8), password: Array(password.utf8))
         }
@@ -38,6 +41,8 @@ import Testing
         #expect(!admits("anna", "first") && !admits("bert", "secret") && !admits("bert", "salt"))
         #expect(!admits("carl", "first") && !admits("", "") && !admits("bert", ""))
         #expect(!admits("bert", long) && !admits(long, "first"))
+        #expect(admits("dora", long) && !admits("dora", long + "x"))
+        #expect(!admits("dora", String(repeating: "x", count: 2000)))
     }
 
     /// Every command of the text protocols, with its value if it has one.

@@ -1,5 +1,5 @@
-// RetryTests: a commit that has failed is made again as soon as it may be, however long the interval
-// between commits is: with `ack` everybody waits for it.
+// RetryTests: a commit that has failed is made again as soon as it may be, however long the
+// interval between commits is: with `ack` everybody waits for it.
 
 import Store
 import StoreSimulation
@@ -33,9 +33,33 @@ import Testing
         #expect(stepped.now.nanoseconds - began < 1_000_000_000)
     }
 
-    /// Steps until `condition` holds, two seconds at most.
+    /// Nobody waits for it, but a crash would cost an interval more than it should.
+    @Test(arguments: [false, true]) func whatACommitWasForDoesNotWaitForTheNextInterval(
+        isFull: Bool
+    ) throws {
+        let home = MemoryHome(seed: 1, ballast: 0)
+        let stepped = try Stepped(
+            home, memoryBytes: 16 << 20, sizeBytes: 64 << 20, at: Stepped.beginning,
+            commitMilliseconds: 3000)
+        #expect(stepped.commit())
+        if isFull { home.plan.fullMaps = 1 } else { home.plan.syncFails = 1000 }
+        #expect(stepped.set("a", [2], isQuiet: true))
+        let (begun, completed) = stepped.played.commits
+        #expect(waits(stepped) { stepped.played.commits.begun > begun })
+        #expect(
+            waits(stepped) {
+                stepped.store.statistics().failedCommits > 0
+                    || stepped.played.commits.completed > completed
+            })
+        home.plan = FaultPlan()
+        let failed = stepped.now.nanoseconds
+        #expect(waits(stepped) { stepped.played.commits.completed > completed })
+        #expect(stepped.now.nanoseconds - failed < 1_000_000_000)
+    }
+
+    /// Steps until `condition` holds, four seconds at most.
     private func waits(_ stepped: Stepped, for condition: () -> Bool) -> Bool {
-        for _ in 0..<2000 {
+        for _ in 0..<4000 {
             if condition() { return true }
             stepped.step()
         }

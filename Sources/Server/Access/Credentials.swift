@@ -17,6 +17,8 @@ struct Credentials: Sendable {
     static let linesMax = 1024
     static let lineBytesMax = 256
     static let fileBytesMax = linesMax * lineBytesMax
+    /// A longer password is nobody's: to digest it would take time.
+    static let passwordBytesMax = 1024
 
     private struct Line: Sendable {
         /// Of the user's name.
@@ -89,11 +91,12 @@ struct Credentials: Sendable {
 
     /// Whether the user is there and this is the password.
     func admits(user: [UInt8], password: [UInt8]) -> Bool {
-        // No line holds a longer one, and to digest it would take time.
-        guard user.count < Self.lineBytesMax, password.count < Self.lineBytesMax else {
+        // No line holds a longer name.
+        guard user.count < Self.lineBytesMax, password.count <= Self.passwordBytesMax else {
             return false
         }
         let name = SHA256.digest(user)
+        let plain = SHA256.digest(password)
         // Those with the name first; which of the others follow says nothing.
         var own: [Int] = []
         var others: [Int] = []
@@ -107,9 +110,9 @@ struct Credentials: Sendable {
         var admitted: UInt8 = 0
         for index in (own + others).prefix(linesOfNameMax) {
             let line = lines[index]
+            let digest = line.salt.isEmpty ? plain : SHA256.digest(line.salt + password)
             let difference =
-                Self.difference(name, line.user)
-                | Self.difference(SHA256.digest(line.salt + password), line.password)
+                Self.difference(name, line.user) | Self.difference(digest, line.password)
             // 1 only if nothing differs, without a branch.
             admitted |= UInt8(truncatingIfNeeded: (UInt16(difference) &- 1) >> 15)
         }

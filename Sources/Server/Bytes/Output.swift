@@ -51,7 +51,6 @@ extension Worker where Network: ~Copyable {
     @inline(__always)
     mutating func addChangeReply(_ slot: Int, _ writer: ByteWriter, _ space: consuming ReplySpace) {
         if door.isAcknowledging, writer.count > 0 {
-            connections[slot].hasQuietChanges = false
             if connections[slot].deferred.isEmpty {
                 connections[slot].replies.noteChange()
             } else {
@@ -66,16 +65,18 @@ extension Worker where Network: ~Copyable {
     /// reply to the next noop answers it.
     @inline(__always)
     mutating func noteQuietChange(_ slot: Int) {
-        if door.isAcknowledging { connections[slot].hasQuietChanges = true }
+        guard door.isAcknowledging, connections[slot].deferred.quietFrom == 0 else { return }
+        connections[slot].deferred.quietFrom = door.nextCommit
     }
 
-    /// Replies to a noop.
+    /// Replies to a noop; closes the connection if a commit has failed since the first quiet change
+    /// that it answers.
     mutating func addNoopReply(_ slot: Int, _ writer: ByteWriter, _ space: consuming ReplySpace) {
-        if connections[slot].hasQuietChanges {
-            addChangeReply(slot, writer, space)
-        } else {
-            addReply(slot, writer, space)
-        }
+        let quietFrom = connections[slot].deferred.quietFrom
+        guard quietFrom > 0 else { return addReply(slot, writer, space) }
+        connections[slot].deferred.quietFrom = 0
+        guard news.failedCommits < quietFrom else { return close(slot, .closedFailedCommit) }
+        addChangeReply(slot, writer, space)
     }
 
     // MARK: The end of a turn

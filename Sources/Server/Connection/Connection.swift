@@ -67,9 +67,6 @@ struct Connection: BitwiseCopyable {
     var sending = Sending()
     var deferred = Deferred()
     var diskReads = OwnReads()
-    /// With `ack`: changes have succeeded without a reply since the last reply to one. The reply to
-    /// a noop says that they are done.
-    var hasQuietChanges = false
 
     // A large value on its way in, another on its way out, and a list: what else is known of them
     // is borrowed (`Transfers`).

@@ -119,6 +119,9 @@ struct Deferred: BitwiseCopyable {
     private(set) var count = 0
     /// The newest commit that a part waits for.
     private(set) var barrier: UInt64 = 0
+    /// With `ack`: the commit of the first of the changes that have succeeded without a reply since
+    /// the last noop, whose reply says that they are done; 0: there are none.
+    var quietFrom: UInt64 = 0
 
     @inline(__always) var isEmpty: Bool { first == nobody }
 

@@ -79,7 +79,11 @@ extension Worker where Network: ~Copyable {
         case .keysEnd, .version, .verbosity, .noop:
             var writer = replyWriter(space)
             writePlain(request, to: &writer)
-            addNoopReply(slot, writer, space)
+            if request.verb == .noop {
+                addNoopReply(slot, writer, space)
+            } else {
+                addReply(slot, writer, space)
+            }
             return true
         }
     }

@@ -50,7 +50,12 @@ extension Worker where Network: ~Copyable {
         case .noop: BinaryReply.done(head, to: &writer)
         default: BinaryReply.error(head, BinaryStatus.unknownCommand, to: &writer)
         }
-        addNoopReply(Int(batch[index].slot), writer, space)
+        let slot = Int(batch[index].slot)
+        if head.opcode == BinaryOpcode.noop.rawValue {
+            addNoopReply(slot, writer, space)
+        } else {
+            addReply(slot, writer, space)
+        }
     }
 
     /// Where the key of a binary command lies.

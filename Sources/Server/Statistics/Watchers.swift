@@ -129,9 +129,9 @@ final class Watchers: Sendable {
         }
     }
 
-    /// Whether a line of this kind is to be made: somebody watches it, and has room. Who has none is
-    /// told later of one line more that was left out; so a watcher that does not read costs no more
-    /// than this.
+    /// Whether a line of this kind is to be made: somebody watches it, and has room. Who has none
+    /// is told later of one line more that was left out; so a watcher that does not read costs no
+    /// more than this.
     func wants(_ kind: WatchKinds) -> Bool {
         guard kinds.contains(kind) else { return false }
         return state.withLock { state in

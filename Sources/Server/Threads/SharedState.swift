@@ -80,6 +80,7 @@ public final class SharedState: Sendable {
         observers.tapEvictions { isOn in
             guard isOn else { return store.tellEvictions(nil) }
             store.tellEvictions { evicted in
+                guard watchers.wants(.evictions) else { return }
                 let left = Int64(evicted.expiry) - Int64(evicted.now)
                 watchers.add(
                     .evictions,

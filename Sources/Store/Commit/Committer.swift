@@ -136,15 +136,15 @@ struct Committer: ~Copyable {
         let time = now.nanoseconds
         let isDue = schedule.isDue(at: time)
         let isLacking = signals.framesLacking.exchange(0) != 0
-        let isWanted = (isDue && isDirty()) || isUrgent(isLacking: isLacking)
+        // What the last commit was for is not put off until another interval is over.
+        let isWanted =
+            schedule.owesCommit || isDue && isDirty() || isUrgent(isLacking: isLacking)
         if isWanted, health.mayCommit(at: time) {
             schedule.passInterval(at: time)
             return beginCommit()
         }
         if isWanted, isLacking { signals.framesLacking.storeRelease(1) }
-        if isDue, !isWanted { schedule.passInterval(at: time) }
-        // A commit that is tried again is not put off until the interval is over: somebody may wait
-        // for it.
+        if isDue, !isWanted || health.isUnusable { schedule.passInterval(at: time) }
         var target = isWanted ? health.triedAgainAt ?? schedule.dueAt : schedule.dueAt
         if removals.isPutOff || !loads.isEmpty { target = min(target, time + 1_000_000) }
         return .bell(until: max(target, time + 100_000))

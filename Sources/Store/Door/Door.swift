@@ -147,9 +147,12 @@ public struct Door: ~Copyable {
         return news
     }
 
-    /// The commit that will cover every change made so far by this worker. Asks for it.
+    /// The commit that will cover every change made so far by this worker.
+    public var nextCommit: UInt64 { signals.begun.add(0) + 1 }
+
+    /// The same. Asks for it.
     public mutating func barrier() -> UInt64 {
-        let barrier = signals.begun.add(0) + 1
+        let barrier = nextCommit
         while true {
             let seen = signals.awaited.loadRelaxed()
             if seen >= barrier { return barrier }
