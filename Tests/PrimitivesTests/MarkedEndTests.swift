@@ -40,7 +40,8 @@ import Testing
     @Test func aPageThatIsNotThereIsNoted() async {
         let scratch = Scratch()
         let path = made(scratch)
-        await #expect(processExitsWith: .signal(SIGBUS)) { [path = path as String] in
+        // By the signal, but where a sanitizer has the last word.
+        await #expect(processExitsWith: .failure) { [path = path as String] in
             let descriptor = open(path + ".empty", O_RDWR | O_CREAT, 0o600)
             let page = mmap(nil, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0)
             FaultWatch.begin(appendingTo: path)
