@@ -66,7 +66,10 @@ struct WholeWay: ~Copyable {
     /// Gets each of which counts its key among the hot ones, where it displaces another.
     private static func measureCounted(_ meter: inout Meter, _ keys: Keys) throws {
         var way = try WholeWay(keys, keySampling: 1)
-        try way.ask(0, replyBytes: "OK\r\n".utf8.count) { $1.append("stats hotkeys on\r\n") }
+        // A connection has one of these in a turn, and the next when the reply has left.
+        try way.ask(0, turns: Self.turns * Self.depth, replyBytes: "OK\r\n".utf8.count) {
+            $1.append("stats hotkeys on\r\n")
+        }
         try way.ask(0, replyBytes: "STORED\r\n".utf8.count) { keys.set($0, to: &$1) }
         let value =
             "VALUE  0 100\r\n\r\nEND\r\n".utf8.count + Keys.keyBytes + Keys.valueBytes
@@ -106,16 +109,17 @@ struct WholeWay: ~Copyable {
     }
 
     private mutating func ask(
-        _ first: Int, replyBytes: Int, _ write: (Int, inout ByteWriter) -> Void
+        _ first: Int, turns: Int = Self.turns, replyBytes: Int,
+        _ write: (Int, inout ByteWriter) -> Void
     ) throws {
         try send(first, write)
-        try turn()
+        try turn(turns)
         try receive(replyBytes)
     }
 
     @inline(never)
-    private mutating func turn() throws {
-        for _ in 0..<Self.turns { try worker.turn() }
+    private mutating func turn(_ count: Int = Self.turns) throws {
+        for _ in 0..<count { try worker.turn() }
     }
 
     private func send(_ first: Int, _ write: (Int, inout ByteWriter) -> Void) throws {
