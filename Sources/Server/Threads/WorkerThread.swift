@@ -140,8 +140,9 @@ struct WorkerThread: Sendable {
             return ring
         } catch {
             let mayFallBack = shared.settings.engine == .auto && error.allowsEpoll
-            guard mayFallBack else { throw error }
+            // Those whose ring was made wait for every vote, that of a worker that fails as well.
             _ = vote.cast(error)
+            guard mayFallBack else { throw error }
             return nil
         }
     }
