@@ -148,14 +148,19 @@ public final class AdminServer: AdminPort {
     }
 
     public func adopt(_ settings: AdminSettings) -> String? {
+        let core = core
         let token: AdminToken?
         do {
             token = try settings.tokenFile.map { path in try AdminToken(file: path) }
         } catch {
+            // Whoever had the old one has it still; the rest holds from now on.
+            group.next().execute { core.value.router.adopt(settings) }
             return "\(error)"
         }
-        let core = core
-        group.next().execute { core.value.router.adopt(settings, token: token) }
+        group.next().execute {
+            core.value.router.adopt(settings)
+            core.value.router.adopt(token)
+        }
         return nil
     }
 

@@ -25,9 +25,11 @@ struct Router {
         pulse.note(shared.turnCounts, at: SharedState.now().nanoseconds)
     }
 
+    /// The file of the token was read again.
+    mutating func adopt(_ token: AdminToken?) { self.token = token }
+
     /// Settings were read again.
-    mutating func adopt(_ settings: AdminSettings, token: AdminToken?) {
-        self.token = token
+    mutating func adopt(_ settings: AdminSettings) {
         hosts = HostNames(settings.hosts)
         isMetricsAuthenticated = settings.isMetricsAuthenticated
     }
