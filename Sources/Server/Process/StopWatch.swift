@@ -38,8 +38,12 @@ struct StopWatch: Sendable {
 
     private func next(until deadline: UInt64?) -> StopSignal? {
         guard let deadline else { return SignalWatch.next() }
-        let now = Clock.monotonicNanoseconds()
-        return now < deadline ? SignalWatch.next(withinNanoseconds: deadline - now) : nil
+        while true {
+            let now = Clock.monotonicNanoseconds()
+            guard now < deadline else { return nil }
+            // A process that was stopped and goes on waits no more, without a signal.
+            if let signal = SignalWatch.next(withinNanoseconds: deadline - now) { return signal }
+        }
     }
 
     /// The server says that it stops; when it is to begin to, if not at once.
