@@ -298,8 +298,9 @@ public struct Segments: BitwiseCopyable, Sendable {
     }
     /// Notes that no slot names a record of so many bytes any more.
     @inlinable func noteDead(_ segment: Int, bytes: Int) {
-        dead(segment).add(1)
+        // In this order: who finds nothing live may free the number, and another segment has it.
         lostBytes(segment).add(UInt32(truncatingIfNeeded: bytes))
+        dead(segment).add(1)
     }
     /// The same for a record that is on disk only, unread: it counts as long as the average.
     public func noteDeadUnread(_ segment: Int) {
