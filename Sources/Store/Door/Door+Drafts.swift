@@ -139,6 +139,8 @@ extension Door {
         fill: (inout Door, Origin, Extent) -> Void
     ) -> Hold {
         if let draft, draft.origin == origin.order {
+            // Somebody may have won it meanwhile, which changes no order.
+            draft.target.setMarks(origin.fields.marks)
             return publish(draft, subject, hash, shard) ? .published : .done(lack(shard))
         }
         if origin.newBytes > Self.copyBytesMax, !isLast { return .draft(origin) }

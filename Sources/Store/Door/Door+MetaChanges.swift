@@ -94,9 +94,13 @@ extension Door {
             guard case .notStored = outcome, set.vivifies else {
                 return self.changed(outcome)
             }
+            // There is none; if one comes between, it is found below.
             var fresh = set
             fresh.mode = .add
-            return metaStore(fresh, staging, image, key, except)
+            let stored = metaStore(fresh, staging, image, key, except)
+            guard case .notStored = stored.outcome else { return stored }
+            return self.changed(
+                join(set, key, staging.hash, addition, key.extracting(0..<0), except))
         }
         switch changed.outcome {
         case .wait, .noOrder, .read: break
