@@ -206,7 +206,7 @@ final class PlayedClient {
         guard isAlive else { return true }
         let outcome = door.touch(
             key.span, hash: door.hash(key.span), expiry: expiry, isExpired: isExpired,
-            compare: found.cas)
+            record: found.recordOffset)
         switch outcome {
         case .touched:
             settle(

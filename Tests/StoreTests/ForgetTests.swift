@@ -78,11 +78,16 @@ import Testing
         let key = text("key")
         let value = pattern(1, 100_000)
         #expect(client.store(.set, key, value) == .stored)
-        let seen = try #require(client.get(key)).cas
+        client.door.beginTurn(now: client.now)
+        let lookup = client.door.find(key.span, hash: client.door.hash(key.span))
+        guard case .memory(let found) = lookup else { return #expect(Bool(false), "it is there") }
+        let seen = found.recordOffset
+        client.door.release(found)
+        client.door.endTurn()
         #expect(client.store(.set, key, text("another"), expiry: client.now + 500) == .stored)
         let outcome = client.change(key) { door, hash, except in
             door.touch(
-                key.span, hash: hash, expiry: 0, isExpired: true, compare: seen, except: except)
+                key.span, hash: hash, expiry: 0, isExpired: true, record: seen, except: except)
         }
         #expect(outcome == .exists)
         let item = try #require(client.get(key))

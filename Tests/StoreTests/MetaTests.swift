@@ -182,6 +182,72 @@ extension Client {
         lives.world.stop()
     }
 
+    enum Intruder: CaseIterable, Sendable { case none, emptied, small, large }
+
+    /// A get pins a large value before it touches it; what another worker puts in its place
+    /// meanwhile, with the same CAS, is not answered with the pinned one's bytes.
+    @Test(arguments: Intruder.allCases) func whatTakesThePinnedOnesPlaceIsSeen(
+        _ intruder: Intruder
+    ) throws {
+        let now: UInt32 = 1_700_000_000
+        let store = try SteppedStore(
+            memoryBytes: 24 << 20, workers: 2, itemBytesMax: 1 << 20, seed: 1)
+        var first = store.door(worker: 0)
+        var second = store.door(worker: 1)
+        first.beginTurn(now: now)
+        second.beginTurn(now: now)
+        let key = text("k")
+        let hash = first.hash(key.span)
+        func put(_ door: inout Door, _ bytes: Int, cas: UInt64) {
+            var set = MetaSet()
+            set.next = cas
+            let value = pattern(1, bytes)
+            let changed = door.metaStore(set, key: key.span, hash: hash, value: value.span)
+            #expect(changed.cas == cas)
+        }
+        put(&first, 30_000, cas: 7)
+        var get = MetaGet()
+        get.wantsValue = true
+        get.touch = MetaExpiry(second: now + 100, isOver: false)
+        guard case .large(let found) = first.metaGet(get, key: key.span, hash: hash) else {
+            return #expect(Bool(false), "it is to be pinned")
+        }
+        guard let pin = first.pin(found) else { return #expect(Bool(false), "there is room") }
+        first.release(found)
+        var expected: Int? = 30_000
+        switch intruder {
+        case .none: break
+        case .emptied:
+            var delete = MetaDelete()
+            delete.removesValue = true
+            _ = second.metaDelete(delete, key: key.span, hash: hash)
+            expected = 0
+        case .small:
+            put(&second, 20, cas: 7)
+            expected = 20
+        case .large:
+            put(&second, 40_000, cas: 7)
+            expected = nil
+        }
+        get.pinnedAt = found.recordOffset
+        switch first.metaGet(get, key: key.span, hash: hash) {
+        case .found(let again, _):
+            #expect(again.valueBytes == expected && again.cas == 7)
+            first.release(again)
+        case .large(let other):
+            #expect(expected == nil && other.valueBytes == 40_000)
+            first.release(other)
+        default: #expect(Bool(false), "it is there")
+        }
+        // Nor is a touch.
+        let touched = first.touch(
+            key.span, hash: hash, expiry: now + 50, isExpired: false, record: found.recordOffset)
+        if case .exists = touched {} else { #expect(Bool(false), "it is another one") }
+        first.unpin(pin)
+        first.endTurn()
+        second.endTurn()
+    }
+
     @Test func ofManyWorkersOneWins() throws {
         let workers = 4
         let keys = 400

@@ -327,11 +327,12 @@ extension Worker where Network: ~Copyable {
         }
     }
 
-    mutating func touchKey(_ index: Int, compare: UInt64? = nil) -> ChangeResult {
+    /// - Parameter record: where the record lies that it must be (`Found.recordOffset`).
+    mutating func touchKey(_ index: Int, record: Int? = nil) -> ChangeResult {
         change(index) { door, key, hash, except, _, expiry in
             door.touch(
                 key, hash: hash, expiry: expiry.second, isExpired: expiry.isExpired,
-                compare: compare, except: except)
+                record: record, except: except)
         }
     }
 
@@ -350,7 +351,7 @@ extension Worker where Network: ~Copyable {
         case .waits: return false
         case .refused, .copied: break
         case .pinned(let pin):
-            let result = touchKey(index, compare: found.cas)
+            let result = touchKey(index, record: found.recordOffset)
             if case .done(.touched) = result {
                 sendLarge(index, found, pin, space)
                 if door.isAcknowledging { holdLarge(slot) }

@@ -260,34 +260,22 @@ extension Worker where Network: ~Copyable {
             return answerMetaMiss(index, flags, key, space)
         }
         var again = get
-        again.isPinned = true
+        again.pinnedAt = found.recordOffset
         switch lookUp(again, slot, key) {
-        case .found(let second, let facts) where second.cas == found.cas:
+        case .found(let second, let facts)
+        where second.valueBytes > Door.copyBytesMax || second.isChained:
+            // No other large one is answered so.
             door.release(second)
             connections[slot].differing = Differing()
             sendMetaLarge(index, flags, key, second, facts, pin, space)
             if facts.isChanged, door.isAcknowledging { holdLarge(slot) }
             return true
-        case .found(let second, let facts) where facts.isMade:
-            // The item went meanwhile, and this get has made another: an empty one.
+        case .found(let second, let facts):
+            // The item went meanwhile, and another has its place that is not large: an empty one,
+            // say, that this get has made.
             door.unpin(pin)
             connections[slot].differing = Differing()
             writeMetaHit(index, flags, key, second, facts, space)
-            return true
-        case .found(let second, let facts):
-            // Another value came between; it is not pinned, and this one is nobody's any more.
-            door.release(second)
-            door.unpin(pin)
-            countMetaGet(flags, isHit: true)
-            // A binary reply must not be without its value.
-            guard !batch[index].request.isBinary else {
-                answerBinaryMiss(index, space)
-                return true
-            }
-            var writer = replyWriter(space)
-            let shown = MetaShown(found: second, facts: facts, hasValue: false)
-            writeMetaHead(index, flags, key, shown, to: &writer)
-            addChangeReply(slot, writer, space)
             return true
         case .wait:
             door.unpin(pin)
@@ -302,9 +290,11 @@ extension Worker where Network: ~Copyable {
             guard finishMeta(slot, key, .read(read)) else { return false }
             return answerMetaMiss(index, flags, key, space)
         case .large(let second):
+            // Another value came between, and nothing was done: all over again, in the next turn.
             door.release(second)
             door.unpin(pin)
-            return answerMetaMiss(index, flags, key, space)
+            markReady(slot)
+            return false
         case .miss, .dead, .made:
             door.unpin(pin)
             return answerMetaMiss(index, flags, key, space)

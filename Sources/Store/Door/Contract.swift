@@ -15,7 +15,8 @@ public struct Found: BitwiseCopyable {
     /// Whether the value lies in several pieces: pin it and ask for them.
     public var isChained: Bool
     @usableFromInline var shard: Int
-    @usableFromInline var recordOffset: Int
+    /// Where its record lies: while it is pinned, no other can be there.
+    public var recordOffset: Int
 
     @inlinable @inline(__always) init(
         valueOffset: Int, valueBytes: Int, flags: UInt32, cas: UInt64, expiry: UInt32,

@@ -331,14 +331,14 @@ extension Door {
     ///   meanwhile, the outcome is `exists`.
     public mutating func touch(
         _ key: Span<UInt8>, hash: UInt64, expiry: UInt32, isExpired: Bool,
-        compare: UInt64? = nil, except: Differing = Differing()
+        record: Int? = nil, except: Differing = Differing()
     ) -> Outcome {
         let shard = log.index.shard(hash)
         return renew(
             key, shard, success: .touched,
             look: { door, draft, isLast in
                 door.lookToTouch(
-                    key, hash, shard, expiry, isExpired, compare, except, draft, isLast)
+                    key, hash, shard, expiry, isExpired, record, except, draft, isLast)
             },
             fill: { door, origin, target in
                 door.copy(origin.value, to: target, count: origin.valueBytes)
@@ -348,7 +348,7 @@ extension Door {
     /// One look of a touch. Shard locked.
     private mutating func lookToTouch(
         _ key: Span<UInt8>, _ hash: UInt64, _ shard: Int, _ expiry: UInt32, _ isExpired: Bool,
-        _ compare: UInt64?, _ except: Differing, _ draft: Draft?, _ isLast: Bool
+        _ wanted: Int?, _ except: Differing, _ draft: Draft?, _ isLast: Bool
     ) -> Hold {
         let subject = subject(key, hash, except, mayTake: false)
         switch subject {
@@ -362,7 +362,7 @@ extension Door {
                 writer.expire(hash, at, slot)
                 return .done(.notFound)
             }
-            if isAlive, let compare, compare != record.cas(hash) { return .done(.exists) }
+            if isAlive, let wanted, wanted != record.at { return .done(.exists) }
             if isExpired {
                 let done: Outcome = isAlive ? .touched : .notFound
                 return .done(bury(subject, key, hash, shard) ? done : lack(shard))

@@ -70,10 +70,7 @@ extension Door {
             if winTimeoutSeconds > 0 { marks = accessMarks & ~7 | marks & 7 }
         }
         let isTouched = facts.expiry != facts.expiryBefore || get.touch?.isOver == true
-        if get.wantsValue, !get.isPinned,
-            isLarge(slot, record)
-                ? facts.isWon || isTouched : record.valueBytes > get.valueBytesMax
-        {
+        if get.wantsValue, mustBePinned(get, slot, record, isChanged: facts.isWon || isTouched) {
             return .large(found(shard, slot, record, hash))
         }
         if let touch = get.touch, touch.isOver {
@@ -98,6 +95,16 @@ extension Door {
                 origin, .present(at, slot, record, isAlive: true), key, hash, shard)
         else { return lackMeta(shard) }
         return .found(place, facts)
+    }
+
+    /// Whether the value of a record cannot be answered before it is pinned. A large one is never
+    /// overwritten where it lies, and what is pinned stays: no other record can be there.
+    private mutating func mustBePinned(
+        _ get: MetaGet, _ slot: UInt64, _ record: Record, isChanged: Bool
+    ) -> Bool {
+        guard isLarge(slot, record) else { return record.valueBytes > get.valueBytesMax }
+        guard let pinnedAt = get.pinnedAt else { return isChanged }
+        return pinnedAt != record.at
     }
 
     /// Writes a record anew with its old value, however large that is. Shard locked.

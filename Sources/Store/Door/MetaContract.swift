@@ -28,7 +28,8 @@ public struct MetaGet: BitwiseCopyable {
     public var isAccess = true
     /// Whether the value is to be answered: a large one that is to be changed is pinned first.
     public var wantsValue = false
-    public var isPinned = false
+    /// Where the large record lies that is pinned (`Found.recordOffset`), if one is.
+    public var pinnedAt: Int?
     /// The longest value that can be answered now, of those that are copied at all.
     public var valueBytesMax = Door.copyBytesMax
     /// Whether it may win at all.
@@ -63,7 +64,8 @@ public enum MetaLookup: BitwiseCopyable {
     case dead(Death)
     /// The shard is locked until `Door.release`.
     case found(Found, MetaFacts)
-    /// Nothing was done yet: pin it, and come again with `isPinned`. The shard is locked.
+    /// Nothing was done yet: pin it, and come again with `pinnedAt`. Another one than the pinned
+    /// may be the key's by then: it is answered so, too. The shard is locked.
     case large(Found)
     /// An item that was made, and is over already.
     case made(MetaFacts, cas: UInt64)
