@@ -51,8 +51,8 @@ FAULTS = [
     ]),
     ("touch_of_another", "gat touches the value that came in between", [
         (STORE + "Door/Door+Changes.swift",
-         "            if isAlive, let compare, compare != record.cas(hash)",
-         "            if !ON, isAlive, let compare, compare != record.cas(hash)"),
+         "            if isAlive, let wanted, wanted != record.at",
+         "            if !ON, isAlive, let wanted, wanted != record.at"),
     ]),
     ("damage_forgets", "a damaged read forgets the key while recovery runs", [
         (STORE + "Door/Door+Reading.swift",

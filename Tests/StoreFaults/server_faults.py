@@ -61,9 +61,9 @@ FAULTS = [
     ]),
     ("gat_only_reads", "gat of a large value does not touch it", [
         (SERVER + "Requests/Execute.swift",
-         "            let result = touchKey(index, compare: found.cas)\n",
+         "            let result = touchKey(index, record: found.recordOffset)\n",
          "            let result =\n                ON ? ChangeResult.done(.touched)\n"
-         "                : touchKey(index, compare: found.cas)\n"),
+         "                : touchKey(index, record: found.recordOffset)\n"),
     ]),
     ("quiet_miss_told", "a quiet binary get that misses on disk is answered", [
         (SERVER + "Requests/DiskAnswers.swift",
