@@ -29,8 +29,15 @@ import Testing
         #expect(stepped.set("a", [3], isQuiet: true))
         let last = stepped.quiet.barrier()
         let began = stepped.now.nanoseconds
-        #expect(waits(stepped) { stepped.played.commits.completed >= last })
-        #expect(stepped.now.nanoseconds - began < 1_000_000_000)
+        // A step of the committer is made each millisecond here: what counts is when it would be.
+        var longest: UInt64 = 0
+        for _ in 0..<2000 where stepped.played.commits.completed < last {
+            let now = stepped.now.nanoseconds
+            guard case .bell(let time) = stepped.step() else { continue }
+            longest = max(longest, max(time, now) - now)
+        }
+        #expect(stepped.played.commits.completed >= last)
+        #expect(stepped.now.nanoseconds - began < 1_000_000_000 && longest < 1_000_000_000)
     }
 
     /// Nobody waits for it, but a crash would cost an interval more than it should.
